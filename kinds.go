@@ -1,0 +1,114 @@
+package weir
+
+import "sort"
+
+// Right is what a person may do with a role's objects; each holds those before it.
+type Right string
+
+// The rights, weakest first.
+const (
+	Viewer   Right = "viewer"
+	Operator Right = "operator"
+	Owner    Right = "owner"
+	Admin    Right = "admin"
+)
+
+// Covers says whether holding r is enough where need is asked.
+func (r Right) Covers(need Right) bool {
+	order := map[Right]int{Viewer: 1, Operator: 2, Owner: 3, Admin: 4}
+	return order[r] > 0 && order[r] >= order[need]
+}
+
+// Kind describes one kind of object.
+type Kind struct {
+	// Name is the kind as written in manifests, Plural the word in URLs and on the command line.
+	Name, Plural string
+	// Short are further words the command line takes.
+	Short []string
+	// Doc is one sentence for help and reference.
+	Doc string
+	// Write is the right that writing an object of the kind takes when the object has a role;
+	// an object without a role is always the admin's to write.
+	Write Right
+	// Platform kinds never carry a role.
+	Platform bool
+	// ReadOnly kinds are made by Weir itself; nobody writes them through apply.
+	ReadOnly bool
+	// New makes an empty spec.
+	New func() Spec
+}
+
+var kinds = []Kind{
+	{Name: "Zone", Plural: "zones", Doc: "An availability zone.", Platform: true, Write: Admin, New: func() Spec { return new(Zone) }},
+	{Name: "Tuning", Plural: "tunings", Doc: "Limits and timeouts of the HAProxy processes of a group.", Platform: true, Write: Admin, New: func() Spec { return new(Tuning) }},
+	{Name: "LoadBalancerGroup", Plural: "loadbalancergroups", Short: []string{"group", "groups", "lbg"}, Doc: "Identically configured load balancers; the unit of isolation.", Platform: true, Write: Admin, New: func() Spec { return new(LoadBalancerGroup) }},
+	{Name: "LoadBalancer", Plural: "loadbalancers", Short: []string{"lb", "lbs"}, Doc: "One HAProxy with its agent; made by enrolment.", Platform: true, Write: Admin, New: func() Spec { return new(LoadBalancer) }},
+	{Name: "Role", Plural: "roles", Doc: "A service that owns objects, what it may claim, and who to call.", Platform: true, Write: Admin, New: func() Spec { return new(Role) }},
+	{Name: "Grant", Plural: "grants", Doc: "Gives a subject a right on a role's objects, or on all.", Platform: true, Write: Admin, New: func() Spec { return new(Grant) }},
+	{Name: "Token", Plural: "tokens", Doc: "A credential of a person or program; only its hash is kept.", Platform: true, Write: Admin, New: func() Spec { return new(Token) }},
+	{Name: "Secret", Plural: "secrets", Doc: "Bytes that are kept sealed and are never shown again.", Write: Owner, New: func() Spec { return new(Secret) }},
+	{Name: "IPAddress", Plural: "ipaddresses", Short: []string{"ip", "ips", "vip", "vips"}, Doc: "A virtual address with its home zone, and the groups that serve it.", Write: Owner, New: func() Spec { return new(IPAddress) }},
+	{Name: "Certificate", Plural: "certificates", Short: []string{"cert", "certs"}, Doc: "A certificate chain with its key, or an authority without.", Write: Owner, New: func() Spec { return new(Certificate) }},
+	{Name: "ErrorPage", Plural: "errorpages", Short: []string{"page", "pages"}, Doc: "What clients see instead of HAProxy's own error text.", Write: Owner, New: func() Spec { return new(ErrorPage) }},
+	{Name: "AccessList", Plural: "accesslists", Short: []string{"acl", "acls"}, Doc: "A list of networks.", Write: Owner, New: func() Spec { return new(AccessList) }},
+	{Name: "Map", Plural: "maps", Doc: "Keys and values that routes look up.", Write: Owner, New: func() Spec { return new(Map) }},
+	{Name: "Server", Plural: "servers", Doc: "An origin server as inventory knows it; pools select it.", Write: Owner, New: func() Spec { return new(Server) }},
+	{Name: "Pool", Plural: "pools", Doc: "Servers that do the same work, with their health check and limits.", Write: Owner, New: func() Spec { return new(Pool) }},
+	{Name: "Site", Plural: "sites", Doc: "A service at its names, addresses and ports, in one or more zones.", Write: Owner, New: func() Spec { return new(Site) }},
+	{Name: "Override", Plural: "overrides", Doc: "A server drained, disabled or weighted by hand, with reason and expiry.", Write: Operator, New: func() Spec { return new(Override) }},
+	{Name: "Change", Plural: "changes", Doc: "What somebody changed, when, why, before and after.", ReadOnly: true, Write: Admin, New: func() Spec { return new(Change) }},
+}
+
+// Kinds lists every kind in the order in which their objects are best read: what is referred to comes first.
+func Kinds() []Kind { return kinds }
+
+// KindByName finds a kind by its exact name.
+func KindByName(name string) (Kind, bool) {
+	for _, k := range kinds {
+		if k.Name == name {
+			return k, true
+		}
+	}
+	return Kind{}, false
+}
+
+// KindByWord finds a kind by its name, plural or a short word, as the command line and URLs write it.
+func KindByWord(word string) (Kind, bool) {
+	word = lower(word)
+	for _, k := range kinds {
+		if word == lower(k.Name) || word == k.Plural {
+			return k, true
+		}
+		for _, s := range k.Short {
+			if word == s {
+				return k, true
+			}
+		}
+	}
+	return Kind{}, false
+}
+
+// SortObjects orders objects by kind, as Kinds lists them, then by name.
+func SortObjects(list []*Object) {
+	rank := make(map[string]int, len(kinds))
+	for i, k := range kinds {
+		rank[k.Name] = i
+	}
+	sort.SliceStable(list, func(i, j int) bool {
+		a, b := list[i], list[j]
+		if a.Kind != b.Kind {
+			return rank[a.Kind] < rank[b.Kind]
+		}
+		return a.Metadata.Name < b.Metadata.Name
+	})
+}
+
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 32
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,125 @@
+// Package weir holds the nouns of load balancing as people declare them, and the rules each of them obeys.
+// It decides nothing about HAProxy and does nothing: it is read first.
+package weir
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Object is one declared thing: what a person or a machine wants to be so.
+type Object struct {
+	Kind     string   `json:"kind"`
+	Metadata Metadata `json:"metadata"`
+	// Spec is a pointer to the kind's own type, *Pool for kind Pool.
+	Spec Spec `json:"spec"`
+	// Status is written by the control plane only and is nil in what people send.
+	Status *Status `json:"status,omitempty"`
+	// Revision is that of the change that wrote the object last.
+	Revision int64 `json:"revision,omitempty"`
+}
+
+// Metadata names an object and says whose it is.
+type Metadata struct {
+	Name string `json:"name"`
+	// Role is the service that owns the object; empty means the platform's.
+	Role   string            `json:"role,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
+	// ManagedBy names what writes the object when that is not a person.
+	ManagedBy string `json:"managedBy,omitempty"`
+	// ShareWith lists the roles that may refer to the object besides its own.
+	ShareWith []string `json:"shareWith,omitempty"`
+}
+
+// Spec is the wish inside an object. Normalize fills defaults and canonical forms; Validate reports every rule
+// that the wish breaks by itself, with paths below "spec"; References names the objects it needs.
+type Spec interface {
+	Normalize()
+	Validate(p *Problems)
+	References() []Reference
+}
+
+// Ref names one object.
+type Ref struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+}
+
+// String gives the form "Pool/web-az1".
+func (r Ref) String() string { return r.Kind + "/" + r.Name }
+
+// Reference is a Ref with the field that holds it.
+type Reference struct {
+	Ref
+	Path string
+}
+
+// Ref names the object.
+func (o *Object) Ref() Ref { return Ref{Kind: o.Kind, Name: o.Metadata.Name} }
+
+// Clone gives a deep copy, so that the holder of one can't change the other.
+func (o *Object) Clone() *Object {
+	raw, err := json.Marshal(o)
+	if err != nil {
+		panic(fmt.Sprintf("clone %s: %v", o.Ref(), err))
+	}
+	copied, err := DecodeStored(raw)
+	if err != nil {
+		panic(fmt.Sprintf("clone %s: %v", o.Ref(), err))
+	}
+	return copied
+}
+
+// DecodeStored reads an object that Weir itself has written; it trusts it and applies no rules.
+func DecodeStored(raw []byte) (*Object, error) {
+	var head struct {
+		Kind     string          `json:"kind"`
+		Metadata Metadata        `json:"metadata"`
+		Spec     json.RawMessage `json:"spec"`
+		Status   *Status         `json:"status"`
+		Revision int64           `json:"revision"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return nil, fmt.Errorf("read stored object: %w", err)
+	}
+	kind, ok := KindByName(head.Kind)
+	if !ok {
+		return nil, fmt.Errorf("read stored object %s: kind %q is not known to this version", head.Metadata.Name, head.Kind)
+	}
+	spec := kind.New()
+	if len(head.Spec) > 0 {
+		if err := json.Unmarshal(head.Spec, spec); err != nil {
+			return nil, fmt.Errorf("read stored object %s/%s: %w", head.Kind, head.Metadata.Name, err)
+		}
+	}
+	return &Object{Kind: head.Kind, Metadata: head.Metadata, Spec: spec, Status: head.Status, Revision: head.Revision}, nil
+}
+
+// Status is what is so, as the control plane knows it from the agents.
+type Status struct {
+	Conditions []Condition `json:"conditions"`
+}
+
+// The types of conditions an object can have.
+const (
+	Accepted    = "Accepted"    // the wish obeys the rules and is compiled
+	Programmed  = "Programmed"  // read back from n of m load balancers
+	Serving     = "Serving"     // the health checks see something that answers
+	Quarantined = "Quarantined" // a load balancer refused it; its last good form stays
+)
+
+// Condition is one statement about an object, true, false or not known.
+type Condition struct {
+	Type string `json:"type"`
+	// Status is "True", "False" or "Unknown".
+	Status string `json:"status"`
+	// Reason is one word for machines.
+	Reason string `json:"reason"`
+	// Message is a sentence for people; it names object, field and load balancer.
+	Message string    `json:"message"`
+	Since   time.Time `json:"since,omitzero"`
+	// Ready and Of are the n and m of Programmed.
+	Ready int `json:"ready,omitempty"`
+	Of    int `json:"of,omitempty"`
+}

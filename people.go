@@ -1,0 +1,149 @@
+package weir
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Role is a service that owns objects.
+type Role struct {
+	// Contact says who to call.
+	Contact string `json:"contact,omitempty"`
+	// Hostnames are what the role's sites may claim, "*.example.com" for everything below; empty means any.
+	Hostnames []string `json:"hostnames,omitempty"`
+	// Groups are the load-balancer groups that the role's addresses may use; empty means any.
+	Groups []string `json:"groups,omitempty"`
+	// Quotas bound how many objects of a kind the role may have, by kind: {Site: 20, Pool: 100}.
+	Quotas map[string]int `json:"quotas,omitempty"`
+}
+
+// Normalize brings the hostnames into their canonical form.
+func (r *Role) Normalize() { canonicalAll(r.Hostnames) }
+
+// Validate checks hostnames and quotas.
+func (r *Role) Validate(p *Problems) {
+	prose(p, "contact", r.Contact, 200)
+	checkHostnames(p, "hostnames", r.Hostnames)
+	unique(p, "groups", r.Groups)
+	for kind, n := range r.Quotas {
+		if k, ok := KindByName(kind); !ok || k.Platform || k.ReadOnly {
+			p.Add("quotas["+clip(kind)+"]", "is no kind that a role can own")
+		}
+		between(p, "quotas["+clip(kind)+"]", n, 0, 10_000_000)
+	}
+}
+
+// References are the groups.
+func (r *Role) References() []Reference { return each(nil, "groups", "LoadBalancerGroup", r.Groups) }
+
+// Grant gives a subject a right on a role's objects.
+type Grant struct {
+	// Subject is the name in a credential: a Token's subject or a signed-in user.
+	Subject string `json:"subject"`
+	// Role is whose objects; "*" means everybody's and the platform's.
+	Role string `json:"role"`
+	// Right is viewer, operator, owner or admin; admin is only given on "*".
+	Right Right `json:"right"`
+}
+
+// Normalize does nothing.
+func (g *Grant) Normalize() {}
+
+// Validate checks subject and right.
+func (g *Grant) Validate(p *Problems) {
+	checkSubject(p, "subject", g.Subject)
+	if g.Role != "*" {
+		required(p, "role", g.Role)
+	}
+	oneOf(p, "right", string(g.Right), string(Viewer), string(Operator), string(Owner), string(Admin))
+	if g.Right == Admin && g.Role != "*" {
+		p.Add("right", `admin is given on role "*" only; owner is everything of one role`)
+	}
+}
+
+// References are the role.
+func (g *Grant) References() []Reference {
+	if g.Role == "*" {
+		return nil
+	}
+	return optional(nil, "role", "Role", g.Role)
+}
+
+// Token is a credential; its text is shown once, when it is made, and only its hash is kept.
+type Token struct {
+	// Subject is who acts with the token; what it may do are the Grants of that subject.
+	Subject   string    `json:"subject"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+	// Hash is made by the control plane.
+	Hash string `json:"hash,omitempty"`
+	// Join makes it a join token: it enrols one agent and is spent by that.
+	Join *JoinTerms `json:"join,omitempty"`
+}
+
+// JoinTerms bind a join token.
+type JoinTerms struct {
+	Group string `json:"group"`
+	Zone  string `json:"zone"`
+	// LoadBalancer, when set, is the only name that may be enrolled.
+	LoadBalancer string `json:"loadBalancer,omitempty"`
+	// Replace allows the name to exist already; the old agent's certificate stops being accepted.
+	Replace bool `json:"replace,omitempty"`
+	// LocalRanges and LocalPorts become the load balancer's own.
+	LocalRanges map[netip.Prefix]netip.Prefix `json:"localRanges,omitempty"`
+	LocalPorts  map[Port]Port                 `json:"localPorts,omitempty"`
+}
+
+// Normalize does nothing.
+func (t *Token) Normalize() {}
+
+// Validate checks the subject and the terms.
+func (t *Token) Validate(p *Problems) {
+	checkSubject(p, "subject", t.Subject)
+	if t.Join != nil {
+		required(p, "join.group", t.Join.Group)
+		required(p, "join.zone", t.Join.Zone)
+	}
+}
+
+// References are the join terms' group and zone.
+func (t *Token) References() []Reference {
+	if t.Join == nil {
+		return nil
+	}
+	return optional(optional(nil, "join.group", "LoadBalancerGroup", t.Join.Group), "join.zone", "Zone", t.Join.Zone)
+}
+
+func checkSubject(p *Problems, path, v string) {
+	if v == "" {
+		p.Add(path, "is required")
+		return
+	}
+	text(p, path, v, 200)
+}
+
+// Change is one accepted write of any number of objects; it is made by the store and read by people.
+type Change struct {
+	Author string    `json:"author"`
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
+	// Undoes is the revision of the change that this one takes back, 0 for none.
+	Undoes int64 `json:"undoes,omitempty"`
+	// Objects are what was written, with before and after.
+	Objects []ObjectChange `json:"objects"`
+}
+
+// ObjectChange is what a change did to one object; Before is nil for a new one, After for a deleted one.
+type ObjectChange struct {
+	Ref
+	Before *Object `json:"before,omitempty"`
+	After  *Object `json:"after,omitempty"`
+}
+
+// Normalize does nothing: a change is never written by people.
+func (c *Change) Normalize() {}
+
+// Validate does nothing: a change is never written by people.
+func (c *Change) Validate(*Problems) {}
+
+// References are none: a change keeps what it needs.
+func (c *Change) References() []Reference { return nil }

@@ -1,0 +1,339 @@
+package weir
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Pool is a set of servers that do the same work.
+type Pool struct {
+	// Mode is http or tcp; http when left out.
+	Mode string `json:"mode,omitempty"`
+	// Selector takes in every Server that matches it; nil takes none.
+	Selector *Selector `json:"selector,omitempty"`
+	// Members are static ones.
+	Members []Member `json:"members,omitempty"`
+	// Admission is what must say healthy before a member's first request: check, or none when there is no check.
+	Admission string `json:"admission,omitempty"`
+	// Port is where selected servers are reached: a number, or the name of one of their ports.
+	Port PortRef `json:"port,omitempty"`
+	// Balance is roundrobin, leastconn, random, source, uri or header.
+	Balance string `json:"balance,omitempty"`
+	// BalanceHeader is the request header whose value chooses the server; balance: header needs it.
+	BalanceHeader  string          `json:"balanceHeader,omitempty"`
+	HealthCheck    *HealthCheck    `json:"healthCheck,omitempty"`
+	Persistence    *Persistence    `json:"persistence,omitempty"`
+	MaxConnections *MaxConnections `json:"maxConnections,omitempty"`
+	// Queue bounds how long a request waits for a server that is full; "none" answers 503 at once.
+	Queue *Queue   `json:"queue,omitempty"`
+	TLS   *PoolTLS `json:"tls,omitempty"`
+	// SendProxy begins each connection to a server with a PROXY header: v1 or v2.
+	SendProxy string `json:"sendProxy,omitempty"`
+	// SlowStart is the time over which a returning server's weight grows to its full value.
+	SlowStart Duration `json:"slowStart,omitempty"`
+	// ServerTimeout is how long a server may be silent; the group's Tuning when left out. A tcp pool's is
+	// rounded up to 1m, 10m, 1h or 24h.
+	ServerTimeout Duration `json:"serverTimeout,omitempty"`
+}
+
+// Selector says which Servers belong to a pool; every field that is set must match.
+type Selector struct {
+	Role string `json:"role"`
+	Zone string `json:"zone,omitempty"`
+	// Clusters matches a server that is in at least one of them.
+	Clusters []string `json:"clusters,omitempty"`
+}
+
+// Matches says whether a server of a role belongs.
+func (s *Selector) Matches(role string, server *Server) bool {
+	if s == nil || s.Role != role || s.Zone != "" && s.Zone != server.Zone {
+		return false
+	}
+	if len(s.Clusters) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(s.Clusters, func(c string) bool { return slices.Contains(server.Clusters, c) })
+}
+
+// Member is a server that is named in the pool itself.
+type Member struct {
+	Name    string     `json:"name"`
+	Address netip.Addr `json:"address"`
+	Port    Port       `json:"port"`
+	Weight  *int       `json:"weight,omitempty"`
+}
+
+// HealthCheck says how a server shows that it can take traffic.
+type HealthCheck struct {
+	// Type is http, tcp (a connection) or none.
+	Type string `json:"type,omitempty"`
+	// Method is HEAD, GET or OPTIONS.
+	Method string `json:"method,omitempty"`
+	Path   string `json:"path,omitempty"`
+	// Host is the Host header sent.
+	Host string `json:"host,omitempty"`
+	// Expect is the good statuses: "200", "200-299", "200-399" and the like, ranges within 100 to 599.
+	Expect string `json:"expect,omitempty"`
+	// Body, when set, must be found in the answer's body; the status is then not looked at.
+	Body string `json:"body,omitempty"`
+	// Port is where to check when that is not where the traffic goes.
+	Port     Port     `json:"port,omitempty"`
+	Interval Duration `json:"interval,omitempty"`
+	Rise     int      `json:"rise,omitempty"`
+	Fall     int      `json:"fall,omitempty"`
+}
+
+// Persistence keeps a client at one server.
+type Persistence struct {
+	// Cookie is the name of the cookie that HAProxy sets.
+	Cookie string `json:"cookie"`
+}
+
+// MaxConnections bounds what a server is given at once.
+type MaxConnections struct {
+	// PerServer is for each load balancer by itself; 0 is no bound.
+	PerServer int `json:"perServer,omitempty"`
+}
+
+// Queue is written "none" or {timeout: 60s}.
+type Queue struct {
+	None    bool
+	Timeout Duration
+}
+
+// MarshalJSON writes the short form for none.
+func (q Queue) MarshalJSON() ([]byte, error) {
+	if q.None {
+		return []byte(`"none"`), nil
+	}
+	return json.Marshal(map[string]Duration{"timeout": q.Timeout})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (q *Queue) UnmarshalJSON(b []byte) error {
+	if string(b) == `"none"` {
+		*q = Queue{None: true}
+		return nil
+	}
+	var long struct{ Timeout Duration }
+	if err := json.Unmarshal(b, &long); err != nil {
+		return fmt.Errorf(`must be "none" or {timeout: 60s}`)
+	}
+	*q = Queue{Timeout: long.Timeout}
+	return nil
+}
+
+// PoolTLS is how servers are spoken to.
+type PoolTLS struct {
+	// Verify is ca (CA, or the system's authorities when CA is empty) or none.
+	Verify string `json:"verify,omitempty"`
+	// CA names a Certificate without key that signs the servers' certificates.
+	CA string `json:"ca,omitempty"`
+	// SNI is the name sent and, when verified, expected in the server's certificate.
+	SNI string `json:"sni,omitempty"`
+	// MinVersion is TLSv1.2 or TLSv1.3.
+	MinVersion string `json:"minVersion,omitempty"`
+	// ClientCertificate names the Certificate that Weir shows to the servers.
+	ClientCertificate string `json:"clientCertificate,omitempty"`
+}
+
+// Balances are the ways a pool can choose a server.
+var Balances = []string{"roundrobin", "leastconn", "random", "source", "uri", "header"}
+
+// Normalize fills the defaults.
+func (o *Pool) Normalize() {
+	setDefault(&o.Mode, "http")
+	setDefault(&o.Balance, "roundrobin")
+	if o.HealthCheck == nil {
+		o.HealthCheck = &HealthCheck{Type: "tcp"}
+	}
+	h := o.HealthCheck
+	setDefault(&h.Type, "http")
+	if h.Type == "http" {
+		setDefault(&h.Method, "HEAD")
+		if h.Body != "" && h.Method == "HEAD" {
+			h.Method = "GET"
+		}
+		setDefault(&h.Path, "/")
+		setDefault(&h.Host, "localhost")
+		setDefault(&h.Expect, "200-399")
+	}
+	if h.Type != "none" {
+		setDefault(&h.Interval, Duration(2*time.Second))
+		setDefault(&h.Rise, 2)
+		setDefault(&h.Fall, 3)
+		setDefault(&o.Admission, "check")
+	}
+	setDefault(&o.Admission, "none")
+	for i := range o.Members {
+		m := &o.Members[i]
+		m.Address = m.Address.Unmap()
+		if m.Weight == nil {
+			m.Weight = new(100)
+		}
+	}
+	if o.TLS != nil {
+		setDefault(&o.TLS.Verify, "ca")
+		setDefault(&o.TLS.MinVersion, "TLSv1.2")
+	}
+}
+
+// Validate checks everything that a pool says by itself.
+func (o *Pool) Validate(p *Problems) {
+	oneOf(p, "mode", o.Mode, "http", "tcp")
+	if s := o.Selector; s != nil {
+		required(p, "selector.role", s.Role)
+		names(p, "selector.clusters", s.Clusters)
+		if o.Port == "" {
+			p.Add("port", "is required with a selector: a number or the name of a port of the servers")
+		}
+	}
+	if n, ok := o.Port.Number(); ok {
+		n.check(p, "port")
+	} else if o.Port != "" {
+		required(p, "port", string(o.Port))
+	}
+	o.validateMembers(p)
+	oneOf(p, "balance", o.Balance, Balances...)
+	if o.Mode == "tcp" && (o.Balance == "uri" || o.Balance == "header") {
+		p.Add("balance", "%s needs http; a tcp pool has roundrobin, leastconn, random or source", o.Balance)
+	}
+	if (o.Balance == "header") != (o.BalanceHeader != "") {
+		p.Add("balanceHeader", "belongs to balance: header, and balance: header needs it")
+	}
+	checkToken(p, "balanceHeader", o.BalanceHeader)
+	o.HealthCheck.validate(p)
+	if want := o.HealthCheck.admission(); o.Admission != want {
+		oneOf(p, "admission", o.Admission, want)
+	}
+	if o.Persistence != nil {
+		if o.Mode == "tcp" {
+			p.Add("persistence.cookie", "a tcp pool has no cookies")
+		}
+		if o.Persistence.Cookie == "" {
+			p.Add("persistence.cookie", "is required")
+		}
+		checkToken(p, "persistence.cookie", o.Persistence.Cookie)
+	}
+	if o.MaxConnections != nil {
+		between(p, "maxConnections.perServer", o.MaxConnections.PerServer, 0, 1_000_000)
+	}
+	if o.Queue != nil && !o.Queue.None {
+		o.Queue.Timeout.within(p, "queue.timeout", time.Millisecond, time.Hour)
+	}
+	if o.Queue != nil && o.Mode == "tcp" {
+		p.Add("queue", "is for http pools; a tcp pool's connections wait the group's queue timeout")
+	}
+	o.TLS.validate(p)
+	if o.SendProxy != "" {
+		oneOf(p, "sendProxy", o.SendProxy, "v1", "v2")
+	}
+	if o.SlowStart != 0 {
+		o.SlowStart.within(p, "slowStart", time.Second, time.Hour)
+	}
+	if o.ServerTimeout != 0 {
+		o.ServerTimeout.within(p, "serverTimeout", time.Millisecond, 24*time.Hour)
+	}
+}
+
+func (o *Pool) validateMembers(p *Problems) {
+	seen := map[string]bool{}
+	for i, m := range o.Members {
+		path := index("members", i)
+		required(p, path+".name", m.Name)
+		if seen[m.Name] {
+			p.Add(path+".name", "%q is listed twice", clip(m.Name))
+		}
+		seen[m.Name] = true
+		checkOrigin(p, path+".address", m.Address)
+		m.Port.check(p, path+".port")
+		between(p, path+".weight", *m.Weight, 0, 256)
+	}
+}
+
+func (h *HealthCheck) admission() string {
+	if h.Type == "none" {
+		return "none"
+	}
+	return "check"
+}
+
+func (h *HealthCheck) validate(p *Problems) {
+	oneOf(p, "healthCheck.type", h.Type, "http", "tcp", "none")
+	if h.Type == "http" {
+		oneOf(p, "healthCheck.method", h.Method, "HEAD", "GET", "OPTIONS")
+		if err := CheckURLPath(h.Path); err != nil {
+			p.Add("healthCheck.path", "%s", err)
+		}
+		text(p, "healthCheck.host", h.Host, 255)
+		if _, err := ParseStatuses(h.Expect); err != nil {
+			p.Add("healthCheck.expect", "%s", err)
+		}
+		text(p, "healthCheck.body", h.Body, 255)
+	} else if h.Method != "" || h.Path != "" || h.Host != "" || h.Expect != "" || h.Body != "" {
+		p.Add("healthCheck", "method, path, host, expect and body belong to type http")
+	}
+	if h.Port != 0 {
+		h.Port.check(p, "healthCheck.port")
+	}
+	if h.Type != "none" {
+		h.Interval.within(p, "healthCheck.interval", 50*time.Millisecond, time.Hour)
+		between(p, "healthCheck.rise", h.Rise, 1, 100)
+		between(p, "healthCheck.fall", h.Fall, 1, 100)
+	}
+}
+
+func (t *PoolTLS) validate(p *Problems) {
+	if t == nil {
+		return
+	}
+	oneOf(p, "tls.verify", t.Verify, "ca", "none")
+	if t.Verify == "none" && t.CA != "" {
+		p.Add("tls.ca", "is not looked at with verify: none")
+	}
+	if t.SNI != "" {
+		checkHostnames(p, "tls.sni", []string{t.SNI})
+	}
+	if t.Verify == "ca" && t.SNI == "" {
+		p.Add("tls.sni", "is required with verify: ca: it is the name that the servers' certificates must hold")
+	}
+	oneOf(p, "tls.minVersion", t.MinVersion, "TLSv1.2", "TLSv1.3")
+}
+
+// References are the zone, the authority and the client certificate.
+func (o *Pool) References() []Reference {
+	var list []Reference
+	if o.Selector != nil {
+		list = optional(list, "selector.zone", "Zone", o.Selector.Zone)
+	}
+	if o.TLS != nil {
+		list = optional(list, "tls.ca", "Certificate", o.TLS.CA)
+		list = optional(list, "tls.clientCertificate", "Certificate", o.TLS.ClientCertificate)
+	}
+	return list
+}
+
+// StatusRange is a range of HTTP statuses, both ends included.
+type StatusRange struct{ Low, High int }
+
+// ParseStatuses reads "200", "200-299" or several of them with commas between.
+func ParseStatuses(s string) ([]StatusRange, error) {
+	var list []StatusRange
+	for part := range splitComma(s) {
+		var r StatusRange
+		if n, err := fmt.Sscanf(part+"\n", "%3d-%3d\n", &r.Low, &r.High); err != nil || n != 2 {
+			if n, err := fmt.Sscanf(part+"\n", "%3d\n", &r.Low); err != nil || n != 1 {
+				return nil, fmt.Errorf("%q must be statuses such as 200, 200-299 or 200,301-302", clip(s))
+			}
+			r.High = r.Low
+		}
+		if r.Low < 100 || r.High > 599 || r.Low > r.High {
+			return nil, fmt.Errorf("%q holds a range outside 100 to 599, or upside down", clip(s))
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}

@@ -1,0 +1,349 @@
+package weir
+
+import (
+	"encoding/json"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// Site is one service at its names, addresses and ports, in one or more zones.
+type Site struct {
+	// Mode is http, tcp or tls-passthrough.
+	Mode string `json:"mode,omitempty"`
+	// Hostnames are what the site answers to; "*.example.com" for everything below, "*" for whatever no other
+	// site at the address claims. A tcp site has none.
+	Hostnames []string `json:"hostnames,omitempty"`
+	// Addresses name the IPAddresses of the site; several sites may share one by port or hostname.
+	Addresses []string   `json:"addresses"`
+	Listeners []Listener `json:"listeners"`
+	// Backends are names with one pool per zone, or one pool for all zones; "default" takes what no route takes.
+	Backends map[string]Backend `json:"backends,omitempty"`
+	// Routes are looked at by kind: access lists first, in order; then exact paths; then the longest prefix;
+	// then regexes, in order; then maps, in order.
+	Routes []SiteRoute `json:"routes,omitempty"`
+	// ErrorPages replace HAProxy's own error texts, by status.
+	ErrorPages map[Status3]string `json:"errorPages,omitempty"`
+}
+
+// Listener is a port of a site.
+type Listener struct {
+	Port Port         `json:"port"`
+	TLS  *ListenerTLS `json:"tls,omitempty"`
+	// Redirect is "https": every request is sent to the site's listener with TLS.
+	Redirect string `json:"redirect,omitempty"`
+}
+
+// ListenerTLS is how clients are spoken to.
+type ListenerTLS struct {
+	// Certificates name Certificates with keys; an ECDSA and an RSA one of the same names are picked by the client.
+	Certificates []string `json:"certificates"`
+	// Profile is modern (TLS 1.3), intermediate (TLS 1.2 and 1.3) or old (TLS 1.0 and up).
+	Profile string `json:"profile,omitempty"`
+	// ALPN lists the protocols offered, most wanted first.
+	ALPN []string `json:"alpn,omitempty"`
+}
+
+// Backend says which pool serves in each zone. It is written as {az1: web-az1, az2: web-az2}, or as one name
+// for all zones.
+type Backend struct {
+	// Pool is for all zones; Zones is then nil.
+	Pool  string
+	Zones map[string]string
+}
+
+// MarshalJSON writes the short form for one pool.
+func (b Backend) MarshalJSON() ([]byte, error) {
+	if b.Zones == nil {
+		return json.Marshal(b.Pool)
+	}
+	return json.Marshal(b.Zones)
+}
+
+// UnmarshalJSON reads either form.
+func (b *Backend) UnmarshalJSON(raw []byte) error {
+	*b = Backend{}
+	if len(raw) > 0 && raw[0] == '"' {
+		return json.Unmarshal(raw, &b.Pool)
+	}
+	return json.Unmarshal(raw, &b.Zones)
+}
+
+// Pools lists the pools by zone, in the order of the zones' names; the zone is "" for a pool of all zones.
+func (b Backend) Pools() iter.Seq2[string, string] {
+	return func(yield func(zone, pool string) bool) {
+		if b.Zones == nil {
+			yield("", b.Pool)
+			return
+		}
+		for _, zone := range sortedKeys(b.Zones) {
+			if !yield(zone, b.Zones[zone]) {
+				return
+			}
+		}
+	}
+}
+
+// SiteRoute sends what it matches to a backend of the site.
+type SiteRoute struct {
+	Match RouteMatch `json:"match"`
+	// Backend is a name out of the site's backends; a route by map has none, the map's value is the name.
+	Backend string `json:"backend,omitempty"`
+}
+
+// RouteMatch holds exactly one condition.
+type RouteMatch struct {
+	Path *PathMatch `json:"path,omitempty"`
+	// AccessList names a list that the client's address is in.
+	AccessList string `json:"accessList,omitempty"`
+	// Map names a Map that the path is looked up in.
+	Map string `json:"map,omitempty"`
+}
+
+// PathMatch holds exactly one of its fields.
+type PathMatch struct {
+	Exact string `json:"exact,omitempty"`
+	// Prefix matches whole path elements: /api matches /api and /api/x, not /apis; a trailing slash changes nothing.
+	Prefix string `json:"prefix,omitempty"`
+	// Regex is a PCRE that must match the whole path.
+	Regex string `json:"regex,omitempty"`
+}
+
+// The TLS profiles.
+var TLSProfiles = []string{"modern", "intermediate", "old"}
+
+// PortMode gives what the site makes a listener's port speak.
+func (s *Site) PortMode(l Listener) PortMode {
+	switch {
+	case s.Mode == "tls-passthrough":
+		return PortTLSPassthrough
+	case s.Mode == "tcp" && l.TLS != nil:
+		return PortTLSTCP
+	case s.Mode == "tcp":
+		return PortTCP
+	case l.TLS != nil:
+		return PortHTTPS
+	}
+	return PortHTTP
+}
+
+// Normalize fills the defaults and brings hostnames into their canonical form.
+func (s *Site) Normalize() {
+	setDefault(&s.Mode, "http")
+	canonicalAll(s.Hostnames)
+	for i := range s.Listeners {
+		if t := s.Listeners[i].TLS; t != nil {
+			setDefault(&t.Profile, "intermediate")
+			if t.ALPN == nil && s.Mode == "http" {
+				t.ALPN = []string{"h2", "http/1.1"}
+			}
+		}
+	}
+}
+
+// Validate checks everything that a site says by itself.
+func (s *Site) Validate(p *Problems) {
+	oneOf(p, "mode", s.Mode, "http", "tcp", "tls-passthrough")
+	checkHostnames(p, "hostnames", s.Hostnames)
+	if s.Mode == "tcp" && len(s.Hostnames) > 0 {
+		p.Add("hostnames", "a tcp site is told by address and port and has no hostnames")
+	}
+	if s.Mode != "tcp" && len(s.Hostnames) == 0 {
+		p.Add("hostnames", `needs at least one, or "*" for every name`)
+	}
+	if len(s.Addresses) == 0 {
+		p.Add("addresses", "needs at least one IPAddress")
+	}
+	names(p, "addresses", s.Addresses)
+	s.validateListeners(p)
+	s.validateBackends(p)
+	for i, r := range s.Routes {
+		s.validateRoute(p, index("routes", i), r, s.Routes[:i])
+	}
+	if s.Mode != "http" && len(s.Routes)+len(s.ErrorPages) > 0 {
+		p.Add("mode", "routes and errorPages need mode http")
+	}
+	for status := range s.ErrorPages {
+		status.check(p, "errorPages")
+	}
+}
+
+func (s *Site) validateListeners(p *Problems) {
+	if len(s.Listeners) == 0 {
+		p.Add("listeners", "needs at least one port")
+	}
+	seen := map[Port]bool{}
+	secure := slices.ContainsFunc(s.Listeners, func(l Listener) bool { return l.TLS != nil })
+	for i, l := range s.Listeners {
+		path := index("listeners", i)
+		l.Port.check(p, path+".port")
+		if seen[l.Port] {
+			p.Add(path+".port", "%d is listed twice", l.Port)
+		}
+		seen[l.Port] = true
+		if t := l.TLS; t != nil {
+			if s.Mode == "tls-passthrough" {
+				p.Add(path+".tls", "a tls-passthrough site does not end TLS; leave tls out")
+			}
+			if len(t.Certificates) == 0 {
+				p.Add(path+".tls.certificates", "needs at least one Certificate")
+			}
+			names(p, path+".tls.certificates", t.Certificates)
+			oneOf(p, path+".tls.profile", t.Profile, TLSProfiles...)
+			for j, a := range t.ALPN {
+				oneOf(p, index(path+".tls.alpn", j), a, "h2", "http/1.1")
+			}
+			unique(p, path+".tls.alpn", t.ALPN)
+		}
+		if l.Redirect != "" {
+			oneOf(p, path+".redirect", l.Redirect, "https")
+			if !secure || l.TLS != nil || s.Mode != "http" {
+				p.Add(path+".redirect", "needs mode http, no tls here, and another listener with tls to send clients to")
+			}
+		}
+	}
+}
+
+func (s *Site) validateBackends(p *Problems) {
+	serves := slices.ContainsFunc(s.Listeners, func(l Listener) bool { return l.Redirect == "" })
+	if _, ok := s.Backends["default"]; !ok && serves {
+		p.Add("backends", `needs a backend "default"`)
+	}
+	for _, name := range sortedKeys(s.Backends) {
+		path := "backends." + clip(name)
+		if err := CheckName(name); err != nil {
+			p.Add(path, "the name %s", err)
+		}
+		if s.Mode != "http" && name != "default" {
+			p.Add(path, `only http sites have backends besides "default"`)
+		}
+		b := s.Backends[name]
+		if b.Zones == nil {
+			required(p, path, b.Pool)
+		} else if len(b.Zones) == 0 {
+			p.Add(path, "needs a pool for at least one zone")
+		}
+		for _, zone := range sortedKeys(b.Zones) {
+			required(p, path+"."+clip(zone), b.Zones[zone])
+		}
+	}
+}
+
+func (s *Site) validateRoute(p *Problems, path string, r SiteRoute, before []SiteRoute) {
+	set := 0
+	if m := r.Match.Path; m != nil {
+		set++
+		m.validate(p, path+".match.path")
+	}
+	for _, name := range []string{r.Match.AccessList, r.Match.Map} {
+		if name != "" {
+			set++
+		}
+	}
+	if set != 1 {
+		p.Add(path+".match", "needs exactly one of path, accessList and map")
+	}
+	switch {
+	case r.Match.Map != "" && r.Backend != "":
+		p.Add(path+".backend", "a route by map has none: the map's values name the backends")
+	case r.Match.Map == "":
+		if _, ok := s.Backends[r.Backend]; !ok {
+			p.Add(path+".backend", "%q is no backend of this site", clip(r.Backend))
+		}
+	}
+	for i, other := range before {
+		if r.Match.same(other.Match) {
+			p.Add(path+".match", "routes[%d] matches the same", i)
+		}
+	}
+}
+
+func (m *PathMatch) validate(p *Problems, path string) {
+	set := 0
+	for field, v := range map[string]string{"exact": m.Exact, "prefix": m.Prefix} {
+		if v != "" {
+			set++
+			if err := CheckURLPath(v); err != nil {
+				p.Add(path+"."+field, "%s", err)
+			}
+		}
+	}
+	if m.Regex != "" {
+		set++
+		checkRegex(p, path+".regex", m.Regex)
+	}
+	if set != 1 {
+		p.Add(path, "needs exactly one of exact, prefix and regex")
+	}
+}
+
+func (m RouteMatch) same(o RouteMatch) bool {
+	if m.AccessList != o.AccessList || m.Map != o.Map || (m.Path == nil) != (o.Path == nil) {
+		return false
+	}
+	if m.Path == nil {
+		return true
+	}
+	return m.Path.Exact == o.Path.Exact && m.Path.Regex == o.Path.Regex &&
+		strings.TrimRight(m.Path.Prefix, "/") == strings.TrimRight(o.Path.Prefix, "/") && (m.Path.Prefix == "") == (o.Path.Prefix == "")
+}
+
+// References are addresses, certificates, zones, pools, lists, maps and pages.
+func (s *Site) References() []Reference {
+	list := each(nil, "addresses", "IPAddress", s.Addresses)
+	for i, l := range s.Listeners {
+		if l.TLS != nil {
+			list = each(list, index("listeners", i)+".tls.certificates", "Certificate", l.TLS.Certificates)
+		}
+	}
+	for _, name := range sortedKeys(s.Backends) {
+		for zone, pool := range s.Backends[name].Pools() {
+			path := "backends." + name
+			if zone != "" {
+				path += "." + zone
+				list = optional(list, path, "Zone", zone)
+			}
+			list = optional(list, path, "Pool", pool)
+		}
+	}
+	for i, r := range s.Routes {
+		list = optional(list, index("routes", i)+".match.accessList", "AccessList", r.Match.AccessList)
+		list = optional(list, index("routes", i)+".match.map", "Map", r.Match.Map)
+	}
+	return append(list, pageReferences(s.ErrorPages)...)
+}
+
+func canonicalAll(list []string) {
+	for i, h := range list {
+		if c, err := CanonicalHostname(h); err == nil {
+			list[i] = c
+		}
+	}
+}
+
+func checkHostnames(p *Problems, path string, list []string) {
+	unique(p, path, list)
+	for i, h := range list {
+		if _, err := CanonicalHostname(h); err != nil {
+			p.Add(index(path, i), "%s", err)
+		}
+	}
+}
+
+func checkToken(p *Problems, path, v string) {
+	if len(v) > 64 || strings.IndexFunc(v, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+	}) >= 0 {
+		p.Add(path, "%q may hold only letters, digits, '-' and '_', at most 64", clip(v))
+	}
+}
+
+func splitComma(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, part := range strings.Split(s, ",") {
+			if !yield(strings.TrimSpace(part)) {
+				return
+			}
+		}
+	}
+}

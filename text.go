@@ -1,0 +1,160 @@
+package weir
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/net/idna"
+)
+
+// MaxName is the longest name of an object, in bytes.
+const MaxName = 63
+
+// CheckName says why s can't name an object, or nil. Names begin and end with a letter or digit and hold
+// lower-case letters, digits, '-' and '_' between: nothing that HAProxy's configuration, its run-time
+// commands, a path or a map key could read as more than a word.
+func CheckName(s string) error {
+	if s == "" {
+		return fmt.Errorf("is required")
+	}
+	if len(s) > MaxName {
+		return fmt.Errorf("is %d bytes long; at most %d are allowed", len(s), MaxName)
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		case (c == '-' || c == '_') && i > 0 && i < len(s)-1:
+		default:
+			return fmt.Errorf("%q may hold only a-z, 0-9, '-' and '_', and must begin and end with a letter or digit", clip(s))
+		}
+	}
+	return nil
+}
+
+// CheckText says why s can't be put as a value into configuration or run-time commands, or nil: it must be
+// printable ASCII without quotes, backslashes, '%', '#', ';', '<' or blanks.
+func CheckText(s string) error {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c > '~' || strings.IndexByte(`"'\%#;<>$`, c) >= 0 {
+			return fmt.Errorf("%q holds %q, which is not allowed here", clip(s), c)
+		}
+	}
+	return nil
+}
+
+// CheckURLPath says why s can't be a path that is matched or requested, or nil.
+func CheckURLPath(s string) error {
+	if !strings.HasPrefix(s, "/") {
+		return fmt.Errorf("%q must begin with '/'", clip(s))
+	}
+	if len(s) > 1024 {
+		return fmt.Errorf("is %d bytes long; at most 1024 are allowed", len(s))
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c > '~' || strings.IndexByte("\"'\\#;<>`{}|^", c) >= 0 {
+			return fmt.Errorf("%q holds %q, which a URL path can't hold unencoded", clip(s), c)
+		}
+	}
+	return nil
+}
+
+func clip(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "…"
+	}
+	return s
+}
+
+// CanonicalHostname gives the form in which hostnames are compared: lower case, A-labels (RFC 5890), no
+// trailing dot. A leading "*." stands for one or more labels; "*" alone for any host.
+func CanonicalHostname(s string) (string, error) {
+	if s == "*" {
+		return s, nil
+	}
+	rest, wild := strings.CutPrefix(s, "*.")
+	rest = strings.TrimSuffix(rest, ".")
+	ascii, err := hostnames.ToASCII(strings.ToLower(rest))
+	if err != nil {
+		return "", fmt.Errorf("%q is no host name: %w", clip(s), err)
+	}
+	if ascii == "" || len(ascii) > 253 {
+		return "", fmt.Errorf("%q is no host name: its length must be 1 to 253", clip(s))
+	}
+	for _, label := range strings.Split(ascii, ".") {
+		if err := checkLabel(label); err != nil {
+			return "", fmt.Errorf("%q is no host name: %w", clip(s), err)
+		}
+	}
+	if wild {
+		return "*." + ascii, nil
+	}
+	return ascii, nil
+}
+
+var hostnames = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false))
+
+func checkLabel(label string) error {
+	if label == "" || len(label) > 63 {
+		return fmt.Errorf("a label must be 1 to 63 bytes long")
+	}
+	for i := 0; i < len(label); i++ {
+		c := label[i]
+		alnum := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+		if !alnum && !(c == '_' && i == 0) && !(c == '-' && i > 0 && i < len(label)-1) && !(c == '_' && i < len(label)-1) {
+			return fmt.Errorf("label %q may hold only letters, digits, '-' and '_'", label)
+		}
+	}
+	return nil
+}
+
+// Duration is a time span written as in "2s", "500ms", "1m30s".
+type Duration time.Duration
+
+// D gives the span as the standard library's type.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// Ms gives the span in whole milliseconds.
+func (d Duration) Ms() int64 { return time.Duration(d).Milliseconds() }
+
+// String gives the shortest usual form: 30s, 1m, 1h30m.
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// MarshalText writes the usual form.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads the usual form; a bare number has no unit and is refused.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is no duration; write it as 500ms, 2s, 1m30s or 8h", clip(string(b)))
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Within reports d at path unless low ≤ d ≤ high.
+func (d Duration) within(p *Problems, path string, low, high time.Duration) {
+	if d.D() < low || d.D() > high {
+		p.Add(path, "%s is outside %s to %s", d, Duration(low), Duration(high))
+	}
+}
+
+// canonicalPrefix masks the host bits away, so that equal networks compare equal.
+func canonicalPrefix(p netip.Prefix) netip.Prefix {
+	if !p.IsValid() {
+		return p
+	}
+	return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()).Masked()
+}

@@ -1,0 +1,220 @@
+package weir
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// AccessList is a set of networks that routes refer to by name.
+type AccessList struct {
+	Networks []netip.Prefix `json:"networks"`
+}
+
+// Normalize masks the networks.
+func (a *AccessList) Normalize() { maskAll(a.Networks) }
+
+// Validate checks the networks.
+func (a *AccessList) Validate(p *Problems) { checkPrefixes(p, "networks", a.Networks) }
+
+// References are none.
+func (a *AccessList) References() []Reference { return nil }
+
+// Map is a list of keys and values that a Site's routes look paths up in.
+type Map struct {
+	// Match says how a key is held against the path: exact, prefix (whole path elements, longest wins) or
+	// regex (PCRE, the first that matches wins).
+	Match   string     `json:"match"`
+	Entries []MapEntry `json:"entries"`
+}
+
+// MapEntry is one key with its value.
+type MapEntry struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// Normalize does nothing.
+func (m *Map) Normalize() {}
+
+// Validate checks keys and values.
+func (m *Map) Validate(p *Problems) {
+	oneOf(p, "match", m.Match, "exact", "prefix", "regex")
+	seen := make(map[string]int, len(m.Entries))
+	for i, e := range m.Entries {
+		path := index("entries", i)
+		if m.Match == "regex" {
+			checkRegex(p, path+".key", e.Key)
+		} else if err := CheckURLPath(e.Key); err != nil {
+			p.Add(path+".key", "%s", err)
+		}
+		if first, ok := seen[e.Key]; ok {
+			p.Add(path+".key", "%q is the key of entries[%d] already", clip(e.Key), first)
+		}
+		seen[e.Key] = i
+		required(p, path+".value", e.Value)
+	}
+}
+
+// References are none; a value is only read as the name of a backend where a Site uses the map.
+func (m *Map) References() []Reference { return nil }
+
+func checkRegex(p *Problems, path, v string) {
+	switch {
+	case v == "":
+		p.Add(path, "is required")
+	case len(v) > 512:
+		p.Add(path, "is %d bytes long; at most 512 are allowed", len(v))
+	case strings.IndexFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0:
+		p.Add(path, "may hold only printable ASCII without blanks; write a blank as \\x20")
+	}
+}
+
+// ErrorPage is a body that stands for HAProxy's own text.
+type ErrorPage struct {
+	ContentType string `json:"contentType,omitempty"`
+	Body        string `json:"body"`
+}
+
+// Normalize fills the content type.
+func (e *ErrorPage) Normalize() { setDefault(&e.ContentType, "text/html; charset=utf-8") }
+
+// MaxErrorPage is the longest body of an ErrorPage that is accepted, in bytes. What a group can show
+// depends on its buffers (Tuning.bufferSize); a page that is longer is quarantined there.
+const MaxErrorPage = 256 << 10
+
+// Validate checks the length.
+func (e *ErrorPage) Validate(p *Problems) {
+	if e.Body == "" {
+		p.Add("body", "is required")
+	}
+	if len(e.Body) > MaxErrorPage {
+		p.Add("body", "is %d bytes long; at most %d are allowed", len(e.Body), MaxErrorPage)
+	}
+	if strings.IndexFunc(e.ContentType, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`"\%#'{}$`, r) }) >= 0 || len(e.ContentType) > 100 {
+		p.Add("contentType", "%q is no content type", clip(e.ContentType))
+	}
+}
+
+// References are none.
+func (e *ErrorPage) References() []Reference { return nil }
+
+// Server is an origin server as inventory knows it.
+type Server struct {
+	Address  netip.Addr `json:"address"`
+	Zone     string     `json:"zone"`
+	Clusters []string   `json:"clusters,omitempty"`
+	// Ports name what the server listens at: {http: 8080}.
+	Ports map[string]Port `json:"ports,omitempty"`
+	// Weight is 0 to 256 relative to the others of a pool; 100 when left out, 0 takes no new traffic.
+	Weight *int `json:"weight,omitempty"`
+}
+
+// Normalize fills the weight.
+func (s *Server) Normalize() {
+	s.Address = s.Address.Unmap()
+	if s.Weight == nil {
+		s.Weight = new(100)
+	}
+}
+
+// Validate checks address, ports and weight.
+func (s *Server) Validate(p *Problems) {
+	checkOrigin(p, "address", s.Address)
+	required(p, "zone", s.Zone)
+	names(p, "clusters", s.Clusters)
+	for name, port := range s.Ports {
+		if err := CheckName(name); err != nil {
+			p.Add("ports["+clip(name)+"]", "%s", err)
+		}
+		port.check(p, "ports["+clip(name)+"]")
+	}
+	between(p, "weight", *s.Weight, 0, 256)
+}
+
+// References are the zone.
+func (s *Server) References() []Reference { return optional(nil, "zone", "Zone", s.Zone) }
+
+func checkOrigin(p *Problems, path string, a netip.Addr) {
+	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" {
+		p.Add(path, "must be one unicast address, such as 10.1.20.17 or 2001:db8::17; names are resolved by discovery, not here")
+	}
+}
+
+// PortRef is a port number, or the name of a port of the pool's servers.
+type PortRef string
+
+// MarshalJSON writes a number where it is one.
+func (r PortRef) MarshalJSON() ([]byte, error) {
+	if n, ok := r.Number(); ok {
+		return []byte(n.String()), nil
+	}
+	return []byte(strconv.Quote(string(r))), nil
+}
+
+// UnmarshalJSON reads a number or a name.
+func (r *PortRef) UnmarshalJSON(b []byte) error {
+	*r = PortRef(strings.Trim(string(b), `"`))
+	return nil
+}
+
+// UnmarshalText reads a number or a name.
+func (r *PortRef) UnmarshalText(b []byte) error {
+	*r = PortRef(b)
+	return nil
+}
+
+// Number gives the port if it is written as a number.
+func (r PortRef) Number() (Port, bool) {
+	n, err := strconv.Atoi(string(r))
+	return Port(n), err == nil
+}
+
+// Override moves one server by hand for a while.
+type Override struct {
+	// Server is the name of a Server or of a static member.
+	Server string `json:"server"`
+	// Pool limits the override to one pool; empty means every pool the server is in.
+	Pool string `json:"pool,omitempty"`
+	// State is drain (no new traffic), maintenance (none at all, no checks) or ready; empty leaves it.
+	State string `json:"state,omitempty"`
+	// Weight replaces the server's; nil leaves it.
+	Weight    *int      `json:"weight,omitempty"`
+	Reason    string    `json:"reason"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+}
+
+// The states an Override can give.
+const (
+	StateReady       = "ready"
+	StateDrain       = "drain"
+	StateMaintenance = "maintenance"
+)
+
+// Normalize does nothing.
+func (o *Override) Normalize() {}
+
+// Validate checks that something is asked, why, and until when.
+func (o *Override) Validate(p *Problems) {
+	required(p, "server", o.Server)
+	if o.State == "" && o.Weight == nil {
+		p.Add("state", "state or weight is required")
+	}
+	if o.State != "" {
+		oneOf(p, "state", o.State, StateReady, StateDrain, StateMaintenance)
+	}
+	if o.Weight != nil {
+		between(p, "weight", *o.Weight, 0, 256)
+	}
+	if o.Reason == "" {
+		p.Add("reason", "is required: the next person wants to know why")
+	}
+	prose(p, "reason", o.Reason, 500)
+	if o.ExpiresAt.IsZero() {
+		p.Add("expiresAt", "is required, such as 2030-01-31T12:00:00Z")
+	}
+}
+
+// References are the pool; the server may be a static member and is looked up where it is used.
+func (o *Override) References() []Reference { return optional(nil, "pool", "Pool", o.Pool) }
