@@ -1,0 +1,157 @@
+package weir
+
+import (
+	"iter"
+	"strings"
+
+	"github.com/tidwall/btree"
+)
+
+// Set is a collection of objects at one moment, ordered by name within each kind. Copies share what is equal,
+// so that a copy costs nothing and a set that is only read can be read by many at once. Objects in a set are
+// never changed; Put replaces them.
+type Set struct {
+	// Revision is that of the last change in the set.
+	Revision int64
+	kinds    map[string]*btree.Map[string, *Object]
+	// back holds "target\x00referrer" for every reference.
+	back *btree.Map[string, struct{}]
+}
+
+// NewSet makes a set of the objects given.
+func NewSet(list ...*Object) *Set {
+	s := &Set{kinds: make(map[string]*btree.Map[string, *Object], len(kinds)), back: new(btree.Map[string, struct{}])}
+	for _, k := range kinds {
+		s.kinds[k.Name] = new(btree.Map[string, *Object])
+	}
+	for _, o := range list {
+		s.Put(o)
+	}
+	return s
+}
+
+// Copy gives a set that can be changed without changing s. Copies of one set must not be made at the same time.
+func (s *Set) Copy() *Set {
+	c := &Set{Revision: s.Revision, kinds: make(map[string]*btree.Map[string, *Object], len(s.kinds)), back: s.back.Copy()}
+	for name, m := range s.kinds {
+		c.kinds[name] = m.Copy()
+	}
+	return c
+}
+
+// Get finds one object, nil when there is none.
+func (s *Set) Get(r Ref) *Object {
+	m := s.kinds[r.Kind]
+	if m == nil {
+		return nil
+	}
+	o, _ := m.Get(r.Name)
+	return o
+}
+
+// Put adds an object, or replaces the one of its kind and name.
+func (s *Set) Put(o *Object) {
+	m := s.kinds[o.Kind]
+	old, _ := m.Set(o.Metadata.Name, o)
+	s.unlink(old)
+	for _, r := range o.Spec.References() {
+		s.back.Set(r.String()+"\x00"+o.Ref().String(), struct{}{})
+	}
+	if o.Metadata.Role != "" {
+		s.back.Set("Role/"+o.Metadata.Role+"\x00"+o.Ref().String(), struct{}{})
+	}
+}
+
+// Delete takes an object out; what is not there is no error.
+func (s *Set) Delete(r Ref) {
+	if m := s.kinds[r.Kind]; m != nil {
+		old, _ := m.Delete(r.Name)
+		s.unlink(old)
+	}
+}
+
+func (s *Set) unlink(old *Object) {
+	if old == nil {
+		return
+	}
+	for _, r := range old.Spec.References() {
+		s.back.Delete(r.String() + "\x00" + old.Ref().String())
+	}
+	if old.Metadata.Role != "" {
+		s.back.Delete("Role/" + old.Metadata.Role + "\x00" + old.Ref().String())
+	}
+}
+
+// Len counts the objects of a kind.
+func (s *Set) Len(kind string) int {
+	if m := s.kinds[kind]; m != nil {
+		return m.Len()
+	}
+	return 0
+}
+
+// All gives the objects of a kind in the order of their names.
+func (s *Set) All(kind string) iter.Seq[*Object] {
+	return func(yield func(*Object) bool) {
+		if m := s.kinds[kind]; m != nil {
+			m.Scan(func(_ string, o *Object) bool { return yield(o) })
+		}
+	}
+}
+
+// Every gives all objects, in the order of Kinds, then by name.
+func (s *Set) Every() iter.Seq[*Object] {
+	return func(yield func(*Object) bool) {
+		for _, k := range kinds {
+			for o := range s.All(k.Name) {
+				if !yield(o) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Referrers gives the objects that refer to r, by kind and name as text.
+func (s *Set) Referrers(r Ref) iter.Seq[Ref] {
+	prefix := r.String() + "\x00"
+	return func(yield func(Ref) bool) {
+		s.back.Ascend(prefix, func(key string, _ struct{}) bool {
+			rest, ok := strings.CutPrefix(key, prefix)
+			if !ok {
+				return false
+			}
+			kind, name, _ := strings.Cut(rest, "/")
+			return yield(Ref{kind, name})
+		})
+	}
+}
+
+// Find gives the spec of an object of type T, nil when there is no object r or r's kind is another.
+func Find[T any](s *Set, kind, name string) *T {
+	o := s.Get(Ref{kind, name})
+	if o == nil {
+		return nil
+	}
+	spec, _ := any(o.Spec).(*T)
+	return spec
+}
+
+// Write is one wish to change a set: an object to put, or one to delete.
+type Write struct {
+	Put    *Object
+	Delete Ref
+	// IfMatch, when set, is the revision that the object must have; MustNotExist asks that it be new.
+	IfMatch int64
+}
+
+// MustNotExist as IfMatch refuses to replace an object.
+const MustNotExist int64 = -1
+
+// Ref names the object that the write is about.
+func (w Write) Ref() Ref {
+	if w.Put != nil {
+		return w.Put.Ref()
+	}
+	return w.Delete
+}
