@@ -1,0 +1,63 @@
+# Everything works from a fresh clone: each target fetches and builds what it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+# Two cores: tests wait for HAProxy more than they compute, so each package may run four at a time.
+TESTFLAGS ?= -timeout 12m -p 2 -parallel 4
+# Packages with goroutines of their own and few dependencies run under the race detector.
+RACE ?= accesslog hapctl link secrets weirtest
+FUZZTIME ?= 2m
+DEMO_SECONDS ?= 0
+BENCH ?= all
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: build ## run a fleet on loopback until Ctrl-C, or DEMO_SECONDS=20 and tell what held
+	@haproxy=$$(scripts/haproxy.sh --path); \
+	exec bin/weir demo --haproxy "$$haproxy" --seconds "$(DEMO_SECONDS)"
+
+.PHONY: build
+build: ## build bin/weir
+	@mkdir -p bin
+	@$(GO) build -trimpath -o bin/weir ./cmd/weir
+
+.PHONY: test
+test: haproxy lint ## get what the tests need, lint, then run all tests on both HAProxy versions
+	@scripts/test.sh $(RACE) -- $(TESTFLAGS)
+
+.PHONY: lint
+lint: tools ## gofumpt, go vet, staticcheck, at the versions of tools/go.mod
+	@scripts/lint.sh
+
+.PHONY: fmt
+fmt: tools ## format the code with gofumpt
+	@.tools/bin/gofumpt -w .
+
+.PHONY: bench
+bench: haproxy ## print figures as «name value unit» lines; BENCH=name for one
+	@WEIR_BENCH="$(BENCH)" $(GO) test -count=1 -timeout 30m -run '^TestFigures$$' -v ./bench | scripts/figures.sh
+
+.PHONY: soak
+soak: haproxy ## long random walks, then each fuzz target for FUZZTIME (2m)
+	@WEIR_SOAK=1 $(GO) test -count=1 -timeout 4h -p 1 ./...
+	@scripts/fuzz.sh "$(FUZZTIME)"
+
+.PHONY: haproxy
+haproxy: ## get HAProxy 3.4 and 3.2 into .tools
+	@scripts/haproxy.sh
+
+.PHONY: tools
+tools:
+	@mkdir -p .tools/bin
+	@cd tools && $(GO) build -o ../.tools/bin/ tool
+
+.PHONY: clean
+clean: ## remove what was built, keep what was fetched
+	@rm -rf bin .demo
