@@ -1,0 +1,180 @@
+// Package ir says what one load balancer must do, fully resolved: every name looked up, every default filled
+// in, every list sorted. Equal wishes give equal nodes. It holds no secret: keys are named by fingerprint.
+package ir
+
+import (
+	"net/netip"
+	"time"
+
+	"weir"
+)
+
+// Slots is how many zones a group can span; the rule blocks in haproxy.cfg have that many places.
+const Slots = 8
+
+// Node is everything that one load balancer must do. All but Self is the same for the whole group.
+type Node struct {
+	Self   Self   `json:"self"`
+	Group  Group  `json:"group"`
+	Tuning Tuning `json:"tuning"`
+
+	Addresses    []Address     `json:"addresses,omitempty"`    // by name
+	Sites        []Site        `json:"sites,omitempty"`        // by name
+	Pools        []Pool        `json:"pools,omitempty"`        // by name
+	Lists        []AccessList  `json:"lists,omitempty"`        // by name
+	Maps         []Map         `json:"maps,omitempty"`         // by name
+	Pages        []Page        `json:"pages,omitempty"`        // by name
+	Certificates []Certificate `json:"certificates,omitempty"` // by name
+}
+
+// Self is what differs between the load balancers of a group.
+type Self struct {
+	Name  string                 `json:"name"`
+	Zone  string                 `json:"zone"`
+	State weir.LoadBalancerState `json:"state"`
+	// LocalRanges and LocalPorts translate what the group is asked for to what this machine binds.
+	LocalRanges []Translation           `json:"localRanges,omitempty"` // by From
+	LocalPorts  map[weir.Port]weir.Port `json:"localPorts,omitempty"`
+}
+
+// Translation maps a range one to one onto another of the same size.
+type Translation struct {
+	From netip.Prefix `json:"from"`
+	To   netip.Prefix `json:"to"`
+}
+
+// Group is what the load-balancer group itself says.
+type Group struct {
+	Name   string         `json:"name"`
+	Ranges []netip.Prefix `json:"ranges"` // sorted
+	// Zones gives each zone its slot, 1 for the first; at most Slots, sorted by name.
+	Zones []string `json:"zones,omitempty"`
+	// ProxyProtocol and ForwardedFor are the trusted sources, sorted.
+	ProxyProtocol []netip.Prefix `json:"proxyProtocol,omitempty"`
+	ForwardedFor  []netip.Prefix `json:"forwardedFor,omitempty"`
+}
+
+// Slot gives the slot of a zone, 0 for a zone that the group does not span.
+func (g Group) Slot(zone string) int {
+	for i, z := range g.Zones {
+		if z == zone {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// Tuning is the group's Tuning with defaults filled in; Name is empty when the group names none.
+type Tuning struct {
+	Name string `json:"name,omitempty"`
+	weir.Tuning
+}
+
+// Address is a virtual address that the group serves.
+type Address struct {
+	Name     string     `json:"name"`
+	Address  netip.Addr `json:"address"`
+	HomeZone string     `json:"homeZone,omitempty"`
+}
+
+// Site is one site as the group serves it: only the group's own addresses are listed.
+type Site struct {
+	Name      string     `json:"name"`
+	Mode      string     `json:"mode"`
+	Hostnames []string   `json:"hostnames,omitempty"` // sorted
+	Addresses []string   `json:"addresses"`           // names, sorted
+	Listeners []Listener `json:"listeners"`           // by port
+	Backends  []Backend  `json:"backends,omitempty"`  // by name
+	// Routes are in the order in which they are looked at within each kind.
+	Routes []weir.SiteRoute `json:"routes,omitempty"`
+	// ErrorPages names the page for a status.
+	ErrorPages map[weir.Status3]string `json:"errorPages,omitempty"`
+}
+
+// Listener is a port of a site.
+type Listener struct {
+	Port weir.Port         `json:"port"`
+	Mode weir.PortMode     `json:"mode"`
+	TLS  *weir.ListenerTLS `json:"tls,omitempty"`
+	// RedirectTo is the port that clients are sent to with https, 0 for none.
+	RedirectTo weir.Port `json:"redirectTo,omitempty"`
+}
+
+// Backend is a named choice of pools, one per zone slot.
+type Backend struct {
+	Name string `json:"name"`
+	// Pool serves every zone; empty when Slots says it zone by zone.
+	Pool string `json:"pool,omitempty"`
+	// Slots holds the pool of each zone slot, "" where the zone has none; its length is the number of zones.
+	Slots []string `json:"slots,omitempty"`
+}
+
+// Pool is one pool with its members.
+type Pool struct {
+	Name           string           `json:"name"`
+	Mode           string           `json:"mode"`
+	Balance        string           `json:"balance"`
+	BalanceHeader  string           `json:"balanceHeader,omitempty"`
+	Check          weir.HealthCheck `json:"check"`
+	Cookie         string           `json:"cookie,omitempty"`
+	MaxConnections int              `json:"maxConnections,omitempty"`
+	NoQueue        bool             `json:"noQueue,omitempty"`
+	QueueTimeout   weir.Duration    `json:"queueTimeout,omitempty"`
+	ServerTimeout  weir.Duration    `json:"serverTimeout,omitempty"`
+	TLS            *weir.PoolTLS    `json:"tls,omitempty"`
+	SendProxy      string           `json:"sendProxy,omitempty"`
+	SlowStart      weir.Duration    `json:"slowStart,omitempty"`
+	Servers        []Server         `json:"servers,omitempty"` // by name
+}
+
+// Server is one member of a pool.
+type Server struct {
+	Name    string         `json:"name"`
+	Address netip.AddrPort `json:"address"`
+	Weight  int            `json:"weight"`
+	// Maintenance takes all traffic and the checks away.
+	Maintenance bool `json:"maintenance,omitempty"`
+	// Owner is the object the member comes from: "Server/web-017", or the pool for a static one.
+	Owner string `json:"owner"`
+	// Overrides move the member by hand until they expire; see Node.At.
+	Overrides []Override `json:"overrides,omitempty"` // by name
+}
+
+// Override is one unexpired or expired Override for a member.
+type Override struct {
+	Name      string    `json:"name"`
+	State     string    `json:"state,omitempty"`
+	Weight    *int      `json:"weight,omitempty"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// AccessList is a list of networks, sorted.
+type AccessList struct {
+	Name     string         `json:"name"`
+	Networks []netip.Prefix `json:"networks"`
+}
+
+// Map is a list of keys and values in the order given.
+type Map struct {
+	Name    string          `json:"name"`
+	Match   string          `json:"match"`
+	Entries []weir.MapEntry `json:"entries"`
+}
+
+// Page is an error page.
+type Page struct {
+	Name        string `json:"name"`
+	ContentType string `json:"contentType"`
+	Body        string `json:"body"`
+}
+
+// Certificate is a chain, and which key belongs to it.
+type Certificate struct {
+	Name string `json:"name"`
+	// Chain is PEM.
+	Chain string `json:"chain"`
+	// Key names the sealed key by generation and fingerprint; nil for an authority.
+	Key *weir.SealedRef `json:"key,omitempty"`
+	// Names are the DNS names of the leaf.
+	Names []string `json:"names,omitempty"`
+}

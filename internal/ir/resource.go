@@ -1,0 +1,205 @@
+package ir
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"weir"
+)
+
+// Resource is one part of a node that is sent, kept and refused by itself. Its ID is "self", "group",
+// "tuning", or a kind and name: "address/www", "site/www", "pool/web", "server/web/web-017", "list/x",
+// "map/x", "page/x", "certificate/x".
+type Resource struct {
+	ID   string          `json:"id"`
+	Body json.RawMessage `json:"body"`
+}
+
+// Owner names the object that a resource comes from, as "Pool/web"; a server of a pool is given as the pool's
+// member "Server/web-017" only by its body, so here it is the pool.
+func Owner(id string) string {
+	kind, rest, _ := strings.Cut(id, "/")
+	name, _, _ := strings.Cut(rest, "/")
+	switch kind {
+	case "address":
+		return "IPAddress/" + name
+	case "site":
+		return "Site/" + name
+	case "pool", "server":
+		return "Pool/" + name
+	case "list":
+		return "AccessList/" + name
+	case "map":
+		return "Map/" + name
+	case "page":
+		return "ErrorPage/" + name
+	case "certificate":
+		return "Certificate/" + name
+	}
+	return ""
+}
+
+// Resources takes a node apart, sorted by ID.
+func (n Node) Resources() []Resource {
+	var list []Resource
+	add := func(id string, body any) {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			panic(fmt.Sprintf("resource %s: %v", id, err))
+		}
+		list = append(list, Resource{id, raw})
+	}
+	add("self", n.Self)
+	add("group", n.Group)
+	add("tuning", n.Tuning)
+	for _, v := range n.Addresses {
+		add("address/"+v.Name, v)
+	}
+	for _, v := range n.Sites {
+		add("site/"+v.Name, v)
+	}
+	for _, v := range n.Pools {
+		servers := v.Servers
+		v.Servers = nil
+		add("pool/"+v.Name, v)
+		for _, s := range servers {
+			add("server/"+v.Name+"/"+s.Name, s)
+		}
+	}
+	for _, v := range n.Lists {
+		add("list/"+v.Name, v)
+	}
+	for _, v := range n.Maps {
+		add("map/"+v.Name, v)
+	}
+	for _, v := range n.Pages {
+		add("page/"+v.Name, v)
+	}
+	for _, v := range n.Certificates {
+		add("certificate/"+v.Name, v)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
+	return list
+}
+
+// Assemble puts a node together again. A server whose pool is missing is left out; an unknown kind of
+// resource is an error, since a newer control plane may mean something by it.
+func Assemble(list []Resource) (Node, error) {
+	var n Node
+	servers := map[string][]Server{}
+	for _, r := range list {
+		if err := n.take(r, servers); err != nil {
+			return Node{}, fmt.Errorf("resource %s: %w", r.ID, err)
+		}
+	}
+	for i := range n.Pools {
+		n.Pools[i].Servers = servers[n.Pools[i].Name]
+	}
+	n.sort()
+	return n, nil
+}
+
+func (n *Node) take(r Resource, servers map[string][]Server) error {
+	kind, rest, _ := strings.Cut(r.ID, "/")
+	switch kind {
+	case "self":
+		return json.Unmarshal(r.Body, &n.Self)
+	case "group":
+		return json.Unmarshal(r.Body, &n.Group)
+	case "tuning":
+		return json.Unmarshal(r.Body, &n.Tuning)
+	case "address":
+		return into(&n.Addresses, r.Body)
+	case "site":
+		return into(&n.Sites, r.Body)
+	case "pool":
+		return into(&n.Pools, r.Body)
+	case "server":
+		pool, _, _ := strings.Cut(rest, "/")
+		list := servers[pool]
+		err := into(&list, r.Body)
+		servers[pool] = list
+		return err
+	case "list":
+		return into(&n.Lists, r.Body)
+	case "map":
+		return into(&n.Maps, r.Body)
+	case "page":
+		return into(&n.Pages, r.Body)
+	case "certificate":
+		return into(&n.Certificates, r.Body)
+	}
+	return fmt.Errorf("is of a kind that this version does not know; upgrade the agent")
+}
+
+func into[T any](list *[]T, body json.RawMessage) error {
+	var v T
+	if err := json.Unmarshal(body, &v); err != nil {
+		return err
+	}
+	*list = append(*list, v)
+	return nil
+}
+
+func (n *Node) sort() {
+	by(n.Addresses, func(v Address) string { return v.Name })
+	by(n.Sites, func(v Site) string { return v.Name })
+	by(n.Pools, func(v Pool) string { return v.Name })
+	for i := range n.Pools {
+		by(n.Pools[i].Servers, func(v Server) string { return v.Name })
+	}
+	by(n.Lists, func(v AccessList) string { return v.Name })
+	by(n.Maps, func(v Map) string { return v.Name })
+	by(n.Pages, func(v Page) string { return v.Name })
+	by(n.Certificates, func(v Certificate) string { return v.Name })
+}
+
+func by[T any](list []T, key func(T) string) {
+	slices.SortFunc(list, func(a, b T) int { return strings.Compare(key(a), key(b)) })
+}
+
+// At gives the node as it must be at a moment: overrides that have not expired are applied to their servers,
+// in the order of their names, and none are left. The time is when the next one expires, zero for never.
+func (n Node) At(now time.Time) (Node, time.Time) {
+	var next time.Time
+	n.Pools = slices.Clone(n.Pools)
+	for i := range n.Pools {
+		p := &n.Pools[i]
+		if !slices.ContainsFunc(p.Servers, func(s Server) bool { return len(s.Overrides) > 0 }) {
+			continue
+		}
+		p.Servers = slices.Clone(p.Servers)
+		for j := range p.Servers {
+			s := &p.Servers[j]
+			for _, o := range s.Overrides {
+				if !now.Before(o.ExpiresAt) {
+					continue
+				}
+				s.apply(o)
+				if next.IsZero() || o.ExpiresAt.Before(next) {
+					next = o.ExpiresAt
+				}
+			}
+			s.Overrides = nil
+		}
+	}
+	return n, next
+}
+
+func (s *Server) apply(o Override) {
+	if o.Weight != nil {
+		s.Weight = *o.Weight
+	}
+	switch o.State {
+	case weir.StateDrain:
+		s.Weight = 0
+	case weir.StateMaintenance:
+		s.Maintenance = true
+	case weir.StateReady:
+		s.Maintenance = false
+	}
+}
