@@ -1,0 +1,126 @@
+package weir_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layer is one row of the table: what a package may import. Tests of a package may import
+// more; only what ends up in the program is looked at.
+type layer struct {
+	pkg     string   // path inside the module, "weir" for the root
+	pure    bool     // no system, no network, no clock, no chance: values in, values out
+	own     []string // packages of ours that it may import
+	foreign []string // modules of others, or parts of them, that it may import
+	coming  bool     // decided, but not written yet: the row may be there before the package
+}
+
+// layers is the whole architecture: every package has a row, sorted by name, and every row
+// a package. A new arrow is a decision; it goes in here first.
+var layers = []layer{
+	{
+		pkg:     "cmd/weir",
+		coming:  true,
+		own:     []string{"weir", "internal/agent", "internal/api", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/server"},
+		foreign: []string{"charm.land/lipgloss/v2", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/term"},
+	},
+	{
+		pkg:     "internal/accesslog",
+		coming:  true,
+		own:     []string{"weir"},
+		foreign: []string{"golang.org/x/sys"},
+	},
+	{
+		pkg:     "internal/agent",
+		coming:  true,
+		own:     []string{"weir", "internal/accesslog", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets"},
+		foreign: []string{"github.com/prometheus/client_golang"},
+	},
+	{
+		pkg:     "internal/api",
+		coming:  true,
+		own:     []string{"weir", "internal/compile", "internal/haproxy", "internal/ir", "internal/plan", "internal/secrets", "internal/store"},
+		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
+	},
+	{pkg: "internal/compile", coming: true, pure: true, own: []string{"weir", "internal/ir"}, foreign: []string{"golang.org/x/net/idna"}},
+	{pkg: "internal/console", coming: true},
+	{
+		pkg:     "internal/hapctl",
+		coming:  true,
+		own:     []string{"internal/haproxy", "internal/plan"},
+		foreign: []string{"golang.org/x/sys"},
+	},
+	{pkg: "internal/haproxy", pure: true, own: []string{"weir", "internal/ir"}},
+	{pkg: "internal/ir", pure: true, own: []string{"weir"}},
+	{pkg: "internal/link", coming: true, own: []string{"weir", "internal/ir"}, foreign: []string{"golang.org/x/net/http2"}},
+	{pkg: "internal/plan", coming: true, pure: true, own: []string{"weir", "internal/haproxy", "internal/ir"}},
+	{pkg: "internal/secrets", own: []string{"weir"}},
+	{
+		pkg:     "internal/server",
+		coming:  true,
+		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/compile", "internal/console", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/store"},
+		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
+	},
+	{pkg: "internal/store", coming: true, own: []string{"weir"}, foreign: []string{"go.etcd.io/etcd", "go.uber.org/zap"}},
+	{pkg: "internal/weirtest"},
+	{pkg: "weir", pure: true, foreign: []string{"github.com/tidwall/btree", "go.yaml.in/yaml/v3", "golang.org/x/net/idna"}},
+}
+
+// maxDepth bounds the longest chain of imports among the packages below internal/. The root
+// is the ground that all stand on, and cmd/weir joins everything; neither is counted.
+const maxDepth = 4
+
+// apart lists what must never reach a package, through whatever chain of imports.
+var apart = []struct{ pkg, never, why string }{
+	{"internal/agent", "go.etcd.io/", "an agent must start, serve and be small without a store"},
+	{"internal/agent", "weir/internal/server", "an agent serves with the control plane gone"},
+	{"internal/console", "weir/internal/", "the console talks to the API only"},
+	{"internal/server", "weir/internal/agent", "the control plane drives no HAProxy itself"},
+	{"internal/server", "weir/internal/hapctl", "the control plane drives no HAProxy itself"},
+}
+
+func TestLayers(t *testing.T) {
+	t.Parallel()
+	packages, err := readPackages(".")
+	if err != nil {
+		t.Fatalf("read the packages: %v", err)
+	}
+	for _, p := range checkLayers(layers, packages) {
+		t.Error(p)
+	}
+}
+
+func TestTheLayerTableIsSorted(t *testing.T) {
+	t.Parallel()
+	if !slices.IsSortedFunc(layers, func(a, b layer) int { return strings.Compare(a.pkg, b.pkg) }) {
+		t.Error("sort the rows of layers by package")
+	}
+}
+
+func TestPackagesKeptApart(t *testing.T) {
+	t.Parallel()
+	for _, a := range apart {
+		if _, err := os.Stat(a.pkg); errors.Is(err, fs.ErrNotExist) && comes(a.pkg) {
+			continue
+		}
+		out, err := exec.Command("go", "list", "-deps", "./"+a.pkg).CombinedOutput()
+		if err != nil {
+			t.Errorf("go list %s: %v: %s", a.pkg, err, out)
+		}
+		for dep := range strings.Lines(string(out)) {
+			dep = strings.TrimSpace(dep)
+			if strings.HasPrefix(dep, a.never) && dep != "weir/"+a.pkg {
+				t.Errorf("%s reaches %s: %s", a.pkg, dep, a.why)
+			}
+		}
+	}
+}
+
+func comes(pkg string) bool {
+	return slices.ContainsFunc(layers, func(r layer) bool { return r.pkg == pkg && r.coming })
+}
