@@ -94,12 +94,12 @@ parse_sources() {
 
 # Sets mirror, keyring and trusted.
 find_mirror() {
-	mirror= keyring= trusted=
+	mirror='' keyring='' trusted=''
 	if [[ -n ${WEIR_DEBIAN_MIRROR:-} ]]; then
 		mirror=$WEIR_DEBIAN_MIRROR
 	else
 		need apt-config awk
-		local list= parts= shell_out codename= files=() found
+		local list='' parts='' codename='' files=() shell_out found
 		shell_out=$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)
 		eval "$shell_out"
 		[[ -r /etc/os-release ]] && codename=$(. /etc/os-release && printf %s "${VERSION_CODENAME:-}")
@@ -171,7 +171,7 @@ refresh() {
 
 # newest SERIES prints the newest packaged version of HAProxy SERIES.x, or nothing.
 newest() {
-	local best= v
+	local best='' v
 	while read -r v; do
 		[[ $v =~ ^([0-9]+:)?${1//./\\.}\.[0-9] ]] || continue
 		if [[ -z $best ]] || dpkg --compare-versions "$v" gt "$best"; then best=$v; fi
