@@ -59,7 +59,7 @@ var layers = []layer{
 	{pkg: "internal/ir", pure: true, own: []string{"weir"}},
 	{pkg: "internal/link", coming: true, own: []string{"weir", "internal/ir"}, foreign: []string{"golang.org/x/net/http2"}},
 	{pkg: "internal/plan", coming: true, pure: true, own: []string{"weir", "internal/haproxy", "internal/ir"}},
-	{pkg: "internal/secrets", own: []string{"weir"}},
+	{pkg: "internal/secrets", coming: true, own: []string{"weir"}},
 	{
 		pkg:     "internal/server",
 		coming:  true,

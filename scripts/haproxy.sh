@@ -109,7 +109,7 @@ find_mirror() {
 			for f in "$parts"/*.list "$parts"/*.sources; do [[ -r $f ]] && files+=("$f"); done
 		fi
 		found=
-		((${#files[@]})) && found=$(parse_sources "$codename" "${files[@]}" | sort -s -n -k1,1 | head -n 1)
+		((${#files[@]})) && found=$(parse_sources "$codename" "${files[@]}" | sort -s -n -k1,1 | sed -n 1p)
 		[[ -n $found ]] || die "no Debian archive in the machine's apt sources (${files[*]:-none}): set WEIR_DEBIAN_MIRROR to the address of a Debian mirror, as WEIR_DEBIAN_MIRROR=http://…/debian"
 		# Not read with IFS=TAB: bash merges neighbouring tabs, and a keyring may be empty.
 		mirror=$(cut -f2 <<<"$found") keyring=$(cut -f3 <<<"$found") trusted=$(cut -f4 <<<"$found")
@@ -263,7 +263,7 @@ prune_cache() {
 
 only() { # only FOLDER FIND-ARGUMENTS… prints the one file that fits
 	local found
-	found=$(find "$@" -print | sort | head -n 1)
+	found=$(find "$@" -print | sort | sed -n 1p)
 	[[ -n $found ]] || die "the packages hold no file like «${*:2}»: their layout has changed, and scripts/haproxy.sh must follow it"
 	printf %s "$found"
 }
@@ -301,7 +301,7 @@ unpack() {
 	cp -- "$cache/haproxy-$series.sha256" "$new/.packages"
 	if [[ -e $dir ]]; then mv -- "$dir" "$work/old-$series"; fi
 	mv -- "$new" "$dir"
-	"$dir/usr/sbin/haproxy" -v | head -n 1 >&2
+	"$dir/usr/sbin/haproxy" -v | sed -n 1p >&2
 }
 
 place() {
