@@ -33,7 +33,7 @@ var layers = []layer{
 		pkg:     "internal/accesslog",
 		coming:  true,
 		own:     []string{"weir"},
-		foreign: []string{"golang.org/x/sys"},
+		foreign: []string{"github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	{
 		pkg:     "internal/agent",
