@@ -1,0 +1,74 @@
+package secrets
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a b")
+	for i, mode := range []fs.FileMode{0o600, 0o644, 0o400, 0o600} {
+		want := fmt.Sprint("text ", i)
+		if err := WriteFile(path, []byte(want), mode); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := os.ReadFile(path)
+		info, _ := os.Stat(path)
+		if string(got) != want || info.Mode() != mode {
+			t.Errorf("%q, %v", got, info.Mode())
+		}
+	}
+	if err := CreateFile(path, nil, 0o600); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("created over a file: %v", err)
+	}
+	if err := CreateFile(path+"2", []byte("x"), 0o600); err != nil {
+		t.Error(err)
+	}
+	if err := WriteFile(filepath.Join(dir, "none", "x"), nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("written into no folder: %v", err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(filepath.Join(dir, "folder"), nil, 0o600); err == nil {
+		t.Error("written over a folder")
+	}
+	entries, _ := os.ReadDir(dir)
+	if len(entries) != 3 {
+		t.Errorf("left behind: %v", entries)
+	}
+}
+
+func TestWriteFileIsWholeToReaders(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	one, two := bytes.Repeat([]byte("1"), 8192), bytes.Repeat([]byte("2"), 8192)
+	if err := WriteFile(path, one, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for _, data := range [][]byte{one, two} {
+		wg.Go(func() {
+			for range 50 {
+				if err := WriteFile(path, data, 0o600); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 200 {
+			got, err := os.ReadFile(path)
+			if err != nil || !bytes.Equal(got, one) && !bytes.Equal(got, two) {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+		}
+	})
+	wg.Wait()
+}
