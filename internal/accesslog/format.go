@@ -1,0 +1,99 @@
+// Package accesslog tells HAProxy how to log one JSON object a request to its agent over UDP,
+// and receives, parses and counts those lines there. Nothing in it ever makes HAProxy wait:
+// what cannot be taken in is dropped, and what was dropped is counted.
+package accesslog
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+)
+
+// MaxLine is the longest line in bytes that HAProxy is told to send; it cuts a longer one,
+// which then counts as malformed. Without captured headers a line stays under 6 KiB.
+const MaxLine = 16 << 10
+
+// The formats below share their first items and their order, which the parser relies on.
+// Names out of the configuration, addresses and numbers are plain; whatever a client or a map
+// can influence goes through +json, which escapes on 3.2 and 3.4 alike and quotes by itself.
+const (
+	commonItems = `"p":%pid,"n":%lc,"f":"%f","t":%Ts%ms,"b":"%b","s":"%s","st":%ST,"i":%U,"o":%B,`
+	httpTimers  = `"tm":[%TR,%Tw,%Tc,%Tr,%Ta],`
+	tcpTimers   = `"tm":[%Th,%Tw,%Tc,-1,%Tt],`
+	clientItems = `"e":"%ts","r":"%rc","c":"%ci","cp":"%cp","tv":%{+json}sslv,"tc":%{+json}sslc,`
+	placeItems  = `"si":%{+json}[var(txn.site)],"ro":%{+json}[var(txn.route)],"zo":%{+json}[var(txn.zone)]`
+	httpItems   = `,"m":%{+json}HM,"u":%{+json}HPO,"h":%{+json}[var(txn.host),bytes(0,255)],"v":%{+json}HV`
+	headerItems = `,"rq":%{+json}hr,"rs":%{+json}hs`
+	errorItems  = `"er":%{+json}[fc_err_name],"es":%{+json}[ssl_fc_err_str]`
+)
+
+// HTTPFormat returns the log-format of frontends in mode http, to be written between single
+// quotes. The frontend sets txn.site, txn.route, txn.zone and txn.host, all strings and each
+// of them optional. The token must be one that CheckToken accepts.
+func HTTPFormat(token string) string {
+	return opening(token, 'h') + httpTimers + clientItems + placeItems + httpItems + "}"
+}
+
+// HTTPFormatCaptured is HTTPFormat with the captured request and response headers, for
+// frontends that capture some; it costs HAProxy about 0.2 µs a request more.
+func HTTPFormatCaptured(token string) string {
+	return opening(token, 'h') + httpTimers + clientItems + placeItems + httpItems + headerItems + "}"
+}
+
+// TCPFormat returns the log-format of frontends in mode tcp, to be written between single
+// quotes. The frontend sets txn.site, txn.route and txn.zone in tcp-request content rules.
+func TCPFormat(token string) string {
+	return opening(token, 't') + tcpTimers + clientItems + placeItems + "}"
+}
+
+// ErrorFormat returns the error-log-format of frontends of either mode, to be written between
+// single quotes: HAProxy uses it for connections that end before a request, by a failed TLS
+// handshake or PROXY header, and for requests too broken to be one (status 400).
+func ErrorFormat(token string) string {
+	return opening(token, 'e') + tcpTimers + clientItems + errorItems + "}"
+}
+
+func opening(token string, kind byte) string {
+	return `{"k":"` + token + `","y":"` + string(kind) + `",` + commonItems
+}
+
+// LogTarget returns the log line of a frontend, without its indentation, that sends to the
+// receiver at addr.
+func LogTarget(addr netip.AddrPort) string {
+	family := "udp4@"
+	if addr.Addr().Is6() {
+		family = "udp6@"
+	}
+	return "log " + family + addr.String() + " len " + strconv.Itoa(MaxLine) + " format raw local0 info"
+}
+
+// tokenLength is the least that a token has, in characters.
+const tokenLength = 16
+
+// NewToken returns a fresh random token of 128 bits.
+func NewToken() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, says its documentation
+	return hex.EncodeToString(b[:])
+}
+
+// CheckToken refuses a token that is short enough to be guessed or holds anything but
+// letters, digits, '-' and '_'.
+func CheckToken(token string) error {
+	if len(token) < tokenLength {
+		return fmt.Errorf("log token has %d characters: use NewToken, at least %d are needed", len(token), tokenLength)
+	}
+	for _, c := range []byte(token) {
+		if !isTokenByte(c) {
+			return errors.New("log token holds something else than letters, digits, '-' and '_': use NewToken")
+		}
+	}
+	return nil
+}
+
+func isTokenByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+}

@@ -1,0 +1,91 @@
+package accesslog
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Collector shows counts to Prometheus. Series appear with the first request of theirs.
+type Collector struct {
+	source func() Counts
+
+	requests, bytesIn, bytesOut, errors, retries, total, response *prometheus.Desc
+	lines, dropped, overflowed, connections                       *prometheus.Desc
+}
+
+// NewCollector returns a collector that asks source at every scrape and puts the labels on
+// all that it shows, as to tell load balancers apart.
+func NewCollector(source func() Counts, labels prometheus.Labels) *Collector {
+	desc := func(name, help string, variable ...string) *prometheus.Desc {
+		return prometheus.NewDesc("weir_"+name, help, variable, labels)
+	}
+	return &Collector{
+		source:      source,
+		requests:    desc("requests_total", "Requests, or tcp connections (class none), by status class.", "site", "pool", "zone", "class"),
+		bytesIn:     desc("received_bytes_total", "Bytes that came from clients.", "site", "pool", "zone", "class"),
+		bytesOut:    desc("sent_bytes_total", "Bytes that went to clients.", "site", "pool", "zone", "class"),
+		errors:      desc("request_errors_total", "Requests and connections that ended early, by who caused it.", "site", "pool", "zone", "cause"),
+		retries:     desc("request_retries_total", "Attempts to reach a server that were repeated.", "site", "pool", "zone"),
+		total:       desc("request_duration_seconds", "Duration of requests from their first byte to the end, or of tcp connections.", "site", "pool", "zone"),
+		response:    desc("response_time_seconds", "Time that servers took to begin their answer.", "site", "pool", "zone"),
+		lines:       desc("accesslog_lines_total", "Log lines of HAProxy that were counted."),
+		dropped:     desc("accesslog_dropped_total", "Log lines that were not counted: lost on the way, malformed, or foreign (without the token).", "reason"),
+		overflowed:  desc("accesslog_overflowed_total", "Log lines counted under site other because there were too many series."),
+		connections: desc("connection_errors_total", "Connections that ended before any request, as by a failed TLS handshake."),
+	}
+}
+
+// Describe sends the descriptions of all metrics.
+func (c *Collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		c.requests, c.bytesIn, c.bytesOut, c.errors, c.retries, c.total, c.response,
+		c.lines, c.dropped, c.overflowed, c.connections,
+	} {
+		out <- d
+	}
+}
+
+// Collect sends the metrics of one snapshot.
+func (c *Collector) Collect(out chan<- prometheus.Metric) {
+	counts := c.source()
+	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	counter(c.lines, counts.Lines)
+	counter(c.dropped, counts.Lost, "lost")
+	counter(c.dropped, counts.Malformed, "malformed")
+	counter(c.dropped, counts.Foreign, "foreign")
+	counter(c.overflowed, counts.Overflowed)
+	counter(c.connections, counts.ConnectionErrors)
+	for i := range counts.Series {
+		s := &counts.Series[i]
+		c.collectSeries(s, counter)
+		out <- s.Total.metric(c.total, s.Key)
+		if s.Response.Count() > 0 {
+			out <- s.Response.metric(c.response, s.Key)
+		}
+	}
+}
+
+func (c *Collector) collectSeries(s *Series, counter func(*prometheus.Desc, uint64, ...string)) {
+	for i, n := range s.Classes {
+		if n.Requests == 0 {
+			continue
+		}
+		counter(c.requests, n.Requests, s.Site, s.Pool, s.Zone, ClassName(i))
+		counter(c.bytesIn, n.BytesIn, s.Site, s.Pool, s.Zone, ClassName(i))
+		counter(c.bytesOut, n.BytesOut, s.Site, s.Pool, s.Zone, ClassName(i))
+	}
+	counter(c.errors, s.Errors.Client, s.Site, s.Pool, s.Zone, "client")
+	counter(c.errors, s.Errors.Server, s.Site, s.Pool, s.Zone, "server")
+	counter(c.errors, s.Errors.Proxy, s.Site, s.Pool, s.Zone, "proxy")
+	counter(c.retries, s.Retries, s.Site, s.Pool, s.Zone)
+}
+
+// metric returns the histogram as Prometheus wants it: cumulative, in seconds.
+func (h *Histogram) metric(d *prometheus.Desc, k Key) prometheus.Metric {
+	var below uint64
+	buckets := make(map[float64]uint64, len(bounds))
+	for i, bound := range bounds {
+		below += h.Buckets[i]
+		buckets[float64(bound)/1000] = below
+	}
+	return prometheus.MustNewConstHistogram(d, h.Count(), float64(h.SumMS)/1000, buckets, k.Site, k.Pool, k.Zone)
+}

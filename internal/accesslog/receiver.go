@@ -1,0 +1,218 @@
+package accesslog
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	bufferSize  = 64 << 20          // asked for; room for about 100,000 lines, used only when needed
+	smallBuffer = 8 << 20           // below it, naps are short
+	recentSize  = 1 << 20           // bytes of last lines
+	settleEvery = time.Second       // how long a missing line may still arrive
+	drainMost   = 256 * batch       // datagrams between two looks at the clock and at Close
+	keyOpening  = `{"k":"`          // before the token
+	keyClosing  = `",`              // after it
+	sampleSize  = 1 << 10           // bytes kept of a malformed line
+	tickLength  = time.Second / 100 // of the clock that /proc tells process starts in
+)
+
+// Receiver takes in the log lines of one agent's HAProxy and counts them. Its methods may be
+// called from any goroutine.
+type Receiver struct {
+	socket  *socket
+	addr    netip.AddrPort
+	buffer  int
+	nap     time.Duration
+	opening []byte // what every line of ours begins with
+	done    chan struct{}
+	end     sync.Once
+
+	mu        sync.Mutex
+	table     *table
+	losses    *losses
+	recent    *ring
+	line      Line
+	malformed []byte // the last malformed line, its beginning
+}
+
+// Listen opens a UDP socket at addr, an IP address of the loopback and a port, 0 for any, and
+// begins to count the lines that carry the token.
+func Listen(addr, token string) (*Receiver, error) {
+	return listenWith(addr, token, bufferSize)
+}
+
+func listenWith(addr, token string, buffer int) (*Receiver, error) {
+	if err := CheckToken(token); err != nil {
+		return nil, err
+	}
+	where, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for log lines: %w", err)
+	}
+	if !where.Addr().IsLoopback() {
+		return nil, fmt.Errorf("listen for log lines at %s: not a loopback address, others could read or forge lines", addr)
+	}
+	since, err := ticks()
+	if err != nil {
+		return nil, fmt.Errorf("listen for log lines: %w", err)
+	}
+	s, err := listen(netip.AddrPortFrom(where.Addr().Unmap(), where.Port()), buffer)
+	if err != nil {
+		return nil, fmt.Errorf("listen for log lines at %s: %w", addr, err)
+	}
+	bound, err := s.addr()
+	if err != nil {
+		s.close()
+		return nil, fmt.Errorf("listen for log lines at %s: %w", addr, err)
+	}
+	r := &Receiver{
+		socket:  s,
+		addr:    bound,
+		buffer:  s.buffer(),
+		nap:     5 * time.Millisecond,
+		opening: []byte(keyOpening + token + keyClosing),
+		done:    make(chan struct{}),
+		table:   newTable(maxSeries),
+		losses:  newLosses(since),
+		recent:  newRing(recentSize),
+	}
+	if r.buffer < smallBuffer {
+		r.nap = time.Millisecond
+	}
+	go r.run()
+	return r, nil
+}
+
+// ticks returns the time since the machine's start in the unit of /proc.
+func ticks() (uint64, error) {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0, fmt.Errorf("read the clock: %w", err)
+	}
+	return uint64(time.Duration(t.Nano()) / tickLength), nil
+}
+
+// Addr returns the address that HAProxy is to send to, with the port that was chosen.
+func (r *Receiver) Addr() netip.AddrPort { return r.addr }
+
+// Buffer returns the size of the receive buffer in bytes as the kernel accounts it, twice what
+// was granted. Without the right to force it (CAP_NET_ADMIN) it is the system's net.core.rmem_max,
+// as a rule room for a few hundred lines, and bursts are lost, and counted as lost.
+func (r *Receiver) Buffer() int { return r.buffer }
+
+// Snapshot returns all that was counted since Listen, as a copy.
+func (r *Receiver) Snapshot() Counts {
+	r.mu.Lock()
+	c := r.table.snapshot()
+	c.Lost = r.losses.lost
+	r.mu.Unlock()
+	c.sort()
+	return c
+}
+
+// Recent returns at most n of the last lines that the filter takes, oldest first.
+func (r *Receiver) Recent(f Filter, n int) []Entry {
+	r.mu.Lock()
+	content := r.recent.copy()
+	r.mu.Unlock()
+	return entries(content, f, n)
+}
+
+// Malformed returns the beginning of the last line that carried the token and could not be
+// read, without the token; "" when there was none.
+func (r *Receiver) Malformed() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return string(r.malformed)
+}
+
+// Close counts what has already arrived, then closes the socket; the counts stay readable.
+func (r *Receiver) Close() error {
+	r.end.Do(r.socket.end)
+	<-r.done
+	return nil
+}
+
+// run is the reading goroutine. While lines come it empties the socket and then naps, instead
+// of waiting for the next one: to wake a waiting reader costs HAProxy more than all of the
+// line's formatting.
+func (r *Receiver) run() {
+	defer close(r.done)
+	defer r.socket.close()
+	settled := time.Now()
+	for stop := false; !stop; {
+		switch n := r.drain(); {
+		case n == 0:
+			stop = r.socket.wait(true, settleEvery)
+		case n < drainMost:
+			stop = r.socket.wait(false, r.nap)
+		default: // there is more already
+			stop = r.socket.wait(false, 0)
+		}
+		if time.Since(settled) >= settleEvery {
+			settled = time.Now()
+			r.settle()
+		}
+	}
+	for r.drain() == drainMost {
+	}
+}
+
+// drain counts what has arrived, drainMost datagrams at most, and returns how many it were.
+func (r *Receiver) drain() int {
+	total := 0
+	for total < drainMost {
+		n := r.socket.receive()
+		r.take(n)
+		total += n
+		if n < batch {
+			break
+		}
+	}
+	return total
+}
+
+// take counts the n datagrams of the last receive.
+func (r *Receiver) take(n int) {
+	if n == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range n {
+		r.count(r.socket.datagram(i))
+	}
+}
+
+func (r *Receiver) count(b []byte, whole bool) {
+	n := len(r.opening)
+	if len(b) < n || subtle.ConstantTimeCompare(b[:n], r.opening) == 0 {
+		r.table.counts.Foreign++
+		return
+	}
+	b = b[n:]
+	headed, err := r.line.parse(b)
+	if headed { // it came, so it is not lost, even if it cannot be counted
+		r.losses.note(&r.line)
+	}
+	if err != nil || !whole {
+		r.table.counts.Malformed++
+		r.malformed = append(r.malformed[:0], b[:min(len(b), sampleSize)]...)
+		return
+	}
+	r.table.count(&r.line)
+	r.recent.add(bytes.TrimSuffix(b, []byte("\n")))
+}
+
+func (r *Receiver) settle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.losses.settle()
+}

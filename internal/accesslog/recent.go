@@ -1,0 +1,108 @@
+package accesslog
+
+import "time"
+
+// Entry is one of the last lines, for people to read.
+type Entry struct {
+	Time            time.Time `json:"time"` // of the accept
+	Kind            string    `json:"kind"` // "http", "tcp" or "error"
+	PID             uint32    `json:"pid"`
+	Frontend        string    `json:"frontend"`
+	Site            string    `json:"site,omitempty"`
+	Route           string    `json:"route,omitempty"`
+	Zone            string    `json:"zone,omitempty"`
+	Pool            string    `json:"pool,omitempty"`
+	Server          string    `json:"server,omitempty"`
+	Status          int       `json:"status,omitempty"`
+	BytesIn         int64     `json:"bytesIn"`
+	BytesOut        int64     `json:"bytesOut"`
+	TimersMS        Timers    `json:"timersMs"`
+	Termination     string    `json:"termination"`
+	Retries         int64     `json:"retries,omitempty"`
+	Redispatched    bool      `json:"redispatched,omitempty"`
+	Client          string    `json:"client"`
+	ClientPort      string    `json:"clientPort"`
+	TLSVersion      string    `json:"tlsVersion,omitempty"`
+	TLSCipher       string    `json:"tlsCipher,omitempty"`
+	Method          string    `json:"method,omitempty"`
+	Path            string    `json:"path,omitempty"`
+	Host            string    `json:"host,omitempty"`
+	Version         string    `json:"version,omitempty"`
+	RequestHeaders  string    `json:"requestHeaders,omitempty"`
+	ResponseHeaders string    `json:"responseHeaders,omitempty"`
+	Error           string    `json:"error,omitempty"`
+	TLSError        string    `json:"tlsError,omitempty"`
+}
+
+// Filter chooses entries; its zero value chooses all.
+type Filter struct {
+	Site   string // "" for any
+	Pool   string // "" for any
+	Status int    // a status, 1 to 5 for a status class, 0 for any
+}
+
+func (f Filter) takes(l *Line) bool {
+	if f.Site != "" && string(l.Site) != f.Site || f.Pool != "" && string(l.pool()) != f.Pool {
+		return false
+	}
+	if f.Status > 0 && f.Status < classes {
+		return classOf(l.Status) == f.Status
+	}
+	return f.Status == 0 || l.Status == f.Status
+}
+
+// entries reads a ring's content and returns the last n that the filter takes, oldest first.
+func entries(content []byte, f Filter, n int) []Entry {
+	var (
+		l      Line
+		chosen [][]byte
+		line   []byte
+	)
+	for len(content) > 0 {
+		line, content = split(content)
+		if _, err := l.parse(line); err == nil && f.takes(&l) {
+			chosen = append(chosen, line)
+		}
+	}
+	chosen = chosen[max(0, len(chosen)-max(0, n)):]
+	out := make([]Entry, 0, len(chosen))
+	for _, line := range chosen {
+		_, _ = l.parse(line) // was read a moment ago
+		out = append(out, l.entry())
+	}
+	return out
+}
+
+func (l *Line) entry() Entry {
+	kinds := map[Kind]string{KindHTTP: "http", KindTCP: "tcp", KindError: "error"}
+	return Entry{
+		Time:            time.UnixMilli(l.AcceptedMS).UTC(),
+		Kind:            kinds[l.Kind],
+		PID:             l.PID,
+		Frontend:        string(l.Frontend),
+		Site:            string(l.Site),
+		Route:           string(l.Route),
+		Zone:            string(l.Zone),
+		Pool:            string(l.pool()),
+		Server:          string(l.Server),
+		Status:          max(0, l.Status),
+		BytesIn:         l.BytesIn,
+		BytesOut:        l.BytesOut,
+		TimersMS:        l.Timers,
+		Termination:     string(l.Termination),
+		Retries:         l.Retries,
+		Redispatched:    l.Redispatch,
+		Client:          string(l.Client),
+		ClientPort:      string(l.ClientPort),
+		TLSVersion:      string(l.TLSVersion),
+		TLSCipher:       string(l.TLSCipher),
+		Method:          string(l.Method),
+		Path:            string(l.Path),
+		Host:            string(l.Host),
+		Version:         string(l.Version),
+		RequestHeaders:  string(l.RequestHdr),
+		ResponseHeaders: string(l.ResponseHdr),
+		Error:           string(l.Error),
+		TLSError:        string(l.TLSError),
+	}
+}

@@ -1,0 +1,74 @@
+package accesslog
+
+import "slices"
+
+const (
+	maxSeries = 8192 // about 1 KB each
+	maxName   = 256  // bytes; names of sites, pools and zones are shorter
+)
+
+// table counts lines into series, of which it holds a bounded number.
+type table struct {
+	counts Counts // without Series
+	series map[string]*Series
+	room   int
+	key    []byte // scratch
+}
+
+func newTable(room int) *table {
+	return &table{series: make(map[string]*Series), room: room}
+}
+
+func (t *table) count(l *Line) {
+	t.counts.Lines++
+	if l.Kind == KindError && l.Status < 100 {
+		t.counts.ConnectionErrors++
+		return
+	}
+	t.find(l).count(l)
+}
+
+// find returns the series of a line. It allocates only for a series never seen.
+func (t *table) find(l *Line) *Series {
+	pool := l.pool()
+	if len(l.Site) > maxName || len(pool) > maxName || len(l.Zone) > maxName {
+		return t.other()
+	}
+	t.key = append(t.key[:0], l.Site...)
+	t.key = append(append(t.key, 0), pool...)
+	t.key = append(append(t.key, 0), l.Zone...)
+	if s := t.series[string(t.key)]; s != nil {
+		return s
+	}
+	if len(t.series) >= t.room {
+		return t.other()
+	}
+	s := &Series{Key: Key{Site: string(l.Site), Pool: string(pool), Zone: string(l.Zone)}}
+	t.series[string(t.key)] = s
+	return s
+}
+
+func (t *table) other() *Series {
+	t.counts.Overflowed++
+	const key = Other + "\x00" + Other + "\x00" + Other
+	s := t.series[key]
+	if s == nil {
+		s = &Series{Key: Key{Site: Other, Pool: Other, Zone: Other}}
+		t.series[key] = s
+	}
+	return s
+}
+
+// snapshot returns a copy; sorting it is left to the caller, who need not hold the lock.
+func (t *table) snapshot() Counts {
+	c := t.counts
+	c.Series = make([]Series, 0, len(t.series))
+	for _, s := range t.series {
+		c.Series = append(c.Series, *s)
+	}
+	return c
+}
+
+func (c *Counts) sort() {
+	slices.SortFunc(c.Series, func(a, b Series) int { return a.compare(b.Key) })
+}
