@@ -1,0 +1,173 @@
+package haproxy
+
+import (
+	"encoding/csv"
+	"errors"
+	"io"
+	"strings"
+)
+
+// StatType says what a StatRow is about.
+type StatType int
+
+// The kinds of rows of «show stat».
+const (
+	StatFrontend StatType = 0
+	StatBackend  StatType = 1
+	StatServer   StatType = 2
+	StatListener StatType = 3
+)
+
+// StatRow is one row of «show stat», those columns that Weir uses. Numbers are 0 where HAProxy leaves the
+// column empty.
+type StatRow struct {
+	Proxy, Service string
+	Type           StatType
+	// Status is as HAProxy says it: UP, DOWN, DOWN 1/2, NOLB, MAINT, DRAIN, no check, OPEN.
+	Status string
+	// Unpublished backends are never chosen by use_backend; Status is without the " (UNPUB)".
+	Unpublished bool
+	// Sessions are open now, SessionLimit is 0 for no limit, SessionsTotal counts since the start.
+	Sessions, SessionLimit, SessionsTotal int
+	Queue                                 int
+	// Weight is the effective one, in slow start too; UserWeight the one given. Of a backend: the sums.
+	Weight, UserWeight int
+	Active, Backup     int
+	// LastChange is in seconds, since Status last changed.
+	LastChange int
+	// CheckStatus is as L4OK, L7STS, INI; with "* " in front while the next check runs.
+	CheckStatus string
+	// LastCheck is what the last check said in words.
+	LastCheck                                 string
+	Address                                   string
+	BytesIn, BytesOut                         int
+	ConnectErrors, ResponseErrors             int
+	Retries, Redispatches                     int
+	Response1xx, Response2xx, Response3xx     int
+	Response4xx, Response5xx, ResponsesOthers int
+}
+
+// ParseStat reads the answer of «show stat»: rows in HAProxy's order. Columns are found by name, so that new
+// ones do no harm.
+func ParseStat(text string) ([]StatRow, error) {
+	const command = "show stat"
+	text, ok := strings.CutPrefix(text, "# ")
+	if !ok {
+		return nil, &AnswerError{Command: command, Line: 1, Reason: "want # and the names of the columns, not " + shown(text)}
+	}
+	r := csv.NewReader(strings.NewReader(text))
+	r.ReuseRecord = true // FieldsPerRecord 0: every row has as many as the first
+	a := &answer{command: command}
+	var col map[string]int
+	var rows []StatRow
+	for {
+		fields, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			var p *csv.ParseError
+			if errors.As(err, &p) {
+				a.next = p.StartLine
+				err = p.Err
+			}
+			return nil, a.wrong("%v", err)
+		}
+		a.next, _ = r.FieldPos(0)
+		if col == nil {
+			if col, err = a.statColumns(fields); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		row, err := a.statRow(col, fields)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	if col == nil {
+		return nil, a.wrong("no names of columns")
+	}
+	return rows, nil
+}
+
+// statField ties a column to its place in a row; exactly one of text and number is set.
+type statField struct {
+	column string
+	text   *string
+	number *int
+}
+
+func (s *StatRow) fields() []statField {
+	return []statField{
+		{"pxname", &s.Proxy, nil},
+		{"svname", &s.Service, nil},
+		{"type", nil, (*int)(&s.Type)},
+		{"status", &s.Status, nil},
+		{"scur", nil, &s.Sessions},
+		{"slim", nil, &s.SessionLimit},
+		{"stot", nil, &s.SessionsTotal},
+		{"qcur", nil, &s.Queue},
+		{"weight", nil, &s.Weight},
+		{"uweight", nil, &s.UserWeight},
+		{"act", nil, &s.Active},
+		{"bck", nil, &s.Backup},
+		{"lastchg", nil, &s.LastChange},
+		{"check_status", &s.CheckStatus, nil},
+		{"last_chk", &s.LastCheck, nil},
+		{"addr", &s.Address, nil},
+		{"bin", nil, &s.BytesIn},
+		{"bout", nil, &s.BytesOut},
+		{"econ", nil, &s.ConnectErrors},
+		{"eresp", nil, &s.ResponseErrors},
+		{"wretr", nil, &s.Retries},
+		{"wredis", nil, &s.Redispatches},
+		{"hrsp_1xx", nil, &s.Response1xx},
+		{"hrsp_2xx", nil, &s.Response2xx},
+		{"hrsp_3xx", nil, &s.Response3xx},
+		{"hrsp_4xx", nil, &s.Response4xx},
+		{"hrsp_5xx", nil, &s.Response5xx},
+		{"hrsp_other", nil, &s.ResponsesOthers},
+	}
+}
+
+func (a *answer) statColumns(names []string) (map[string]int, error) {
+	col := make(map[string]int, len(names))
+	for i, n := range names {
+		if _, twice := col[n]; twice {
+			return nil, a.wrong("column %s stands twice", shown(n))
+		}
+		col[n] = i
+	}
+	for _, f := range new(StatRow).fields() {
+		if _, ok := col[f.column]; !ok {
+			return nil, a.wrong("no column %s", f.column)
+		}
+	}
+	return col, nil
+}
+
+func (a *answer) statRow(col map[string]int, fields []string) (StatRow, error) {
+	var s StatRow
+	for _, f := range s.fields() {
+		value := fields[col[f.column]]
+		if f.text != nil {
+			*f.text = strings.Clone(value)
+			continue
+		}
+		if value == "" {
+			continue
+		}
+		n, err := a.count(f.column, value)
+		if err != nil {
+			return s, err
+		}
+		*f.number = n
+	}
+	if s.Proxy == "" || s.Service == "" || s.Type > StatListener {
+		return s, a.wrong("proxy, service or type is missing or unknown")
+	}
+	s.Status, s.Unpublished = strings.CutSuffix(s.Status, " (UNPUB)")
+	return s, nil
+}
