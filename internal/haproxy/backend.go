@@ -1,0 +1,149 @@
+package haproxy
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+// backendName is the pool's name with a digest of its profile and, below 3.4, of its text.
+func (r *renderer) backendName(p *ir.Pool) string {
+	return p.Name + "." + digest(append([]string{r.profileOf(p).name(), p.Mode}, r.backendText(p)...)...)
+}
+
+func (r *renderer) backendText(p *ir.Pool) []string {
+	if r.can.HealthChecks || p.Check.Type == "none" {
+		return nil
+	}
+	return checkOf(p).text()
+}
+
+func (r *renderer) backends() {
+	for i := range r.node.Pools {
+		p := &r.node.Pools[i]
+		name, owner := r.names[p.Name], "Pool/"+p.Name
+		b := Backend{Name: name, Profile: r.profileOf(p).name(), Mode: p.Mode, Text: r.backendText(p), Owner: owner}
+		options := r.serverOptions(p)
+		taken := map[int]bool{}
+		for _, s := range p.Servers {
+			b.Servers = append(b.Servers, server(p, s, options, taken))
+		}
+		r.backend = append(r.backend, b)
+		r.poolMaps(p, name, owner)
+	}
+}
+
+// poolMaps are what a pool says at run time under its backend's name.
+func (r *renderer) poolMaps(p *ir.Pool, name, owner string) {
+	if p.ServerTimeout != 0 && p.Mode == "http" {
+		r.put(mapServerTimeout, name, fmt.Sprint(p.ServerTimeout.Ms()), owner)
+	}
+	switch {
+	case p.NoQueue:
+		// 0 would mean the default; one millisecond answers 503 at once.
+		r.put(mapQueueTimeout, name, "1", owner)
+	case p.QueueTimeout != 0:
+		r.put(mapQueueTimeout, name, fmt.Sprint(p.QueueTimeout.Ms()), owner)
+	}
+	if p.Check.Type == "http" {
+		r.put(mapCheckPath, name, p.Check.Path, owner)
+		r.put(mapCheckHost, name, p.Check.Host, owner)
+		if p.Check.Body != "" {
+			r.put(mapCheckBody, name, p.Check.Body, owner)
+		}
+	}
+}
+
+func server(p *ir.Pool, s ir.Server, options string, taken map[int]bool) Server {
+	if p.Cookie != "" {
+		// The cookie's value is the member's name, the same for its successor.
+		options += " cookie " + s.Name
+	}
+	out := Server{
+		Address: s.Address.String(), Options: strings.TrimSpace(options), Check: p.Check.Type != "none",
+		Weight: s.Weight, MaxConnections: p.MaxConnections, Maintenance: s.Maintenance, Owner: s.Owner,
+	}
+	out.Name = s.Name + "." + digest(out.Address, out.Options)
+	out.ID = serverID(out.Name, taken)
+	return out
+}
+
+// serverID gives a number that stays with the name: without one, a dynamic server gets no traffic under
+// consistent hashing (haproxy issue 3413).
+func serverID(name string, taken map[int]bool) int {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	id := int(h.Sum32()&0x7fffffff) | 1
+	for taken[id] {
+		id = id%0x7fffffff + 1
+	}
+	taken[id] = true
+	return id
+}
+
+// serverOptions is everything on a server line that is the same for all members of a pool.
+func (r *renderer) serverOptions(p *ir.Pool) string {
+	var b strings.Builder
+	add := func(format string, args ...any) { fmt.Fprintf(&b, " "+format, args...) }
+	h := p.Check
+	if h.Type != "none" {
+		// init-state down: no traffic before the first good check. observe: a server that refuses or breaks
+		// is taken out by the traffic that meets it, not by the next check.
+		add("check inter %s rise %d fall %d init-state down observe layer4 error-limit 1 on-error mark-down", ms(h.Interval), h.Rise, h.Fall)
+		if r.can.HealthChecks {
+			add("healthcheck %s", checkOf(p).name())
+		}
+		if h.Port != 0 {
+			add("port %d", h.Port)
+		}
+	}
+	if p.Mode == "http" || p.Balance == "source" {
+		add("hash-key addr-port")
+	}
+	if t := p.TLS; t != nil {
+		add("ssl ssl-min-ver %s", t.MinVersion)
+		switch {
+		case t.Verify == "none":
+			add("verify none")
+		case t.CA == "":
+			add("verify required ca-file @system-ca")
+		default:
+			add("verify required ca-file %s", authorityFile(t.CA))
+		}
+		if t.SNI != "" {
+			add("sni str(%s) check-sni %s", t.SNI, t.SNI)
+		}
+		if t.ClientCertificate != "" {
+			add("crt %s", certFile(t.ClientCertificate))
+		}
+	}
+	switch p.SendProxy {
+	case "v1":
+		add("send-proxy")
+	case "v2":
+		add("send-proxy-v2")
+	}
+	if p.SlowStart != 0 {
+		add("slowstart %s", ms(weir.Duration(p.SlowStart)))
+	}
+	return b.String()
+}
+
+// Line is the server as a line of haproxy.cfg or, with run-time form, as the tail of "add server backend/".
+func (s Server) Line(runtime bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s id %d weight %d", s.Name, s.Address, s.ID, s.Weight)
+	if s.MaxConnections > 0 {
+		fmt.Fprintf(&b, " maxconn %d", s.MaxConnections)
+	}
+	if s.Options != "" {
+		b.WriteString(" " + s.Options)
+	}
+	if s.Maintenance && !runtime {
+		b.WriteString(" disabled")
+	}
+	return b.String()
+}

@@ -1,0 +1,112 @@
+package haproxy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+func certFile(name string) string      { return "certs/" + name + ".pem" }
+func authorityFile(name string) string { return "certs/" + name + ".ca.pem" }
+
+func crtListFile(p weir.Port) string { return fmt.Sprintf("certs/port-%d.list", p) }
+
+// profileOptions are the crt-list options of a TLS profile; they are per certificate entry, so that a site
+// with old clients harms no other.
+func profileOptions(t *weir.ListenerTLS) string {
+	var parts []string
+	if len(t.ALPN) > 0 {
+		parts = append(parts, "alpn "+strings.Join(t.ALPN, ","))
+	}
+	switch t.Profile {
+	case "modern":
+		parts = append(parts, "ssl-min-ver TLSv1.3")
+	case "old":
+		parts = append(parts, "ssl-min-ver TLSv1.0", "ciphers ALL:@SECLEVEL=0")
+	default:
+		parts = append(parts, "ssl-min-ver TLSv1.2")
+	}
+	return strings.Join(parts, " ")
+}
+
+// certificates lists the files and, for each port with TLS, which are shown to whom.
+func (r *renderer) certificates() {
+	byName := map[string]*ir.Certificate{}
+	for i := range r.node.Certificates {
+		c := &r.node.Certificates[i]
+		byName[c.Name] = c
+	}
+	files := map[string]Cert{}
+	for _, p := range r.ports() {
+		if p.mode != weir.PortHTTPS && p.mode != weir.PortTLSTCP {
+			continue
+		}
+		// A list must never be empty: without strict SNI HAProxy would not start, with it it warns.
+		list := CrtList{Path: crtListFile(p.number), Entries: []CrtEntry{{File: PlaceholderCert}}}
+		for i := range r.node.Sites {
+			list.Entries = append(list.Entries, r.shown(&r.node.Sites[i], p.number, byName, files)...)
+		}
+		slices.SortStableFunc(list.Entries, func(a, b CrtEntry) int {
+			return strings.Compare(a.File+" "+strings.Join(a.SNI, " "), b.File+" "+strings.Join(b.SNI, " "))
+		})
+		list.Entries = slices.CompactFunc(list.Entries, func(a, b CrtEntry) bool {
+			return a.File == b.File && a.Options == b.Options && slices.Equal(a.SNI, b.SNI)
+		})
+		r.lists = append(r.lists, list)
+	}
+	for i := range r.node.Pools {
+		t := r.node.Pools[i].TLS
+		if t == nil {
+			continue
+		}
+		if c := byName[t.ClientCertificate]; c != nil {
+			files[certFile(c.Name)] = certificate(c)
+		}
+		if c := byName[t.CA]; c != nil {
+			path := authorityFile(c.Name)
+			files[path] = Cert{Path: path, Chain: c.Chain, Certificate: c.Name, Digest: chainDigest(c.Chain), Authority: true, Owner: "Certificate/" + c.Name}
+		}
+	}
+	for _, c := range files {
+		r.certs = append(r.certs, c)
+	}
+}
+
+func (r *renderer) shown(s *ir.Site, number weir.Port, byName map[string]*ir.Certificate, files map[string]Cert) []CrtEntry {
+	var list []CrtEntry
+	for _, l := range s.Listeners {
+		if l.Port != number || l.TLS == nil {
+			continue
+		}
+		for _, name := range l.TLS.Certificates {
+			c := byName[name]
+			if c == nil || c.Key == nil {
+				continue
+			}
+			files[certFile(name)] = certificate(c)
+			entry := CrtEntry{File: certFile(name), Options: profileOptions(l.TLS), Owner: "Site/" + s.Name}
+			if !slices.Contains(s.Hostnames, "*") {
+				entry.SNI = slices.Clone(s.Hostnames)
+			}
+			list = append(list, entry)
+		}
+	}
+	return list
+}
+
+func certificate(c *ir.Certificate) Cert {
+	return Cert{
+		Path: certFile(c.Name), Chain: c.Chain, Certificate: c.Name,
+		Digest: chainDigest(c.Chain) + "-" + c.Key.Fingerprint, Owner: "Certificate/" + c.Name,
+	}
+}
+
+func chainDigest(pem string) string {
+	sum := sha256.Sum256([]byte(pem))
+	return hex.EncodeToString(sum[:8])
+}

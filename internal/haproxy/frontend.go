@@ -1,0 +1,323 @@
+package haproxy
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+// MaxListed is how many addresses of the group's ranges are listed on a bind line; more, or IPv6, is a
+// wildcard.
+const MaxListed = 64
+
+// port is one port of the group with its mode and the object that asked for it first.
+type port struct {
+	number weir.Port
+	mode   weir.PortMode
+	owner  string
+}
+
+// ports are those bound in advance and those of the sites. A port that two want in different modes has that
+// of the first; the rules between objects don't let it come to that.
+func (r *renderer) ports() []port {
+	found := map[weir.Port]port{}
+	for _, b := range r.node.Tuning.Ports {
+		found[b.Port] = port{b.Port, b.Mode, r.tuningOwner()}
+	}
+	for _, s := range r.node.Sites {
+		for _, l := range s.Listeners {
+			if _, ok := found[l.Port]; !ok {
+				found[l.Port] = port{l.Port, l.Mode, "Site/" + s.Name}
+			}
+		}
+	}
+	list := make([]port, 0, len(found))
+	for _, p := range found {
+		list = append(list, p)
+	}
+	slices.SortFunc(list, func(a, b port) int { return int(a.number) - int(b.number) })
+	return list
+}
+
+func (r *renderer) frontends() {
+	r.clientDefaults("http")
+	r.clientDefaults("tcp")
+	for _, p := range r.ports() {
+		switch p.mode {
+		case weir.PortHTTP, weir.PortHTTPS:
+			r.httpFrontend(p)
+		default:
+			r.tcpFrontend(p)
+		}
+	}
+}
+
+// clientDefaults is what all frontends of a mode share.
+func (r *renderer) clientDefaults(mode string) {
+	s := r.section("defaults", "clients-"+mode)
+	s.add("mode %s", mode)
+	r.commonTimeouts(s)
+	s.add("option dontlognull")
+	if l := r.env.Log; l.Target != "" {
+		format := l.HTTPFormat
+		if mode == "tcp" {
+			format = l.TCPFormat
+		}
+		s.add("%s", l.Target)
+		s.add("log-format '%s'", format)
+		s.add("error-log-format '%s'", l.ErrorFormat)
+	}
+	if mode == "tcp" {
+		return
+	}
+	// Without idle-close-on-response a reload breaks keep-alive connections.
+	s.add("option idle-close-on-response")
+	r.errorPages(s)
+}
+
+// errorPages lets a site's page stand for HAProxy's own text, by map, with the group's or a plain one behind.
+func (r *renderer) errorPages(s *Section) {
+	for _, status := range weir.ErrorStatuses {
+		owner, body := "", plainPage(status)
+		if name, ok := r.node.Tuning.ErrorPages[status]; ok {
+			if p := r.page(name); p != nil {
+				owner, body = "ErrorPage/"+name, p.Body
+			}
+		}
+		path := mapPages(status)
+		r.maps[path] = orEmpty(r.maps[path])
+		s.own(owner, `http-error status %d content-type text/html lf-string "%%[var(txn.site,-),map_str(%s,%s),b64dec]"`,
+			status, opt(path), base64.StdEncoding.EncodeToString([]byte(body)))
+	}
+	s.add("http-after-response set-header content-type %%[status,concat(|,txn.site),map_str(%s,text/html)] if { status ge 400 } { res.timer.hdr lt 0 } { var(txn.site) -m found }", opt(mapPageTypes))
+}
+
+func plainPage(status weir.Status3) string {
+	return fmt.Sprintf("<!doctype html><title>%d</title><h1>%d</h1>\n", status, status)
+}
+
+func orEmpty(m map[string]Entry) map[string]Entry {
+	if m == nil {
+		return map[string]Entry{}
+	}
+	return m
+}
+
+// binds gives what a port is bound at on this machine.
+func (r *renderer) binds(p weir.Port) string {
+	var listed []string
+	local := r.localPort(p)
+	total := 0
+	wild4, wild6 := false, false
+	for _, g := range r.node.Group.Ranges {
+		if g.Addr().Is6() {
+			wild6 = wild6 || g.Bits() < 128
+			if g.Bits() == 128 {
+				total++
+			}
+			continue
+		}
+		if 32-g.Bits() > 16 {
+			wild4 = true
+			continue
+		}
+		total += 1 << (32 - g.Bits())
+	}
+	if total > MaxListed {
+		wild4 = true
+	}
+	if wild4 {
+		listed = append(listed, fmt.Sprintf("0.0.0.0:%d", local))
+	}
+	if wild6 {
+		listed = append(listed, fmt.Sprintf("[::]:%d", local))
+	}
+	for _, g := range r.node.Group.Ranges {
+		if g.Addr().Is4() && wild4 || g.Addr().Is6() && wild6 {
+			continue
+		}
+		for a := g.Addr(); g.Contains(a); a = a.Next() {
+			listed = append(listed, netip.AddrPortFrom(r.local(a), uint16(local)).String())
+		}
+	}
+	return strings.Join(listed, ",")
+}
+
+// connection is what every frontend does with a new connection.
+func (r *renderer) connection(s *Section, p port, bindOptions string) {
+	v6 := ""
+	binds := r.binds(p.number)
+	if strings.Contains(binds, "[::]") {
+		v6 = " v6only"
+	}
+	s.own(p.owner, "bind %s name %s-%d%s%s", binds, p.mode, p.number, bindOptions, v6)
+	s.add("tcp-request connection set-var(sess.vip) dst,map_ip(%s)", opt(mapVIPs))
+	s.add("tcp-request connection reject unless { var(sess.vip) -m found }")
+	s.add("tcp-request connection set-var(sess.home) dst,map_ip(%s,0)", opt(mapHomes))
+	s.add("tcp-request connection expect-proxy layer4 if { src,map_ip(%s) -m found }", opt(mapProxies))
+}
+
+func (r *renderer) frontend(p port) *Section {
+	mode := "http"
+	if p.mode != weir.PortHTTP && p.mode != weir.PortHTTPS {
+		mode = "tcp"
+	}
+	path := mapHosts(p.number)
+	r.maps[path] = orEmpty(r.maps[path])
+	s := r.section("frontend", fmt.Sprintf("%s-%d from clients-%s", p.mode, p.number, mode))
+	s.Spare = true
+	return s
+}
+
+func (r *renderer) tlsOptions(p port) string {
+	list := crtListFile(p.number)
+	strict := ""
+	if *r.node.Tuning.StrictSNI {
+		strict = " strict-sni"
+	}
+	return " ssl crt-list " + list + strict
+}
+
+func (r *renderer) httpFrontend(p port) {
+	s := r.frontend(p)
+	secure := p.mode == weir.PortHTTPS
+	hosts, redirects := opt(mapHosts(p.number)), mapRedirects(p.number)
+	r.maps[redirects] = orEmpty(r.maps[redirects])
+	bindOptions, proto := "", "http"
+	if secure {
+		bindOptions, proto = r.tlsOptions(p), "https"
+	}
+	r.connection(s, p, bindOptions)
+	s.add("tcp-request session set-var(sess.trusted) src,map_ip(%s)", opt(mapForwarders))
+	same := ""
+	if secure {
+		// The site that the client named in the handshake, once per connection.
+		s.add("tcp-request session set-var(sess.host) ssl_fc_sni,lower")
+		hostLookup(s, "tcp-request session", "sess.named", "sess.host", hosts, "{ ssl_fc_has_sni }")
+		s.add("tcp-request session set-var(sess.named) str(-) if { ssl_fc_has_sni } !{ var(sess.named) -m found }")
+		same = " { var(txn.site),strcmp(sess.named) eq 0 }"
+	}
+	s.add("http-request set-header X-Forwarded-For %%[src] unless { var(sess.trusted) -m found }")
+	s.add("http-request set-header X-Forwarded-Proto %s unless { var(sess.trusted) -m found }", proto)
+	s.add("http-request add-header X-Forwarded-For %%[src] if { var(sess.trusted) -m found }")
+	s.add("http-request del-header Forwarded unless { var(sess.trusted) -m found }")
+
+	// The short way: the host as it stands names a site that needs no more than path prefixes, and the
+	// pool of the home zone has servers.
+	s.add("http-request set-var(txn.site) req.hdr(host),host_only,lower,concat(|,sess.vip),map_str(%s)", hosts)
+	s.add("http-request set-var(txn.path) path,concat(/)")
+	s.add("http-request set-var(txn.route) var(txn.site),concat(,txn.path),map_beg(%s)", opt(mapPaths))
+	s.add("http-request set-var(txn.be) var(txn.route),concat(@,sess.home),map_str(%s)", opt(mapPools))
+	s.add("http-request allow if { var(txn.be),nbsrv gt 0 }%s", same)
+
+	r.longWay(s, p, hosts, redirects, secure)
+	s.add("use_backend %%[var(txn.be)] if { var(txn.be) -m found }")
+}
+
+// longWay is everything that the short way leaves: other spellings of the host, other kinds of routes,
+// refusals, redirects, and zones without servers.
+func (r *renderer) longWay(s *Section, p port, hosts, redirects string, secure bool) {
+	rule := func(format string, args ...any) { s.add("http-request "+format, args...) }
+	rule("set-var(txn.host) req.hdr(host),host_only,lower,rtrim(.)")
+	rule("deny deny_status 400 if !HTTP_1.0 !{ var(txn.host) -m len gt 0 }")
+	hostLookup(s, "http-request", "txn.site", "txn.host", hosts, "")
+	rule("deny deny_status 404 if !{ var(txn.site) -m found }")
+	if secure {
+		// A request that came by a connection for another site (RFC 9110, 15.5.20).
+		rule("deny deny_status 421 if { var(sess.named) -m found } !{ var(txn.site),strcmp(sess.named) eq 0 }")
+	}
+	rule("set-var(txn.to) var(txn.site),map_str(%s)", opt(redirects))
+	rule("redirect code 308 location https://%%[var(txn.host)]%%[pathq] if { var(txn.to) -m str 443 }")
+	rule("redirect code 308 location https://%%[var(txn.host)]:%%[var(txn.to)]%%[pathq] if { var(txn.to) -m found }")
+
+	unrouted := "if !{ var(txn.route) -m found }"
+	rule("set-var(txn.raw) path")
+	rule("set-var(txn.lists) src,map_ip(%s)", opt(mapLists))
+	rule("set-var(txn.route) var(txn.site),concat(|,txn.lists),map_str(%s) if { var(txn.lists) -m found }", opt(mapListRoutes))
+	for _, step := range []struct{ separator, variable, converter, path string }{
+		{"", "txn.path", "map_beg", mapPaths},
+		{"|", "txn.raw", "map_str", mapExact},
+		{"", "txn.path", "map_beg", mapPrefixes},
+		{"|", "txn.raw", "map_reg", mapRegexes},
+		{"|", "txn.raw", "map_str", mapUserExact},
+		{"", "txn.path", "map_beg", mapUserPrefixes},
+		{"|", "txn.raw", "map_reg", mapUserRegexes},
+	} {
+		rule("set-var(txn.route) var(txn.site),concat(%s,%s),%s(%s) %s", step.separator, step.variable, step.converter, opt(step.path), unrouted)
+	}
+	rule("set-var(txn.route) var(txn.site),concat(/default) %s", unrouted)
+	r.spread(s, "http-request", "txn", "allow")
+}
+
+// hostLookup finds the site of a host that the exact spelling didn't find: below up to five labels of a
+// wildcard, then any host.
+func hostLookup(s *Section, rule, site, host, hosts, also string) {
+	missing := strings.TrimRight(fmt.Sprintf("if !{ var(%s) -m found } %s", site, also), " ")
+	s.add("%s set-var(%s) var(%s),concat(|,sess.vip),map_str(%s) %s", rule, site, host, hosts, missing)
+	for labels := 2; labels <= 6; labels++ {
+		scope, _, _ := strings.Cut(site, ".")
+		s.add("%s set-var(%s.parent) var(%s),field(%d,.,0) %s", rule, scope, host, labels, missing)
+		s.add("%s set-var-fmt(%s.wild) *.%%[var(%s.parent)] %s", rule, scope, scope, missing)
+		s.add("%s set-var(%s) var(%s.wild),concat(|,sess.vip),map_str(%s) %s", rule, site, scope, hosts, missing)
+	}
+	s.add("%s set-var(%s) str(*),concat(|,sess.vip),map_str(%s) %s", rule, site, hosts, missing)
+}
+
+// spread chooses the backend of a route: that of the home zone while it has servers, else one of the other
+// zones that have, each as likely as the other, else the home zone's or the first there is. A variable keeps
+// its value when an expression gives none, so every slot is there in the map, used or not.
+func (r *renderer) spread(s *Section, rule, scope, done string) {
+	v := func(name string) string { return scope + "." + name }
+	set := func(name, format string, args ...any) {
+		s.add("%s set-var(%s) %s", rule, v(name), fmt.Sprintf(format, args...))
+	}
+	set("be", "var(%s),concat(@,sess.home),map_str(%s)", v("route"), opt(mapPools))
+	s.add("%s %s if { var(%s),nbsrv gt 0 }", rule, done, v("be"))
+	set("zones", "var(%s),map_str(%s)", v("route"), opt(mapZones))
+	set("best", "int(-1)")
+	for slot := 1; slot <= ir.Slots; slot++ {
+		set("one", "var(%s),field(%d,:)", v("zones"), slot)
+		set("be", "var(%s) if !{ var(%s) -m found } !{ var(%s) -m str %s }", v("one"), v("be"), v("one"), none)
+		set("roll", "rand(1000000)")
+		set("over", "var(%s),sub(%s)", v("roll"), v("best"))
+		better := fmt.Sprintf("if { var(%s),nbsrv gt 0 } { var(%s) -m int gt 0 }", v("one"), v("over"))
+		set("winner", "var(%s) %s", v("one"), better)
+		set("best", "var(%s) %s", v("roll"), better)
+	}
+	set("be", "var(%s) if { var(%s) -m found }", v("winner"), v("winner"))
+}
+
+// slots is how many places the rule blocks have: more than the zones in use, so that a new zone is no reload.
+func (r *renderer) slots() int { return 8 }
+
+func (r *renderer) tcpFrontend(p port) {
+	s := r.frontend(p)
+	options := ""
+	if p.mode == weir.PortTLSTCP {
+		options = r.tlsOptions(p)
+	}
+	r.connection(s, p, options)
+	hosts := opt(mapHosts(p.number))
+	rule := "tcp-request content"
+	if p.mode == weir.PortTLSPassthrough {
+		s.add("tcp-request inspect-delay 5s")
+		s.add("tcp-request content reject if WAIT_END !{ req.ssl_hello_type 1 }")
+		s.add("tcp-request content set-var(txn.host) req.ssl_sni,lower")
+		hostLookup(s, rule, "txn.site", "txn.host", hosts, "{ req.ssl_hello_type 1 }")
+		s.add("tcp-request content reject if { req.ssl_hello_type 1 } !{ var(txn.site) -m found }")
+	} else {
+		s.add("tcp-request content set-var(txn.site) var(sess.vip),map_str(%s)", hosts)
+		s.add("tcp-request content reject if !{ var(txn.site) -m found }")
+	}
+	s.add("tcp-request content set-var(txn.route) var(txn.site),concat(/default)")
+	r.spread(s, rule, "txn", "accept")
+	if p.mode == weir.PortTLSPassthrough {
+		s.add("tcp-request content accept if { req.ssl_hello_type 1 }")
+	}
+	s.add("use_backend %%[var(txn.be)] if { var(txn.be) -m found }")
+}

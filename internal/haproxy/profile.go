@@ -1,0 +1,224 @@
+package haproxy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+// profile is what about a pool must be text: a named defaults section that backends are made from. Pools
+// that differ in a check's path, a timeout or a member share one.
+type profile struct {
+	mode, balance, header, cookie string
+	// timeouts asks for the pool's own server and queue timeouts (http).
+	timeouts bool
+	// class is the server timeout of a tcp profile, which can't be set per request; 0 is the group's.
+	class time.Duration
+}
+
+// tcpClasses are the server timeouts that tcp pools can have.
+var tcpClasses = []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 24 * time.Hour}
+
+func (r *renderer) profileOf(p *ir.Pool) profile {
+	f := profile{mode: p.Mode, balance: p.Balance, header: p.BalanceHeader, cookie: p.Cookie}
+	if p.Mode == "http" {
+		f.timeouts = p.ServerTimeout != 0 || p.QueueTimeout != 0 || p.NoQueue
+	} else if p.ServerTimeout != 0 {
+		i := slices.IndexFunc(tcpClasses, func(c time.Duration) bool { return c >= p.ServerTimeout.D() })
+		f.class = tcpClasses[i]
+	}
+	return f
+}
+
+// name is p-http-leastconn-t-c-SRV and the like.
+func (f profile) name() string {
+	parts := []string{"p", f.mode, f.balance}
+	if f.header != "" {
+		parts = append(parts, f.header)
+	}
+	if f.timeouts {
+		parts = append(parts, "t")
+	}
+	if f.class != 0 {
+		parts = append(parts, weir.Duration(f.class).String())
+	}
+	if f.cookie != "" {
+		parts = append(parts, "c", f.cookie)
+	}
+	return strings.Join(parts, "-")
+}
+
+// catalogue is what every configuration offers, asked for or not, so that a pool of a usual kind is never a
+// reload.
+func catalogue() []profile {
+	var list []profile
+	for _, balance := range weir.Balances {
+		if balance == "header" {
+			continue
+		}
+		for _, timeouts := range []bool{false, true} {
+			for _, cookie := range []string{"", "SRV"} {
+				list = append(list, profile{mode: "http", balance: balance, timeouts: timeouts, cookie: cookie})
+			}
+		}
+		if balance == "uri" {
+			continue
+		}
+		list = append(list, profile{mode: "tcp", balance: balance})
+		for _, class := range tcpClasses {
+			list = append(list, profile{mode: "tcp", balance: balance, class: class})
+		}
+	}
+	return list
+}
+
+func (r *renderer) profiles() {
+	for _, mode := range []string{"http", "tcp"} {
+		r.serverDefaults(mode)
+	}
+	wanted := map[string]profile{}
+	for _, f := range catalogue() {
+		wanted[f.name()] = f
+	}
+	for i := range r.node.Pools {
+		f := r.profileOf(&r.node.Pools[i])
+		wanted[f.name()] = f
+	}
+	for _, name := range sortedKeys(wanted) {
+		r.profile(wanted[name])
+	}
+}
+
+// serverDefaults is what all profiles of a mode share.
+func (r *renderer) serverDefaults(mode string) {
+	s := r.section("defaults", "servers-"+mode)
+	s.add("mode %s", mode)
+	r.serverTimeouts(s, r.node.Tuning.Timeouts.Server)
+	s.add("option redispatch 1")
+	s.add("retries 3")
+	s.add("hash-type consistent")
+	s.add("load-server-state-from-file global")
+	if mode == "http" {
+		s.add("retry-on conn-failure empty-response")
+	}
+}
+
+func (r *renderer) profile(f profile) {
+	s := r.section("defaults", f.name()+" from servers-"+f.mode)
+	s.Spare = true
+	switch f.balance {
+	case "header":
+		s.add("balance hash req.hdr(%s)", f.header)
+	default:
+		s.add("balance %s", f.balance)
+	}
+	if f.cookie != "" {
+		s.add("cookie %s insert indirect nocache httponly", f.cookie)
+	}
+	if f.mode == "http" {
+		// Here and not above: defaults with rules can't be built upon.
+		s.add("http-request disable-l7-retry unless METH_GET or { method HEAD OPTIONS }")
+	}
+	if f.timeouts {
+		s.add("http-request set-timeout server be_name,map_str_int(%s,%d)", opt(mapServerTimeout), r.node.Tuning.Timeouts.Server.Ms())
+		if r.can.SetTimeouts {
+			s.add("http-request set-timeout queue be_name,map_str_int(%s,%d)", opt(mapQueueTimeout), r.node.Tuning.Timeouts.Queue.Ms())
+		}
+	}
+	if f.class != 0 {
+		s.add("timeout server %s", ms(weir.Duration(f.class)))
+	}
+}
+
+// check is what about a health check must be text.
+type check struct {
+	kind, method, expect string
+	body                 bool
+}
+
+func checkOf(p *ir.Pool) check {
+	h := p.Check
+	return check{kind: h.Type, method: h.Method, expect: h.Expect, body: h.Body != ""}
+}
+
+func (c check) name() string {
+	if c.kind != "http" {
+		return "hc-tcp"
+	}
+	expect := strings.NewReplacer(",", "_", " ", "").Replace(c.expect)
+	if c.body {
+		expect = "body"
+	}
+	return "hc-" + strings.ToLower(c.method) + "-" + expect
+}
+
+// lines are the rules of the check; path, host and body come from maps by the backend's name, so that they
+// are run time.
+func (c check) lines() []string {
+	if c.kind != "http" {
+		return []string{"tcp-check connect default"}
+	}
+	list := []string{
+		"http-check connect default",
+		fmt.Sprintf(`http-check send meth %s uri-lf "%%[be_name,map_str(%s,/)]" ver HTTP/1.1 hdr Host "%%[be_name,map_str(%s,localhost)]" hdr User-Agent weir-check`,
+			c.method, opt(mapCheckPath), opt(mapCheckHost)),
+	}
+	if c.body {
+		return append(list, fmt.Sprintf(`http-check expect string-lf "%%[be_name,map_str(%s)]"`, opt(mapCheckBody)))
+	}
+	return append(list, "http-check expect status "+strings.ReplaceAll(c.expect, " ", ""))
+}
+
+// text is the check as directives of a backend, for versions without healthcheck sections.
+func (c check) text() []string {
+	if c.kind == "http" {
+		return append([]string{"option httpchk"}, c.lines()...)
+	}
+	return append([]string{"option tcp-check"}, c.lines()...)
+}
+
+func (r *renderer) healthChecks() {
+	if !r.can.HealthChecks {
+		return
+	}
+	wanted := map[string]check{"hc-tcp": {kind: "tcp"}}
+	for _, method := range []string{"HEAD", "GET"} {
+		for _, expect := range []string{"200", "200-299", "200-399"} {
+			c := check{kind: "http", method: method, expect: expect}
+			wanted[c.name()] = c
+		}
+	}
+	body := check{kind: "http", method: "GET", body: true}
+	wanted[body.name()] = body
+	for i := range r.node.Pools {
+		if c := checkOf(&r.node.Pools[i]); c.kind != "none" {
+			wanted[c.name()] = c
+		}
+	}
+	for _, name := range sortedKeys(wanted) {
+		c := wanted[name]
+		s := r.section("healthcheck", name)
+		s.Spare = true
+		if c.kind == "http" {
+			s.add("type httpchk")
+		} else {
+			s.add("type tcp-check")
+		}
+		for _, line := range c.lines() {
+			s.add("%s", line)
+		}
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

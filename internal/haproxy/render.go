@@ -1,0 +1,205 @@
+package haproxy
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+// Env is what the machine adds to a node: who HAProxy runs as, and where its log goes.
+type Env struct {
+	Version Version
+	// User and Group are what workers run as; empty when HAProxy is not started by root.
+	User, Group string
+	Log         Log
+}
+
+// Log is where the frontends' lines go and what is in them; the zero value is no log.
+type Log struct {
+	// Target is a whole log directive.
+	Target string
+	// The formats are log-format strings without single quotes.
+	HTTPFormat, TCPFormat, ErrorFormat string
+}
+
+// The files of a load balancer, relative to its folder, which is HAProxy's working directory.
+const (
+	ConfigFile      = "haproxy.cfg"
+	StateFile       = "servers.state"
+	AdminSocket     = "run/admin.sock"
+	MasterSocket    = "run/master.sock"
+	PlaceholderCert = "certs/_weir.pem"
+)
+
+// Render decides everything that HAProxy is told for a node. It is a pure function: equal nodes give equal
+// configurations.
+func Render(n ir.Node, env Env) Config {
+	r := renderer{node: n, env: env, can: env.Version.Capabilities(), maps: map[string]map[string]Entry{}}
+	r.indexNode()
+	r.global()
+	r.profiles()
+	r.healthChecks()
+	r.routing()
+	r.frontends()
+	r.backends()
+	r.certificates()
+	return r.finish()
+}
+
+type renderer struct {
+	node ir.Node
+	env  Env
+	can  Capabilities
+
+	pools     map[string]*ir.Pool
+	addresses map[string]*ir.Address
+	names     map[string]string // pool → backend name
+
+	sections []Section
+	backend  []Backend
+	maps     map[string]map[string]Entry
+	ordered  map[string][]Entry
+	certs    []Cert
+	lists    []CrtList
+}
+
+func (r *renderer) indexNode() {
+	r.pools = make(map[string]*ir.Pool, len(r.node.Pools))
+	r.names = make(map[string]string, len(r.node.Pools))
+	for i := range r.node.Pools {
+		p := &r.node.Pools[i]
+		r.pools[p.Name] = p
+		r.names[p.Name] = r.backendName(p)
+	}
+	r.addresses = make(map[string]*ir.Address, len(r.node.Addresses))
+	for i := range r.node.Addresses {
+		r.addresses[r.node.Addresses[i].Name] = &r.node.Addresses[i]
+	}
+	r.ordered = map[string][]Entry{}
+	for _, path := range mapFiles {
+		r.maps[path] = map[string]Entry{}
+	}
+}
+
+// put sets a map entry; the first wins, as it does in HAProxy.
+func (r *renderer) put(path, key, value, owner string) {
+	m := r.maps[path]
+	if m == nil {
+		m = map[string]Entry{}
+		r.maps[path] = m
+	}
+	if _, ok := m[key]; !ok {
+		m[key] = Entry{key, value, owner}
+	}
+}
+
+// push appends to a map that is searched from the top.
+func (r *renderer) push(path, key, value, owner string) {
+	r.ordered[path] = append(r.ordered[path], Entry{key, value, owner})
+}
+
+// section begins a section; lines are added to what it returns.
+func (r *renderer) section(kind, name string) *Section {
+	r.sections = append(r.sections, Section{Kind: kind, Name: name})
+	return &r.sections[len(r.sections)-1]
+}
+
+// add appends a directive of Weir's own.
+func (s *Section) add(format string, args ...any) {
+	s.own("", format, args...)
+}
+
+// own appends a directive that an object causes.
+func (s *Section) own(owner, format string, args ...any) {
+	s.Lines = append(s.Lines, Line{Text: fmt.Sprintf(format, args...), Owner: owner})
+}
+
+func (r *renderer) tuningOwner() string {
+	if r.node.Tuning.Name == "" {
+		return "LoadBalancerGroup/" + r.node.Group.Name
+	}
+	return "Tuning/" + r.node.Tuning.Name
+}
+
+func (r *renderer) global() {
+	t, owner := r.node.Tuning, r.tuningOwner()
+	s := r.section("global", "")
+	s.add("stats socket unix@%s mode 600 level admin", AdminSocket)
+	s.add("server-state-file %s", StateFile)
+	s.add("ssl-load-extra-files none")
+	if r.env.User != "" {
+		s.own(owner, "user %s", r.env.User)
+		s.own(owner, "group %s", r.env.Group)
+		if r.can.Chroot {
+			s.add("chroot auto")
+		}
+	}
+	for name, v := range ordered(
+		"maxconn", t.MaxConnections, "nbthread", t.Threads, "ulimit-n", t.OpenFiles,
+		"tune.bufsize", t.BufferSize, "tune.maxrewrite", t.MaxRewrite) {
+		if v != 0 {
+			s.own(owner, "%s %d", name, v)
+		}
+	}
+	s.own(owner, "spread-checks %d", *t.SpreadChecks)
+	s.own(owner, "hard-stop-after %s", ms(t.HardStopAfter))
+}
+
+func (r *renderer) commonTimeouts(s *Section) {
+	t, owner := r.node.Tuning.Timeouts, r.tuningOwner()
+	s.own(owner, "timeout client %s", ms(t.Client))
+	s.own(owner, "timeout http-request %s", ms(t.HTTPRequest))
+	s.own(owner, "timeout http-keep-alive %s", ms(t.HTTPKeepAlive))
+}
+
+func (r *renderer) serverTimeouts(s *Section, server weir.Duration) {
+	t, owner := r.node.Tuning.Timeouts, r.tuningOwner()
+	s.own(owner, "timeout connect %s", ms(t.Connect))
+	s.own(owner, "timeout server %s", ms(server))
+	s.own(owner, "timeout queue %s", ms(t.Queue))
+	s.own(owner, "timeout tunnel %s", ms(t.Tunnel))
+	s.own(owner, "timeout check %s", ms(t.Check))
+}
+
+func (r *renderer) finish() Config {
+	c := Config{Version: r.env.Version, Sections: r.sections, Backends: r.backend, Certs: r.certs, CrtLists: r.lists}
+	for path, entries := range r.maps {
+		m := Map{Path: path, Entries: make([]Entry, 0, len(entries))}
+		for _, e := range entries {
+			m.Entries = append(m.Entries, e)
+		}
+		sort.Slice(m.Entries, func(i, j int) bool { return m.Entries[i].Key < m.Entries[j].Key })
+		c.Maps = append(c.Maps, m)
+	}
+	for path, entries := range r.ordered {
+		c.Maps = append(c.Maps, Map{Path: path, Ordered: true, Entries: entries})
+	}
+	for _, path := range orderedMapFiles {
+		if _, ok := r.ordered[path]; !ok {
+			c.Maps = append(c.Maps, Map{Path: path, Ordered: true})
+		}
+	}
+	slices.SortFunc(c.Maps, func(a, b Map) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(c.Backends, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.Certs, func(a, b Cert) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(c.CrtLists, func(a, b CrtList) int { return strings.Compare(a.Path, b.Path) })
+	return c
+}
+
+// ms writes a duration as HAProxy reads it.
+func ms(d weir.Duration) string { return fmt.Sprintf("%dms", d.Ms()) }
+
+// ordered walks pairs of a name and a value in the order given.
+func ordered(pairs ...any) func(yield func(string, int) bool) {
+	return func(yield func(string, int) bool) {
+		for i := 0; i < len(pairs); i += 2 {
+			if !yield(pairs[i].(string), pairs[i+1].(int)) {
+				return
+			}
+		}
+	}
+}
