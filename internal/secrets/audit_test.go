@@ -144,6 +144,7 @@ func TestVerifyAuditFindsTampering(t *testing.T) {
 			l[2] = rehash(l[2], `"seq":4`, `"seq":3`)
 			return l
 		}},
+		{"last renumbered", "line 6", func(l [][]byte) [][]byte { l[5] = rehash(l[5], `"seq":6`, `"seq":7`); return l }},
 		{"swapped", "line 2", func(l [][]byte) [][]byte { l[1], l[2] = l[2], l[1]; return l }},
 		{"doubled", "line 3", func(l [][]byte) [][]byte { return append(l[:2], append([][]byte{l[1]}, l[2:]...)...) }},
 		{"added", "line 3", func(l [][]byte) [][]byte { return append(l[:2], append([][]byte{[]byte("{}\n")}, l[2:]...)...) }},
@@ -189,6 +190,19 @@ func TestVerifyAuditFindsAMissingFile(t *testing.T) {
 	}
 	if _, err := VerifyAudit(append(files[:1:1], files[2:]...)...); !errors.Is(err, ErrTampered) {
 		t.Errorf("without the second: %v", err)
+	}
+	old, err := os.ReadFile(files[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files[1], append(old, `{"seq"`...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := VerifyAudit(files...); !errors.Is(err, ErrTampered) {
+		t.Errorf("half a line in an old file: %v", err)
+	}
+	if err := os.WriteFile(files[1], old, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	files[1], files[2] = files[2], files[1]
 	if _, err := VerifyAudit(files...); !errors.Is(err, ErrTampered) {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -232,7 +233,19 @@ func TestServerRefusesForeignCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	notClient, err := ca.sign(&x509.Certificate{URIs: []*url.URL{agentURI("lb1")}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, day, key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := CSR(key, "lb1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ca.Trust().VerifyRenewal(notClient, csr, c.now()); err == nil {
+		t.Error("a certificate not for clients was renewed")
+	}
 	for what, cert := range map[string]tls.Certificate{
+		"not for clients":      {Certificate: [][]byte{notClient.Raw}, PrivateKey: key},
 		"another CA":           {Certificate: [][]byte{foreign.Raw, ca.cert.Raw}, PrivateKey: key},
 		"the control plane":    server,
 		"no load balancer":     {Certificate: [][]byte{nameless.Raw}, PrivateKey: key},
@@ -264,6 +277,50 @@ func TestPeer(t *testing.T) {
 		if p.State != s.want || (p.Err != nil) != (s.want == PeerRefused) || (p.Name != "") != (s.want == PeerValid) {
 			t.Errorf("%+v, want %v", p, s.want)
 		}
+	}
+}
+
+// The settings carry HTTP/2, and a handler learns from the request who asks.
+func TestHTTP2(t *testing.T) {
+	c := newClock()
+	ca := testCA(t, c)
+	pair, err := ca.IssueServer([]string{"weir.example"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := newTestKey(t)
+	cert, _ := issue(t, ca, key, "lb1")
+	agent, err := AgentCertificate(key, ca.ChainPEM(cert))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{
+		TLSConfig: ServerTLS(ServerConfig{Certificate: func() *tls.Certificate { return &pair }, Trust: ca.Trust, Now: c.now}),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			p := ca.Trust().Peer(r.TLS, c.now())
+			_, _ = io.WriteString(w, r.Proto+" "+p.State.String()+" "+p.Name)
+		}),
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.ServeTLS(l, "", "") }()
+	t.Cleanup(func() { _ = srv.Close(); <-done })
+	conf, err := ClientTLS(ClientConfig{ServerName: "weir.example", CAHash: ca.CAHash(), Now: c.now, Certificate: func() *tls.Certificate { return &agent }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true}
+	defer tr.CloseIdleConnections()
+	res, err := (&http.Client{Transport: tr}).Get("https://" + l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if got, err := io.ReadAll(res.Body); err != nil || string(got) != "HTTP/2.0 valid lb1" {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 
