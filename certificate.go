@@ -54,6 +54,9 @@ func (c *Certificate) Validate(p *Problems) {
 // References are none.
 func (c *Certificate) References() []Reference { return nil }
 
+// HasKey says whether the certificate comes with its key, so that it can be shown; an authority has none.
+func (c *Certificate) HasKey() bool { return c.Key != "" || c.KeyRef != nil }
+
 // Secret is bytes that are kept sealed and never shown.
 type Secret struct {
 	// Data is written once; what is kept instead is DataRef.

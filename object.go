@@ -5,6 +5,7 @@ package weir
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -57,6 +58,26 @@ type Reference struct {
 
 // Ref names the object.
 func (o *Object) Ref() Ref { return Ref{Kind: o.Kind, Name: o.Metadata.Name} }
+
+// References gives everything that the object names: what its spec refers to, its role, and the roles that it is
+// shared with.
+func (o *Object) References() []Reference {
+	list := o.Spec.References()
+	if o.Metadata.Role != "" {
+		list = append(list, Reference{Ref{"Role", o.Metadata.Role}, "metadata.role"})
+	}
+	for i, role := range o.Metadata.ShareWith {
+		list = append(list, Reference{Ref{"Role", role}, index("metadata.shareWith", i)})
+	}
+	return list
+}
+
+// MayReferTo says whether the rights allow o to name target: a target without a role is everybody's, an object
+// without a role is the admin's and may name everything, and else the roles must be equal or the target shared.
+func (o *Object) MayReferTo(target *Object) bool {
+	own, other := o.Metadata.Role, target.Metadata.Role
+	return own == "" || other == "" || own == other || slices.Contains(target.Metadata.ShareWith, own)
+}
 
 // Clone gives a deep copy, so that the holder of one can't change the other.
 func (o *Object) Clone() *Object {

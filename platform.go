@@ -2,6 +2,7 @@ package weir
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -68,6 +69,11 @@ func (g *LoadBalancerGroup) Validate(p *Problems) {
 		checkPrefixes(p, "trustedProxies.proxyProtocol", t.ProxyProtocol)
 		checkPrefixes(p, "trustedProxies.forwardedFor", t.ForwardedFor)
 	}
+}
+
+// Holds says whether an address is in one of the group's ranges.
+func (g *LoadBalancerGroup) Holds(a netip.Addr) bool {
+	return slices.ContainsFunc(g.Ranges, func(r netip.Prefix) bool { return r.Contains(a) })
 }
 
 // References are the Tuning.

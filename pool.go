@@ -58,6 +58,22 @@ func (s *Selector) Matches(role string, server *Server) bool {
 	return slices.ContainsFunc(s.Clusters, func(c string) bool { return slices.Contains(server.Clusters, c) })
 }
 
+// Selects says whether a pool of a role takes in a Server: the selector matches, and the server is the role's own
+// or shared with it. A pool without a role is the admin's and takes in whoever matches.
+func (o *Pool) Selects(role string, server *Object) bool {
+	spec, ok := server.Spec.(*Server)
+	if !ok || !o.Selector.Matches(server.Metadata.Role, spec) {
+		return false
+	}
+	owner := server.Metadata.Role
+	return role == "" || owner == role || slices.Contains(server.Metadata.ShareWith, role)
+}
+
+// HasMember says whether a static member has the name.
+func (o *Pool) HasMember(name string) bool {
+	return slices.ContainsFunc(o.Members, func(m Member) bool { return m.Name == name })
+}
+
 // Member is a server that is named in the pool itself.
 type Member struct {
 	Name    string     `json:"name"`
@@ -303,10 +319,11 @@ func (t *PoolTLS) validate(p *Problems) {
 	oneOf(p, "tls.minVersion", t.MinVersion, "TLSv1.2", "TLSv1.3")
 }
 
-// References are the zone, the authority and the client certificate.
+// References are the role and zone selected, the authority and the client certificate.
 func (o *Pool) References() []Reference {
 	var list []Reference
 	if o.Selector != nil {
+		list = optional(list, "selector.role", "Role", o.Selector.Role)
 		list = optional(list, "selector.zone", "Zone", o.Selector.Zone)
 	}
 	if o.TLS != nil {

@@ -14,15 +14,26 @@ type Set struct {
 	// Revision is that of the last change in the set.
 	Revision int64
 	kinds    map[string]*btree.Map[string, *Object]
+	stamps   map[string]*Stamp
 	// back holds "target\x00referrer" for every reference.
 	back *btree.Map[string, struct{}]
+	// owned counts the objects of "role\x00kind".
+	owned *btree.Map[string, int]
 }
+
+// Stamp stands for the objects of one kind at one moment: as long as two sets show the same one, they hold the
+// same objects of that kind.
+type Stamp struct{ _ byte }
 
 // NewSet makes a set of the objects given.
 func NewSet(list ...*Object) *Set {
-	s := &Set{kinds: make(map[string]*btree.Map[string, *Object], len(kinds)), back: new(btree.Map[string, struct{}])}
+	s := &Set{
+		kinds: make(map[string]*btree.Map[string, *Object], len(kinds)), stamps: make(map[string]*Stamp, len(kinds)),
+		back: new(btree.Map[string, struct{}]), owned: new(btree.Map[string, int]),
+	}
 	for _, k := range kinds {
 		s.kinds[k.Name] = new(btree.Map[string, *Object])
+		s.stamps[k.Name] = new(Stamp)
 	}
 	for _, o := range list {
 		s.Put(o)
@@ -32,9 +43,14 @@ func NewSet(list ...*Object) *Set {
 
 // Copy gives a set that can be changed without changing s. Copies of one set must not be made at the same time.
 func (s *Set) Copy() *Set {
-	c := &Set{Revision: s.Revision, kinds: make(map[string]*btree.Map[string, *Object], len(s.kinds)), back: s.back.Copy()}
+	c := &Set{
+		Revision: s.Revision,
+		kinds:    make(map[string]*btree.Map[string, *Object], len(s.kinds)), stamps: make(map[string]*Stamp, len(s.kinds)),
+		back: s.back.Copy(), owned: s.owned.Copy(),
+	}
 	for name, m := range s.kinds {
 		c.kinds[name] = m.Copy()
+		c.stamps[name] = s.stamps[name]
 	}
 	return c
 }
@@ -54,19 +70,20 @@ func (s *Set) Put(o *Object) {
 	m := s.kinds[o.Kind]
 	old, _ := m.Set(o.Metadata.Name, o)
 	s.unlink(old)
-	for _, r := range o.Spec.References() {
+	s.stamps[o.Kind] = new(Stamp)
+	for _, r := range o.References() {
 		s.back.Set(r.String()+"\x00"+o.Ref().String(), struct{}{})
 	}
-	if o.Metadata.Role != "" {
-		s.back.Set("Role/"+o.Metadata.Role+"\x00"+o.Ref().String(), struct{}{})
-	}
+	s.count(o, 1)
 }
 
 // Delete takes an object out; what is not there is no error.
 func (s *Set) Delete(r Ref) {
 	if m := s.kinds[r.Kind]; m != nil {
-		old, _ := m.Delete(r.Name)
-		s.unlink(old)
+		if old, ok := m.Delete(r.Name); ok {
+			s.unlink(old)
+			s.stamps[r.Kind] = new(Stamp)
+		}
 	}
 }
 
@@ -74,13 +91,30 @@ func (s *Set) unlink(old *Object) {
 	if old == nil {
 		return
 	}
-	for _, r := range old.Spec.References() {
+	for _, r := range old.References() {
 		s.back.Delete(r.String() + "\x00" + old.Ref().String())
 	}
-	if old.Metadata.Role != "" {
-		s.back.Delete("Role/" + old.Metadata.Role + "\x00" + old.Ref().String())
-	}
+	s.count(old, -1)
 }
+
+func (s *Set) count(o *Object, by int) {
+	if o.Metadata.Role == "" {
+		return
+	}
+	key := o.Metadata.Role + "\x00" + o.Kind
+	n, _ := s.owned.Get(key)
+	s.owned.Set(key, n+by)
+}
+
+// Owned counts the objects of a kind that belong to a role.
+func (s *Set) Owned(role, kind string) int {
+	n, _ := s.owned.Get(role + "\x00" + kind)
+	return n
+}
+
+// Stamp gives what changes whenever an object of the kind is put or deleted; copies of a set show the stamps of
+// the original until they are changed themselves.
+func (s *Set) Stamp(kind string) *Stamp { return s.stamps[kind] }
 
 // Len counts the objects of a kind.
 func (s *Set) Len(kind string) int {
@@ -113,12 +147,18 @@ func (s *Set) Every() iter.Seq[*Object] {
 }
 
 // Referrers gives the objects that refer to r, by kind and name as text.
-func (s *Set) Referrers(r Ref) iter.Seq[Ref] {
-	prefix := r.String() + "\x00"
+func (s *Set) Referrers(r Ref) iter.Seq[Ref] { return s.referrers(r.String()+"\x00", "") }
+
+// ReferrersOf gives the objects of one kind that refer to r, by name; others cost nothing, however many.
+func (s *Set) ReferrersOf(kind string, r Ref) iter.Seq[Ref] {
+	return s.referrers(r.String()+"\x00", kind+"/")
+}
+
+func (s *Set) referrers(target, kind string) iter.Seq[Ref] {
 	return func(yield func(Ref) bool) {
-		s.back.Ascend(prefix, func(key string, _ struct{}) bool {
-			rest, ok := strings.CutPrefix(key, prefix)
-			if !ok {
+		s.back.Ascend(target+kind, func(key string, _ struct{}) bool {
+			rest, ok := strings.CutPrefix(key, target)
+			if !ok || !strings.HasPrefix(rest, kind) {
 				return false
 			}
 			kind, name, _ := strings.Cut(rest, "/")

@@ -127,6 +127,14 @@ func (s *Site) PortMode(l Listener) PortMode {
 	return PortHTTP
 }
 
+// PoolMode gives the mode that the site's pools must have.
+func (s *Site) PoolMode() string {
+	if s.Mode == "http" {
+		return "http"
+	}
+	return "tcp"
+}
+
 // Normalize fills the defaults and brings hostnames into their canonical form.
 func (s *Site) Normalize() {
 	setDefault(&s.Mode, "http")

@@ -1,0 +1,240 @@
+package compile
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+// group is everything about a group but the members of its pools, as it was worked out last.
+type group struct {
+	stamps   [len(skeletal)]*weir.Stamp
+	node     ir.Node // its pools have no servers
+	problems problems
+	missing  bool
+}
+
+// skeletal are the kinds that a skeleton is made of.
+var skeletal = [...]string{
+	"Zone", "Tuning", "LoadBalancerGroup", "LoadBalancer", "IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "Pool", "Site",
+}
+
+func (g *group) fresh(set *weir.Set) bool {
+	for i, kind := range skeletal {
+		if g.stamps[i] != set.Stamp(kind) {
+			return false
+		}
+	}
+	return true
+}
+
+// builder puts one group together.
+type builder struct {
+	*group
+	set    *weir.Set
+	ref    weir.Ref
+	served map[string]bool          // addresses of the group
+	sites  []string                 // that have one of the addresses, by name
+	usable map[string]bool          // pools that were looked at
+	shown  map[string]bool          // pages that were looked at
+	modes  map[weir.Port]portHolder // of ports
+	claims map[string]weir.Ref      // host names, and every name at an address and port
+}
+
+type portHolder struct {
+	mode weir.PortMode
+	ref  weir.Ref
+}
+
+func skeleton(set *weir.Set, name string) *group {
+	b := &builder{
+		group: &group{}, set: set, ref: weir.Ref{Kind: "LoadBalancerGroup", Name: name}, served: map[string]bool{},
+		usable: map[string]bool{}, shown: map[string]bool{}, modes: map[weir.Port]portHolder{}, claims: map[string]weir.Ref{},
+	}
+	for i, kind := range skeletal {
+		b.stamps[i] = set.Stamp(kind)
+	}
+	spec := weir.Find[weir.LoadBalancerGroup](set, b.ref.Kind, name)
+	if spec == nil {
+		b.missing = true
+		b.problems.add(b.ref, "", "does not exist")
+		return b.group
+	}
+	b.node.Group = ir.Group{Name: name, Ranges: sortedNetworks(spec.Ranges)}
+	if t := spec.TrustedProxies; t != nil {
+		b.node.Group.ProxyProtocol = sortedNetworks(t.ProxyProtocol)
+		b.node.Group.ForwardedFor = sortedNetworks(t.ForwardedFor)
+	}
+	b.tuning(spec)
+	b.addresses(spec)
+	b.zones()
+	for _, site := range b.sites {
+		b.site(site)
+	}
+	b.collect()
+	b.problems = b.problems.sorted()
+	return b.group
+}
+
+func (b *builder) exists(kind, name string) bool {
+	return b.set.Get(weir.Ref{Kind: kind, Name: name}) != nil
+}
+
+func (b *builder) tuning(spec *weir.LoadBalancerGroup) {
+	t := &b.node.Tuning
+	if found := weir.Find[weir.Tuning](b.set, "Tuning", spec.Tuning); found != nil {
+		t.Name, t.Tuning = spec.Tuning, *found
+	} else {
+		if spec.Tuning != "" {
+			b.problems.add(b.ref, "spec.tuning", "Tuning/%s does not exist; the defaults hold", spec.Tuning)
+		}
+		t.Normalize()
+	}
+	ref := weir.Ref{Kind: "Tuning", Name: t.Name}
+	t.ErrorPages = b.pages(ref, t.ErrorPages)
+	t.Ports = slices.Clone(t.Ports)
+	slices.SortFunc(t.Ports, func(x, y weir.BoundPort) int { return int(x.Port) - int(y.Port) })
+	for _, p := range t.Ports {
+		b.modes[p.Port] = portHolder{p.Mode, ref}
+	}
+}
+
+func (b *builder) addresses(spec *weir.LoadBalancerGroup) {
+	taken := map[netip.Addr]string{}
+	sites := map[string]bool{}
+	for r := range b.set.ReferrersOf("IPAddress", b.ref) {
+		a := weir.Find[weir.IPAddress](b.set, r.Kind, r.Name)
+		if a == nil {
+			continue
+		}
+		if !spec.Holds(a.Address) {
+			b.problems.add(r, "spec.groups", "%s is in none of the ranges of group %s, which does not serve it", a.Address, b.ref.Name)
+			continue
+		}
+		if other, ok := taken[a.Address]; ok {
+			b.problems.add(r, "spec.address", "%s is IPAddress/%s already; this one is not served", a.Address, other)
+			continue
+		}
+		taken[a.Address] = r.Name
+		home := a.HomeZone
+		if home != "" && !b.exists("Zone", home) {
+			b.problems.add(r, "spec.homeZone", "Zone/%s does not exist; the address has no home", home)
+			home = ""
+		}
+		b.served[r.Name] = true
+		b.node.Addresses = append(b.node.Addresses, ir.Address{Name: r.Name, Address: a.Address, HomeZone: home})
+		for s := range b.set.ReferrersOf("Site", r) {
+			sites[s.Name] = true
+		}
+	}
+	slices.SortFunc(b.node.Addresses, func(x, y ir.Address) int { return strings.Compare(x.Name, y.Name) })
+	b.sites = sortedKeys(sites)
+}
+
+// zones gives each zone that the group spans a slot, in the order of their names: those of its load balancers,
+// of its addresses' homes and of its sites' backends. A zone that is new to the group and sorts between others
+// moves those behind it, which changes values of maps at run time and nothing else.
+func (b *builder) zones() {
+	zones := map[string]bool{}
+	note := func(r weir.Ref, path, zone string) {
+		if zone == "" {
+			return
+		}
+		if !b.exists("Zone", zone) {
+			b.problems.add(r, path, "Zone/%s does not exist; what is meant for it is left out", zone)
+			return
+		}
+		zones[zone] = true
+	}
+	for r := range b.set.ReferrersOf("LoadBalancer", b.ref) {
+		note(r, "spec.zone", weir.Find[weir.LoadBalancer](b.set, r.Kind, r.Name).Zone)
+	}
+	for _, a := range b.node.Addresses {
+		zones[a.HomeZone] = true
+	}
+	delete(zones, "")
+	for _, name := range b.sites {
+		r := weir.Ref{Kind: "Site", Name: name}
+		for backend, pools := range weir.Find[weir.Site](b.set, r.Kind, name).Backends {
+			for zone := range pools.Pools() {
+				note(r, "spec.backends."+backend, zone)
+			}
+		}
+	}
+	b.node.Group.Zones = sortedKeys(zones)
+	if n := len(zones); n > ir.Slots {
+		b.problems.add(b.ref, "", "spans %d zones; the first %d by name are served, %s are left out", n, ir.Slots, strings.Join(b.node.Group.Zones[ir.Slots:], ", "))
+		b.node.Group.Zones = b.node.Group.Zones[:ir.Slots]
+	}
+}
+
+// collect adds what the sites that are served need.
+func (b *builder) collect() {
+	pools, certificates, lists, used, pages := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, s := range b.node.Sites {
+		for _, l := range s.Listeners {
+			if l.TLS != nil {
+				mark(certificates, l.TLS.Certificates...)
+			}
+		}
+		for _, backend := range s.Backends {
+			mark(pools, backend.Pool)
+			mark(pools, backend.Slots...)
+		}
+		for _, r := range s.Routes {
+			mark(lists, r.Match.AccessList)
+			mark(used, r.Match.Map)
+		}
+		mark(pages, slices.Collect(maps.Values(s.ErrorPages))...)
+	}
+	mark(pages, slices.Collect(maps.Values(b.node.Tuning.ErrorPages))...)
+	for _, name := range sortedKeys(pools) {
+		p := head(b.set.Get(weir.Ref{Kind: "Pool", Name: name}))
+		if p.TLS != nil {
+			mark(certificates, p.TLS.CA, p.TLS.ClientCertificate)
+		}
+		b.node.Pools = append(b.node.Pools, p)
+	}
+	for _, name := range sortedKeys(lists) {
+		b.node.Lists = append(b.node.Lists, ir.AccessList{Name: name, Networks: sortedNetworks(weir.Find[weir.AccessList](b.set, "AccessList", name).Networks)})
+	}
+	for _, name := range sortedKeys(used) {
+		m := weir.Find[weir.Map](b.set, "Map", name)
+		b.node.Maps = append(b.node.Maps, ir.Map{Name: name, Match: m.Match, Entries: m.Entries})
+	}
+	for _, name := range sortedKeys(pages) {
+		page := weir.Find[weir.ErrorPage](b.set, "ErrorPage", name)
+		b.node.Pages = append(b.node.Pages, ir.Page{Name: name, ContentType: page.ContentType, Body: page.Body})
+	}
+	for _, name := range sortedKeys(certificates) {
+		b.node.Certificates = append(b.node.Certificates, certificate(name, weir.Find[weir.Certificate](b.set, "Certificate", name)))
+	}
+}
+
+// mark notes names, but not the empty one.
+func mark(set map[string]bool, names ...string) {
+	for _, name := range names {
+		if name != "" {
+			set[name] = true
+		}
+	}
+}
+
+func certificate(name string, spec *weir.Certificate) ir.Certificate {
+	c := ir.Certificate{Name: name, Chain: spec.Chain, Key: spec.KeyRef}
+	if spec.Info == nil {
+		return c
+	}
+	for _, n := range spec.Info.Names {
+		if _, err := netip.ParseAddr(n); err != nil {
+			c.Names = append(c.Names, n)
+		}
+	}
+	slices.Sort(c.Names)
+	c.Names = slices.Compact(c.Names)
+	return c
+}

@@ -1,0 +1,313 @@
+package compile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+// site adds a site to the node, or tells why it can't be served at all.
+func (b *builder) site(name string) {
+	ref := weir.Ref{Kind: "Site", Name: name}
+	spec := weir.Find[weir.Site](b.set, ref.Kind, name)
+	s := ir.Site{Name: name, Mode: spec.Mode}
+	for _, a := range spec.Addresses {
+		if b.served[a] {
+			s.Addresses = append(s.Addresses, a)
+		}
+	}
+	slices.Sort(s.Addresses)
+	if len(s.Addresses) == 0 {
+		return // its addresses have been told about
+	}
+	b.listeners(ref, spec, &s)
+	b.hostnames(ref, spec, &s)
+	if len(s.Listeners) == 0 {
+		b.problems.add(ref, "spec.listeners", "none of the listeners can be served; the site is left out")
+		return
+	}
+	if spec.Mode != "tcp" && len(s.Hostnames) == 0 {
+		b.problems.add(ref, "spec.hostnames", "none of the host names is the site's; the site is left out")
+		return
+	}
+	b.backends(ref, spec, &s)
+	serves := slices.ContainsFunc(s.Listeners, func(l ir.Listener) bool { return l.RedirectTo == 0 })
+	if serves && !hasBackend(s.Backends, "default") {
+		b.problems.add(ref, "spec.backends.default", "has no pool that can be used; the site is left out")
+		return
+	}
+	s.ErrorPages = b.pages(ref, spec.ErrorPages)
+	b.node.Sites = append(b.node.Sites, s)
+}
+
+// listeners takes those whose port speaks what the site wants and that have a certificate to show.
+func (b *builder) listeners(ref weir.Ref, spec *weir.Site, s *ir.Site) {
+	var secure []weir.Port
+	for i, l := range spec.Listeners {
+		path := fmt.Sprintf("spec.listeners[%d]", i)
+		mode := spec.PortMode(l)
+		if other, ok := b.modes[l.Port]; ok && other.mode != mode {
+			b.problems.add(ref, path+".port", "port %d speaks %s, as %s asks, and can't speak %s too; the listener is left out", l.Port, other.mode, other.ref, mode)
+			continue
+		}
+		out := ir.Listener{Port: l.Port, Mode: mode}
+		if l.TLS != nil {
+			tls := *l.TLS
+			tls.Certificates = b.certificates(ref, path+".tls.certificates", l.TLS.Certificates)
+			if len(tls.Certificates) == 0 {
+				b.problems.add(ref, path+".tls.certificates", "none can be shown; the listener is left out")
+				continue
+			}
+			out.TLS = &tls
+			secure = append(secure, l.Port)
+		}
+		if _, ok := b.modes[l.Port]; !ok {
+			b.modes[l.Port] = portHolder{mode, ref}
+		}
+		s.Listeners = append(s.Listeners, out)
+	}
+	target := weir.Port(0)
+	if len(secure) > 0 {
+		target = slices.Min(secure)
+	}
+	if slices.Contains(secure, 443) {
+		target = 443
+	}
+	redirects := map[weir.Port]bool{}
+	for _, l := range spec.Listeners {
+		redirects[l.Port] = l.Redirect != ""
+	}
+	s.Listeners = slices.DeleteFunc(s.Listeners, func(l ir.Listener) bool {
+		if redirects[l.Port] && target == 0 {
+			b.problems.add(ref, "spec.listeners", "port %d has no listener with tls left to send clients to; it is left out", l.Port)
+		}
+		return redirects[l.Port] && target == 0
+	})
+	for i := range s.Listeners {
+		if redirects[s.Listeners[i].Port] {
+			s.Listeners[i].RedirectTo = target
+		}
+	}
+	slices.SortFunc(s.Listeners, func(x, y ir.Listener) int { return int(x.Port) - int(y.Port) })
+}
+
+func (b *builder) certificates(ref weir.Ref, path string, list []string) []string {
+	var good []string
+	for i, name := range list {
+		if why := b.unusable(name, true); why != "" {
+			b.problems.add(ref, fmt.Sprintf("%s[%d]", path, i), "%s; it is not shown", why)
+			continue
+		}
+		good = append(good, name)
+	}
+	return good
+}
+
+// unusable says why a certificate can't be used, empty when it can.
+func (b *builder) unusable(name string, key bool) string {
+	c := weir.Find[weir.Certificate](b.set, "Certificate", name)
+	switch {
+	case c == nil:
+		return "Certificate/" + name + " does not exist"
+	case key && c.KeyRef == nil:
+		return "Certificate/" + name + " has no sealed key"
+	}
+	return ""
+}
+
+// hostnames takes those that no site before it has.
+func (b *builder) hostnames(ref weir.Ref, spec *weir.Site, s *ir.Site) {
+	claim := func(path, key, what string) bool {
+		if other, ok := b.claims[key]; ok && other != ref {
+			b.problems.add(ref, path, "%s belongs to %s in group %s; it is left out here", what, other, b.ref.Name)
+			return false
+		}
+		b.claims[key] = ref
+		return true
+	}
+	every := func() bool {
+		free := true
+		for _, a := range s.Addresses {
+			for _, l := range s.Listeners {
+				free = claim("spec.listeners", a+" "+strconv.Itoa(int(l.Port)), fmt.Sprintf("everything at IPAddress/%s, port %d,", a, l.Port)) && free
+			}
+		}
+		return free
+	}
+	if spec.Mode == "tcp" {
+		if !every() {
+			s.Listeners = nil
+		}
+		return
+	}
+	for i, h := range spec.Hostnames {
+		if h == "*" && !every() || h != "*" && !claim(fmt.Sprintf("spec.hostnames[%d]", i), "host "+h, strconv.Quote(h)) {
+			continue
+		}
+		s.Hostnames = append(s.Hostnames, h)
+	}
+	slices.Sort(s.Hostnames)
+}
+
+// backends takes the routes that can be followed, and the backends that they and the default need.
+func (b *builder) backends(ref weir.Ref, spec *weir.Site, s *ir.Site) {
+	known := map[string]ir.Backend{}
+	for _, name := range sortedKeys(spec.Backends) {
+		if backend, ok := b.backend(ref, spec, name); ok {
+			known[name] = backend
+		}
+	}
+	used := map[string]bool{}
+	use := func(name string) bool {
+		_, ok := known[name]
+		used[name] = used[name] || ok
+		return ok
+	}
+	use("default")
+	for i, r := range spec.Routes {
+		path := fmt.Sprintf("spec.routes[%d]", i)
+		switch {
+		case r.Match.Map != "":
+			if !b.mapped(ref, path+".match.map", r.Match.Map, use) {
+				continue
+			}
+		case r.Match.AccessList != "" && !b.exists("AccessList", r.Match.AccessList):
+			b.problems.add(ref, path+".match.accessList", "AccessList/%s does not exist; the route is left out", r.Match.AccessList)
+			continue
+		case !use(r.Backend):
+			b.problems.add(ref, path+".backend", "backend %q has no pool that can be used; the route is left out", r.Backend)
+			continue
+		}
+		s.Routes = append(s.Routes, r)
+	}
+	for _, name := range sortedKeys(known) {
+		if used[name] {
+			s.Backends = append(s.Backends, known[name])
+		}
+	}
+}
+
+// mapped uses every backend that a map names, and says whether there is the map.
+func (b *builder) mapped(ref weir.Ref, path, name string, use func(string) bool) bool {
+	m := weir.Find[weir.Map](b.set, "Map", name)
+	if m == nil {
+		b.problems.add(ref, path, "Map/%s does not exist; the route is left out", name)
+		return false
+	}
+	ignored, first := 0, weir.MapEntry{}
+	for _, e := range m.Entries {
+		if use(e.Value) {
+			continue
+		}
+		if ignored == 0 {
+			first = e
+		}
+		ignored++
+	}
+	if ignored > 0 {
+		b.problems.add(ref, path, "%d entries of Map/%s name no backend of the site and are ignored, such as %q: %q; add the backend, or correct the map", ignored, name, first.Key, first.Value)
+	}
+	return true
+}
+
+func (b *builder) backend(ref weir.Ref, spec *weir.Site, name string) (ir.Backend, bool) {
+	out := ir.Backend{Name: name}
+	some := false
+	if spec.Backends[name].Zones != nil {
+		out.Slots = make([]string, len(b.node.Group.Zones))
+	}
+	for zone, pool := range spec.Backends[name].Pools() {
+		slot := b.node.Group.Slot(zone)
+		if zone != "" && slot == 0 {
+			continue // told with the zones
+		}
+		if !b.pool(pool) {
+			b.problems.add(ref, "spec.backends."+name, "Pool/%s can't be used; it is left out", pool)
+			continue
+		}
+		if p := weir.Find[weir.Pool](b.set, "Pool", pool); p.Mode != spec.PoolMode() {
+			b.problems.add(ref, "spec.backends."+name, "Pool/%s has mode %s and is left out: the site needs %s", pool, p.Mode, spec.PoolMode())
+			continue
+		}
+		some = true
+		if zone == "" {
+			out.Pool = pool
+		} else {
+			out.Slots[slot-1] = pool
+		}
+	}
+	return out, some
+}
+
+// pool says whether a pool can be used: servers are never spoken to with less than what was asked for.
+func (b *builder) pool(name string) bool {
+	if known, ok := b.usable[name]; ok {
+		return known
+	}
+	ref := weir.Ref{Kind: "Pool", Name: name}
+	p := weir.Find[weir.Pool](b.set, ref.Kind, name)
+	ok := p != nil
+	if ok && p.TLS != nil {
+		for _, need := range []struct {
+			path, name string
+			key        bool
+		}{{"spec.tls.ca", p.TLS.CA, false}, {"spec.tls.clientCertificate", p.TLS.ClientCertificate, true}} {
+			if need.name == "" {
+				continue
+			}
+			if why := b.unusable(need.name, need.key); why != "" {
+				b.problems.add(ref, need.path, "%s; the pool is left out", why)
+				ok = false
+			}
+		}
+	}
+	b.usable[name] = ok
+	return ok
+}
+
+func hasBackend(list []ir.Backend, name string) bool {
+	return slices.ContainsFunc(list, func(b ir.Backend) bool { return b.Name == name })
+}
+
+// maxPage is the longest base64 form of an error page that one run-time command carries, in bytes.
+const maxPage = 15_000
+
+// pages takes the error pages that fit the group's buffers.
+func (b *builder) pages(ref weir.Ref, pages map[weir.Status3]string) map[weir.Status3]string {
+	if len(pages) == 0 {
+		return nil
+	}
+	good := maps.Clone(pages)
+	for _, status := range sortedKeys(pages) {
+		if !b.page(pages[status], ref, status) {
+			delete(good, status)
+		}
+	}
+	return good
+}
+
+func (b *builder) page(name string, ref weir.Ref, status weir.Status3) bool {
+	if fits, ok := b.shown[name]; ok {
+		return fits
+	}
+	page := weir.Find[weir.ErrorPage](b.set, "ErrorPage", name)
+	if page == nil {
+		b.problems.add(ref, fmt.Sprintf("spec.errorPages[%d]", int(status)), "ErrorPage/%s does not exist; HAProxy's own text is shown", name)
+		return false
+	}
+	// HAProxy decodes the page from base64 into a buffer that also takes the answer's head.
+	t := b.node.Tuning
+	most := min(t.BufferSize-t.MaxRewrite-1024, maxPage)
+	need := (len(page.Body) + 2) / 3 * 4
+	if need > most {
+		b.problems.add(weir.Ref{Kind: "ErrorPage", Name: name}, "spec.body",
+			"is %d bytes long, and group %s can show at most %d (Tuning bufferSize %d and maxRewrite %d, and what one run-time command carries); HAProxy's own text is shown: shorten it",
+			len(page.Body), b.ref.Name, max(most, 0)/4*3, t.BufferSize, t.MaxRewrite)
+	}
+	b.shown[name] = need <= most
+	return need <= most
+}
