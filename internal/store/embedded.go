@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+)
+
+// embedded is an etcd inside this process, reached over a unix socket in its data directory and by nothing
+// else: it listens on no network address.
+type embedded struct {
+	etcd   *embed.Etcd
+	client *clientv3.Client
+	socket *socket
+	lock   *os.File
+}
+
+// Neither is dialled or listened on while there is one member; growing replaces the peer's address.
+var (
+	peerURL   = url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
+	memberURL = "weir=http://127.0.0.1:2380"
+)
+
+func startEmbedded(ctx context.Context, opts Options) (e *embedded, err error) {
+	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	e = &embedded{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.stop())
+		}
+	}()
+	if e.lock, err = lockDir(opts.Dir); err != nil {
+		return e, err
+	}
+	if e.socket, err = newSocket(opts.Dir); err != nil {
+		return e, err
+	}
+	log := zap.New(&logCore{log: opts.Logger})
+	if e.etcd, err = embed.StartEtcd(etcdConfig(opts, e.socket.path, log)); err != nil {
+		return e, fmt.Errorf("start etcd: %w", err)
+	}
+	select {
+	case <-e.etcd.Server.ReadyNotify():
+	case err := <-e.etcd.Err():
+		return e, fmt.Errorf("start etcd: %w", err)
+	case <-ctx.Done():
+		return e, fmt.Errorf("start etcd: %w", ctx.Err())
+	}
+	e.client, err = clientv3.New(clientv3.Config{
+		Endpoints:   []string{"unix://" + e.socket.path},
+		DialTimeout: 10 * time.Second,
+		Logger:      log,
+	})
+	if err != nil {
+		return e, fmt.Errorf("reach etcd: %w", err)
+	}
+	return e, nil
+}
+
+func etcdConfig(opts Options, socket string, log *zap.Logger) *embed.Config {
+	cfg := embed.NewConfig()
+	cfg.Name = "weir"
+	cfg.Dir = filepath.Join(opts.Dir, "etcd")
+	cfg.InitialCluster = memberURL
+	cfg.InitialClusterToken = "weir"
+	client := url.URL{Scheme: "unix", Path: socket}
+	cfg.ListenPeerUrls = nil
+	cfg.AdvertisePeerUrls = []url.URL{peerURL}
+	cfg.ListenClientUrls = []url.URL{client}
+	cfg.AdvertiseClientUrls = []url.URL{client}
+	cfg.EnableGRPCGateway = false
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log)
+	cfg.QuotaBackendBytes = opts.QuotaBytes
+	// Our changes are keys of their own; of etcd's revisions only the last few are ever read.
+	cfg.AutoCompactionMode = embed.CompactorModeRevision
+	cfg.AutoCompactionRetention = "1000"
+	// One member has no slow follower to feed from memory, where an entry can be a megabyte.
+	cfg.SnapshotCatchUpEntries = 10
+	// One member waits for nobody's vote, only for the time in which others might speak up.
+	cfg.TickMs, cfg.ElectionMs = 50, 500
+	return cfg
+}
+
+// stop ends whatever was started, in reverse, within about 15 s.
+func (e *embedded) stop() error {
+	var problems []error
+	if e.client != nil {
+		problems = append(problems, ignoreCancelled(e.client.Close()))
+	}
+	if e.etcd != nil {
+		done := make(chan struct{})
+		go func() { e.etcd.Close(); close(done) }()
+		bound := time.NewTimer(15 * time.Second)
+		defer bound.Stop()
+		select {
+		case <-done:
+		case <-bound.C:
+			// The lock stays: what still runs may still write.
+			return errors.Join(append(problems, errors.New("etcd did not stop within 15 s"))...)
+		}
+	}
+	if e.socket != nil {
+		problems = append(problems, e.socket.close())
+	}
+	if e.lock != nil {
+		problems = append(problems, e.lock.Close())
+	}
+	return errors.Join(problems...)
+}
+
+func ignoreCancelled(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// socket is the path by which etcd's unix socket can be reached, whatever the data directory is called.
+type socket struct {
+	path string
+	dir  *os.File // held open when the path leads through it
+}
+
+// maxSocketPath is what fits sun_path on every system that we know, with its terminator.
+const maxSocketPath = 103
+
+func newSocket(dir string) (*socket, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(abs, "etcd.sock")
+	if len(path) <= maxSocketPath && !strings.ContainsAny(path, " %?#\\") {
+		return &socket{path: path}, nil
+	}
+	// A long path doesn't fit a socket's address, an odd one not a URL: go in through an open descriptor.
+	f, err := os.Open(abs)
+	if err != nil {
+		return nil, err
+	}
+	path = fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	if _, err := os.Stat(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: the path is too long or too odd for a unix socket here; choose one of at most %d plain characters", abs, maxSocketPath-len("/etcd.sock")), f.Close())
+	}
+	return &socket{path: path + "/etcd.sock", dir: f}, nil
+}
+
+func (s *socket) close() error {
+	if s.dir == nil {
+		return nil
+	}
+	return s.dir.Close()
+}
