@@ -8,6 +8,7 @@ import "slices"
 type Counts struct {
 	Lines            uint64   `json:"lines"`            // lines that were understood
 	Foreign          uint64   `json:"foreign"`          // datagrams without our token, dropped
+	Notices          uint64   `json:"notices"`          // HAProxy's own messages that a frontend stopped, as at a reload
 	Malformed        uint64   `json:"malformed"`        // lines with our token that could not be read, or were cut
 	Lost             uint64   `json:"lost"`             // lines that HAProxy numbered but that never came
 	Overflowed       uint64   `json:"overflowed"`       // lines counted in the series Other for want of room
@@ -41,6 +42,7 @@ func (c Counts) BySite() []Series {
 func (c *Counts) Merge(o Counts) {
 	c.Lines += o.Lines
 	c.Foreign += o.Foreign
+	c.Notices += o.Notices
 	c.Malformed += o.Malformed
 	c.Lost += o.Lost
 	c.Overflowed += o.Overflowed
@@ -69,6 +71,7 @@ func (c Counts) Sub(earlier Counts) Counts {
 	d := Counts{
 		Lines:            grown(c.Lines, earlier.Lines),
 		Foreign:          grown(c.Foreign, earlier.Foreign),
+		Notices:          grown(c.Notices, earlier.Notices),
 		Malformed:        grown(c.Malformed, earlier.Malformed),
 		Lost:             grown(c.Lost, earlier.Lost),
 		Overflowed:       grown(c.Overflowed, earlier.Overflowed),

@@ -194,7 +194,11 @@ func (r *Receiver) take(n int) {
 func (r *Receiver) count(b []byte, whole bool) {
 	n := len(r.opening)
 	if len(b) < n || subtle.ConstantTimeCompare(b[:n], r.opening) == 0 {
-		r.table.counts.Foreign++
+		if isNotice(b) {
+			r.table.counts.Notices++
+		} else {
+			r.table.counts.Foreign++
+		}
 		return
 	}
 	b = b[n:]
@@ -209,6 +213,12 @@ func (r *Receiver) count(b []byte, whole bool) {
 	}
 	r.table.count(&r.line)
 	r.recent.add(bytes.TrimSuffix(b, []byte("\n")))
+}
+
+// isNotice tells whether a datagram is what HAProxy sends to a frontend's log target when the
+// frontend stops, in a wording of its own. Anybody could send that, and would gain nothing.
+func isNotice(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("Proxy ")) && bytes.Contains(b, []byte(" stopped (cumulated conns: "))
 }
 
 func (r *Receiver) settle() {

@@ -63,7 +63,7 @@ func eventually(t testing.TB, r *Receiver, check func(Counts) error) Counts {
 func arrived(t testing.TB, r *Receiver, n uint64) Counts {
 	t.Helper()
 	return eventually(t, r, func(c Counts) error {
-		if got := c.Lines + c.Foreign + c.Malformed; got != n {
+		if got := c.Lines + c.Foreign + c.Notices + c.Malformed; got != n {
 			return fmt.Errorf("%d datagrams came, want %d: %+v", got, n, c)
 		}
 		return nil
@@ -112,7 +112,7 @@ func TestForeignAndMalformedAreDroppedAndCounted(t *testing.T) {
 		ours, ours+httpLine[:100], ours+strings.Repeat("x", 2*MaxLine), ours+httpLine+strings.Repeat(" ", MaxLine),
 		ours+httpLine, ours+errLine)
 	c := arrived(t, r, 14)
-	if c.Foreign != 8 || c.Malformed != 4 || c.Lines != 2 || c.ConnectionErrors != 1 || len(c.Series) != 1 {
+	if c.Foreign != 7 || c.Notices != 1 || c.Malformed != 4 || c.Lines != 2 || c.ConnectionErrors != 1 || len(c.Series) != 1 {
 		t.Errorf("counted %+v", c)
 	}
 	if m := r.Malformed(); !strings.HasPrefix(m, `"y":"h"`) || strings.Contains(m, token) || len(m) > sampleSize {
