@@ -1,0 +1,139 @@
+package compile
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weir/internal/ir"
+)
+
+// Delta gives the resources of after that before does not hold as they are, and the IDs of those that after no
+// longer holds, both sorted: what ir.Node.Resources of both would show. Parts that two nodes of one Compiler
+// share cost nothing.
+func Delta(before, after ir.Node) (put []ir.Resource, gone []string) {
+	d := &delta{}
+	d.one("self", &before.Self, &after.Self)
+	d.one("group", &before.Group, &after.Group)
+	d.one("tuning", &before.Tuning, &after.Tuning)
+	parts(d, "address/", before.Addresses, after.Addresses, func(v *ir.Address) string { return v.Name })
+	parts(d, "site/", before.Sites, after.Sites, func(v *ir.Site) string { return v.Name })
+	parts(d, "list/", before.Lists, after.Lists, func(v *ir.AccessList) string { return v.Name })
+	parts(d, "map/", before.Maps, after.Maps, func(v *ir.Map) string { return v.Name })
+	parts(d, "page/", before.Pages, after.Pages, func(v *ir.Page) string { return v.Name })
+	parts(d, "certificate/", before.Certificates, after.Certificates, func(v *ir.Certificate) string { return v.Name })
+	d.pools(before.Pools, after.Pools)
+	slices.SortFunc(d.put, func(a, b ir.Resource) int { return strings.Compare(a.ID, b.ID) })
+	slices.Sort(d.gone)
+	return d.put, d.gone
+}
+
+type delta struct {
+	put  []ir.Resource
+	gone []string
+}
+
+func encode(id string, v any) json.RawMessage {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("resource %s: %v", id, err))
+	}
+	return raw
+}
+
+func (d *delta) one(id string, before, after any) {
+	if raw := encode(id, after); !bytes.Equal(raw, encode(id, before)) {
+		d.put = append(d.put, ir.Resource{ID: id, Body: raw})
+	}
+}
+
+// parts holds two lists that are sorted by name against each other.
+func parts[T any](d *delta, prefix string, before, after []T, name func(*T) string) {
+	if same(before, after) {
+		return
+	}
+	merge(before, after, name, func(old, now *T) {
+		switch {
+		case now == nil:
+			d.gone = append(d.gone, prefix+name(old))
+		case old == nil:
+			d.put = append(d.put, ir.Resource{ID: prefix + name(now), Body: encode(prefix+name(now), now)})
+		default:
+			d.one(prefix+name(now), old, now)
+		}
+	})
+}
+
+func (d *delta) pools(before, after []ir.Pool) {
+	heads := func(list []ir.Pool) []ir.Pool {
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].Servers = nil
+		}
+		return list
+	}
+	name := func(p *ir.Pool) string { return p.Name }
+	// Pools of one Compiler differ in their servers nearly always; their heads are compared only where they can.
+	parts(d, "pool/", heads(before), heads(after), name)
+	merge(before, after, name, func(old, now *ir.Pool) {
+		if old == nil {
+			old = &ir.Pool{}
+		}
+		if now == nil {
+			now = &ir.Pool{Name: old.Name}
+		}
+		if same(old.Servers, now.Servers) {
+			return
+		}
+		prefix := "server/" + now.Name + "/"
+		merge(old.Servers, now.Servers, func(s *ir.Server) string { return s.Name }, func(was, is *ir.Server) {
+			switch {
+			case is == nil:
+				d.gone = append(d.gone, prefix+was.Name)
+			case was == nil || !sameServer(was, is):
+				d.put = append(d.put, ir.Resource{ID: prefix + is.Name, Body: encode(prefix+is.Name, is)})
+			}
+		})
+	})
+}
+
+// same says whether two lists are one list in memory.
+func same[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+func sameServer(a, b *ir.Server) bool {
+	return a.Name == b.Name && a.Address == b.Address && a.Weight == b.Weight && a.Maintenance == b.Maintenance && a.Owner == b.Owner &&
+		slices.EqualFunc(a.Overrides, b.Overrides, func(x, y ir.Override) bool {
+			return x.Name == y.Name && x.State == y.State && x.ExpiresAt.Equal(y.ExpiresAt) && (x.Weight == nil) == (y.Weight == nil) && (x.Weight == nil || *x.Weight == *y.Weight)
+		})
+}
+
+// merge walks two lists that are sorted by name; a side is nil where it does not have the name.
+func merge[T any](before, after []T, name func(*T) string, take func(old, now *T)) {
+	i, j := 0, 0
+	for i < len(before) || j < len(after) {
+		order := 0
+		switch {
+		case i == len(before):
+			order = 1
+		case j == len(after):
+			order = -1
+		default:
+			order = strings.Compare(name(&before[i]), name(&after[j]))
+		}
+		switch {
+		case order < 0:
+			take(&before[i], nil)
+			i++
+		case order > 0:
+			take(nil, &after[j])
+			j++
+		default:
+			take(&before[i], &after[j])
+			i, j = i+1, j+1
+		}
+	}
+}

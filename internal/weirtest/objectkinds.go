@@ -1,0 +1,242 @@
+package weirtest
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"weir"
+)
+
+// make gives an object with random fields; what it refers to is there, but the rules may still refuse it.
+func (w *world) make(kind, name string) *weir.Object {
+	// The role goes with the name, mostly, so that what refers to the object can stay.
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	role := roles[int(h.Sum32()>>8)%len(roles)]
+	if kind == "IPAddress" || kind == "ErrorPage" || kind == "AccessList" || kind == "Certificate" {
+		role = ""
+	}
+	o := object(kind, name, role, nil)
+	if role != "" && w.some(3) {
+		o.Metadata.ShareWith = []string{roles[1+w.rng.IntN(2)]}
+	}
+	switch kind {
+	case "IPAddress":
+		o.Spec = w.ipAddress(name)
+	case "Certificate":
+		o.Spec = w.certificate(name)
+	case "ErrorPage":
+		body := fmt.Sprintf("<h1>%d of %s</h1>\n\"it's 100%% %%[src] #;\"", w.rng.IntN(1000), name)
+		if w.Faults && w.some(6) {
+			body += strings.Repeat("long ", 4000)
+		}
+		o.Spec = &weir.ErrorPage{Body: body, ContentType: pick(w.rng, "", "text/plain", "application/json")}
+	case "AccessList":
+		spec := &weir.AccessList{}
+		for range w.rng.IntN(4) {
+			spec.Networks = append(spec.Networks, netip.PrefixFrom(netip.AddrFrom4([4]byte{127, byte(w.rng.IntN(256)), 0, 0}), 16+w.rng.IntN(8)).Masked())
+		}
+		slices.SortFunc(spec.Networks, func(a, b netip.Prefix) int { return strings.Compare(a.String(), b.String()) })
+		spec.Networks = slices.Compact(spec.Networks)
+		o.Spec = spec
+	case "Map":
+		o.Spec = w.mapping()
+	case "Server":
+		o.Spec = w.server()
+	case "Pool":
+		o.Spec = w.pool(role)
+	case "Site":
+		o.Spec = w.site(name, role)
+	case "Override":
+		o.Spec = w.override(role)
+	}
+	return o
+}
+
+func (w *world) tuning() *weir.Tuning {
+	t := &weir.Tuning{MaxConnections: 1000 + w.rng.IntN(3)*500, SpreadChecks: new(w.rng.IntN(10))}
+	for _, p := range w.Ports {
+		if w.some(2) {
+			t.Ports = append(t.Ports, p)
+		}
+	}
+	if page := w.anyName("ErrorPage", ""); page != "" && w.some(2) {
+		t.ErrorPages = map[weir.Status3]string{503: page}
+	}
+	return t
+}
+
+func (w *world) ipAddress(name string) *weir.IPAddress {
+	a := &weir.IPAddress{}
+	if !w.some(4) {
+		a.HomeZone = zoneName(w.rng.IntN(w.Zones))
+	}
+	first := w.rng.IntN(w.Groups)
+	a.Groups = []string{groupName(first)}
+	if second := (first + 1) % w.Groups; second != first && len(w.Ranges) == 1 && w.some(3) {
+		a.Groups = append(a.Groups, groupName(second))
+	}
+	// The number in the name says which address of the range it is.
+	var n int
+	_, _ = fmt.Sscanf(name, "vip-%d", &n)
+	a.Address = w.Ranges[first%len(w.Ranges)].Addr()
+	for range n + 1 {
+		a.Address = a.Address.Next()
+	}
+	return a
+}
+
+func (w *world) mapping() *weir.Map {
+	m := &weir.Map{Match: pick(w.rng, "exact", "prefix", "regex")}
+	for i := range w.rng.IntN(5) {
+		key := fmt.Sprintf("/m%d/x", i)
+		if m.Match == "regex" {
+			key = fmt.Sprintf(`/r%d/[a-z]+\.(png|jpg)`, i)
+		}
+		value := "default"
+		if w.Faults && w.some(4) {
+			value = pick(w.rng, backendNames...)
+		}
+		m.Entries = append(m.Entries, weir.MapEntry{Key: key, Value: value})
+	}
+	return m
+}
+
+var clusters = []string{"blue", "green", "red"}
+
+func (w *world) server() *weir.Server {
+	at := pick(w.rng, w.Origins...)
+	s := &weir.Server{Address: at.Addr(), Zone: zoneName(w.rng.IntN(w.Zones)), Ports: map[string]weir.Port{"http": weir.Port(at.Port())}}
+	for _, c := range clusters {
+		if w.some(2) {
+			s.Clusters = append(s.Clusters, c)
+		}
+	}
+	if w.some(3) {
+		s.Weight = new(w.rng.IntN(257))
+	}
+	if w.Faults && w.some(12) {
+		s.Ports = map[string]weir.Port{"admin": 9}
+	}
+	return s
+}
+
+func (w *world) pool(role string) *weir.Pool {
+	p := &weir.Pool{Mode: pick(w.rng, "http", "http", "http", "tcp"), Port: "http"}
+	if !w.some(5) {
+		p.Selector = &weir.Selector{Role: role}
+		if role == "" {
+			p.Selector.Role = roles[1+w.rng.IntN(2)]
+		}
+		if !w.some(3) {
+			p.Selector.Zone = zoneName(w.rng.IntN(w.Zones))
+		}
+		for _, c := range clusters {
+			if w.some(3) {
+				p.Selector.Clusters = append(p.Selector.Clusters, c)
+			}
+		}
+	}
+	for i := range w.rng.IntN(3) {
+		at := pick(w.rng, w.Origins...)
+		name := fmt.Sprintf("static-%d", i)
+		if w.Faults && w.some(8) {
+			name = fmt.Sprintf("srv-%02d", w.rng.IntN(w.Servers))
+		}
+		p.Members = append(p.Members, weir.Member{Name: name, Address: at.Addr(), Port: weir.Port(at.Port()), Weight: new(w.rng.IntN(257))})
+	}
+	if len(p.Members) == 2 && p.Members[0].Name == p.Members[1].Name {
+		p.Members = p.Members[:1]
+	}
+	p.HealthCheck = w.healthCheck(p.Mode)
+	p.Balance = pick(w.rng, "roundrobin", "roundrobin", "leastconn", "random", "source")
+	if p.Mode == "http" {
+		w.httpPool(p)
+	}
+	if w.some(4) {
+		p.MaxConnections = &weir.MaxConnections{PerServer: 10 + w.rng.IntN(100)}
+	}
+	if w.some(6) {
+		p.SlowStart = weir.Duration(time.Duration(1+w.rng.IntN(3)) * time.Second)
+	}
+	if w.some(4) {
+		p.ServerTimeout = weir.Duration(time.Duration(1+w.rng.IntN(30)) * time.Second)
+	}
+	if !w.Plain {
+		w.outward(p)
+	}
+	return p
+}
+
+func (w *world) healthCheck(mode string) *weir.HealthCheck {
+	h := &weir.HealthCheck{Type: pick(w.rng, "http", "http", "tcp", "none")}
+	if mode == "tcp" && h.Type == "http" {
+		h.Type = "tcp"
+	}
+	if h.Type != "none" {
+		h.Interval = weir.Duration(time.Duration(1+w.rng.IntN(10)) * 200 * time.Millisecond)
+		h.Rise, h.Fall = 1+w.rng.IntN(3), 1+w.rng.IntN(3)
+	}
+	if h.Type == "http" {
+		h.Method = pick(w.rng, "HEAD", "GET", "OPTIONS")
+		h.Path = pick(w.rng, "/", "/ping", "/health?deep=1", "/a%20b")
+		h.Host = pick(w.rng, "", "check.example.com", "check.example.com:8080")
+		h.Expect = pick(w.rng, "", "200", "200-299", "200,204,300-399")
+		if h.Method == "GET" && w.some(4) {
+			h.Body = "ok"
+		}
+	}
+	return h
+}
+
+func (w *world) httpPool(p *weir.Pool) {
+	if w.some(3) {
+		p.Balance = pick(w.rng, "uri", "header")
+	}
+	if p.Balance == "header" {
+		p.BalanceHeader = pick(w.rng, "X-Tenant", "X-User")
+	}
+	if w.some(3) {
+		p.Persistence = &weir.Persistence{Cookie: pick(w.rng, "SRV", "LB")}
+	}
+	switch w.rng.IntN(4) {
+	case 0:
+		p.Queue = &weir.Queue{None: true}
+	case 1:
+		p.Queue = &weir.Queue{Timeout: weir.Duration(time.Duration(1+w.rng.IntN(60)) * time.Second)}
+	}
+}
+
+func (w *world) outward(p *weir.Pool) {
+	if w.some(5) {
+		p.SendProxy = pick(w.rng, "v1", "v2")
+	}
+	if w.some(5) {
+		p.TLS = &weir.PoolTLS{Verify: pick(w.rng, "ca", "none"), SNI: "origin.example.com", MinVersion: pick(w.rng, "", "TLSv1.3")}
+		if p.TLS.Verify == "ca" {
+			p.TLS.CA = w.anyName("Certificate", "")
+		}
+		if w.some(2) {
+			p.TLS.ClientCertificate = w.anyName("Certificate", "")
+		}
+	}
+}
+
+func (w *world) override(role string) *weir.Override {
+	o := &weir.Override{Server: fmt.Sprintf("srv-%02d", w.rng.IntN(w.Servers)), Reason: "it's broken", ExpiresAt: w.Expires}
+	if w.some(4) {
+		o.Server = fmt.Sprintf("static-%d", w.rng.IntN(2))
+	}
+	if w.some(3) {
+		o.Pool = w.anyName("Pool", role)
+	}
+	o.State = pick(w.rng, "", weir.StateReady, weir.StateDrain, weir.StateMaintenance)
+	if o.State == "" || w.some(3) {
+		o.Weight = new(w.rng.IntN(257))
+	}
+	return o
+}

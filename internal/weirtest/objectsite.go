@@ -1,0 +1,124 @@
+package weirtest
+
+import (
+	"fmt"
+	"slices"
+
+	"weir"
+)
+
+var backendNames = []string{"api", "static", "old"}
+
+func (w *world) site(name, role string) *weir.Site {
+	s := &weir.Site{Mode: pick(w.rng, "http", "http", "http", "http", "tcp", "tls-passthrough")}
+	if s.Mode != "tcp" {
+		s.Hostnames = []string{name + ".example.com"}
+		for _, more := range []string{"*." + name + ".example.com", "shared.example.com", "bücher.example"} {
+			if w.some(4) {
+				s.Hostnames = append(s.Hostnames, more)
+			}
+		}
+		if w.some(8) {
+			s.Hostnames = []string{"*"}
+		}
+	}
+	for range 1 + w.rng.IntN(3) {
+		if a := w.anyName("IPAddress", role); a != "" && !slices.Contains(s.Addresses, a) {
+			s.Addresses = append(s.Addresses, a)
+		}
+	}
+	w.listeners(s, role)
+	names := append([]string{"default"}, backendNames...)
+	if s.Mode != "http" {
+		names = names[:1]
+	}
+	s.Backends = map[string]weir.Backend{}
+	for _, n := range names {
+		if n == "default" || w.some(2) {
+			if b, ok := w.backend(s.PoolMode(), role); ok {
+				s.Backends[n] = b
+			}
+		}
+	}
+	if s.Mode == "http" {
+		w.routes(s, role)
+		if page := w.anyName("ErrorPage", role); page != "" && w.some(3) {
+			s.ErrorPages = map[weir.Status3]string{pick(w.rng, weir.Status3(404), 502, 503): page}
+		}
+	}
+	return s
+}
+
+func (w *world) listeners(s *weir.Site, role string) {
+	secure := false
+	for _, p := range w.Ports {
+		l := weir.Listener{Port: p.Port}
+		if p.Mode == weir.PortHTTPS || p.Mode == weir.PortTLSTCP {
+			cert := w.anyName("Certificate", role)
+			if cert == "" {
+				continue
+			}
+			l.TLS = &weir.ListenerTLS{Certificates: []string{cert}, Profile: pick(w.rng, "", weir.TLSProfiles[0], weir.TLSProfiles[1])}
+			if twin := w.anyName("Certificate", role); twin != cert && w.some(3) {
+				l.TLS.Certificates = append(l.TLS.Certificates, twin)
+			}
+		}
+		if s.PortMode(l) != p.Mode || w.some(2) {
+			continue
+		}
+		secure = secure || l.TLS != nil
+		s.Listeners = append(s.Listeners, l)
+	}
+	for i := range s.Listeners {
+		if secure && s.Mode == "http" && s.Listeners[i].TLS == nil && w.some(3) {
+			s.Listeners[i].Redirect = "https"
+		}
+	}
+}
+
+func (w *world) backend(mode, role string) (weir.Backend, bool) {
+	var pools []string
+	from := &weir.Object{Metadata: weir.Metadata{Role: role}}
+	for o := range w.set.All("Pool") {
+		if o.Spec.(*weir.Pool).Mode == mode && from.MayReferTo(o) {
+			pools = append(pools, o.Metadata.Name)
+		}
+	}
+	if len(pools) == 0 {
+		return weir.Backend{}, false
+	}
+	if w.some(3) {
+		return weir.Backend{Pool: pick(w.rng, pools...)}, true
+	}
+	b := weir.Backend{Zones: map[string]string{}}
+	for z := range w.Zones {
+		if !w.some(4) {
+			b.Zones[zoneName(z)] = pick(w.rng, pools...)
+		}
+	}
+	return b, len(b.Zones) > 0
+}
+
+func (w *world) routes(s *weir.Site, role string) {
+	for _, backend := range backendNames {
+		if _, ok := s.Backends[backend]; !ok {
+			continue
+		}
+		r := weir.SiteRoute{Backend: backend}
+		switch w.rng.IntN(5) {
+		case 0:
+			r.Match.Path = &weir.PathMatch{Exact: fmt.Sprintf("/%s/index.html", backend)}
+		case 1:
+			r.Match.Path = &weir.PathMatch{Prefix: fmt.Sprintf("/%s/", backend)}
+		case 2:
+			r.Match.Path = &weir.PathMatch{Regex: fmt.Sprintf(`/%s-[0-9]+(/.*)?`, backend)}
+		case 3:
+			r.Match.AccessList = w.anyName("AccessList", role)
+		case 4:
+			r = weir.SiteRoute{Match: weir.RouteMatch{Map: w.anyName("Map", role)}}
+		}
+		if r.Match != (weir.RouteMatch{}) {
+			s.Routes = append(s.Routes, r)
+		}
+	}
+}
