@@ -43,7 +43,6 @@ var layers = []layer{
 	},
 	{
 		pkg:     "internal/api",
-		coming:  true,
 		own:     []string{"weir", "internal/compile", "internal/haproxy", "internal/ir", "internal/plan", "internal/secrets", "internal/store"},
 		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
 	},

@@ -1,0 +1,83 @@
+// Package api is the control plane's front door: it turns HTTP requests into reads and writes of the store. Each
+// request is authenticated, authorised and decoded strictly here; what is a rule of the objects is package weir's,
+// what is so is asked of a StatusSource, what would be of a Planner.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weir/internal/secrets"
+	"weir/internal/store"
+)
+
+// Options are what the API stands on. Store, Planner and Status are required.
+type Options struct {
+	Store   *store.Store
+	Planner Planner
+	Status  StatusSource
+	// Audit takes refusals and the making of tokens; nil takes none.
+	Audit *secrets.Audit
+	// Clock judges expiries; nil is the system's.
+	Clock func() time.Time
+	// Logger gets one line a request; nil gets none.
+	Logger *slog.Logger
+	// Version is the control plane's, told by whoami and in the OpenAPI document.
+	Version string
+	// CAHash names the control plane's CA ("sha256:<hex>"); join tokens carry it. Without it none are made.
+	CAHash string
+	// Ready says why the server is not ready, nil when it is; nil is always ready.
+	Ready func(context.Context) error
+	// Metrics takes the request metrics; nil takes none.
+	Metrics prometheus.Registerer
+	// Heartbeat is how often a stream says that it is alive; 15 s when 0.
+	Heartbeat time.Duration
+}
+
+func (o *Options) fill() {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = 15 * time.Second
+	}
+}
+
+// Handler answers /api/v1, /openapi.json, /healthz and /readyz. Streams last as long as the request's context:
+// whoever stops the server cancels what its BaseContext gave.
+type Handler struct {
+	opts Options
+	mux  *http.ServeMux
+}
+
+// New makes the API's handler, to be mounted at "/". Options without a Store, Planner or Status are a mistake of
+// the program and panic.
+func New(opts Options) *Handler {
+	if opts.Store == nil || opts.Planner == nil || opts.Status == nil {
+		panic("api.New: Store, Planner and Status are required")
+	}
+	opts.fill()
+	h := &Handler{opts: opts, mux: http.NewServeMux()}
+	health := Health(opts.Ready)
+	h.mux.Handle("GET /healthz", health)
+	h.mux.Handle("GET /readyz", health)
+	return h
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+// Limits sets the bounds on headers and idle connections that the API is made for. What bounds bodies and
+// answers is the handler's own, because streams last.
+func Limits(s *http.Server) {
+	s.ReadHeaderTimeout = 10 * time.Second
+	s.IdleTimeout = 2 * time.Minute
+	s.MaxHeaderBytes = 64 << 10
+}

@@ -1,0 +1,207 @@
+package api
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"weir"
+)
+
+// Planner tells what a change would do to every load balancer that it concerns. It only reads: planning leaves
+// no trace. Many goroutines call it at once.
+type Planner interface {
+	// Plan holds the objects before a change against those after it; written names what differs. The sets are
+	// the caller's own copies and are not changed. Commands hold no secret's bytes. An error other than a
+	// *weir.Error is told to clients only as "unavailable".
+	Plan(ctx context.Context, before, after *weir.Set, written []weir.Ref) (PlanAnswer, error)
+}
+
+// PlanAnswer is what a change would do, load balancer by load balancer; those with nothing to do are left out.
+type PlanAnswer struct {
+	// LoadBalancers are sorted by group, then name.
+	LoadBalancers []LoadBalancerPlan `json:"loadBalancers"`
+	// Problems are objects, or parts of them, that would be left out, and why; all else would ship.
+	Problems []weir.Problem `json:"problems,omitempty"`
+}
+
+// LoadBalancerPlan is what one load balancer would do: run-time commands, or one reload with its reasons.
+type LoadBalancerPlan struct {
+	Name  string `json:"name"`
+	Group string `json:"group"`
+	Zone  string `json:"zone"`
+	// Version is HAProxy's as its agent reported it last, on which the plan depends; empty when none has.
+	Version string `json:"version,omitempty"`
+	// Commands are run-time commands in the order in which they would be run.
+	Commands []string `json:"commands,omitempty"`
+	// Reload says why run-time commands are not enough; empty when they are.
+	Reload []ReloadReason `json:"reload,omitempty"`
+	// Sentences say the same for people, a line each: "add 2 servers to Pool/web-az1".
+	Sentences []string `json:"sentences,omitempty"`
+}
+
+// ReloadReason is one cause of a reload.
+type ReloadReason struct {
+	// Object is what causes it, as "Site/www"; empty when several do, or Weir itself does.
+	Object string `json:"object,omitempty"`
+	// Text is a sentence without a capital or a full stop, as "port 8443 is new to the group".
+	Text string `json:"text"`
+}
+
+// StatusSource knows what is so: what the agents reported, and what the compiler made of the objects. All of it
+// only reads, from memory, and many goroutines call it at once. What it returns is the caller's to read, not to
+// change.
+type StatusSource interface {
+	// Status gives an object's conditions, nil when nothing is known of it. It is called for every object of a
+	// collection and must be cheap.
+	Status(o *weir.Object) *weir.Status
+	// Fleet gives the state of every group and load balancer, sorted by name.
+	Fleet() FleetStatus
+	// Wait gives how far the fleet is on its way to a revision: once at the beginning, then whenever that
+	// differs, and ends after the first that is Done, or with ctx.
+	Wait(ctx context.Context, revision int64) iter.Seq[Progress]
+	// SiteCounts gives what the access logs counted, by the name of the site; sites without requests may be
+	// left out.
+	SiteCounts() map[string]SiteCounts
+	// ServerHealth gives what each load balancer's checks see of a pool's servers, by server name; nil when no
+	// load balancer has the pool.
+	ServerHealth(pool string) []ServerHealth
+	// Render gives the files that a load balancer is to have, by name: haproxy.cfg, its maps, lists and error
+	// pages, and never a key, a secret, or a certificate's file. The error is weir.NotFound when there is no
+	// such load balancer.
+	Render(ctx context.Context, loadBalancer string) (map[string]string, error)
+}
+
+// FleetStatus is the state of the whole fleet at one moment.
+type FleetStatus struct {
+	// Version is the control plane's.
+	Version string `json:"version"`
+	// Revision is that of the newest change compiled.
+	Revision int64         `json:"revision"`
+	Groups   []GroupStatus `json:"groups"`
+}
+
+// GroupStatus is the state of one load-balancer group.
+type GroupStatus struct {
+	Name string `json:"name"`
+	// Wanted is the revision that the group's load balancers are to have read back.
+	Wanted int64 `json:"wanted"`
+	// Ready of Of load balancers have; only those that are Active count, reachable or not.
+	Ready int `json:"ready"`
+	Of    int `json:"of"`
+	// Laggards are the names of those that have not.
+	Laggards      []string             `json:"laggards,omitempty"`
+	LoadBalancers []LoadBalancerStatus `json:"loadBalancers"`
+	// Problems are what the compiler had to leave out of the group, by object and path.
+	Problems []weir.Problem `json:"problems,omitempty"`
+}
+
+// LoadBalancerStatus is what is known of one load balancer.
+type LoadBalancerStatus struct {
+	Name string `json:"name"`
+	Zone string `json:"zone"`
+	// State is what the LoadBalancer object says: Active, Drain or Maintenance.
+	State weir.LoadBalancerState `json:"state"`
+	// Run is how far its agent is: starting, applying, converged or failed; "unknown" when it was never heard.
+	Run string `json:"run"`
+	// Message says why when Run is failed.
+	Message string `json:"message,omitempty"`
+	// Ready says that Revision is the group's Wanted or newer and everything that is not quarantined was read back.
+	Ready bool `json:"ready"`
+	// Reachable says that the agent was heard within the time in which it must tell something.
+	Reachable bool `json:"reachable"`
+	// Revision was read back from HAProxy; Seen is the newest that the agent has received.
+	Revision int64     `json:"revision"`
+	Seen     int64     `json:"seen"`
+	LastSeen time.Time `json:"lastSeen,omitzero"`
+	// Agent and HAProxy are versions.
+	Agent   string        `json:"agent,omitempty"`
+	HAProxy string        `json:"haproxy,omitempty"`
+	Reloads ReloadsStatus `json:"reloads"`
+	// Programmed, Pending and Quarantined count the resources that the load balancer has.
+	Programmed  int `json:"programmed"`
+	Pending     int `json:"pending"`
+	Quarantined int `json:"quarantined"`
+	// Deviations are what is pending or quarantined, by object.
+	Deviations []Deviation `json:"deviations,omitempty"`
+}
+
+// ReloadsStatus counts a load balancer's reloads since its agent began.
+type ReloadsStatus struct {
+	Count   int            `json:"count"`
+	Last    time.Time      `json:"last,omitzero"`
+	Reasons []ReloadReason `json:"reasons,omitempty"` // of the last one
+}
+
+// Deviation is an object, or a part of it, that a load balancer does not have as wanted.
+type Deviation struct {
+	// Object is as "Pool/web-az1"; empty for what is nobody's.
+	Object string `json:"object,omitempty"`
+	// State is pending or quarantined.
+	State   string    `json:"state"`
+	Reason  string    `json:"reason,omitempty"`
+	Message string    `json:"message,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+}
+
+// Progress is how far the fleet is on its way to a revision.
+type Progress struct {
+	Revision int64 `json:"revision"`
+	// Done says that every Active load balancer that the revision concerns has it, or that it concerns none.
+	Done   bool            `json:"done"`
+	Groups []GroupProgress `json:"groups"`
+}
+
+// GroupProgress is the part of a group in Progress.
+type GroupProgress struct {
+	Name     string   `json:"name"`
+	Ready    int      `json:"ready"`
+	Of       int      `json:"of"`
+	Laggards []string `json:"laggards,omitempty"`
+	// Message says what holds the group up, when that is known.
+	Message string `json:"message,omitempty"`
+}
+
+// SiteCounts is what the access logs of all load balancers counted for one site since their agents began. The
+// numbers only grow, except when an agent begins anew.
+type SiteCounts struct {
+	Requests uint64 `json:"requests"`
+	// Statuses are by class: "2xx".
+	Statuses map[string]uint64 `json:"statuses,omitempty"`
+	// Pools and Zones are by the pool and the zone that answered.
+	Pools map[string]uint64 `json:"pools,omitempty"`
+	Zones map[string]uint64 `json:"zones,omitempty"`
+	// BytesIn came from clients, BytesOut went to them.
+	BytesIn  uint64 `json:"bytesIn"`
+	BytesOut uint64 `json:"bytesOut"`
+	// Latency is from the first byte of the request to the last of the answer.
+	Latency Latency `json:"latency"`
+}
+
+// Latency are estimates, in milliseconds; 0 when nothing was counted.
+type Latency struct {
+	P50 float64 `json:"p50Ms"`
+	P90 float64 `json:"p90Ms"`
+	P99 float64 `json:"p99Ms"`
+}
+
+// ServerHealth is one server of a pool as the load balancers see it.
+type ServerHealth struct {
+	Server string `json:"server"`
+	// Up of Of load balancers would send it traffic.
+	Up    int          `json:"up"`
+	Of    int          `json:"of"`
+	Views []ServerView `json:"views"`
+}
+
+// ServerView is what one load balancer sees of a server.
+type ServerView struct {
+	LoadBalancer string `json:"loadBalancer"`
+	// State is up, down, starting, maint, drain or "no check".
+	State string    `json:"state"`
+	Since time.Time `json:"since,omitzero"`
+	// Check is what the last health check said.
+	Check string `json:"check,omitempty"`
+	// Connections are those open now.
+	Connections int `json:"connections,omitempty"`
+}
