@@ -281,7 +281,8 @@ func TestHAProxyStalledReader(t *testing.T) {
 					sent++
 					return fmt.Errorf("%d counted and %d lost of %d", came, c.Lost, sent-1)
 				})
-				if big := r.Buffer() > smallBuffer; big != (c.Lost == 0) {
+				const enough = 4 << 20 // for the lines above, as the kernel accounts them
+				if r.Buffer() >= enough && c.Lost != 0 || r.Buffer() < 64<<10 && c.Lost == 0 {
 					t.Errorf("%d lost with a buffer of %d", c.Lost, r.Buffer())
 				}
 			})
