@@ -12,8 +12,8 @@ type CrtListLine struct {
 	File string
 	// Options are without brackets, as HAProxy writes them, which may differ from how they were given.
 	Options string
-	// Filters are the names; those with "!" in front are excluded.
-	Filters []string
+	// SNI are the names; those with "!" in front are excluded.
+	SNI []string
 }
 
 // ParseCrtList reads the answer of «show ssl crt-list -n NAME»: the list's name and its entries in order.
@@ -58,7 +58,7 @@ func (a *answer) crtListLine(line string) (CrtListLine, error) {
 		}
 		e.Options = strings.TrimSpace(e.Options)
 	}
-	e.Filters = strings.Fields(rest)
+	e.SNI = strings.Fields(rest)
 	return e, nil
 }
 

@@ -99,8 +99,8 @@ func TestParseCrtList(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		same(t, "crt-list", got, []CrtListLine{
-			{Line: 1, File: "x.pem", Options: "alpn h2,http/1.1 ssl-min-ver TLSv1.2", Filters: []string{"a.example", "*.b.example", "!c.b.example"}},
-			{Line: 2, File: "x.pem", Filters: []string{}},
+			{Line: 1, File: "x.pem", Options: "alpn h2,http/1.1 ssl-min-ver TLSv1.2", SNI: []string{"a.example", "*.b.example", "!c.b.example"}},
+			{Line: 2, File: "x.pem", SNI: []string{}},
 		})
 	})
 }

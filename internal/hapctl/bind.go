@@ -1,0 +1,65 @@
+package hapctl
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrTaken is wrapped by TestBind when another program listens at the address.
+var ErrTaken = errors.New("another program listens there")
+
+// TestBind says whether HAProxy could listen at a TCP address, before a reload tries: one that can't closes
+// all its listeners for two seconds. What is in ours is HAProxy's own already and no obstacle; wildcard
+// addresses in it stand for all addresses of their port. A listener of another program is an obstacle even
+// where the kernel would let both share the port, since they would get each other's connections.
+// Nothing listens at the address at any time.
+func TestBind(addr netip.AddrPort, ours []netip.AddrPort) error {
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	overlap := false
+	for _, o := range ours {
+		o = netip.AddrPortFrom(o.Addr().Unmap(), o.Port())
+		if o == addr {
+			return nil
+		}
+		overlap = overlap || o.Port() == addr.Port() && (o.Addr().IsUnspecified() || addr.Addr().IsUnspecified())
+	}
+	err := bind(addr, overlap)
+	if errors.Is(err, unix.EADDRINUSE) {
+		err = fmt.Errorf("%w: %w", ErrTaken, err)
+	}
+	if err != nil {
+		return fmt.Errorf("test-bind %s: %w", addr, err)
+	}
+	return nil
+}
+
+// bind binds a socket and lets it go. The kernel compares with listeners when binding, so that listening,
+// which could take a connection from HAProxy, is not needed.
+func bind(addr netip.AddrPort, share bool) error {
+	family := unix.AF_INET6
+	var sa unix.Sockaddr = &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()}
+	if addr.Addr().Is4() {
+		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	options := []struct{ level, name int }{{unix.SOL_SOCKET, unix.SO_REUSEADDR}}
+	if share {
+		options = append(options, struct{ level, name int }{unix.SOL_SOCKET, unix.SO_REUSEPORT})
+	}
+	if family == unix.AF_INET6 {
+		options = append(options, struct{ level, name int }{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY})
+	}
+	for _, o := range options {
+		if err := unix.SetsockoptInt(fd, o.level, o.name, 1); err != nil {
+			return err
+		}
+	}
+	return unix.Bind(fd, sa)
+}

@@ -1,0 +1,332 @@
+package hapctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options say which HAProxy to run, and where.
+type Options struct {
+	// Path is the haproxy binary.
+	Path string
+	// Dir is the load balancer's folder. HAProxy runs in it, and every other path is relative to it, so that
+	// neither its length nor a blank in it matters.
+	Dir string
+	// Config is the configuration file, haproxy.cfg when empty.
+	Config string
+	// Master and Admin are the sockets of the master and of the worker, run/master.sock and run/admin.sock
+	// when empty. The configuration must have: stats socket unix@run/admin.sock mode 600 level admin
+	Master, Admin string
+	// Log gets what HAProxy writes to its standard error; nil drops it.
+	Log *slog.Logger
+	// DieWithParent lets the kernel end HAProxy when this program ends, however it does: for tests and
+	// demonstrations. Without it HAProxy serves on and is found again by Attach.
+	DieWithParent bool
+	// Env is added to the little environment that HAProxy gets.
+	Env []string
+}
+
+func (o Options) filled() (Options, error) {
+	var err error
+	// A relative binary would be looked for in Dir.
+	if o.Path, err = filepath.Abs(o.Path); err != nil {
+		return o, err
+	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return o, err
+	}
+	for _, d := range []struct {
+		to *string
+		is string
+	}{{&o.Config, "haproxy.cfg"}, {&o.Master, "run/master.sock"}, {&o.Admin, "run/admin.sock"}} {
+		if *d.to == "" {
+			*d.to = d.is
+		}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
+// Process is a running HAProxy: a master and its workers.
+type Process struct {
+	opts   Options
+	pid    int
+	pidfd  *os.File
+	client *Client
+	output *stderr // nil for an attached one
+
+	done chan struct{}
+	err  error // why it ended; read after done
+
+	reloading chan struct{} // holds a value while a reload runs
+}
+
+// ErrRunning says that a HAProxy already serves from the folder: Attach to it instead.
+var ErrRunning = errors.New("a haproxy already runs in this folder")
+
+// StartError says that HAProxy ended instead of beginning to serve.
+type StartError struct {
+	// Lines is why.
+	Lines []LogLine
+	// Err is how it ended.
+	Err error
+}
+
+// Error gives HAProxy's own words.
+func (e *StartError) Error() string {
+	return fmt.Sprintf("start haproxy: it ended with %v: %s", e.Err, joinLines(e.Lines))
+}
+
+// Unwrap gives how the process ended.
+func (e *StartError) Unwrap() error { return e.Err }
+
+// Start runs HAProxy with a master and waits until it serves: the master has a worker, and the worker answers
+// on its socket. When ctx ends before, HAProxy is ended again; afterwards ctx means nothing to it. The error
+// is a *StartError when HAProxy gave up by itself, and ErrRunning when another one is there.
+func Start(ctx context.Context, opts Options) (*Process, error) {
+	opts, err := opts.filled()
+	if err != nil {
+		return nil, fmt.Errorf("start haproxy: %w", err)
+	}
+	for _, socket := range []string{opts.Master, opts.Admin} {
+		if c, err := dialUnix(ctx, filepath.Join(opts.Dir, socket)); err == nil {
+			c.Close()
+			return nil, fmt.Errorf("start haproxy: %w: it answers on %s", ErrRunning, filepath.Join(opts.Dir, socket))
+		}
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(opts.Dir, socket)), 0o700); err != nil {
+			return nil, fmt.Errorf("start haproxy: %w", err)
+		}
+	}
+	cmd := exec.Command(opts.Path, "-W", "-f", opts.Config, "-S", "unix@"+opts.Master+",mode,600")
+	cmd.Dir, cmd.Env = opts.Dir, environment(opts.Env)
+	// A group of its own, so that Ctrl-C on the terminal reaches this program alone.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if opts.DieWithParent {
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	}
+	p := newProcess(opts)
+	if p.output, err = newStderr(opts.Log); err != nil {
+		return nil, fmt.Errorf("start haproxy: %w", err)
+	}
+	cmd.Stdout, cmd.Stderr = p.output.write, p.output.write
+	if err := startLasting(cmd); err != nil {
+		p.output.abandon()
+		return nil, fmt.Errorf("start haproxy: %w", err)
+	}
+	p.output.started()
+	p.pid = cmd.Process.Pid
+	// Before anybody waits for it the pid is certainly its own.
+	p.pidfd, err = openPidfd(p.pid)
+	go func() {
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	if err == nil {
+		err = p.ready(ctx)
+	}
+	if err != nil {
+		p.kill()
+		<-p.done
+		p.release()
+		return nil, err
+	}
+	go p.afterEnd()
+	return p, nil
+}
+
+func newProcess(opts Options) *Process {
+	return &Process{
+		opts: opts, client: NewClient(filepath.Join(opts.Dir, opts.Admin)),
+		done: make(chan struct{}), reloading: make(chan struct{}, 1),
+	}
+}
+
+// ready waits until HAProxy serves.
+func (p *Process) ready(ctx context.Context) error {
+	wait := 2 * time.Millisecond
+	for {
+		_, err := p.serving(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return &StartError{Lines: problems(p.output.rest(), false), Err: p.err}
+		case <-ctx.Done():
+			return fmt.Errorf("start haproxy: %w: %w", context.Cause(ctx), err)
+		case <-time.After(wait):
+			wait = min(2*wait, 50*time.Millisecond)
+		}
+	}
+}
+
+// serving gives the pid of the worker that serves: one that the master has and that answers itself.
+func (p *Process) serving(ctx context.Context) (int, error) {
+	proc, err := p.Workers(ctx)
+	if err != nil {
+		return 0, err
+	}
+	pid, err := p.client.Pid(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, w := range proc.Workers {
+		if w.Pid == pid {
+			return pid, nil
+		}
+	}
+	// After a reload that failed, the worker that serves on stands among the old ones.
+	if len(proc.Workers) == 0 {
+		for _, w := range proc.Old {
+			if w.Pid == pid {
+				return pid, nil
+			}
+		}
+	}
+	p.client.Reset()
+	return 0, fmt.Errorf("worker %d answers, which is not the master's present one", pid)
+}
+
+// Attach finds the HAProxy that an earlier run of this program left serving in the folder. What it writes to
+// its standard error is lost until it is started anew.
+func Attach(ctx context.Context, opts Options) (*Process, error) {
+	opts, err := opts.filled()
+	if err != nil {
+		return nil, fmt.Errorf("attach to haproxy: %w", err)
+	}
+	p := newProcess(opts)
+	// The worker's socket tells a master that executes itself anew from one that is not there.
+	if _, err := p.client.Pid(ctx); err != nil {
+		return nil, fmt.Errorf("attach to haproxy: %w", err)
+	}
+	proc, err := p.Workers(ctx)
+	if err != nil {
+		p.client.Close()
+		return nil, fmt.Errorf("attach to haproxy: %w", err)
+	}
+	p.pid = proc.Master.Pid
+	if p.pidfd, err = openPidfd(p.pid); err != nil {
+		return nil, fmt.Errorf("attach to haproxy: master %d: %w", p.pid, err)
+	}
+	if _, err := p.serving(ctx); err != nil {
+		p.release()
+		return nil, fmt.Errorf("attach to haproxy: %w", err)
+	}
+	go func() {
+		waitPidfd(p.pidfd)
+		p.err = errors.New("its exit status is another process's to know")
+		close(p.done)
+		p.afterEnd()
+	}()
+	return p, nil
+}
+
+// Pid is the master's.
+func (p *Process) Pid() int { return p.pid }
+
+// Client speaks to the worker that serves.
+func (p *Process) Client() *Client { return p.client }
+
+// Done is closed when HAProxy has ended, for whatever reason.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err says how HAProxy ended; nil before, and for exit status 0.
+func (p *Process) Err() error {
+	select {
+	case <-p.done:
+		return p.err
+	default:
+		return nil
+	}
+}
+
+// Output gives the last lines that HAProxy wrote, at most 200.
+func (p *Process) Output() []string {
+	if p.output == nil {
+		return nil
+	}
+	return p.output.all()
+}
+
+// ErrKilled says that HAProxy did not end in time by itself.
+var ErrKilled = errors.New("haproxy had to be killed")
+
+// Stop lets HAProxy close its listeners and finish what it is doing. When ctx ends before that, it is killed
+// with all its connections, and the error is ErrKilled.
+func (p *Process) Stop(ctx context.Context) error {
+	p.client.Close() // an open session would keep the worker
+	if err := p.signal(unix.SIGUSR1); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("stop haproxy: %w", err)
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-ctx.Done():
+	}
+	// On SIGTERM the master ends its workers, also those of before.
+	_ = p.signal(unix.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(time.Second):
+		p.kill()
+		<-p.done
+	}
+	return fmt.Errorf("stop haproxy: %w", ErrKilled)
+}
+
+func (p *Process) signal(s unix.Signal) error {
+	if p.pidfd == nil {
+		return unix.ESRCH
+	}
+	rc, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return unix.ESRCH // closed: it has ended
+	}
+	serr := unix.ESRCH
+	err = rc.Control(func(fd uintptr) {
+		if e := unix.PidfdSendSignal(int(fd), s, nil, 0); e == nil {
+			serr = 0
+		} else {
+			errors.As(e, &serr)
+		}
+	})
+	if err != nil || serr == unix.ESRCH {
+		return unix.ESRCH
+	}
+	if serr != 0 {
+		return serr
+	}
+	return nil
+}
+
+// kill ends master and workers at once.
+func (p *Process) kill() {
+	if err := p.signal(unix.SIGKILL); err == nil {
+		// The workers are of the master's group, which is its own when it was started here.
+		_ = unix.Kill(-p.pid, unix.SIGKILL)
+	}
+}
+
+func (p *Process) afterEnd() {
+	<-p.done
+	p.client.Reset()
+	p.release()
+}
+
+func (p *Process) release() {
+	p.client.Close()
+	if p.pidfd != nil {
+		p.pidfd.Close()
+	}
+}

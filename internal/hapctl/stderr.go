@@ -1,0 +1,109 @@
+package hapctl
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	keptLines  = 200
+	maxLogLine = 4 << 10 // bytes; the rest of a longer line is dropped
+)
+
+// stderr passes on what HAProxy writes, and remembers the end of it. It always reads, so that HAProxy never
+// waits for it.
+type stderr struct {
+	log         *slog.Logger
+	read, write *os.File
+	ended       chan struct{} // closed when there is nothing more to read
+	mu          sync.Mutex
+	lines       []string
+}
+
+func newStderr(log *slog.Logger) (*stderr, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	return &stderr{log: log, read: r, write: w, ended: make(chan struct{})}, nil
+}
+
+// abandon is for when nothing was started.
+func (s *stderr) abandon() {
+	s.read.Close()
+	s.write.Close()
+}
+
+// started leaves the writing end to HAProxy; reading ends with the last of its processes.
+func (s *stderr) started() {
+	s.write.Close()
+	go func() {
+		defer close(s.ended)
+		defer s.read.Close()
+		r := bufio.NewReaderSize(s.read, maxLogLine)
+		for {
+			line, err := r.ReadSlice('\n')
+			text := string(line)
+			for errors.Is(err, bufio.ErrBufferFull) {
+				_, err = r.ReadSlice('\n')
+			}
+			if len(text) > 0 {
+				s.keep(text)
+			}
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					s.log.Error("read haproxy's output", "error", err)
+				}
+				return
+			}
+		}
+	}()
+}
+
+func (s *stderr) keep(line string) {
+	if line[len(line)-1] == '\n' {
+		line = line[:len(line)-1]
+	}
+	s.mu.Lock()
+	s.lines = append(s.lines, line)
+	if over := len(s.lines) - keptLines; over > 0 {
+		s.lines = slices.Delete(s.lines, 0, over)
+	}
+	s.mu.Unlock()
+	for _, l := range ParseLogLines([]string{line}) {
+		s.log.Log(context.Background(), slogLevel(l.Level), l.Text, "from", "haproxy")
+	}
+}
+
+func slogLevel(level string) slog.Level {
+	switch level {
+	case "ALERT", "EMERG", "CRIT", "ERROR":
+		return slog.LevelError
+	case "WARNING":
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// rest waits for what HAProxy wrote before it ended, which may come a little later than its end.
+func (s *stderr) rest() []string {
+	select {
+	case <-s.ended:
+	case <-time.After(time.Second): // a process that it left behind may still hold the other end
+	}
+	return s.all()
+}
+
+// all gives the lines that are remembered.
+func (s *stderr) all() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.lines)
+}
