@@ -104,6 +104,23 @@ func RandomWrite(rng *rand.Rand, set *weir.Set, o Options) []weir.Write {
 	panic("random write: the rules accept none of a thousand changes; give the options more room")
 }
 
+// RandomAttempt makes a change of one to five writes that each pass Validate and that the rules between objects
+// may well refuse after set: it touches roles, zones, groups and load balancers too.
+func RandomAttempt(rng *rand.Rand, set *weir.Set, o Options) []weir.Write {
+	w := &world{Options: o.filled(), rng: rng, set: set}
+	var change []weir.Write
+	for range 1 + w.rng.IntN(w.rng.IntN(5)+1) {
+		step, ok := w.step()
+		if w.some(3) {
+			step, ok = w.wild()
+		}
+		if ok && (step.Put == nil || len(weir.Validate(step.Put)) == 0) {
+			change = append(change, step)
+		}
+	}
+	return lastOfEach(change)
+}
+
 // Apply gives a copy of the set with the writes made.
 func Apply(set *weir.Set, change []weir.Write) *weir.Set {
 	after := set.Copy()
