@@ -56,7 +56,7 @@ var layers = []layer{
 	},
 	{pkg: "internal/haproxy", pure: true, own: []string{"weir", "internal/ir"}},
 	{pkg: "internal/ir", pure: true, own: []string{"weir"}},
-	{pkg: "internal/link", coming: true, own: []string{"weir", "internal/ir"}, foreign: []string{"golang.org/x/net/http2"}},
+	{pkg: "internal/link", own: []string{"weir", "internal/ir", "internal/secrets"}},
 	{pkg: "internal/plan", coming: true, pure: true, own: []string{"weir", "internal/haproxy", "internal/ir"}},
 	{pkg: "internal/secrets", coming: true, own: []string{"weir"}},
 	{

@@ -1,0 +1,406 @@
+package link
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"weir/internal/secrets"
+	"weir/internal/weirtest"
+)
+
+func TestEnrol(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir, token := t.TempDir(), w.token("lb1")
+	name, err := Enrol(t.Context(), w.options(dir), Join{Token: token, Agent: "v1\n", HAProxy: strings.Repeat("3", 100)})
+	if err != nil || name != "lb1" {
+		t.Fatalf("%q, %v", name, err)
+	}
+	if e := w.reg.last; e.Agent != "v1?" || len(e.HAProxy) != 64 || !strings.HasPrefix(e.Address, "127.") {
+		t.Errorf("%+v", e)
+	}
+	if strings.Contains(fmt.Sprintf("%+v", w.reg.last), token[len(token)-20:]) {
+		t.Error("the token's text travelled on")
+	}
+	for file, mode := range map[string]fs.FileMode{secrets.AgentKeyFile: 0o600, certificateFile: 0o644, trustFile: 0o644} {
+		if info, err := os.Stat(filepath.Join(dir, file)); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: %v, %v", file, info, err)
+		}
+	}
+	if _, err := Enrol(t.Context(), w.options(dir), Join{Token: w.token("lb2")}); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a folder in use: %v", err)
+	}
+	if _, err := Enrol(t.Context(), w.options(t.TempDir()), Join{Token: token}); !isStatus(err, http.StatusUnauthorized) {
+		t.Errorf("the token again: %v", err)
+	}
+}
+
+func isStatus(err error, status int) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.status == status
+}
+
+func TestEnrolRefuses(t *testing.T) {
+	t.Parallel()
+	w, theirs := newWorld(t), newWorld(t)
+	dir := t.TempDir()
+	if _, err := Enrol(t.Context(), w.options(dir), Join{Token: w.token("lb1"), Name: "lb2"}); !isStatus(err, http.StatusForbidden) {
+		t.Errorf("another name than the token's: %v", err)
+	}
+	if _, err := Enrol(t.Context(), w.options(dir), Join{Token: w.token(""), Name: "../x"}); !isStatus(err, http.StatusBadRequest) {
+		t.Errorf("a bad name: %v", err)
+	}
+	// The token pins the CA: another control plane never sees it.
+	if _, err := Enrol(t.Context(), w.options(dir), Join{Token: theirs.token("lb1")}); !errors.Is(err, secrets.ErrPin) {
+		t.Errorf("another control plane: %v", err)
+	}
+	if _, err := Enrol(t.Context(), w.options(dir), Join{Token: "nonsense"}); !errors.Is(err, secrets.ErrNotToken) {
+		t.Errorf("no token: %v", err)
+	}
+	// What failed left nothing that is in the way.
+	if _, err := Enrol(t.Context(), w.options(dir), Join{Token: w.token("lb1")}); err != nil {
+		t.Errorf("after failures: %v", err)
+	}
+}
+
+func TestEnrolBodies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	text, hash := secrets.NewToken("join")
+	admin, _ := secrets.NewToken("admin")
+	w.reg.tokens[hash] = "lb1"
+	try := func(token, body string) int {
+		err := post(t.Context(), w.conn(""), w.url+enrolPath, http.Header{"Authorization": {"Bearer " + token}}, []byte(body), nil)
+		var r *refusal
+		if !errors.As(err, &r) {
+			t.Fatalf("%.40s: %v", body, err)
+		}
+		if strings.Contains(r.detail, "hunter2") {
+			t.Errorf("the answer repeats the body: %s", r.detail)
+		}
+		return r.status
+	}
+	for _, c := range []struct {
+		token, body string
+		want        int
+	}{
+		{"", `{}`, 401},
+		{"x", `{}`, 401},
+		{admin, `{}`, 401},
+		{text, ``, 400},
+		{text, `{"csr":"hunter2"}`, 400},
+		{text, `{"csr":5}`, 400},
+		{text, `{"hunter2":5}`, 400},
+		{text, `{"csr":"` + strings.Repeat("x", maxEnrolBody) + `"}`, 413},
+	} {
+		if got := try(c.token, c.body); got != c.want {
+			t.Errorf("%.40s with token %.6s: %d, want %d", c.body, c.token, got, c.want)
+		}
+	}
+	if len(w.reg.tokens) != 1 {
+		t.Error("a refusal spent the token")
+	}
+	last := 0
+	for range enrolBurst {
+		last = try("x", `{}`)
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("after %d tries: %d", enrolBurst, last)
+	}
+	w.pass(enrolRefill)
+	if got := try("x", `{}`); got != 401 {
+		t.Errorf("after a pause: %d", got)
+	}
+}
+
+func TestLimiterForgets(t *testing.T) {
+	t.Parallel()
+	l, now := newLimiter(), time.Unix(1e9, 0)
+	for i := range 3 * maxAddrs {
+		l.allow(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255), now)
+	}
+	if len(l.full) > maxAddrs {
+		t.Errorf("%d addresses", len(l.full))
+	}
+	for range enrolBurst {
+		l.allow("[2001:db8::1%eth0]:1", now)
+	}
+	if _, ok := l.allow("[2001:db8::ffff]:9", now); ok {
+		t.Error("an address of the same /64 has tries of its own")
+	}
+	if _, ok := l.allow("not an address", now); !ok {
+		t.Error("refused at the first try")
+	}
+}
+
+func TestRenewsAtHalfLife(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := w.enrol("lb1")
+	w.set("edge", 1, many(2), "lb1")
+	a := w.agent(dir)
+	a.at(1)
+	first := a.identity().cert.Leaf
+	w.pass(16 * 24 * time.Hour)
+	weirtest.Eventually(t, patience, func() error {
+		if secrets.Serial(a.identity().cert.Leaf) == secrets.Serial(first) {
+			return errors.New("not renewed")
+		}
+		return nil
+	})
+	w.set("edge", 2, many(3), "lb1")
+	a.at(2)
+	onDisk, err := openIdentity(dir)
+	if err != nil || secrets.Serial(onDisk.cert.Leaf) != secrets.Serial(a.identity().cert.Leaf) {
+		t.Errorf("the disk has another certificate, %v", err)
+	}
+	if n := len(a.states()); n != 2 {
+		t.Errorf("%d states were delivered; renewing is no news", n)
+	}
+}
+
+func TestRenewsAfterTheControlPlaneWasAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := w.enrol("lb1")
+	w.set("edge", 1, many(2), "lb1")
+	a := w.agent(dir)
+	a.at(1)
+	copied := w.conn(dir)
+	w.stop()
+	w.pass(40 * 24 * time.Hour)
+	w.start()
+	w.set("edge", 2, many(3), "lb1")
+	a.at(2)
+	// The one that ran out renews once.
+	key, err := secrets.OpenAgentKey(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := secrets.CSR(key, "lb1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := postJSON(t.Context(), copied, w.url+renewPath, nil, renewRequest{string(csr)}, nil); !isStatus(err, http.StatusForbidden) {
+		t.Errorf("a second renewal: %v", err)
+	}
+	// And with another key not at all.
+	other, err := secrets.NewAgentKey(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if csr, err = secrets.CSR(other, "lb1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := postJSON(t.Context(), copied, w.url+renewPath, nil, renewRequest{string(csr)}, nil); !isStatus(err, http.StatusForbidden) {
+		t.Errorf("another key: %v", err)
+	}
+	if err := postJSON(t.Context(), w.conn(""), w.url+renewPath, nil, renewRequest{string(csr)}, nil); !isStatus(err, http.StatusUnauthorized) {
+		t.Errorf("without a certificate: %v", err)
+	}
+}
+
+func sample(servers int) Report {
+	r := Report{
+		Agent: "v1", HAProxy: "3.4.7", Epoch: "e1", Revision: 7, Seen: 8, State: Applying, Worker: 12,
+		Resources: ResourceReport{Programmed: 9, Quarantined: 1, Deviations: map[string]Deviation{
+			"map/x": {State: Quarantined, Reason: "refused", Message: "line 3: no"},
+		}},
+		Servers: map[string]map[string]ServerHealth{"web": {}, "api": {"a": {State: Down, Check: "L4CON"}}},
+		Counts:  json.RawMessage(`{"requests":1}`), Plan: []string{"set weight"},
+	}
+	for i := range servers {
+		r.Servers["web"][fmt.Sprint("s", i)] = ServerHealth{State: Up, Check: "L7OK/200 in 1ms"}
+	}
+	return r
+}
+
+func (w *world) reported(name string, good func(Reported) error) Reported {
+	w.t.Helper()
+	var r Reported
+	weirtest.Eventually(w.t, patience, func() error {
+		var ok bool
+		if r, ok = w.hub.Reports().Get(name); !ok {
+			return errors.New("no report")
+		}
+		return good(r)
+	})
+	return r
+}
+
+func TestReports(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := w.enrol("lb1")
+	w.set("edge", 1, many(2), "lb1")
+	changed := w.hub.Reports().Changed()
+	a := w.agent(dir)
+	a.Report(sample(3000)) // before there is a connection
+	<-changed
+	r := w.reported("lb1", func(Reported) error { return nil })
+	if r.Name != "lb1" || r.Revision != 7 || len(r.Servers["web"]) != 3000 || r.Servers["api"]["a"].Check != "L4CON" || r.Resources.Deviations["map/x"].Reason != "refused" || string(r.Counts) != `{"requests":1}` {
+		t.Errorf("%+v", r.Report.Resources)
+	}
+	// What follows builds on it.
+	next := sample(3000)
+	next.Revision = 8
+	next.Servers["api"] = map[string]ServerHealth{"a": {State: Up}}
+	a.Report(next)
+	at := func(rev int64) func(Reported) error {
+		return func(r Reported) error {
+			if r.Revision != rev {
+				return fmt.Errorf("report of revision %d", r.Revision)
+			}
+			return nil
+		}
+	}
+	if r := w.reported("lb1", at(8)); len(r.Servers["web"]) != 3000 || r.Servers["api"]["a"].State != Up {
+		t.Errorf("%d servers, %v", len(r.Servers["web"]), r.Servers["api"])
+	}
+	if r.Servers["api"]["a"].State != Down {
+		t.Error("a report given out was changed")
+	}
+	next = sample(3000)
+	next.Revision = 9
+	delete(next.Servers, "api")
+	a.Report(next)
+	if r := w.reported("lb1", at(9)); len(r.Servers) != 1 {
+		t.Errorf("pools %d", len(r.Servers))
+	}
+	// A control plane that has forgotten hears all of it, without the agent's doing.
+	w.stop()
+	w.start()
+	w.set("edge", 1, many(2), "lb1")
+	if r := w.reported("lb1", at(9)); len(r.Servers["web"]) != 3000 {
+		t.Errorf("%d servers", len(r.Servers["web"]))
+	}
+	if all := w.hub.Reports().All(); len(all) != 1 || all["lb1"].Revision != 9 {
+		t.Errorf("%v", len(all))
+	}
+	w.set("edge", 2, many(2))
+	if _, ok := w.hub.Reports().Get("lb1"); ok {
+		t.Error("the report outlives its load balancer")
+	}
+}
+
+func TestReportDeltasAreSmall(t *testing.T) {
+	t.Parallel()
+	r, now := newReporter(), time.Now()
+	all := sample(3000)
+	p, sent := r.build(&all, now)
+	if p.Base != "" || len(p.Report.Servers) != 2 {
+		t.Fatalf("%q %d", p.Base, len(p.Report.Servers))
+	}
+	r.base, r.sent = p.Seq, sent
+	busy := sample(3000)
+	busy.Servers["web"]["s1"] = ServerHealth{State: Up, Check: "L7OK/200 in 1ms", Connections: 5}
+	if p, _ = r.build(&busy, now); p.Base != r.base || len(p.Report.Servers) != 0 {
+		t.Errorf("connections alone sent %d pools", len(p.Report.Servers))
+	}
+	if p, _ = r.build(&busy, now.Add(calm)); len(p.Report.Servers) != 1 {
+		t.Errorf("connections never sent")
+	}
+	busy.Servers["web"]["s2"] = ServerHealth{State: Down}
+	if p, _ = r.build(&busy, now); len(p.Report.Servers) != 1 {
+		t.Errorf("a server down sent %d pools", len(p.Report.Servers))
+	}
+	if len(all.Servers) != 2 {
+		t.Error("the report given was changed")
+	}
+}
+
+func TestReportBounds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := w.enrol("lb1")
+	w.set("edge", 1, nil, "lb1")
+	conn := w.conn(dir)
+	try := func(body []byte, encoding string) error {
+		h := http.Header{}
+		if encoding != "" {
+			h.Set("Content-Encoding", encoding)
+		}
+		return post(t.Context(), conn, w.url+statusPath, h, body, nil)
+	}
+	zip := func(n int) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		for range n >> 20 {
+			_, _ = z.Write(bytes.Repeat([]byte(" "), 1<<20))
+		}
+		_ = z.Close()
+		return b.Bytes()
+	}
+	for _, c := range []struct {
+		what, encoding string
+		body           []byte
+		want           int
+	}{
+		{"a bomb", "gzip", zip(200 << 20), 413},
+		{"no gzip", "gzip", []byte("{}"), 400},
+		{"an encoding unknown", "br", []byte("{}"), 415},
+		{"no JSON", "", []byte("{"), 400},
+		{"no seq", "", []byte("{}"), 400},
+		{"an unknown base", "", []byte(`{"seq":"2","base":"1"}`), 409},
+	} {
+		if err := try(c.body, c.encoding); !isStatus(err, c.want) {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
+	if err := try(bytes.Repeat([]byte(" "), maxReportBody+1), ""); err == nil {
+		t.Error("an endless body was taken")
+	}
+	wild := Report{Message: strings.Repeat("é", 1<<16), Resources: ResourceReport{Deviations: map[string]Deviation{"bad id": {}}}, Servers: map[string]map[string]ServerHealth{}}
+	for i := range maxDeviations + 10 {
+		wild.Resources.Deviations[fmt.Sprintf("map/%d", i)] = Deviation{Message: "no"}
+	}
+	for range 1000 {
+		wild.Plan = append(wild.Plan, strings.Repeat("x", 10000))
+	}
+	for i := range 3 {
+		pool := map[string]ServerHealth{}
+		for j := range maxServers / 2 {
+			pool[fmt.Sprint("s", j)] = ServerHealth{State: Up}
+		}
+		wild.Servers[fmt.Sprint("p", i)] = pool
+	}
+	body, err := json.Marshal(statusPost{Seq: "1", Report: wild})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var z bytes.Buffer
+	zw := gzip.NewWriter(&z)
+	_, _ = zw.Write(body)
+	_ = zw.Close()
+	if err := try(z.Bytes(), "gzip"); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := w.hub.Reports().Get("lb1")
+	if len(r.Message) > maxText+3 || len(r.Resources.Deviations) != maxDeviations || len(r.Plan) != maxOperations || len(r.Plan[0]) > maxText+3 || countServers(r.Servers) != maxServers {
+		t.Errorf("%d %d %d %d", len(r.Message), len(r.Resources.Deviations), len(r.Plan), countServers(r.Servers))
+	}
+	// Whose report it is says the certificate.
+	if err := try([]byte(`{"seq":"9","name":"lb2","report":{"revision":99,"agent":"lb2"}}`), ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := w.hub.Reports().Get("lb2"); ok {
+		t.Error("a report of another")
+	}
+	w.set("edge", 2, nil)
+	if err := try([]byte(`{"seq":"1"}`), ""); !isStatus(err, http.StatusForbidden) {
+		t.Errorf("a load balancer that is gone reports: %v", err)
+	}
+	if err := post(t.Context(), w.conn(""), w.url+statusPath, nil, []byte(`{"seq":"1"}`), nil); !isStatus(err, http.StatusUnauthorized) {
+		t.Errorf("nobody reports: %v", err)
+	}
+}

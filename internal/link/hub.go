@@ -1,0 +1,288 @@
+package link
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"weir/internal/ir"
+	"weir/internal/secrets"
+)
+
+// HubOptions is what a Hub needs; fields without a default are required.
+type HubOptions struct {
+	// Epoch names the store's history of revisions; a store restored from a backup has another.
+	Epoch string
+	// CA issues and judges the agents' certificates.
+	CA       *secrets.CA
+	Registry Registry
+	Keys     Keys
+	// Log gets a line per stream begun and ended, and refusals; the default drops them.
+	Log *slog.Logger
+	// Now is the clock that certificates are judged by; the default is time.Now.
+	Now func() time.Time
+	// Heartbeat is the longest pause between two lines of a stream; the default is Heartbeat.
+	Heartbeat time.Duration
+	// WriteTimeout is how long an agent may take no data before it is cut; the default is 10 s.
+	WriteTimeout time.Duration
+	// RingBytes bounds the deltas kept for returning agents, per group; the default is 8 MiB.
+	RingBytes int
+}
+
+// Hub is the control plane's end: it holds what every group must do and tells the agents. Many goroutines may
+// use it, but SetGroup and DropGroup wait for each other.
+type Hub struct {
+	opts    HubOptions
+	reports *Reports
+	limiter *limiter
+
+	setting sync.Mutex // one SetGroup at a time, so that comparing needs no lock on the rest
+
+	mu       sync.Mutex
+	groups   map[string]*group
+	members  map[string]*member
+	revision int64
+	closed   bool
+}
+
+// member is one load balancer.
+type member struct {
+	group    string
+	self     entry
+	past     []Hash // of earlier selves, the newest last
+	revision int64  // at which self last changed
+	watcher  *watcher
+}
+
+// watcher is one open stream.
+type watcher struct {
+	cancel context.CancelCauseFunc
+}
+
+// maxPast is how many changes of its self an agent may miss and still need no snapshot.
+const maxPast = 8
+
+var (
+	errReplaced = errors.New("the agent opened another stream")
+	errCut      = errors.New("cut by the control plane")
+	errLeft     = errors.New("the load balancer is gone or in another group")
+	errStopping = errors.New("the control plane is stopping")
+	errSlow     = errors.New("the agent is too slow: what it lacks is no longer kept")
+)
+
+// NewHub makes a Hub that knows no group yet: agents that come are told to wait.
+func NewHub(o HubOptions) (*Hub, error) {
+	if err := checkEpoch(o.Epoch); err != nil {
+		return nil, fmt.Errorf("make hub: %w", err)
+	}
+	if o.CA == nil || o.Registry == nil || o.Keys == nil {
+		return nil, errors.New("make hub: CA, registry and keys are required")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Heartbeat <= 0 {
+		o.Heartbeat = Heartbeat
+	}
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = 10 * time.Second
+	}
+	if o.RingBytes <= 0 {
+		o.RingBytes = 8 << 20
+	}
+	return &Hub{
+		opts: o, reports: newReports(), limiter: newLimiter(),
+		groups: map[string]*group{}, members: map[string]*member{},
+	}, nil
+}
+
+// SetGroup says what a group must do at a revision: its resources, best sorted by ID and with the Body of what
+// did not change unchanged in memory, and its load balancers. All of it reaches each agent as one transaction.
+// Resources called "self" are ignored, selves say that. Load balancers no longer listed in any group are cut.
+// The error lists resources that can't travel, by object; their last good form stays and all else is sent.
+func (h *Hub) SetGroup(name string, revision int64, resources []ir.Resource, selves []ir.Self) error {
+	h.setting.Lock()
+	defer h.setting.Unlock()
+	h.mu.Lock()
+	var old []entry
+	if g := h.groups[name]; g != nil {
+		old = g.entries
+	}
+	h.mu.Unlock()
+	entries, d, hash, err := compare(old, resources)
+	own := make(map[string]entry, len(selves))
+	for _, s := range selves {
+		body, err := json.Marshal(s)
+		if err != nil {
+			return fmt.Errorf("set group %s: load balancer %s: %w", name, s.Name, err)
+		}
+		own[s.Name] = entry{Resource: ir.Resource{ID: "self", Body: body}, hash: hashResource("self", body)}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.publish(name, revision, entries, d, hash, own)
+	if err != nil {
+		return fmt.Errorf("set group %s: %w", name, err)
+	}
+	return nil
+}
+
+func (h *Hub) publish(name string, revision int64, entries []entry, d delta, hash Hash, own map[string]entry) {
+	g := h.groups[name]
+	fresh := g == nil
+	if fresh {
+		g = &group{revision: revision, entries: entries, hash: hash, changed: make(chan struct{})}
+		h.groups[name] = g
+	}
+	g.seen = max(g.seen, revision)
+	moved := h.place(name, g.seen, own)
+	if !fresh && len(d.lines) > 0 {
+		d.before = g.hash
+		g.entries, g.hash, g.revision = entries, hash, g.seen
+		g.push(d, h.opts.RingBytes)
+		moved = true
+	}
+	if moved {
+		g.wake()
+	}
+}
+
+// place takes over who is in the group and tells whether anything about that changed.
+func (h *Hub) place(name string, revision int64, own map[string]entry) bool {
+	changed := false
+	for lb, e := range own {
+		m := h.members[lb]
+		if m == nil {
+			m = &member{}
+			h.members[lb] = m
+		}
+		if m.group == name && m.self.hash == e.hash {
+			continue
+		}
+		if m.group == name {
+			m.past = append(m.past[max(0, len(m.past)-maxPast+1):], m.self.hash)
+		} else {
+			m.past = nil
+			m.stop(errLeft)
+		}
+		m.group, m.self, m.revision = name, e, revision
+		changed = true
+	}
+	for lb, m := range h.members {
+		if _, ok := own[lb]; !ok && m.group == name {
+			m.stop(errLeft)
+			delete(h.members, lb)
+			h.reports.forget(lb)
+			changed = true
+		}
+	}
+	return changed
+}
+
+func (m *member) stop(why error) {
+	if m.watcher != nil {
+		m.watcher.cancel(why)
+		m.watcher = nil
+	}
+}
+
+// DropGroup forgets a group and cuts its load balancers.
+func (h *Hub) DropGroup(name string) {
+	h.setting.Lock()
+	defer h.setting.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.place(name, 0, nil)
+	delete(h.groups, name)
+}
+
+// Advance says that every group is current up to a revision, whether it changed or not. It is called after the
+// SetGroups of that revision.
+func (h *Hub) Advance(revision int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.revision = max(h.revision, revision)
+}
+
+// Cut ends the stream of a load balancer at once; its agent may come back and is judged anew.
+func (h *Hub) Cut(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m := h.members[name]; m != nil {
+		m.stop(errCut)
+	}
+}
+
+// Close cuts all streams and admits no more; the agents go on with what they have. Call it before Shutdown of
+// the HTTP server, which waits for streams to end.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for _, m := range h.members {
+		m.stop(errStopping)
+	}
+}
+
+// Wanted is what a load balancer must have reached to be converged.
+type Wanted struct {
+	Group string
+	// Revision is that of the last change to the content.
+	Revision int64
+	// Hash is the content's; a Report with the same one is converged whatever the revision.
+	Hash Hash
+}
+
+// Wanted tells what a load balancer must have reached; ok is false for one that no group lists.
+func (h *Hub) Wanted(name string) (w Wanted, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := h.members[name]
+	if m == nil {
+		return Wanted{}, false
+	}
+	g := h.groups[m.group]
+	return Wanted{m.group, max(g.revision, m.revision), g.hash.xor(m.self.hash)}, true
+}
+
+// Connected lists the load balancers whose agents hold a stream, sorted.
+func (h *Hub) Connected() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var list []string
+	for name, m := range h.members {
+		if m.watcher != nil {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// Reports gives what the agents said last.
+func (h *Hub) Reports() *Reports { return h.reports }
+
+// HTTP2 gives the settings that the server of Handler needs to notice dead agents.
+func HTTP2() *http.HTTP2Config {
+	return &http.HTTP2Config{SendPingTimeout: Silence, PingTimeout: Silence}
+}
+
+// Handler serves everything under Prefix. It wants TLS made by secrets.ServerTLS, version 1.3, and HTTP/2.
+func (h *Hub) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+enrolPath, h.serve(h.enrol))
+	mux.HandleFunc("POST "+renewPath, h.serve(h.renew))
+	mux.HandleFunc("GET "+watchPath, h.serve(h.watch))
+	mux.HandleFunc("POST "+statusPath, h.serve(h.status))
+	return mux
+}

@@ -1,0 +1,62 @@
+package link
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	enrolBurst  = 20              // tries that an address has at once
+	enrolRefill = 3 * time.Second // until it has one more
+	maxAddrs    = 4096            // that are remembered
+)
+
+// limiter bounds the tries per address, a /64 for IPv6. A try is worth little anyway: tokens have 256 bits.
+type limiter struct {
+	mu   sync.Mutex
+	full map[netip.Prefix]time.Time // when the address has all its tries again
+}
+
+func newLimiter() *limiter { return &limiter{full: map[netip.Prefix]time.Time{}} }
+
+// allow takes a try, or tells how long to wait for one.
+func (l *limiter) allow(remote string, now time.Time) (wait time.Duration, ok bool) {
+	var key netip.Prefix
+	if ap, err := netip.ParseAddrPort(remote); err == nil {
+		addr, bits := ap.Addr().Unmap().WithZone(""), 64
+		if addr.Is4() {
+			bits = 32
+		}
+		key, _ = addr.Prefix(bits)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	full := l.full[key]
+	if full.Before(now) {
+		full = now
+	}
+	next := full.Add(enrolRefill)
+	if over := next.Sub(now) - enrolBurst*enrolRefill; over > 0 {
+		return over, false
+	}
+	if _, known := l.full[key]; !known && len(l.full) >= maxAddrs {
+		l.forget(now)
+	}
+	l.full[key] = next
+	return 0, true
+}
+
+// forget drops the addresses that have all their tries, or any one if there are none.
+func (l *limiter) forget(now time.Time) {
+	var last netip.Prefix
+	for key, full := range l.full {
+		if !full.After(now) {
+			delete(l.full, key)
+		}
+		last = key
+	}
+	if len(l.full) >= maxAddrs {
+		delete(l.full, last)
+	}
+}

@@ -1,0 +1,214 @@
+package link
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"weir"
+	"weir/internal/ir"
+	"weir/internal/secrets"
+)
+
+// Secret is key material on its way to an agent. Printed or encoded it shows no plaintext.
+type Secret struct {
+	// ID is "certificate/<name>".
+	ID          string
+	Generation  int64
+	Fingerprint string
+	Data        secrets.Secret
+}
+
+// message is one line. Lines up to one with a Hash are one transaction, which that line commits: all of them
+// take effect at Revision, or none does. A line that only commits what is there already is a heartbeat.
+type message struct {
+	// Epoch comes with the first line of a stream and names the history that revisions belong to.
+	Epoch string `json:"epoch,omitempty"`
+	// Reset forgets all resources before the rest of the transaction.
+	Reset   bool          `json:"reset,omitempty"`
+	Put     []ir.Resource `json:"put,omitempty"`
+	Delete  []string      `json:"delete,omitempty"`
+	Secrets []wireSecret  `json:"secrets,omitempty"`
+	// Revision and Hash describe all resources of the load balancer after the transaction.
+	Revision int64 `json:"rev,omitempty"`
+	Hash     *Hash `json:"hash,omitempty"`
+}
+
+// wireSecret is the one form of a Secret that has the plaintext in it; it exists between a line and a Secret.
+type wireSecret struct {
+	ID          string `json:"id"`
+	Generation  int64  `json:"generation"`
+	Fingerprint string `json:"fingerprint"`
+	Data        []byte `json:"data"`
+}
+
+// String keeps the plaintext out of whatever prints a message.
+func (s wireSecret) String() string { return s.ID + " [redacted]" }
+
+// GoString keeps the plaintext out of whatever prints a message.
+func (s wireSecret) GoString() string { return s.String() }
+
+// decodeMessage reads a line and refuses what it does not know. Its errors repeat no part of the line, which
+// may hold a key.
+func decodeMessage(line []byte) (message, error) {
+	if bytes.IndexByte(line, '\n') >= 0 {
+		return message{}, errors.New("read message: it is more than one line")
+	}
+	var m message
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m); err != nil {
+		return message{}, fmt.Errorf("read message of %d bytes: %s", len(line), jsonFault(err))
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return message{}, fmt.Errorf("read message of %d bytes: there is more than one value on the line", len(line))
+	}
+	if err := m.check(); err != nil {
+		return message{}, fmt.Errorf("read message of %d bytes: %w", len(line), err)
+	}
+	return m, nil
+}
+
+// jsonFault tells what is wrong with JSON without quoting any of it.
+func jsonFault(err error) string {
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return "it is not JSON at byte " + strconv.FormatInt(syntax.Offset, 10)
+	case errors.As(err, &typ):
+		return "the value at byte " + strconv.FormatInt(typ.Offset, 10) + " is of the wrong type"
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return "it ends too early"
+	}
+	return "it holds a field or value that this version does not know; upgrade the agent"
+}
+
+func (m *message) check() error {
+	if m.Epoch != "" {
+		if err := checkEpoch(m.Epoch); err != nil {
+			return err
+		}
+	}
+	if m.Revision < 0 || (m.Revision != 0 && m.Hash == nil) {
+		return errors.New("a revision comes with the hash of what it commits")
+	}
+	seen := make(map[string]bool, len(m.Put)+len(m.Delete))
+	for _, r := range m.Put {
+		if len(r.Body) == 0 || len(r.Body) > MaxResource {
+			return errors.New("a resource has no body, or one that is too long")
+		}
+		if err := once(seen, r.ID); err != nil {
+			return err
+		}
+	}
+	for _, id := range m.Delete {
+		if err := once(seen, id); err != nil {
+			return err
+		}
+	}
+	for _, s := range m.Secrets {
+		if _, err := s.name(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func once(seen map[string]bool, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	if seen[id] {
+		return errors.New("a resource is named twice on the line")
+	}
+	seen[id] = true
+	return nil
+}
+
+// checkID holds IDs to what names are made of; ir.Assemble says which kinds there are.
+func checkID(id string) error {
+	if id == "" || len(id) > 4*weir.MaxName {
+		return fmt.Errorf("the ID of a resource must be 1 to %d bytes long", 4*weir.MaxName)
+	}
+	for i := range len(id) {
+		if c := id[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return errors.New("the ID of a resource holds a byte that no ID has")
+		}
+	}
+	return nil
+}
+
+// name gives the certificate's name, which becomes part of a file's.
+func (s wireSecret) name() (string, error) {
+	name, ok := strings.CutPrefix(s.ID, "certificate/")
+	if !ok || weir.CheckName(name) != nil || s.Generation < 0 || len(s.Data) > weir.MaxSecret || len(s.Fingerprint) > 256 {
+		return "", errors.New("a secret is none of a certificate, or too long")
+	}
+	return name, nil
+}
+
+// appendPut writes lines that put resources, each line at most chunk long unless one resource is longer.
+func appendPut(b []byte, list []ir.Resource) []byte {
+	for len(list) > 0 {
+		start := len(b)
+		b = append(b, `{"put":[`...)
+		for i, r := range list {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(b, `{"id":"`...)
+			b = append(b, r.ID...) // checkID: nothing to quote
+			b = append(b, `","body":`...)
+			b = append(b, r.Body...)
+			b = append(b, '}')
+			if len(b)-start > chunk || i == len(list)-1 || len(b)-start+len(list[i+1].Body) > maxLine-4*weir.MaxName-64 {
+				list = list[i+1:]
+				break
+			}
+		}
+		b = append(b, "]}\n"...)
+	}
+	return b
+}
+
+func appendDelete(b []byte, ids []string) []byte {
+	for part := range slices.Chunk(ids, 256) {
+		b = append(b, `{"delete":["`...)
+		b = append(b, strings.Join(part, `","`)...)
+		b = append(b, "\"]}\n"...)
+	}
+	return b
+}
+
+func appendCommit(b []byte, revision int64, hash Hash) []byte {
+	b = append(b, `{"rev":`...)
+	b = strconv.AppendInt(b, revision, 10)
+	b = append(b, `,"hash":"`...)
+	b = append(b, hash.String()...)
+	return append(b, "\"}\n"...)
+}
+
+func appendStart(b []byte, epoch string, reset bool) []byte {
+	b = append(b, `{"epoch":"`...)
+	b = append(b, epoch...)
+	b = append(b, '"')
+	if reset {
+		b = append(b, `,"reset":true`...)
+	}
+	return append(b, "}\n"...)
+}
+
+// appendSecret is the only place where key material is written out.
+func appendSecret(b []byte, s Secret) ([]byte, error) {
+	line, err := json.Marshal(map[string][]wireSecret{"secrets": {{s.ID, s.Generation, s.Fingerprint, s.Data.Bytes()}}})
+	if err != nil {
+		return b, errors.New("write secret: it can't be encoded")
+	}
+	return append(append(b, line...), '\n'), nil
+}

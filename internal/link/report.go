@@ -1,0 +1,203 @@
+package link
+
+import (
+	"encoding/json"
+	"sort"
+	"time"
+	"unicode/utf8"
+)
+
+// RunState is how far an agent is, in a word.
+type RunState string
+
+// The states of an agent.
+const (
+	Starting  RunState = "starting"  // HAProxy does not run yet
+	Applying  RunState = "applying"  // a newer state is on its way into HAProxy
+	Converged RunState = "converged" // HAProxy was read back and is as Hash says, deviations excepted
+	Failed    RunState = "failed"    // it can't get there; Message says why
+)
+
+// Report is what an agent says of its HAProxy.
+type Report struct {
+	// Agent and HAProxy are versions.
+	Agent   string `json:"agent"`
+	HAProxy string `json:"haproxy"`
+	// Epoch, Revision and Hash name the state applied last and read back; Seen is the newest revision received.
+	Epoch    string   `json:"epoch"`
+	Revision int64    `json:"revision"`
+	Hash     Hash     `json:"hash"`
+	Seen     int64    `json:"seen"`
+	State    RunState `json:"state"`
+	Message  string   `json:"message,omitempty"`
+	// Worker is HAProxy's process, Started when it began.
+	Worker    int            `json:"worker,omitempty"`
+	Started   time.Time      `json:"started,omitzero"`
+	Resources ResourceReport `json:"resources"`
+	// Servers is what the health checks see, by pool and server.
+	Servers map[string]map[string]ServerHealth `json:"servers,omitempty"`
+	Reloads ReloadReport                       `json:"reloads"`
+	// Counts are the access log's counters, as they are.
+	Counts json.RawMessage `json:"counts,omitempty"`
+	// Plan holds the operations executed last, one a line; the newest come last.
+	Plan []string `json:"plan,omitempty"`
+}
+
+// ResourceState is how far one resource is.
+type ResourceState string
+
+// The states of a resource.
+const (
+	Programmed  ResourceState = "programmed"  // read back
+	Pending     ResourceState = "pending"     // not yet read back
+	Quarantined ResourceState = "quarantined" // HAProxy refused it; its last good form stays
+)
+
+// ResourceReport counts all resources and names those that are not programmed.
+type ResourceReport struct {
+	Programmed  int `json:"programmed"`
+	Pending     int `json:"pending"`
+	Quarantined int `json:"quarantined"`
+	// Deviations are by resource ID; the counts hold where the list is cut.
+	Deviations map[string]Deviation `json:"deviations,omitempty"`
+}
+
+// Deviation is a resource that is not programmed.
+type Deviation struct {
+	State   ResourceState `json:"state"`
+	Reason  string        `json:"reason"`
+	Message string        `json:"message"`
+	Since   time.Time     `json:"since"`
+}
+
+// Health is how HAProxy sees a server.
+type Health string
+
+// The health of a server.
+const (
+	Up         Health = "up"
+	Down       Health = "down"
+	StartingUp Health = "starting" // checked, but not often enough yet
+	Maint      Health = "maint"
+	Drain      Health = "drain"
+	NoCheck    Health = "no check"
+)
+
+// ServerHealth is one server of a pool.
+type ServerHealth struct {
+	State Health    `json:"state"`
+	Since time.Time `json:"since,omitzero"`
+	// Check is what the last check said.
+	Check string `json:"check,omitempty"`
+	// Connections are those open now.
+	Connections int `json:"connections,omitempty"`
+}
+
+// ReloadReport counts reloads since the agent began.
+type ReloadReport struct {
+	Count   int       `json:"count"`
+	Last    time.Time `json:"last,omitzero"`
+	Reasons []string  `json:"reasons,omitempty"` // of the last one
+}
+
+// The bounds of a report; what is beyond them is cut off, since an agent in trouble must still be heard.
+const (
+	maxDeviations = 5000
+	maxText       = 2 << 10
+	maxOperations = 200
+	maxReasons    = 50
+	maxCounts     = 4 << 20
+	maxServers    = 150_000
+)
+
+// bound cuts a report to size. It changes no slice or map that it was given.
+func (r Report) bound() Report {
+	r.Agent, r.HAProxy, r.Message = version(r.Agent), version(r.HAProxy), cutText(r.Message)
+	r.State = RunState(cutText(string(r.State)))
+	if len(r.Epoch) > 64 {
+		r.Epoch = ""
+	}
+	r.Resources.Deviations = boundDeviations(r.Resources.Deviations)
+	r.Servers = boundServers(r.Servers)
+	r.Reloads.Reasons = boundTexts(r.Reloads.Reasons, maxReasons)
+	r.Plan = boundTexts(r.Plan, maxOperations)
+	if len(r.Counts) > maxCounts || !json.Valid(r.Counts) {
+		r.Counts = nil
+	}
+	return r
+}
+
+func boundDeviations(all map[string]Deviation) map[string]Deviation {
+	if len(all) == 0 {
+		return nil
+	}
+	ids := make([]string, 0, len(all))
+	for id := range all {
+		if checkID(id) == nil {
+			ids = append(ids, id)
+		}
+	}
+	sort.Strings(ids)
+	out := make(map[string]Deviation, min(len(ids), maxDeviations))
+	for _, id := range ids[:min(len(ids), maxDeviations)] {
+		d := all[id]
+		d.State, d.Reason, d.Message = ResourceState(cutText(string(d.State))), cutText(d.Reason), cutText(d.Message)
+		out[id] = d
+	}
+	return out
+}
+
+// boundServers leaves out whole pools, in the order of their names, once there are too many servers.
+func boundServers(all map[string]map[string]ServerHealth) map[string]map[string]ServerHealth {
+	count, long := 0, false
+	for _, servers := range all {
+		count += len(servers)
+		for name, s := range servers {
+			long = long || len(s.Check) > maxText || len(s.State) > 64 || len(name) > 255
+		}
+	}
+	if count <= maxServers && !long {
+		return all
+	}
+	pools := make([]string, 0, len(all))
+	for pool := range all {
+		pools = append(pools, pool)
+	}
+	sort.Strings(pools)
+	out, room := map[string]map[string]ServerHealth{}, maxServers
+	for _, pool := range pools {
+		if room -= len(all[pool]); room < 0 {
+			break
+		}
+		servers := make(map[string]ServerHealth, len(all[pool]))
+		for name, s := range all[pool] {
+			if len(name) <= 255 && len(s.State) <= 64 {
+				s.Check = cutText(s.Check)
+				servers[name] = s
+			}
+		}
+		out[pool] = servers
+	}
+	return out
+}
+
+// boundTexts keeps the last n.
+func boundTexts(list []string, n int) []string {
+	list = list[max(0, len(list)-n):]
+	var out []string
+	for _, s := range list {
+		out = append(out, cutText(s))
+	}
+	return out
+}
+
+func cutText(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	end := maxText
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
+}

@@ -1,0 +1,191 @@
+package link
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// calm is how old what the control plane knows of a pool may get while only connection counts change.
+	calm = 10 * time.Second
+	// reportPause is kept between two reports, and reportRetry after one that failed.
+	reportPause = 20 * time.Millisecond
+	reportRetry = time.Second
+	minGzip     = 1 << 10
+)
+
+// reporter sends the newest report, and of the health of servers only the pools that changed.
+type reporter struct {
+	wake chan struct{}
+
+	mu   sync.Mutex
+	next *Report // to be sent
+	last *Report // sent last
+
+	// Of the running session alone.
+	prefix string
+	count  int
+	base   string // what the control plane is known to have
+	sent   map[string]sentPool
+}
+
+type sentPool struct {
+	servers map[string]ServerHealth
+	at      time.Time
+}
+
+func newReporter() *reporter {
+	return &reporter{wake: make(chan struct{}, 1), prefix: rand.Text()[:12]}
+}
+
+func (r *reporter) offer(report Report) {
+	r.mu.Lock()
+	r.next = &report
+	r.mu.Unlock()
+	r.signal()
+}
+
+func (r *reporter) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// again puts a report back unless there is a newer one.
+func (r *reporter) again(report *Report) {
+	r.mu.Lock()
+	if r.next == nil {
+		r.next = report
+	}
+	r.mu.Unlock()
+	r.signal()
+}
+
+func (r *reporter) take() *Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	report := r.next
+	r.next = nil
+	if report != nil {
+		r.last = report
+	}
+	return report
+}
+
+// run sends reports until ctx ends, first the last one once more: the control plane may have forgotten it.
+func (r *reporter) run(ctx context.Context, t http.RoundTripper, base string) {
+	r.mu.Lock()
+	last := r.last
+	r.mu.Unlock()
+	if last != nil {
+		r.again(last)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.wake:
+		}
+		report := r.take()
+		if report == nil {
+			continue
+		}
+		pause := reportPause
+		if err := r.send(ctx, t, base, report); err != nil {
+			r.again(report)
+			pause = reportRetry
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// send sends one report, all of it if the control plane does not know what it builds on.
+func (r *reporter) send(ctx context.Context, t http.RoundTripper, base string, report *Report) error {
+	err := r.post(ctx, t, base, report)
+	var no *refusal
+	if errors.As(err, &no) && no.code == codeFull {
+		r.base, r.sent = "", nil
+		err = r.post(ctx, t, base, report)
+	}
+	if err != nil && !errors.As(err, &no) {
+		r.base, r.sent = "", nil // it may have arrived or not
+	}
+	return err
+}
+
+func (r *reporter) post(ctx context.Context, t http.RoundTripper, base string, report *Report) error {
+	p, sent := r.build(report, time.Now())
+	body, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	header := http.Header{}
+	if len(body) > minGzip {
+		var z bytes.Buffer
+		w, _ := gzip.NewWriterLevel(&z, gzip.BestSpeed) // the level is a known one
+		if _, err := w.Write(body); err != nil {
+			return err
+		}
+		if err := w.Close(); err != nil {
+			return err
+		}
+		header.Set("Content-Encoding", "gzip")
+		body = z.Bytes()
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := post(ctx, t, base+statusPath, header, body, nil); err != nil {
+		return err
+	}
+	r.base, r.sent = p.Seq, sent
+	return nil
+}
+
+// build works out what to send and what the control plane then has.
+func (r *reporter) build(report *Report, now time.Time) (statusPost, map[string]sentPool) {
+	r.count++
+	p := statusPost{Seq: r.prefix + "-" + strconv.Itoa(r.count), Base: r.base, Report: *report}
+	sent := make(map[string]sentPool, len(report.Servers))
+	changed := make(map[string]map[string]ServerHealth)
+	for pool, servers := range report.Servers {
+		was, ok := r.sent[pool]
+		if ok && r.base != "" && same(was, servers, now) {
+			sent[pool] = was
+			continue
+		}
+		sent[pool] = sentPool{servers, now}
+		changed[pool] = servers
+	}
+	for pool := range r.sent {
+		if _, ok := report.Servers[pool]; !ok && r.base != "" {
+			p.Gone = append(p.Gone, pool)
+		}
+	}
+	p.Report.Servers = changed
+	return p, sent
+}
+
+// same tells whether what was sent of a pool still does.
+func same(was sentPool, servers map[string]ServerHealth, now time.Time) bool {
+	if now.Sub(was.at) >= calm {
+		return maps.Equal(was.servers, servers)
+	}
+	return maps.EqualFunc(was.servers, servers, func(a, b ServerHealth) bool {
+		a.Connections = b.Connections
+		return a == b
+	})
+}

@@ -1,0 +1,188 @@
+package link
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	"weir"
+)
+
+// statusPost is a report on the wire. With a Base it holds only the pools that changed since that one.
+type statusPost struct {
+	Base string `json:"base,omitempty"`
+	// Seq names this report, for the next one's Base.
+	Seq    string   `json:"seq"`
+	Gone   []string `json:"gone,omitempty"` // pools
+	Report Report   `json:"report"`
+}
+
+// Reported is what an agent said, and when. Its maps and slices are shared and must not be changed.
+type Reported struct {
+	Report
+	Name string
+	At   time.Time
+}
+
+// Reports holds the last report of each load balancer, in memory only: after a restart the agents tell again.
+// Many goroutines may use it.
+type Reports struct {
+	mu      sync.RWMutex
+	byName  map[string]*told
+	changed chan struct{}
+}
+
+type told struct {
+	seq string
+	Reported
+}
+
+func newReports() *Reports {
+	return &Reports{byName: map[string]*told{}, changed: make(chan struct{})}
+}
+
+// Get gives the last report of a load balancer.
+func (r *Reports) Get(name string) (Reported, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	t, ok := r.byName[name]
+	if !ok {
+		return Reported{}, false
+	}
+	return t.Reported, true
+}
+
+// All gives the last report of every load balancer, by name.
+func (r *Reports) All() map[string]Reported {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := make(map[string]Reported, len(r.byName))
+	for name, t := range r.byName {
+		all[name] = t.Reported
+	}
+	return all
+}
+
+// Changed gives a channel that is closed at the next report. Take it before reading, so that none is missed.
+func (r *Reports) Changed() <-chan struct{} {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.changed
+}
+
+// put takes over a report; ok is false when it builds on one that is not the last known.
+func (r *Reports) put(name string, p statusPost, now time.Time) (ok bool) {
+	report := p.Report.bound()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.Base != "" {
+		last := r.byName[name]
+		if last == nil || last.seq != p.Base {
+			return false
+		}
+		report.Servers = merged(last.Servers, report.Servers, p.Gone)
+		if countServers(report.Servers) > maxServers {
+			report.Servers = boundServers(report.Servers)
+		}
+	}
+	r.byName[name] = &told{p.Seq, Reported{report, name, now}}
+	r.wake()
+	return true
+}
+
+func merged(old, changed map[string]map[string]ServerHealth, gone []string) map[string]map[string]ServerHealth {
+	if len(changed) == 0 && len(gone) == 0 {
+		return old
+	}
+	out := maps.Clone(old) // what others hold never changes
+	if out == nil {
+		out = make(map[string]map[string]ServerHealth, len(changed))
+	}
+	for _, pool := range gone {
+		delete(out, pool)
+	}
+	maps.Copy(out, changed)
+	return out
+}
+
+func countServers(all map[string]map[string]ServerHealth) int {
+	n := 0
+	for _, servers := range all {
+		n += len(servers)
+	}
+	return n
+}
+
+// forget drops what load balancers said that no longer exist.
+func (r *Reports) forget(names ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range names {
+		delete(r.byName, name)
+	}
+	r.wake()
+}
+
+func (r *Reports) wake() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// status takes an agent's report; whose it is says the certificate.
+func (h *Hub) status(w http.ResponseWriter, r *http.Request) error {
+	name, _, err := h.agent(r)
+	if err != nil {
+		return err
+	}
+	if _, ok := h.Wanted(name); !ok {
+		return refuse(http.StatusForbidden, string(weir.Forbidden), "no group of the control plane lists load balancer %s", name)
+	}
+	var p statusPost
+	if err := readReport(w, r, &p); err != nil {
+		return err
+	}
+	if p.Seq == "" || len(p.Seq) > 64 {
+		return refuse(http.StatusBadRequest, string(weir.Invalid), "the report: seq must be 1 to 64 bytes long")
+	}
+	if !h.reports.put(name, p, h.opts.Now()) {
+		return refuse(http.StatusConflict, codeFull, "the report that this one builds on is not known; send all of it")
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func readReport(w http.ResponseWriter, r *http.Request, p *statusPost) error {
+	tooLarge := refuse(http.StatusRequestEntityTooLarge, string(weir.TooLarge), "the report is longer than %d bytes, or %d compressed", maxReport, maxReportBody)
+	var body io.Reader = http.MaxBytesReader(w, r.Body, maxReportBody)
+	switch r.Header.Get("Content-Encoding") {
+	case "":
+	case "gzip":
+		z, err := gzip.NewReader(body)
+		if err != nil {
+			return refuse(http.StatusBadRequest, string(weir.Invalid), "the report is not gzip")
+		}
+		body = z
+	default:
+		return refuse(http.StatusUnsupportedMediaType, "encoding", "the report may be plain or gzip")
+	}
+	limited := &io.LimitedReader{R: body, N: maxReport + 1}
+	text, err := io.ReadAll(limited)
+	var large *http.MaxBytesError
+	if limited.N == 0 || errors.As(err, &large) {
+		return tooLarge
+	}
+	if err != nil {
+		return refuse(http.StatusBadRequest, string(weir.Invalid), "the report can't be read")
+	}
+	// Fields of a newer agent are no reason not to hear it.
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(p); err != nil {
+		return refuse(http.StatusBadRequest, string(weir.Invalid), "the report: %s", jsonFault(err))
+	}
+	return nil
+}

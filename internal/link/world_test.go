@@ -1,0 +1,349 @@
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"weir"
+	"weir/internal/ir"
+	"weir/internal/secrets"
+	"weir/internal/weirtest"
+)
+
+const patience = 30 * time.Second // a bound for a broken product, no measurement
+
+// registry is a strict Registry in memory.
+type registry struct {
+	mu     sync.Mutex
+	tokens map[string]string // hash → name it is for, "" for any
+	lbs    map[string]*x509.Certificate
+	last   Enrolment
+}
+
+func (r *registry) Enrol(_ context.Context, e Enrolment, issue func(string) (*x509.Certificate, error)) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name, ok := r.tokens[e.TokenHash]
+	if !ok {
+		return weir.Errorf(weir.Unauthenticated, "the join token is not known, or was spent")
+	}
+	if name == "" {
+		name = e.Name
+	}
+	if e.Name != "" && e.Name != name {
+		return weir.Errorf(weir.Forbidden, "the join token is for %s", name)
+	}
+	if r.lbs[name] != nil {
+		return weir.Errorf(weir.Conflict, "load balancer %s exists", name)
+	}
+	cert, err := issue(name)
+	if err != nil {
+		return err
+	}
+	delete(r.tokens, e.TokenHash)
+	r.lbs[name], r.last = cert, e
+	return nil
+}
+
+func (r *registry) Renew(_ context.Context, name string, shown, next *x509.Certificate) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := r.lbs[name]
+	if known == nil || secrets.Serial(known) != secrets.Serial(shown) {
+		return weir.Errorf(weir.Forbidden, "the certificate of load balancer %s was superseded", name)
+	}
+	r.lbs[name] = next
+	return nil
+}
+
+func (r *registry) Admit(_ context.Context, name string, cert *x509.Certificate) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := r.lbs[name]
+	if known == nil || secrets.Serial(known) != secrets.Serial(cert) {
+		return weir.Errorf(weir.Forbidden, "load balancer %s is gone, or its certificate superseded", name)
+	}
+	return nil
+}
+
+func (r *registry) remove(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.lbs, name)
+}
+
+// world is a control plane for a test: everything but store and compile.
+type world struct {
+	t     testing.TB
+	addr  netip.AddrPort
+	url   string
+	ca    *secrets.CA
+	reg   *registry
+	opts  HubOptions
+	hub   *Hub
+	keys  *keyring
+	shift sync.Mutex
+	later time.Duration
+	srv   *http.Server
+	stop  func()
+}
+
+// keyring hands out keys that say which they are.
+type keyring struct {
+	mu     sync.Mutex
+	broken map[string]bool
+	asked  []string
+}
+
+func (k *keyring) get(_ context.Context, name string, generation int64) (secrets.Secret, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked = append(k.asked, fmt.Sprintf("%s@%d", name, generation))
+	if k.broken[name] {
+		return secrets.Secret{}, errors.New("sealed with a key that is not here")
+	}
+	return secrets.NewSecret(fmt.Appendf(nil, "KEY-CANARY %s %d\n", name, generation)), nil
+}
+
+func (k *keyring) setBroken(name string, broken bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.broken[name] = broken
+}
+
+func newWorld(t testing.TB, edit ...func(*HubOptions)) *world {
+	t.Helper()
+	w := &world{t: t, reg: &registry{tokens: map[string]string{}, lbs: map[string]*x509.Certificate{}}, keys: &keyring{broken: map[string]bool{}}}
+	ca, err := secrets.CreateCA(t.TempDir(), w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ca = ca
+	w.opts = HubOptions{Epoch: "e1", CA: ca, Registry: w.reg, Keys: w.keys.get, Now: w.now, Heartbeat: 50 * time.Millisecond, Log: logger(t)}
+	for _, e := range edit {
+		e(&w.opts)
+	}
+	w.addr = netip.AddrPortFrom(netip.MustParseAddr(weirtest.Addr(t)), 8443)
+	w.url = "https://" + w.addr.String()
+	w.start()
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+func logger(t testing.TB) *slog.Logger {
+	if !testing.Verbose() {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func (w *world) now() time.Time {
+	w.shift.Lock()
+	defer w.shift.Unlock()
+	return time.Now().Add(w.later)
+}
+
+// pass moves the clock that certificates are judged by.
+func (w *world) pass(d time.Duration) {
+	w.shift.Lock()
+	defer w.shift.Unlock()
+	w.later += d
+}
+
+// start runs a control plane with an empty memory at the world's address.
+func (w *world) start() {
+	w.t.Helper()
+	hub, err := NewHub(w.opts)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", w.addr.String())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	pair, err := w.ca.IssueServer(nil, []netip.Addr{w.addr.Addr()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	tlsConf := secrets.ServerTLS(secrets.ServerConfig{Certificate: func() *tls.Certificate { return &pair }, Trust: w.ca.Trust, Now: w.now})
+	srv := &http.Server{Handler: hub.Handler(), TLSConfig: tlsConf, HTTP2: HTTP2(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	done := make(chan struct{})
+	go func() { _ = srv.ServeTLS(l, "", ""); close(done) }()
+	w.hub, w.srv = hub, srv
+	w.stop = func() {
+		hub.Close()
+		_ = srv.Close()
+		<-done
+		w.stop = func() {}
+	}
+}
+
+func (w *world) token(name string) string {
+	w.t.Helper()
+	text, hash, err := secrets.NewJoinToken(w.ca.CAHash())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.reg.mu.Lock()
+	defer w.reg.mu.Unlock()
+	w.reg.tokens[hash] = name
+	return text
+}
+
+func (w *world) options(dir string) Options {
+	return Options{URLs: []string{w.url}, Dir: dir, Now: w.now, Log: logger(w.t), Silence: 5 * time.Second, Backoff: 200 * time.Millisecond}
+}
+
+func (w *world) enrol(name string) string {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	if _, err := Enrol(w.t.Context(), w.options(dir), Join{Token: w.token(name), Name: name, Agent: "v1", HAProxy: "3.4.7"}); err != nil {
+		w.t.Fatal(err)
+	}
+	return dir
+}
+
+func (w *world) set(group string, revision int64, list []ir.Resource, lbs ...string) {
+	w.t.Helper()
+	var selves []ir.Self
+	for _, lb := range lbs {
+		selves = append(selves, ir.Self{Name: lb, Zone: "az1", State: weir.Active})
+	}
+	if err := w.hub.SetGroup(group, revision, list, selves); err != nil {
+		w.t.Fatal(err)
+	}
+	w.hub.Advance(revision)
+}
+
+// agent is a Client that runs in a test, and the states it got.
+type agent struct {
+	*Client
+	t    testing.TB
+	stop func()
+
+	mu      sync.Mutex
+	got     []State
+	changed chan struct{}
+}
+
+func (w *world) agent(dir string) *agent {
+	w.t.Helper()
+	c, err := Open(w.options(dir))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return run(w.t, c)
+}
+
+func run(t testing.TB, c *Client) *agent {
+	a := &agent{Client: c, t: t, changed: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx, a.sink) }()
+	a.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+		if err := c.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	t.Cleanup(a.stop)
+	return a
+}
+
+func (a *agent) sink(s State) {
+	a.mu.Lock()
+	a.got = append(a.got, s)
+	a.mu.Unlock()
+	select {
+	case a.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (a *agent) states() []State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]State(nil), a.got...)
+}
+
+// await waits until the newest state delivered is good.
+func (a *agent) await(good func(State) error) State {
+	a.t.Helper()
+	var last State
+	weirtest.Eventually(a.t, patience, func() error {
+		got := a.states()
+		if len(got) == 0 {
+			return fmt.Errorf("no state was delivered; connection: %+v", a.Connection())
+		}
+		last = got[len(got)-1]
+		return good(last)
+	})
+	return last
+}
+
+// at waits for a revision.
+func (a *agent) at(revision int64) State {
+	a.t.Helper()
+	return a.await(func(s State) error {
+		if s.Revision != revision {
+			return fmt.Errorf("agent is at revision %d, not %d; connection: %+v", s.Revision, revision, a.Connection())
+		}
+		return nil
+	})
+}
+
+// content gives a state as a map.
+func content(list []ir.Resource) map[string]string {
+	m := map[string]string{}
+	for _, r := range list {
+		m[r.ID] = string(r.Body)
+	}
+	return m
+}
+
+func res(id string, v any) ir.Resource {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return ir.Resource{ID: id, Body: raw}
+}
+
+func cert(name string, generation int64) ir.Resource {
+	return res("certificate/"+name, ir.Certificate{Name: name, Chain: "PEM", Key: &weir.SealedRef{Generation: generation, Fingerprint: "f"}})
+}
+
+// conn makes requests as the agent whose folder is dir, or as nobody.
+func (w *world) conn(dir string) *http.Transport {
+	w.t.Helper()
+	c := secrets.ClientConfig{Trust: w.ca.Trust(), Now: w.now}
+	if dir != "" {
+		id, err := openIdentity(dir)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		c.Certificate = func() *tls.Certificate { return &id.cert }
+	}
+	t, err := transport(w.url, c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(t.CloseIdleConnections)
+	return t
+}
+
+func mustSecret(text string) secrets.Secret { return secrets.NewSecret([]byte(text)) }
