@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -44,6 +45,9 @@ func encode(id string, v any) json.RawMessage {
 }
 
 func (d *delta) one(id string, before, after any) {
+	if reflect.DeepEqual(before, after) {
+		return // far cheaper than writing both
+	}
 	if raw := encode(id, after); !bytes.Equal(raw, encode(id, before)) {
 		d.put = append(d.put, ir.Resource{ID: id, Body: raw})
 	}
