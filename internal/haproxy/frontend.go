@@ -48,6 +48,9 @@ func (r *renderer) frontends() {
 	r.clientDefaults("http")
 	r.clientDefaults("tcp")
 	for _, p := range r.ports() {
+		if r.binds(p.number) == "" {
+			continue
+		}
 		switch p.mode {
 		case weir.PortHTTP, weir.PortHTTPS:
 			r.httpFrontend(p)
@@ -145,6 +148,10 @@ func (r *renderer) binds(p weir.Port) string {
 			listed = append(listed, netip.AddrPortFrom(r.local(a), uint16(local)).String())
 		}
 	}
+	listed = slices.DeleteFunc(listed, func(word string) bool {
+		a, err := netip.ParseAddrPort(word)
+		return err == nil && r.env.Unbindable[a]
+	})
 	return strings.Join(listed, ",")
 }
 
@@ -209,7 +216,8 @@ func (r *renderer) httpFrontend(p port) {
 
 	// The short way: the host as it stands names a site that needs no more than path prefixes, and the
 	// pool of the home zone has servers.
-	s.add("http-request set-var(txn.site) req.hdr(host),host_only,lower,concat(|,sess.vip),map_str(%s)", hosts)
+	s.add("http-request set-var(txn.host) req.hdr(host),host_only,lower")
+	s.add("http-request set-var(txn.site) var(txn.host),concat(|,sess.vip),map_str(%s)", hosts)
 	s.add("http-request set-var(txn.path) path,concat(/)")
 	s.add("http-request set-var(txn.route) var(txn.site),concat(,txn.path),map_beg(%s)", opt(mapPaths))
 	s.add("http-request set-var(txn.be) var(txn.route),concat(@,sess.home),map_str(%s)", opt(mapPools))

@@ -2,6 +2,8 @@ package haproxy
 
 import (
 	"fmt"
+	"net/netip"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -16,6 +18,8 @@ type Env struct {
 	// User and Group are what workers run as; empty when HAProxy is not started by root.
 	User, Group string
 	Log         Log
+	// Unbindable are addresses that this machine can't listen at: they are left out, all others serve.
+	Unbindable map[netip.AddrPort]bool
 }
 
 // Log is where the frontends' lines go and what is in them; the zero value is no log.
@@ -68,6 +72,7 @@ type renderer struct {
 }
 
 func (r *renderer) indexNode() {
+	r.node.Tuning.Normalize() // a node without a tuning has the defaults
 	r.pools = make(map[string]*ir.Pool, len(r.node.Pools))
 	r.names = make(map[string]string, len(r.node.Pools))
 	for i := range r.node.Pools {
@@ -183,11 +188,36 @@ func (r *renderer) finish() Config {
 			c.Maps = append(c.Maps, Map{Path: path, Ordered: true})
 		}
 	}
+	used := r.mapsInText()
+	c.Maps = slices.DeleteFunc(c.Maps, func(m Map) bool { return !used[m.Path] })
 	slices.SortFunc(c.Maps, func(a, b Map) int { return strings.Compare(a.Path, b.Path) })
 	slices.SortFunc(c.Backends, func(a, b Backend) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Certs, func(a, b Cert) int { return strings.Compare(a.Path, b.Path) })
 	slices.SortFunc(c.CrtLists, func(a, b CrtList) int { return strings.Compare(a.Path, b.Path) })
 	return c
+}
+
+var mapInText = regexp.MustCompile(`opt@([A-Za-z0-9/._-]+)`)
+
+// mapsInText finds the maps that the text names: HAProxy knows no others.
+func (r *renderer) mapsInText() map[string]bool {
+	used := map[string]bool{}
+	note := func(line string) {
+		for _, m := range mapInText.FindAllStringSubmatch(line, -1) {
+			used[m[1]] = true
+		}
+	}
+	for _, s := range r.sections {
+		for _, l := range s.Lines {
+			note(l.Text)
+		}
+	}
+	for _, b := range r.backend {
+		for _, line := range b.Text {
+			note(line)
+		}
+	}
+	return used
 }
 
 // ms writes a duration as HAProxy reads it.

@@ -37,8 +37,11 @@ func (r *renderer) routing() {
 }
 
 // local translates an address of the group to what this machine binds.
-func (r *renderer) local(a netip.Addr) netip.Addr {
-	for _, t := range r.node.Self.LocalRanges {
+func (r *renderer) local(a netip.Addr) netip.Addr { return LocalAddress(r.node.Self, a) }
+
+// LocalAddress gives what a load balancer binds for an address of its group.
+func LocalAddress(self ir.Self, a netip.Addr) netip.Addr {
+	for _, t := range self.LocalRanges {
 		if t.From.Contains(a) {
 			return shift(a, t)
 		}

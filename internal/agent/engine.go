@@ -1,0 +1,394 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"weir"
+	"weir/internal/hapctl"
+	"weir/internal/haproxy"
+	"weir/internal/ir"
+	"weir/internal/plan"
+	"weir/internal/secrets"
+)
+
+// engine brings one HAProxy to what is wanted. It is used by one goroutine.
+type engine struct {
+	log     *slog.Logger
+	clock   func() time.Time
+	options hapctl.Options
+	env     haproxy.Env
+	// key gives a private key by its reference; keyRefs are those of the node that was rendered last.
+	key     func(certificate string, ref weir.SealedRef) (secrets.Secret, error)
+	keyRefs map[string]weir.SealedRef
+
+	folder, staging *folder
+	quarantine      *quarantine
+	process         *hapctl.Process
+
+	// have is what HAProxy was read back to have, want what it was last brought to, good the resources of that.
+	have, want haproxy.Config
+	good       []ir.Resource
+	// refusedBinds says why an address is left out.
+	refusedBinds map[netip.AddrPort]string
+	reloads      reloads
+	waiting      []plan.Op
+}
+
+// reloads counts what the agent did to HAProxy as a whole.
+type reloads struct {
+	Count, Starts int
+	Last          time.Time
+	Reasons       []string
+}
+
+// outcome is what one pass did.
+type outcome struct {
+	// Expires is when an override ends next, zero for never.
+	Expires time.Time
+	// Plan is what was executed, Reloaded says that it was by reload or start.
+	Plan     plan.Plan
+	Reloaded bool
+	// Held are the objects put into quarantine in this pass.
+	Held []string
+}
+
+// maxRounds bounds how often one pass starts over: each round quarantines something or brings HAProxy closer.
+const maxRounds = 100
+
+// converge brings HAProxy to the resources; what it refuses is put into quarantine, and the rest ships.
+func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, error) {
+	var out outcome
+	var last error
+	for range maxRounds {
+		list, err := e.quarantine.effective(all)
+		if err != nil {
+			return out, err
+		}
+		node, err := ir.Assemble(list)
+		if err != nil {
+			return out, err
+		}
+		node, out.Expires = node.At(e.clock())
+		want := e.render(node)
+		done, err := e.apply(ctx, want, &out)
+		if err == nil && done {
+			e.want, e.good = want, list
+			return out, e.folder.sweep(want)
+		}
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return out, err
+		}
+		owners, held := e.hold(ctx, err, all, list, want)
+		if !held {
+			return out, err
+		}
+		out.Held = append(out.Held, owners...)
+		last = err
+	}
+	return out, fmt.Errorf("converge: HAProxy refuses one thing after the other, last: %w", last)
+}
+
+// render decides what HAProxy is told, on this machine.
+func (e *engine) render(node ir.Node) haproxy.Config {
+	e.env.User, e.env.Group = account(node.Tuning.User, node.Tuning.Group)
+	for _, c := range node.Certificates {
+		if c.Key != nil {
+			e.keyRefs[c.Name] = *c.Key
+		}
+	}
+	return haproxy.Render(node, e.env)
+}
+
+// apply makes one step towards want: false means that it must be looked at again, since something was learnt
+// on the way.
+func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (bool, error) {
+	p := plan.Diff(e.have, want)
+	starting := e.process == nil
+	if risky(p) || starting {
+		if err := e.check(ctx, want); err != nil {
+			return false, err
+		}
+	}
+	if starting || len(p.Reload) > 0 {
+		if e.refuseBinds(want) {
+			return false, nil
+		}
+	}
+	if err := e.folder.save(want, e.keys); err != nil {
+		return false, err
+	}
+	switch {
+	case starting:
+		out.Reloaded = true
+		return false, e.start(ctx, want)
+	case len(p.Reload) > 0:
+		out.Plan.Reload, out.Reloaded = p.Reload, true
+		return false, e.reload(ctx, want, p.Reload)
+	case len(p.Ops) > 0:
+		out.Plan.Ops = append(out.Plan.Ops, p.Ops...)
+		return e.execute(ctx, want, p.Ops)
+	}
+	e.waiting = nil
+	return true, nil
+}
+
+// risky says that a plan could bring something to disk that a HAProxy which starts anew refuses.
+func risky(p plan.Plan) bool {
+	return len(p.Reload) > 0 || slices.ContainsFunc(p.Ops, func(op plan.Op) bool {
+		switch op.Kind {
+		case plan.NewCert, plan.SetCert, plan.NewCA, plan.SetCA, plan.MapSwap:
+			return true
+		case plan.MapAdd, plan.MapSet:
+			return strings.Contains(op.Path, "regex")
+		}
+		return false
+	})
+}
+
+// check lets HAProxy read the whole configuration in a folder beside.
+func (e *engine) check(ctx context.Context, want haproxy.Config) error {
+	if err := e.staging.save(want, e.keys); err != nil {
+		return err
+	}
+	return hapctl.Check(ctx, e.options.Path, e.staging.dir, haproxy.ConfigFile)
+}
+
+// refuseBinds tries the addresses that HAProxy doesn't listen at yet, since one that can't be bound would
+// close all its listeners for two seconds. It says whether the list of those to leave out has changed.
+func (e *engine) refuseBinds(want haproxy.Config) bool {
+	var ours []netip.AddrPort
+	if e.process != nil {
+		for _, b := range e.have.Binds() {
+			ours = append(ours, b.AddrPort)
+		}
+	}
+	changed := false
+	for _, b := range want.Binds() {
+		if err := hapctl.TestBind(b.AddrPort, ours); err != nil {
+			e.refusedBinds[b.AddrPort] = err.Error()
+			e.env.Unbindable[b.AddrPort] = true
+			e.log.Warn("address left out", "address", b.AddrPort, "owner", b.Owner, "error", err)
+			changed = true
+		}
+	}
+	return changed
+}
+
+// retryBinds tries again what was left out; true means that some can be bound now.
+func (e *engine) retryBinds() bool {
+	changed := false
+	for a := range e.refusedBinds {
+		if hapctl.TestBind(a, nil) == nil {
+			delete(e.refusedBinds, a)
+			delete(e.env.Unbindable, a)
+			changed = true
+		}
+	}
+	return changed
+}
+
+func (e *engine) start(ctx context.Context, want haproxy.Config) error {
+	process, err := hapctl.Start(ctx, e.options)
+	if err != nil {
+		return err
+	}
+	e.process = process
+	e.reloads.Starts++
+	return e.loaded(ctx, want)
+}
+
+func (e *engine) reload(ctx context.Context, want haproxy.Config, reasons []plan.Reason) error {
+	// Without this every checked server would come up at once, dead ones too.
+	if err := e.process.Client().DumpServersState(ctx, e.folder.path(haproxy.StateFile)); err != nil {
+		return err
+	}
+	if _, err := e.process.Reload(ctx); err != nil {
+		return errors.Join(err, e.restore())
+	}
+	e.reloads.Count++
+	e.reloads.Last = e.clock()
+	e.reloads.Reasons = nil
+	for _, r := range reasons {
+		e.reloads.Reasons = append(e.reloads.Reasons, r.String())
+	}
+	return e.loaded(ctx, want)
+}
+
+// restore puts the files of what HAProxy runs with back on disk.
+func (e *engine) restore() error {
+	if len(e.want.Sections) == 0 {
+		return nil
+	}
+	return e.folder.save(e.want, e.keys)
+}
+
+// loaded reads back what HAProxy has after it has read its files, and notes which text that was.
+func (e *engine) loaded(ctx context.Context, want haproxy.Config) error {
+	if err := e.observe(ctx, want); err != nil {
+		return err
+	}
+	info, err := e.process.Client().Info(ctx)
+	if err != nil {
+		return err
+	}
+	return e.note(running{Worker: info.Pid, Sections: want.Sections})
+}
+
+// observe takes what HAProxy has for true.
+func (e *engine) observe(ctx context.Context, known haproxy.Config) error {
+	seen, err := e.process.Client().Observe(ctx, known)
+	if err != nil {
+		return err
+	}
+	e.have = seen
+	return nil
+}
+
+func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op) (bool, error) {
+	executor := hapctl.Executor{
+		Client: e.process.Client(),
+		File:   func(path string) ([]byte, error) { return os.ReadFile(e.folder.path(path)) },
+		Bound:  func(op plan.Op) time.Duration { return bound(want, op) },
+	}
+	waiting, err := executor.Execute(ctx, ops)
+	if err == nil {
+		err = executor.Verify(ctx, want, ops)
+	}
+	if err != nil {
+		known := union(want, e.have)
+		known.Sections = e.have.Sections
+		if seen := e.observe(ctx, known); seen != nil {
+			return false, errors.Join(err, seen)
+		}
+		var op *hapctl.OpError
+		if errors.As(err, &op) && op.Op.Owner == "" {
+			return false, &blamed{Owner: "", Err: err}
+		}
+		return false, err
+	}
+	sections := e.have.Sections
+	e.have, e.waiting = want, waiting
+	e.have.Sections = sections
+	if len(waiting) > 0 {
+		e.have = union(want, leftovers(want, waiting))
+		e.have.Sections = sections
+	}
+	return true, nil
+}
+
+// bound is how long the first check of the servers that are waited for may take.
+func bound(want haproxy.Config, op plan.Op) time.Duration {
+	longest := time.Duration(0)
+	for _, b := range want.Backends {
+		if b.Name != op.Backend {
+			continue
+		}
+		for _, s := range b.Servers {
+			if slices.Contains(op.Servers, s.Name) {
+				longest = max(longest, hapctl.CheckBound(s.Options))
+			}
+		}
+	}
+	return longest
+}
+
+// leftovers is what removals that wait have left in HAProxy.
+func leftovers(want haproxy.Config, waiting []plan.Op) haproxy.Config {
+	c := haproxy.Config{Version: want.Version}
+	for _, op := range waiting {
+		i := slices.IndexFunc(c.Backends, func(b haproxy.Backend) bool { return b.Name == op.Backend })
+		if i < 0 {
+			c.Backends = append(c.Backends, haproxy.Backend{Name: op.Backend})
+			i = len(c.Backends) - 1
+		}
+		if op.Server != "" {
+			c.Backends[i].Servers = append(c.Backends[i].Servers, haproxy.Server{Name: op.Server, Maintenance: true})
+		}
+	}
+	return c
+}
+
+// union gives a with the backends and servers of b that it doesn't have.
+func union(a, b haproxy.Config) haproxy.Config {
+	out := a
+	out.Backends = slices.Clone(a.Backends)
+	for _, more := range b.Backends {
+		i := slices.IndexFunc(out.Backends, func(have haproxy.Backend) bool { return have.Name == more.Name })
+		if i < 0 {
+			out.Backends = append(out.Backends, more)
+			continue
+		}
+		servers := slices.Clone(out.Backends[i].Servers)
+		for _, s := range more.Servers {
+			if !slices.ContainsFunc(servers, func(have haproxy.Server) bool { return have.Name == s.Name }) {
+				servers = append(servers, s)
+			}
+		}
+		slices.SortFunc(servers, func(x, y haproxy.Server) int { return strings.Compare(x.Name, y.Name) })
+		out.Backends[i].Servers = servers
+	}
+	slices.SortFunc(out.Backends, func(x, y haproxy.Backend) int { return strings.Compare(x.Name, y.Name) })
+	out.Certs = slices.Clone(a.Certs)
+	for _, c := range b.Certs {
+		if !slices.ContainsFunc(out.Certs, func(have haproxy.Cert) bool { return have.Path == c.Path }) {
+			out.Certs = append(out.Certs, c)
+		}
+	}
+	slices.SortFunc(out.Certs, func(x, y haproxy.Cert) int { return strings.Compare(x.Path, y.Path) })
+	return out
+}
+
+// resume attaches to the HAProxy that an earlier run left serving, if there is one.
+func (e *engine) resume(ctx context.Context, all []ir.Resource) error {
+	process, err := hapctl.Attach(ctx, e.options)
+	if err != nil {
+		return nil //nolint:nilerr // none is there: it is started
+	}
+	e.process = process
+	list, err := e.quarantine.effective(all)
+	if err != nil {
+		return err
+	}
+	node, err := ir.Assemble(list)
+	if err != nil {
+		return err
+	}
+	node, _ = node.At(e.clock())
+	if left, err := process.Client().Clear(ctx); err != nil {
+		return err
+	} else if len(left) > 0 {
+		e.log.Info("half-made backends removed", "backends", left)
+	}
+	known := e.render(node)
+	known.Sections = e.runningSections(ctx)
+	return e.observe(ctx, known)
+}
+
+// keys gives the key of a certificate of the node that was rendered last. One whose last good form stands in
+// has its key in its own file still.
+func (e *engine) keys(certificate, chain, path string) (secrets.Secret, error) {
+	key, err := e.key(certificate, e.keyRefs[certificate])
+	if err == nil {
+		return key, nil
+	}
+	if have, rerr := os.ReadFile(e.folder.path(path)); rerr == nil {
+		if rest, ok := strings.CutPrefix(string(have), withNewline(chain)); ok && rest != "" {
+			return secrets.NewSecret([]byte(rest)), nil
+		}
+	}
+	return secrets.Secret{}, err
+}
+
+func (e *engine) runningPath() string { return filepath.Join(e.folder.dir, "running.json") }

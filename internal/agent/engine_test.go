@@ -1,0 +1,269 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"weir"
+	"weir/internal/hapctl"
+	"weir/internal/haproxy"
+	"weir/internal/ir"
+	"weir/internal/plan"
+	"weir/internal/secrets"
+	"weir/internal/weirtest"
+)
+
+// bed is an engine with a real HAProxy, an address of its own and origins.
+type bed struct {
+	*engine
+	t      *testing.T
+	prefix netip.Prefix
+	node   ir.Node
+}
+
+func newBed(t *testing.T, h weirtest.HAProxy) *bed {
+	t.Helper()
+	version, err := haproxy.ParseVersion(h.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bed{t: t, prefix: weirtest.Prefix(t)}
+	b.engine = openEngine(t, h, version, weirtest.TempDir(t))
+	t.Cleanup(func() {
+		if b.process != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			_ = b.process.Stop(ctx)
+		}
+	})
+	tuning := weir.Tuning{Ports: []weir.BoundPort{{Port: 8080, Mode: weir.PortHTTP}}}
+	tuning.Normalize()
+	b.node = ir.Node{
+		Self:      ir.Self{Name: "lb1", Zone: "az1", State: weir.Active},
+		Group:     ir.Group{Name: "edge", Ranges: []netip.Prefix{netip.PrefixFrom(b.at(16), 30)}, Zones: []string{"az1"}},
+		Tuning:    ir.Tuning{Tuning: tuning},
+		Addresses: []ir.Address{{Name: "vip", Address: b.at(17), HomeZone: "az1"}},
+	}
+	return b
+}
+
+func openEngine(t *testing.T, h weirtest.HAProxy, version haproxy.Version, dir string) *engine {
+	t.Helper()
+	live, err := openFolder(filepath.Join(dir, "live"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	staging, err := openFolder(filepath.Join(dir, "check"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []*folder{live, staging} {
+		if err := placeholder(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held, err := openQuarantine(filepath.Join(dir, "quarantine.json"), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &engine{
+		log: slog.New(slog.NewTextHandler(t.Output(), nil)), clock: time.Now,
+		key:     func(string, weir.SealedRef) (secrets.Secret, error) { return secrets.Secret{}, fmt.Errorf("no keys here") },
+		keyRefs: map[string]weir.SealedRef{},
+		options: hapctl.Options{Path: h.Path, Dir: live.dir, DieWithParent: true},
+		env:     haproxy.Env{Version: version, Unbindable: map[netip.AddrPort]bool{}},
+		folder:  live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]string{},
+	}
+}
+
+func (b *bed) at(host byte) netip.Addr {
+	a := b.prefix.Addr().As4()
+	a[3] = host
+	return netip.AddrFrom4(a)
+}
+
+// site adds a site with a pool of the given servers, each with an origin.
+func (b *bed) site(name string, hosts ...byte) {
+	b.t.Helper()
+	pool := ir.Pool{Name: name, Mode: "http", Balance: "roundrobin", Check: weir.HealthCheck{Type: "tcp", Interval: weir.Duration(100 * time.Millisecond), Rise: 1, Fall: 1}}
+	for _, host := range hosts {
+		addr := netip.AddrPortFrom(b.at(host), 9000)
+		weirtest.NewOrigin(b.t, addr.String())
+		pool.Servers = append(pool.Servers, ir.Server{Name: fmt.Sprintf("s%d", host), Address: addr, Weight: 100, Owner: fmt.Sprintf("Server/s%d", host)})
+	}
+	b.node.Pools = append(b.node.Pools, pool)
+	b.node.Sites = append(b.node.Sites, ir.Site{
+		Name: name, Mode: "http", Hostnames: []string{name + ".example"}, Addresses: []string{"vip"},
+		Listeners: []ir.Listener{{Port: 8080, Mode: weir.PortHTTP}}, Backends: []ir.Backend{{Name: "default", Pool: name}},
+	})
+}
+
+func (b *bed) converge() outcome {
+	b.t.Helper()
+	out, err := b.engine.converge(b.t.Context(), b.node.Resources())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+// settled holds what runs against a HAProxy that reads the files, as far as plans can tell them apart.
+func (b *bed) settled() {
+	b.t.Helper()
+	seen, err := b.process.Client().Observe(b.t.Context(), b.engine.want)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if left := plan.Diff(seen, b.engine.want); !left.Empty() {
+		b.t.Fatalf("HAProxy is not as wanted: %+v", left)
+	}
+	if again := b.converge(); !again.Plan.Empty() {
+		b.t.Fatalf("a second pass is not empty: %+v", again.Plan)
+	}
+}
+
+func (b *bed) get(host, path string) (int, error) {
+	request, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, "http://"+netip.AddrPortFrom(b.at(17), 8080).String()+path, nil)
+	if err != nil {
+		return 0, err
+	}
+	request.Host = host
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}).Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	_, _ = io.Copy(io.Discard, answer.Body)
+	return answer.StatusCode, nil
+}
+
+func (b *bed) serves(name string) {
+	b.t.Helper()
+	weirtest.Eventually(b.t, 5*time.Second, func() error {
+		status, err := b.get(name+".example", "/")
+		if err != nil || status != 200 {
+			return fmt.Errorf("%s: %d %v", name, status, err)
+		}
+		return nil
+	})
+}
+
+func TestConvergeBringsSitesWithoutReload(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		b := newBed(t, h)
+		b.site("one", 40, 41)
+		b.converge()
+		b.settled()
+		b.serves("one")
+
+		b.site("two", 42)
+		out := b.converge()
+		if reloads := b.reloads.Count; (reloads == 0) != (h.Version == "3.4") {
+			t.Errorf("a new site took %d reloads: %+v", reloads, out.Plan.Reload)
+		}
+		b.settled()
+		b.serves("two")
+
+		before := b.reloads.Count
+		pool := &b.node.Pools[0]
+		pool.Servers[0].Weight = 7
+		pool.Servers = append(pool.Servers, ir.Server{Name: "s43", Address: netip.AddrPortFrom(b.at(43), 9000), Weight: 5, Owner: "Server/s43"})
+		b.converge()
+		b.settled()
+		pool.Servers = pool.Servers[1:]
+		pool.Check.Interval = weir.Duration(200 * time.Millisecond)
+		b.converge()
+		b.settled()
+		b.serves("one")
+		if b.reloads.Count != before {
+			t.Errorf("servers took a reload: %v", b.reloads.Reasons)
+		}
+
+		b.node.Sites, b.node.Pools = b.node.Sites[1:], b.node.Pools[1:]
+		b.converge()
+		b.settled()
+		if status, err := b.get("one.example", "/"); status != 404 {
+			t.Errorf("a site that is gone: %d %v", status, err)
+		}
+		b.serves("two")
+	})
+}
+
+func TestBadRegexIsHeldAndTheRestServes(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		b := newBed(t, h)
+		b.site("good", 40)
+		b.site("bad", 41)
+		bad := &b.node.Sites[1]
+		bad.Routes = []weir.SiteRoute{{Match: weir.RouteMatch{Path: &weir.PathMatch{Regex: "/(?<unclosed"}}, Backend: "default"}}
+		for range 2 {
+			out := b.converge()
+			if len(b.quarantine.held) != 1 || !strings.Contains(b.quarantine.held["site/bad"].Owner, "Site/bad") {
+				t.Fatalf("held: %+v after %+v", b.quarantine.held, out.Held)
+			}
+			b.serves("good")
+		}
+		// The site in a good form is released; then the bad form again leaves the good one standing.
+		b.node.Sites[1].Routes = nil
+		b.converge()
+		b.settled()
+		b.serves("bad")
+		b.node.Sites[1].Routes = []weir.SiteRoute{{Match: weir.RouteMatch{Path: &weir.PathMatch{Regex: "/(?<unclosed"}}, Backend: "default"}}
+		b.converge()
+		b.serves("bad")
+		if len(b.quarantine.held) != 1 {
+			t.Errorf("held: %+v", b.quarantine.held)
+		}
+	})
+}
+
+func TestAddressThatCannotBeBoundIsLeftOut(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		b := newBed(t, h)
+		b.site("one", 40)
+		taken := weirtest.NewOrigin(t, netip.AddrPortFrom(b.at(18), 8080).String())
+		b.converge()
+		b.settled()
+		b.serves("one")
+		if len(b.refusedBinds) != 1 {
+			t.Errorf("left out: %v", b.refusedBinds)
+		}
+		taken.Stop()
+		if !b.retryBinds() {
+			t.Fatal("the address is still left out")
+		}
+		b.converge()
+		b.settled()
+		if len(b.refusedBinds) != 0 || b.reloads.Count != 1 {
+			t.Errorf("left out: %v, reloads %d", b.refusedBinds, b.reloads.Count)
+		}
+	})
+}
+
+func TestAgentThatStartsAnewMovesNothing(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		b := newBed(t, h)
+		b.site("one", 40)
+		b.converge()
+		b.serves("one")
+		second := *b
+		second.engine = openEngine(t, h, b.env.Version, filepath.Dir(b.folder.dir))
+		if err := second.resume(t.Context(), b.node.Resources()); err != nil {
+			t.Fatal(err)
+		}
+		if second.process == nil {
+			t.Fatal("the running HAProxy was not found")
+		}
+		if out := second.converge(); !out.Plan.Empty() || out.Reloaded {
+			t.Errorf("a second agent changes something: %+v", out.Plan)
+		}
+	})
+}

@@ -1,0 +1,108 @@
+package agent
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net/netip"
+	"os"
+	"os/user"
+	"time"
+
+	"weir/internal/accesslog"
+	"weir/internal/haproxy"
+	"weir/internal/secrets"
+)
+
+// account gives who HAProxy's workers run as: nobody else than us when we are not root; the accounts asked for
+// when the machine has them, else those that every machine has.
+func account(name, group string) (string, string) {
+	if os.Geteuid() != 0 {
+		return "", ""
+	}
+	if _, err := user.Lookup(name); err != nil {
+		name = "nobody"
+	}
+	for _, g := range []string{group, "nogroup", "nobody"} {
+		if _, err := user.LookupGroup(g); err == nil {
+			return name, g
+		}
+	}
+	return name, "root"
+}
+
+// logPlace is where HAProxy logs to. It is kept, so that an agent which starts anew listens where HAProxy
+// already sends to.
+type logPlace struct {
+	Addr  netip.AddrPort `json:"addr"`
+	Token string         `json:"token"`
+}
+
+// listenLog opens the receiver of log lines at the kept place, or at a new one when that is taken.
+func listenLog(path string) (*accesslog.Receiver, haproxy.Log, error) {
+	var place logPlace
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(raw, &place)
+	}
+	if err != nil || accesslog.CheckToken(place.Token) != nil || !place.Addr.IsValid() {
+		place = logPlace{netip.MustParseAddrPort("127.0.0.1:0"), accesslog.NewToken()}
+	}
+	receiver, err := accesslog.Listen(place.Addr.String(), place.Token)
+	if err != nil {
+		receiver, err = accesslog.Listen("127.0.0.1:0", place.Token)
+	}
+	if err != nil {
+		return nil, haproxy.Log{}, err
+	}
+	place.Addr = receiver.Addr()
+	raw, err = json.Marshal(place)
+	if err == nil {
+		err = secrets.WriteFile(path, raw, 0o600)
+	}
+	if err != nil {
+		return nil, haproxy.Log{}, errors.Join(fmt.Errorf("keep the place of the log: %w", err), receiver.Close())
+	}
+	return receiver, haproxy.Log{
+		Target:      accesslog.LogTarget(place.Addr),
+		HTTPFormat:  accesslog.HTTPFormat(place.Token),
+		TCPFormat:   accesslog.TCPFormat(place.Token),
+		ErrorFormat: accesslog.ErrorFormat(place.Token),
+	}, nil
+}
+
+// placeholder makes the certificate that stands in every crt-list, so that none is ever empty. It names a host
+// that can't exist (RFC 6761, 6.4), is nobody's, and is made once for a folder.
+func placeholder(f *folder) error {
+	if have, err := os.ReadFile(f.path(haproxy.PlaceholderCert)); err == nil && len(have) > 0 {
+		return nil
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read placeholder certificate: %w", err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make placeholder certificate: %w", err)
+	}
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "weir.invalid"}, DNSNames: []string{"weir.invalid"},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	if err != nil {
+		return fmt.Errorf("make placeholder certificate: %w", err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("make placeholder certificate: %w", err)
+	}
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...)
+	return secrets.WriteFile(f.path(haproxy.PlaceholderCert), text, 0o600)
+}

@@ -1,0 +1,158 @@
+package agent
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"weir/internal/ir"
+	"weir/internal/secrets"
+)
+
+// quarantine holds the resources that HAProxy refused: as long as one comes in the same form, its last good
+// form stands in for it, or nothing does. It is kept on disk, so that a restart of everything knows it still.
+type quarantine struct {
+	path  string
+	held  map[string]held
+	clock func() time.Time
+}
+
+// held is one refused form of a resource.
+type held struct {
+	// Hash is that of the refused body.
+	Hash string `json:"hash"`
+	// Owner is the object, Reason HAProxy's own words.
+	Owner  string    `json:"owner"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+	// Good is the body that stands in; empty for none.
+	Good json.RawMessage `json:"good,omitempty"`
+}
+
+func openQuarantine(path string, clock func() time.Time) (*quarantine, error) {
+	q := &quarantine{path: path, held: map[string]held{}, clock: clock}
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return q, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open quarantine: %w", err)
+	}
+	if err := json.Unmarshal(raw, &q.held); err != nil {
+		return nil, fmt.Errorf("open quarantine %s: %w; remove the file to try everything again", path, err)
+	}
+	return q, nil
+}
+
+func bodyHash(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:12])
+}
+
+// effective gives the resources with the held ones replaced. What has changed since, or is gone, is released.
+func (q *quarantine) effective(list []ir.Resource) ([]ir.Resource, error) {
+	if len(q.held) == 0 {
+		return list, nil
+	}
+	out := make([]ir.Resource, 0, len(list))
+	still := map[string]bool{}
+	for _, r := range list {
+		h, ok := q.held[r.ID]
+		if !ok || h.Hash != bodyHash(r.Body) {
+			out = append(out, r)
+			continue
+		}
+		still[r.ID] = true
+		if len(h.Good) > 0 {
+			out = append(out, ir.Resource{ID: r.ID, Body: h.Good})
+		}
+	}
+	if len(still) == len(q.held) {
+		return out, nil
+	}
+	for id := range q.held {
+		if !still[id] {
+			delete(q.held, id)
+		}
+	}
+	return out, q.save()
+}
+
+// hold puts resources away for a reason. good are the resources that HAProxy last ran with. It says whether
+// anything is held now that wasn't before: if not, holding doesn't help.
+func (q *quarantine) hold(ids []string, list, good []ir.Resource, owner, reason string) (bool, error) {
+	changed := false
+	for _, id := range ids {
+		i := slices.IndexFunc(list, func(r ir.Resource) bool { return r.ID == id })
+		if i < 0 || id == "self" || id == "group" {
+			continue
+		}
+		h := held{Hash: bodyHash(list[i].Body), Owner: owner, Reason: clip(reason, 1000), Since: q.clock()}
+		if old, ok := q.held[id]; ok && old.Hash == h.Hash {
+			// The form that stood in is refused as well.
+			if len(old.Good) == 0 {
+				continue
+			}
+		} else if j := slices.IndexFunc(good, func(r ir.Resource) bool { return r.ID == id }); j >= 0 && bodyHash(good[j].Body) != h.Hash {
+			h.Good = good[j].Body
+		}
+		q.held[id] = h
+		changed = true
+	}
+	if !changed {
+		return false, nil
+	}
+	return true, q.save()
+}
+
+// release lets everything be tried again.
+func (q *quarantine) release() error {
+	q.held = map[string]held{}
+	return q.save()
+}
+
+func (q *quarantine) save() error {
+	raw, err := json.Marshal(q.held)
+	if err != nil {
+		return fmt.Errorf("save quarantine: %w", err)
+	}
+	return secrets.WriteFile(q.path, raw, 0o600)
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "") + "…"
+	}
+	return s
+}
+
+// resourcesOf gives the IDs of the resources that an owner's line or operation comes from.
+func resourcesOf(owner string, list []ir.Resource) []string {
+	kind, name, _ := strings.Cut(owner, "/")
+	prefix, ok := map[string]string{
+		"IPAddress": "address/", "Site": "site/", "Pool": "pool/", "AccessList": "list/", "Map": "map/",
+		"ErrorPage": "page/", "Certificate": "certificate/",
+	}[kind]
+	switch {
+	case ok:
+		return []string{prefix + name}
+	case kind == "Tuning":
+		return []string{"tuning"}
+	case kind == "Server":
+		var ids []string
+		for _, r := range list {
+			if strings.HasPrefix(r.ID, "server/") && strings.HasSuffix(r.ID, "/"+name) {
+				ids = append(ids, r.ID)
+			}
+		}
+		return ids
+	}
+	return nil
+}

@@ -1,0 +1,261 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"weir"
+	"weir/internal/hapctl"
+	"weir/internal/haproxy"
+	"weir/internal/ir"
+	"weir/internal/link"
+	"weir/internal/plan"
+)
+
+// reporter holds what the control plane is told; the loop and the health watch both write it.
+type reporter struct {
+	mu      sync.Mutex
+	report  link.Report
+	client  *hapctl.Client
+	changed bool
+}
+
+func (r *reporter) process(p *hapctl.Process) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.client = nil
+	if p != nil {
+		r.client = p.Client()
+	}
+}
+
+func (r *reporter) applying(s link.State) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Seen = s.Revision
+}
+
+// passed notes the end of a pass and sends it at once.
+func (r *reporter) passed(a *Agent, s link.State, out outcome, err error) {
+	e := a.engine
+	r.mu.Lock()
+	rep := &r.report
+	rep.Agent, rep.HAProxy, rep.Started, rep.Seen, rep.Epoch = a.opts.Version, a.haproxy, a.started, s.Revision, s.Epoch
+	rep.Reloads = link.ReloadReport{Count: e.reloads.Count, Last: e.reloads.Last, Reasons: e.reloads.Reasons}
+	if executed := planLines(out.Plan); len(executed) > 0 {
+		rep.Plan = executed
+	}
+	rep.Resources = resourceReport(s, e, err)
+	if err == nil {
+		rep.State, rep.Message, rep.Revision, rep.Hash = link.Converged, "", s.Revision, s.Hash
+	} else {
+		rep.State, rep.Message = link.Failed, err.Error()
+		if e.process == nil {
+			rep.State = link.Starting
+		}
+	}
+	copied := *rep
+	r.mu.Unlock()
+	a.client.Report(copied)
+}
+
+func planLines(p plan.Plan) []string {
+	var lines []string
+	for _, reason := range p.Reload {
+		lines = append(lines, "reload: "+reason.String())
+	}
+	for _, op := range p.Ops {
+		lines = append(lines, op.String())
+	}
+	return lines
+}
+
+// resourceReport names what is not as wished.
+func resourceReport(s link.State, e *engine, err error) link.ResourceReport {
+	rep := link.ResourceReport{Deviations: map[string]link.Deviation{}}
+	for id, h := range e.quarantine.held {
+		message := "HAProxy refuses it: " + h.Reason
+		if len(h.Good) > 0 {
+			message += "; its last good form stays"
+		} else {
+			message += "; nothing stands in for it"
+		}
+		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: "Refused", Message: message, Since: h.Since}
+	}
+	for id, message := range unbindable(s.Resources, e) {
+		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: "CannotBind", Message: message}
+	}
+	rep.Quarantined = len(rep.Deviations)
+	if err != nil {
+		rep.Pending = len(s.Resources) - rep.Quarantined
+		return rep
+	}
+	rep.Programmed = len(s.Resources) - rep.Quarantined
+	return rep
+}
+
+// unbindable says which addresses can't be listened at, by the resource of the address.
+func unbindable(list []ir.Resource, e *engine) map[string]string {
+	if len(e.refusedBinds) == 0 {
+		return nil
+	}
+	out := map[string]string{}
+	node, err := ir.Assemble(list)
+	if err != nil {
+		return nil
+	}
+	for _, a := range node.Addresses {
+		local := haproxy.LocalAddress(node.Self, a.Address)
+		for refused, why := range e.refusedBinds {
+			if refused.Addr() == local || refused.Addr().IsUnspecified() {
+				out["address/"+a.Name] = fmt.Sprintf("port %d of %s can't be listened at: %s", refused.Port(), refused.Addr(), why)
+			}
+		}
+	}
+	return out
+}
+
+// maintained says that the load balancer's object asks to be left alone.
+func (e *engine) maintained(list []ir.Resource) bool {
+	for _, r := range list {
+		if r.ID == "self" {
+			var self ir.Self
+			return json.Unmarshal(r.Body, &self) == nil && self.State == weir.Maintenance && e.process != nil
+		}
+	}
+	return false
+}
+
+// The pace of the health watch: as fast as it is cheap.
+const (
+	healthPace = time.Second
+	stateDump  = 15 * time.Second
+)
+
+// watchHealth reads how HAProxy sees its servers and reports that with the access log's counters.
+func (a *Agent) watchHealth(ctx context.Context) {
+	timer := time.NewTimer(healthPace)
+	defer timer.Stop()
+	dumped := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		began := time.Now()
+		changed := a.readHealth(ctx)
+		if changed && time.Since(dumped) > stateDump {
+			// So that a HAProxy which starts anew knows who was down.
+			dumped = time.Now()
+			a.dumpState(ctx)
+		}
+		timer.Reset(max(healthPace, 20*time.Since(began)))
+	}
+}
+
+func (a *Agent) dumpState(ctx context.Context) {
+	a.report.mu.Lock()
+	client := a.report.client
+	a.report.mu.Unlock()
+	if client == nil {
+		return
+	}
+	if err := client.DumpServersState(ctx, a.engine.folder.path(haproxy.StateFile)); err != nil && ctx.Err() == nil {
+		a.log.Warn("keep the servers' state", "error", err)
+	}
+}
+
+// readHealth says whether a server's state has changed since the last time.
+func (a *Agent) readHealth(ctx context.Context) bool {
+	r := &a.report
+	r.mu.Lock()
+	client := r.client
+	r.mu.Unlock()
+	if client == nil {
+		return false
+	}
+	rows, err := client.Stat(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			a.log.Warn("read health", "error", err)
+		}
+		return false
+	}
+	counts, err := json.Marshal(a.receiver.Snapshot())
+	if err != nil {
+		a.log.Warn("read counters", "error", err)
+	}
+	pid, _ := client.Pid(ctx)
+	servers := healthOf(rows, time.Now())
+	r.mu.Lock()
+	changed := !sameHealth(r.report.Servers, servers)
+	r.report.Servers, r.report.Counts, r.report.Worker = servers, counts, pid
+	copied := r.report
+	r.mu.Unlock()
+	if copied.State != "" {
+		a.client.Report(copied)
+	}
+	return changed
+}
+
+func healthOf(rows []haproxy.StatRow, now time.Time) map[string]map[string]link.ServerHealth {
+	out := map[string]map[string]link.ServerHealth{}
+	for _, row := range rows {
+		if row.Type != haproxy.StatServer {
+			continue
+		}
+		pool, name := haproxy.BaseName(row.Proxy), haproxy.BaseName(row.Service)
+		if out[pool] == nil {
+			out[pool] = map[string]link.ServerHealth{}
+		}
+		state := healthState(row)
+		// While a member is being replaced there are two of it; the one in maintenance is on its way out.
+		if _, ok := out[pool][name]; ok && state == link.Maint {
+			continue
+		}
+		out[pool][name] = link.ServerHealth{
+			State: state, Since: now.Add(-time.Duration(row.LastChange) * time.Second).Truncate(time.Second),
+			Check: strings.TrimSpace(row.CheckStatus + " " + row.LastCheck), Connections: row.Sessions,
+		}
+	}
+	return out
+}
+
+func healthState(row haproxy.StatRow) link.Health {
+	switch status, _, _ := strings.Cut(row.Status, " "); {
+	case strings.HasPrefix(row.Status, "no check"):
+		return link.NoCheck
+	case status == "MAINT":
+		return link.Maint
+	case status == "DRAIN":
+		return link.Drain
+	case status == "UP" || status == "NOLB":
+		return link.Up
+	case strings.Contains(row.CheckStatus, "INI") || row.CheckStatus == "":
+		return link.StartingUp
+	}
+	return link.Down
+}
+
+// sameHealth compares states alone: connections and times always differ.
+func sameHealth(a, b map[string]map[string]link.ServerHealth) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for pool, servers := range b {
+		if len(a[pool]) != len(servers) {
+			return false
+		}
+		for name, s := range servers {
+			if a[pool][name].State != s.State {
+				return false
+			}
+		}
+	}
+	return true
+}

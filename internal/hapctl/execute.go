@@ -1,0 +1,317 @@
+package hapctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir/internal/haproxy"
+	"weir/internal/plan"
+)
+
+// OpError says which operation HAProxy did not carry out; those after it were not tried, except for those of
+// the same batch, which don't depend on it.
+type OpError struct {
+	Op  plan.Op
+	Err error
+}
+
+// Error gives the object that the operation is for, and HAProxy's words.
+func (e *OpError) Error() string {
+	if e.Op.Owner == "" {
+		return e.Err.Error()
+	}
+	return e.Op.Owner + ": " + e.Err.Error()
+}
+
+// Unwrap gives the cause.
+func (e *OpError) Unwrap() error { return e.Err }
+
+// Executor carries out plans on one HAProxy. It chooses nothing.
+type Executor struct {
+	*Client
+	// File reads a file of the load balancer's folder: what is set at run time is on disk first.
+	File func(path string) ([]byte, error)
+	// Bound says how long a wait for servers may last.
+	Bound func(op plan.Op) time.Duration
+}
+
+// Execute carries out operations in order. It returns the removals that have to wait because connections are
+// still open: what they remove takes no new traffic meanwhile.
+func (c Executor) Execute(ctx context.Context, ops []plan.Op) ([]plan.Op, error) {
+	var waiting []plan.Op
+	for len(ops) > 0 {
+		n := batchLength(ops)
+		if n > 0 {
+			if err := c.executeBatch(ctx, ops[:n]); err != nil {
+				return waiting, err
+			}
+			ops = ops[n:]
+			continue
+		}
+		done, err := c.executeOne(ctx, ops[0])
+		if err != nil {
+			return waiting, &OpError{ops[0], err}
+		}
+		if !done {
+			waiting = append(waiting, ops[0])
+		}
+		ops = ops[1:]
+	}
+	return waiting, nil
+}
+
+// maxBatch is how many commands go out before answers are read.
+const maxBatch = 256
+
+// batchLength counts the operations at the front that are one plain command each and can be sent together:
+// those about servers, or those about map entries.
+func batchLength(ops []plan.Op) int {
+	family := batchFamily(ops[0])
+	if family == 0 {
+		return 0
+	}
+	n := 1
+	for n < len(ops) && n < maxBatch && batchFamily(ops[n]) == family {
+		n++
+	}
+	return n
+}
+
+func batchFamily(op plan.Op) int {
+	switch op.Kind {
+	case plan.AddServer, plan.EnableHealth, plan.EnableServer, plan.DisableServer, plan.SetWeight, plan.SetMaxConnections:
+		return 1
+	case plan.MapAdd, plan.MapSet, plan.MapDel:
+		return 2
+	}
+	return 0
+}
+
+func (c Executor) executeBatch(ctx context.Context, ops []plan.Op) error {
+	cmds := make([]Command, len(ops))
+	for i, op := range ops {
+		cmd, err := commandOf(op)
+		if err != nil {
+			return &OpError{op, err}
+		}
+		cmds[i] = cmd
+	}
+	_, err := c.DoAll(ctx, cmds...)
+	if err == nil {
+		return nil
+	}
+	var refused *Refused
+	if errors.As(err, &refused) {
+		return &OpError{ops[refused.Index], refused}
+	}
+	return err
+}
+
+// commandOf gives the one command that an operation is.
+func commandOf(op plan.Op) (Command, error) {
+	at := op.Backend + "/" + op.Server
+	switch op.Kind {
+	case plan.AddServer:
+		words := []string{"add", "server", at, op.Address, "id", strconv.Itoa(op.ID), "weight", strconv.Itoa(op.Weight)}
+		if op.MaxConnections > 0 {
+			words = append(words, "maxconn", strconv.Itoa(op.MaxConnections))
+		}
+		return NewCommand(append(words, strings.Fields(op.Options)...)...)
+	case plan.EnableHealth:
+		return NewCommand("enable", "health", at)
+	case plan.EnableServer:
+		return NewCommand("enable", "server", at)
+	case plan.DisableServer:
+		return NewCommand("disable", "server", at)
+	case plan.SetWeight:
+		return NewCommand("set", "server", at, "weight", strconv.Itoa(op.Weight))
+	case plan.SetMaxConnections:
+		return NewCommand("set", "maxconn", "server", at, strconv.Itoa(op.MaxConnections))
+	case plan.MapAdd:
+		return NewCommand("add", "map", op.Path, op.Key, op.Value)
+	case plan.MapSet:
+		return NewCommand("set", "map", op.Path, op.Key, op.Value)
+	case plan.MapDel:
+		return NewCommand("del", "map", op.Path, op.Key)
+	case plan.PublishBackend:
+		return NewCommand("publish", "backend", op.Backend)
+	case plan.UnpublishBackend:
+		return NewCommand("unpublish", "backend", op.Backend)
+	case plan.AddBackend:
+		return NewCommand("add", "backend", op.Backend, "from", op.Profile, "mode", op.Mode)
+	case plan.NewCert:
+		return NewCommand("new", "ssl", "cert", op.Path)
+	case plan.DelCert:
+		return NewCommand("del", "ssl", "cert", op.Path)
+	case plan.NewCA:
+		return NewCommand("new", "ssl", "ca-file", op.Path)
+	case plan.DelCA:
+		return NewCommand("del", "ssl", "ca-file", op.Path)
+	}
+	return Command{}, fmt.Errorf("operation %q is no single command", op.Kind)
+}
+
+// executeOne carries out one operation; false means that it has to wait.
+func (c Executor) executeOne(ctx context.Context, op plan.Op) (bool, error) {
+	switch op.Kind {
+	case plan.SetCert:
+		pem, err := c.File(op.Path)
+		if err != nil {
+			return false, err
+		}
+		return true, c.SetCert(ctx, op.Path, string(pem))
+	case plan.SetCA:
+		return true, c.setCA(ctx, op.Path)
+	case plan.AddCrt:
+		return true, c.addCrt(ctx, op)
+	case plan.DelCrt:
+		return true, c.delCrt(ctx, op)
+	case plan.MapSwap:
+		pairs := make([]haproxy.MapPair, len(op.Entries))
+		for i, e := range op.Entries {
+			pairs[i] = haproxy.MapPair{Key: e.Key, Value: e.Value}
+		}
+		return true, c.ReplaceMap(ctx, op.Path, pairs)
+	case plan.WaitUp:
+		return true, c.waitUp(ctx, op)
+	case plan.RemoveServer:
+		return c.remove(ctx, "srv-removable", op.Backend+"/"+op.Server, "server")
+	case plan.RemoveBackend:
+		return c.remove(ctx, "be-removable", op.Backend, "backend")
+	}
+	cmd, err := commandOf(op)
+	if err != nil {
+		return false, err
+	}
+	_, err = c.Do(ctx, cmd)
+	return true, err
+}
+
+// removalPatience is how long a removal waits for connections to end before others go first.
+const removalPatience = "100ms"
+
+// remove deletes a server or backend; false means that connections hold it.
+func (c *Client) remove(ctx context.Context, condition, name, what string) (bool, error) {
+	wait, err := NewCommand("wait", removalPatience, condition, name)
+	if err != nil {
+		return false, err
+	}
+	var refused *Refused
+	if _, err := c.Do(ctx, wait); errors.As(err, &refused) {
+		// What is not there any more needs no removal.
+		if strings.Contains(refused.Text, "No such") || strings.Contains(refused.Text, "not found") {
+			return true, nil
+		}
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	return true, c.run(ctx, "del", what, name)
+}
+
+func (c Executor) setCA(ctx context.Context, path string) error {
+	pem, err := c.File(path)
+	if err != nil {
+		return err
+	}
+	set, err := NewCommand("set", "ssl", "ca-file", path)
+	if err != nil {
+		return err
+	}
+	if set, err = set.WithPayload(string(pem)); err != nil {
+		return err
+	}
+	if _, err := c.Do(ctx, set); err != nil {
+		return err
+	}
+	return c.run(ctx, "commit", "ssl", "ca-file", path)
+}
+
+func (c *Client) addCrt(ctx context.Context, op plan.Op) error {
+	add, err := NewCommand("add", "ssl", "crt-list", op.Path)
+	if err != nil {
+		return err
+	}
+	entry := haproxy.CrtEntry{File: op.File, Options: op.Options, SNI: op.SNI}
+	if add, err = add.WithPayload(entry.Line() + "\n"); err != nil {
+		return err
+	}
+	_, err = c.Do(ctx, add)
+	return err
+}
+
+// delCrt finds the line of the entry first: a file may stand in a list more than once.
+func (c *Client) delCrt(ctx context.Context, op plan.Op) error {
+	lines, err := c.CrtList(ctx, op.Path)
+	if err != nil {
+		return err
+	}
+	entry := haproxy.CrtEntry{File: op.File, Options: op.Options, SNI: op.SNI}
+	for _, l := range lines {
+		if sameEntry(l, entry) {
+			return c.run(ctx, "del", "ssl", "crt-list", op.Path, op.File+":"+strconv.Itoa(l.Line))
+		}
+	}
+	return nil
+}
+
+func sameEntry(l haproxy.CrtListLine, want haproxy.CrtEntry) bool {
+	a, b := slices.Clone(l.SNI), slices.Clone(want.SNI)
+	slices.Sort(a)
+	slices.Sort(b)
+	return l.File == want.File && slices.Equal(a, b) && sameOptions(l.Options, want.Options)
+}
+
+// sameOptions compares crt-list options by their words: HAProxy shows them in an order of its own.
+func sameOptions(have, want string) bool {
+	a, b := strings.Fields(have), strings.Fields(want)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
+}
+
+// waitSlice is how often the state of servers that are waited for is looked at.
+const waitSlice = 25 * time.Millisecond
+
+// waitUp waits for the checks of new servers, at most until each has been checked once more than it needs.
+// Its end at the bound is no failure: a server that is not healthy must not hold up others.
+func (c Executor) waitUp(ctx context.Context, op plan.Op) error {
+	deadline := time.Now().Add(c.Bound(op))
+	for {
+		states, err := c.ServersState(ctx, op.Backend)
+		if err != nil {
+			return err
+		}
+		up := 0
+		for _, s := range states {
+			if slices.Contains(op.Servers, s.Server) && s.Up() {
+				up++
+			}
+		}
+		if up >= len(op.Servers) || time.Now().After(deadline) {
+			return nil
+		}
+		if err := pause(ctx, waitSlice); err != nil {
+			return err
+		}
+	}
+}
+
+var interOption = regexp.MustCompile(`\binter (\d+)ms`)
+
+// CheckBound gives how long the first check of a server with these options may take: its interval, drawn out
+// by the spread, and the time for an answer.
+func CheckBound(options string) time.Duration {
+	m := interOption.FindStringSubmatch(options)
+	if m == nil {
+		return time.Second
+	}
+	inter, _ := strconv.Atoi(m[1])
+	return time.Duration(inter)*time.Millisecond*3/2 + 2*time.Second
+}

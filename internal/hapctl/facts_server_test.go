@@ -1,0 +1,384 @@
+package hapctl
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"weir/internal/haproxy"
+	"weir/internal/weirtest"
+)
+
+// oneBackend has an empty backend to which servers are added.
+const oneBackend = `frontend f from base
+  bind ADDR:8080
+  default_backend b
+backend b from base
+  balance roundrobin
+`
+
+// An added server is in maintenance; it needs «enable server» for traffic, and «enable health» for checks.
+func TestFactAddedServerIsInMaintenance(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		l := startLab(t, h, oneBackend)
+		o := l.origin(2)
+		l.do("add server b/s1 " + o.Addr + " check inter 50ms")
+		if s := l.server("b", "s1"); s.Admin != haproxy.AdminForcedMaint || s.Checked() {
+			t.Errorf("added: %+v", s)
+		}
+		l.wantStatus("x", http.StatusServiceUnavailable)
+		l.do("enable server b/s1")
+		if s := l.server("b", "s1"); s.Admin != 0 || s.Checked() || !s.Up() {
+			t.Errorf("enabled: %+v", s)
+		}
+		l.wantStatus("x", http.StatusOK)
+		o.Stop()
+		if s := l.server("b", "s1"); !s.Up() {
+			t.Errorf("without checks nothing tells that it is gone: %+v", s)
+		}
+		l.do("enable health b/s1")
+		if s := l.server("b", "s1"); !s.Checked() {
+			t.Errorf("checked: %+v", s)
+		}
+		l.eventuallyUp("b", "s1", false)
+	})
+}
+
+// With init-state down a server gets nothing before its first good check, and one is enough whatever rise
+// says; by default it is up at once, dead or not.
+func TestFactInitStateDown(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		l := startLab(t, h, oneBackend+"  option httpchk\n")
+		o := l.origin(2)
+		o.SetHealthy(false)
+		add := func(name, options string) {
+			l.do("add server b/"+name+" "+o.Addr+" check inter 1h rise 5 fall 3 "+options,
+				"enable health b/"+name, "enable server b/"+name)
+		}
+		add("bold", "")
+		if s := l.server("b", "bold"); !s.Up() {
+			t.Errorf("without init-state: %+v", s)
+		}
+		l.do("disable server b/bold")
+		l.do("add server b/s1 "+o.Addr+" check inter 50ms rise 5 fall 3 init-state down", "enable health b/s1", "enable server b/s1")
+		l.eventually(func() error {
+			if o.Hits("/") == 0 {
+				return fmt.Errorf("not checked")
+			}
+			return nil
+		})
+		if s := l.server("b", "s1"); s.Up() || s.Maint() {
+			t.Errorf("before the first good check: %+v", s)
+		}
+		l.wantStatus("x", http.StatusServiceUnavailable)
+		o.SetHealthy(true)
+		// One good check of an hour's interval suffices: rise is 5.
+		add("shy", "init-state down")
+		l.eventuallyUp("b", "shy", true)
+		l.eventuallyUp("b", "s1", true)
+		l.wantStatus("x", http.StatusOK)
+	})
+}
+
+// A server-state file keeps at reload what checks and people decided: DOWN, weight, drain, maintenance.
+func TestFactStateFileAtReload(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		l := newLab(t, h, "")
+		servers := oneBackend + "  server dead " + l.refusing(9) + " check inter 20ms fall 1\n"
+		for i, name := range []string{"drained", "off", "light"} {
+			servers += fmt.Sprintf("  server %s %s\n", name, l.origin(2+i).Addr)
+		}
+		l.config(servers)
+		l.start()
+		l.eventuallyUp("b", "dead", false)
+		l.do("set server b/drained state drain", "disable server b/off", "set weight b/light 30")
+		if err := l.c.DumpServersState(bounded(t), filepath.Join(l.dir, "state")); err != nil {
+			t.Fatal(err)
+		}
+		// From here on nothing is checked for an hour, so that what is seen is from the file.
+		l.config(strings.ReplaceAll(servers, "inter 20ms fall 1", "inter 1h fall 3"))
+		l.reload()
+		if s := l.server("b", "dead"); s.Up() || s.Op != haproxy.OpStopped {
+			t.Errorf("dead: %+v", s)
+		}
+		if s := l.server("b", "drained"); !s.Drain() || s.Admin&haproxy.AdminForcedDrain == 0 {
+			t.Errorf("drained: %+v", s)
+		}
+		if s := l.server("b", "off"); !s.Maint() {
+			t.Errorf("off: %+v", s)
+		}
+		if s := l.server("b", "light"); s.Weight != 30 || s.InitialWeight != 1 {
+			t.Errorf("light: %+v", s)
+		}
+		// A weight that was changed in the file wins.
+		l.config(strings.ReplaceAll(servers, "server light", "server light weight 9")[:0] +
+			strings.Replace(servers, l.at(4)+":8000", l.at(4)+":8000 weight 9", 1))
+		l.reload()
+		if s := l.server("b", "light"); s.Weight != 9 || s.InitialWeight != 9 {
+			t.Errorf("light with another weight in the file: %+v", s)
+		}
+	})
+}
+
+// Without a server-state file a reload has every server up again, also a dead one, until its checks fail.
+func TestFactReloadWithoutStateFile(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		l := newLab(t, h, "")
+		servers := oneBackend + "  server dead " + l.refusing(9) + " check inter 20ms fall 1\n"
+		l.config(servers)
+		l.start()
+		l.eventuallyUp("b", "dead", false)
+		l.config(strings.ReplaceAll(servers, "inter 20ms fall 1", "inter 1h fall 3"))
+		l.reload()
+		if s := l.server("b", "dead"); !s.Up() {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// At start, what the state file says of a server counts, not its init-state: init-state is for those that
+// are not in the file.
+func TestFactStateFileOverInitState(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		l := newLab(t, h, "")
+		o := l.origin(2)
+		checked := func(how string) string {
+			return oneBackend + "  server known " + o.Addr + " check " + how + "\n"
+		}
+		l.config(checked("inter 20ms rise 1 fall 1"))
+		l.start()
+		l.eventuallyUp("b", "known", true)
+		if err := l.c.DumpServersState(bounded(t), filepath.Join(l.dir, "state")); err != nil {
+			t.Fatal(err)
+		}
+		// Now it is gone, and the next check is an hour away or does not suffice.
+		o.Stop()
+		later := "inter 1h rise 3 fall 3 init-state down"
+		l.config(checked(later) + "  server new " + l.refusing(9) + " check " + later + "\n")
+		restart := func() {
+			t.Helper()
+			if err := l.proc.Stop(bounded(t)); err != nil {
+				t.Fatal(err)
+			}
+			l.start()
+		}
+		restart()
+		known, fresh := l.server("b", "known"), l.server("b", "new")
+		t.Logf("%s: state file says up, init-state down: up %v", h.Version, known.Up())
+		if !known.Up() || fresh.Up() {
+			t.Errorf("up in the file: %+v; not in the file: %+v", known, fresh)
+		}
+		// The other way round: down in the file, up by init-state.
+		l.config(checked("inter 20ms rise 1 fall 1"))
+		restart()
+		l.eventuallyUp("b", "known", false)
+		if err := l.c.DumpServersState(bounded(t), filepath.Join(l.dir, "state")); err != nil {
+			t.Fatal(err)
+		}
+		o.Restart(t)
+		l.config(checked("inter 1h rise 3 fall 3 init-state up"))
+		restart()
+		if s := l.server("b", "known"); s.Up() {
+			t.Errorf("down in the file, init-state up: %+v", s)
+		}
+	})
+}
+
+// A server of weight 0 gets no new traffic and nbsrv does not count it; statistics call it DRAIN.
+func TestFactWeightZero(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		l := newLab(t, h, "")
+		l.config("frontend f from base\n bind ADDR:8080\n http-request return status 200 hdr x-origin %[nbsrv(b)] content-type text/plain string x\n" +
+			"backend b from base\n server s1 " + l.origin(2).Addr + "\n server s2 " + l.origin(3).Addr + "\n")
+		l.start()
+		nbsrv := func(want string) {
+			t.Helper()
+			if _, n, err := l.get("x"); n != want || err != nil {
+				t.Errorf("nbsrv = %s %v, want %s", n, err, want)
+			}
+		}
+		nbsrv("2")
+		l.do("set weight b/s1 0")
+		nbsrv("1")
+		if s := l.server("b", "s1"); s.Weight != 0 || s.Admin != 0 || s.Op != haproxy.OpRunning || !s.Drain() || s.Up() {
+			t.Errorf("state = %+v", s)
+		}
+		if r := l.stat("b", "s1"); r.Status != "DRAIN" || r.Weight != 0 {
+			t.Errorf("stat = %+v", r)
+		}
+		l.do("set server b/s2 state drain")
+		nbsrv("0")
+	})
+}
+
+// «disabled» in the file sets a bit of its own, which stays when the server is enabled.
+func TestFactAdminStateBits(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		l := startLab(t, h, oneBackend+"  server on 127.0.0.1:9\n  server off 127.0.0.1:9 disabled\n")
+		want := func(name string, bits haproxy.AdminState) {
+			t.Helper()
+			if s := l.server("b", name); s.Admin != bits {
+				t.Errorf("%s: %#x, want %#x", name, s.Admin, bits)
+			}
+		}
+		want("on", 0)
+		want("off", haproxy.AdminForcedMaint|haproxy.AdminConfigMaint)
+		l.do("disable server b/on", "enable server b/off")
+		want("on", haproxy.AdminForcedMaint)
+		want("off", haproxy.AdminConfigMaint)
+		if s := l.server("b", "off"); s.Maint() || !s.Up() {
+			t.Errorf("off, enabled: %+v", s)
+		}
+		l.do("set server b/on state drain")
+		want("on", haproxy.AdminForcedDrain)
+		l.do("set server b/on state ready")
+		want("on", 0)
+	})
+}
+
+// An idle connection holds a server; «wait srv-removable» closes it. A request in flight holds it until it
+// ends.
+func TestFactWaitRemovableClosesIdle(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		l := startLab(t, h, oneBackend+"  http-reuse always\n")
+		o := l.origin(2)
+		l.do("add server b/s1 "+o.Addr, "enable server b/s1")
+		l.wantStatus("x", http.StatusOK)
+		if text := l.refused("del server b/s1"); !strings.Contains(text, "Only servers in maintenance mode can be deleted") {
+			t.Errorf("enabled: %q", text)
+		}
+		l.do("disable server b/s1")
+		if text := l.refused("del server b/s1"); !strings.Contains(text, "still has connections attached") {
+			t.Errorf("with an idle connection: %q", text)
+		}
+		l.do("wait 5s srv-removable b/s1", "del server b/s1")
+
+		ln, err := net.Listen("tcp", l.at(3)+":8000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		l.do("add server b/s2 "+ln.Addr().String(), "enable server b/s2")
+		res := make(chan error, 1)
+		go func() {
+			_, _, err := l.get("x")
+			res <- err
+		}()
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		l.do("disable server b/s2")
+		l.refused("wait 50ms srv-removable b/s2")
+		fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		if err := <-res; err != nil {
+			t.Errorf("the request in flight: %v", err)
+		}
+		l.do("wait 5s srv-removable b/s2", "del server b/s2")
+	})
+}
+
+// Consistent hashing goes by the server's id, which depends on the order of adding; with hash-key addr-port
+// the same keys go to the same servers whatever order and kind of server.
+func TestFactHashKey(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		l := newLab(t, h, "")
+		var origins []*weirtest.Origin
+		for i := range 4 {
+			origins = append(origins, l.origin(2+i))
+		}
+		back := func(servers string) string {
+			return "frontend f from base\n bind ADDR:8080\n default_backend b\nbackend b from base\n balance hash req.hdr(host)\n hash-type consistent\n" + servers
+		}
+		line := func(i int, options string) string {
+			return fmt.Sprintf(" server s%d %s weight 10 %s\n", i, origins[i].Addr, options)
+		}
+		keys := func() (to []string) {
+			for k := range 60 {
+				_, name, err := l.get(fmt.Sprintf("key%d", k))
+				if err != nil {
+					t.Fatal(err)
+				}
+				to = append(to, name)
+			}
+			return to
+		}
+		moved := func(a, b []string) (n int) {
+			for i := range a {
+				if a[i] != b[i] {
+					n++
+				}
+			}
+			return n
+		}
+		measure := func(options string) int {
+			l.config(back(""))
+			if l.proc == nil {
+				l.start()
+			} else {
+				l.reload()
+			}
+			for i := range 4 {
+				l.do(fmt.Sprintf("add server b/s%d %s weight 10 %s", i, origins[i].Addr, options), fmt.Sprintf("enable server b/s%d", i))
+			}
+			before := keys()
+			l.config(back(line(3, options) + line(1, options) + line(0, options) + line(2, options)))
+			l.reload()
+			return moved(before, keys())
+		}
+		if n := measure(""); n == 0 {
+			t.Error("by id no key moved")
+		}
+		if n := measure("hash-key addr-port"); n != 0 {
+			t.Errorf("by address %d of 60 keys moved", n)
+		}
+		// An id of one's own is kept and seen.
+		l.do("add server b/own 127.0.0.1:9 id 4711 hash-key addr-port")
+		if s := l.server("b", "own"); s.ID != 4711 {
+			t.Errorf("own id: %+v", s)
+		}
+		if text := l.refused("add server b/twin 127.0.0.1:9 id 4711"); !strings.Contains(text, "custom id 4711 already used") {
+			t.Errorf("the same id again: %q", text)
+		}
+	})
+}
+
+// An address is changed in place, the answer to which is a warning; where it can't be, the refusal is a
+// warning as well and only its words tell.
+func TestFactSetAddressAnswersWarnings(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		l := startLab(t, h, oneBackend)
+		l.do("add server b/s1 127.0.0.1:9", "add server b/named some.example:80", "add server b/socket abns@nobody")
+		l.do("set server b/s1 addr 127.0.0.2 port 81")
+		if s := l.server("b", "s1"); s.Address != "127.0.0.2" || s.Port != 81 {
+			t.Errorf("%+v", s)
+		}
+		l.do("set server b/s1 addr 127.0.0.2 port 81")
+		for _, name := range []string{"named", "socket"} {
+			if text := l.refused("set server b/" + name + " addr 127.0.0.1"); !strings.Contains(text, "only supported through configuration file") {
+				t.Errorf("%s: %q", name, text)
+			}
+			if s := l.server("b", name); s.Address != "-" {
+				t.Errorf("%+v", s)
+			}
+		}
+		// What has no «set server» at all is an error.
+		if text := l.refused("set server b/s1 inter 3s"); !strings.Contains(text, "usage") {
+			t.Errorf("%q", text)
+		}
+	})
+}

@@ -1,0 +1,392 @@
+package hapctl
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // HAProxy tells certificates by it; nothing is trusted for it
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"weir/internal/haproxy"
+	"weir/internal/plan"
+)
+
+// Clear ends what a crash in the middle of a change can leave behind: an open certificate transaction, and
+// backends that were added and not yet published. It returns the names of the latter.
+func (c *Client) Clear(ctx context.Context) ([]string, error) {
+	if err := c.AbortCert(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := c.Stat(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var left []string
+	for _, row := range rows {
+		if row.Type == haproxy.StatBackend && row.Unpublished {
+			left = append(left, row.Proxy)
+		}
+	}
+	for _, row := range rows {
+		if row.Type == haproxy.StatServer && slices.Contains(left, row.Proxy) {
+			at := row.Proxy + "/" + row.Service
+			if err := c.run(ctx, "disable", "server", at); err != nil {
+				return nil, err
+			}
+			if err := c.run(ctx, "del", "server", at); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, name := range left {
+		if err := c.run(ctx, "del", "backend", name); err != nil {
+			return nil, err
+		}
+	}
+	return left, nil
+}
+
+// Observe gives what a running HAProxy has, as far as the run-time socket can change it. known is what it may
+// have: it says which maps and lists to look at, and what names stand for, since a name holds a digest of
+// everything that HAProxy doesn't show. Sections are taken from known as they are.
+func (c *Client) Observe(ctx context.Context, known haproxy.Config) (haproxy.Config, error) {
+	o := observer{Client: c, known: known, seen: haproxy.Config{Version: known.Version, Sections: known.Sections}}
+	for _, step := range []func(context.Context) error{o.servers, o.limits, o.maps, o.certificates, o.lists} {
+		if err := step(ctx); err != nil {
+			return haproxy.Config{}, fmt.Errorf("read back: %w", err)
+		}
+	}
+	return o.seen, nil
+}
+
+type observer struct {
+	*Client
+	known, seen haproxy.Config
+}
+
+func (o *observer) servers(ctx context.Context) error {
+	names, err := o.Backends(ctx)
+	if err != nil {
+		return err
+	}
+	states, err := o.ServersState(ctx, "")
+	if err != nil {
+		return err
+	}
+	byBackend := map[string][]haproxy.ServerState{}
+	for _, s := range states {
+		byBackend[s.Backend] = append(byBackend[s.Backend], s)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		b := haproxy.Backend{Name: name}
+		var servers []haproxy.Server
+		if k := findBackend(o.known, name); k != nil {
+			b, servers = *k, k.Servers
+		}
+		b.Servers = serversOf(byBackend[name], servers)
+		o.seen.Backends = append(o.seen.Backends, b)
+	}
+	return nil
+}
+
+// serversOf gives the servers as HAProxy has them, with what it doesn't show from those that are known by name.
+func serversOf(states []haproxy.ServerState, known []haproxy.Server) []haproxy.Server {
+	byName := make(map[string]haproxy.Server, len(known))
+	for _, s := range known {
+		byName[s.Name] = s
+	}
+	var list []haproxy.Server
+	for _, st := range states {
+		s := byName[st.Server]
+		s.Name, s.Address, s.ID, s.Weight, s.Maintenance = st.Server, addressOf(st), st.ID, st.Weight, st.Maint()
+		list = append(list, s)
+	}
+	// In the order in which they are known, then by name: order is no state.
+	slices.SortFunc(list, func(a, b haproxy.Server) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+func addressOf(st haproxy.ServerState) string {
+	if a, err := netip.ParseAddr(st.Address); err == nil {
+		return netip.AddrPortFrom(a, uint16(st.Port)).String()
+	}
+	return net.JoinHostPort(st.Address, strconv.Itoa(st.Port))
+}
+
+func findBackend(c haproxy.Config, name string) *haproxy.Backend {
+	i, ok := slices.BinarySearchFunc(c.Backends, name, func(b haproxy.Backend, n string) int { return strings.Compare(b.Name, n) })
+	if !ok {
+		return nil
+	}
+	return &c.Backends[i]
+}
+
+// limits reads what the servers' state doesn't hold.
+func (o *observer) limits(ctx context.Context) error {
+	rows, err := o.Stat(ctx)
+	if err != nil {
+		return err
+	}
+	limit := map[[2]string]int{}
+	for _, row := range rows {
+		if row.Type == haproxy.StatServer {
+			limit[[2]string{row.Proxy, row.Service}] = row.SessionLimit
+		}
+	}
+	for i := range o.seen.Backends {
+		b := &o.seen.Backends[i]
+		for j := range b.Servers {
+			b.Servers[j].MaxConnections = limit[[2]string{b.Name, b.Servers[j].Name}]
+		}
+	}
+	return nil
+}
+
+func (o *observer) maps(ctx context.Context) error {
+	for _, k := range o.known.Maps {
+		pairs, err := o.Map(ctx, k.Path)
+		var refused *Refused
+		if errors.As(err, &refused) {
+			continue // not in this process: a reload brings it
+		}
+		if err != nil {
+			return err
+		}
+		o.seen.Maps = append(o.seen.Maps, mapOf(k, pairs))
+	}
+	return nil
+}
+
+func mapOf(k haproxy.Map, pairs []haproxy.MapPair) haproxy.Map {
+	owner := make(map[string]string, len(k.Entries))
+	for _, e := range k.Entries {
+		owner[e.Key] = e.Owner
+	}
+	m := haproxy.Map{Path: k.Path, Ordered: k.Ordered}
+	for _, p := range pairs {
+		m.Entries = append(m.Entries, haproxy.Entry{Key: p.Key, Value: p.Value, Owner: owner[p.Key]})
+	}
+	if !m.Ordered {
+		slices.SortStableFunc(m.Entries, func(a, b haproxy.Entry) int { return strings.Compare(a.Key, b.Key) })
+	}
+	return m
+}
+
+func (o *observer) certificates(ctx context.Context) error {
+	names, err := o.Certs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range o.known.Certs {
+		if k.Authority {
+			if err := o.authority(ctx, k); err != nil {
+				return err
+			}
+			continue
+		}
+		if !slices.Contains(names.Names, k.Path) {
+			continue
+		}
+		live, err := o.Cert(ctx, k.Path)
+		if err != nil {
+			return err
+		}
+		if !strings.EqualFold(live.SHA1, leafSHA1(k.Chain)) {
+			k.Digest, k.Chain = "another: SHA1 "+live.SHA1, ""
+		}
+		o.seen.Certs = append(o.seen.Certs, k)
+	}
+	return nil
+}
+
+func (o *observer) authority(ctx context.Context, k haproxy.Cert) error {
+	prints, err := o.AuthorityPrints(ctx, k.Path)
+	var refused *Refused
+	if errors.As(err, &refused) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	want := chainSHA1(k.Chain)
+	slices.Sort(want)
+	slices.Sort(prints)
+	if !slices.Equal(want, prints) {
+		k.Digest, k.Chain = "another: SHA1 "+strings.Join(prints, " "), ""
+	}
+	o.seen.Certs = append(o.seen.Certs, k)
+	return nil
+}
+
+// AuthorityPrints gives the SHA1 fingerprints, upper case, of the certificates in a CA file that HAProxy has.
+func (c *Client) AuthorityPrints(ctx context.Context, path string) ([]string, error) {
+	return ask(ctx, c, func(text string) ([]string, error) {
+		var list []string
+		for line := range strings.SplitSeq(text, "\n") {
+			if _, print, ok := strings.Cut(line, "SHA1 FingerPrint: "); ok {
+				list = append(list, strings.TrimSpace(print))
+			}
+		}
+		return list, nil
+	}, "show", "ssl", "ca-file", path)
+}
+
+func leafSHA1(chain string) string {
+	if all := chainSHA1(chain); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+func chainSHA1(chain string) []string {
+	var list []string
+	for rest := []byte(chain); ; {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			return list
+		}
+		sum := sha1.Sum(block.Bytes) //nolint:gosec // as above
+		list = append(list, strings.ToUpper(hex.EncodeToString(sum[:])))
+	}
+}
+
+func (o *observer) lists(ctx context.Context) error {
+	for _, k := range o.known.CrtLists {
+		lines, err := o.CrtList(ctx, k.Path)
+		var refused *Refused
+		if errors.As(err, &refused) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		o.seen.CrtLists = append(o.seen.CrtLists, listOf(k, lines))
+	}
+	return nil
+}
+
+// listOf puts what HAProxy has in the order and the words of what is known.
+func listOf(k haproxy.CrtList, lines []haproxy.CrtListLine) haproxy.CrtList {
+	l := haproxy.CrtList{Path: k.Path}
+	for _, want := range k.Entries {
+		if i := slices.IndexFunc(lines, func(have haproxy.CrtListLine) bool { return sameEntry(have, want) }); i >= 0 {
+			l.Entries = append(l.Entries, want)
+			lines = slices.Delete(slices.Clone(lines), i, i+1)
+		}
+	}
+	for _, have := range lines {
+		l.Entries = append(l.Entries, haproxy.CrtEntry{File: have.File, Options: have.Options, SNI: have.SNI})
+	}
+	return l
+}
+
+// Verify reads back what operations have touched and tells the first thing that is not as wanted, nil when
+// all is. Removals that still wait are not looked at.
+func (c *Client) Verify(ctx context.Context, want haproxy.Config, ops []plan.Op) error {
+	part := touched(want, ops)
+	for _, name := range part.gone {
+		if states, err := c.ServersState(ctx, name); err == nil && slices.ContainsFunc(states, func(s haproxy.ServerState) bool { return !s.Maint() }) {
+			return fmt.Errorf("read back: backend %s still has servers that take traffic", name)
+		}
+	}
+	for _, b := range part.config.Backends {
+		states, err := c.ServersState(ctx, b.Name)
+		if err != nil {
+			return fmt.Errorf("read back: %w", err)
+		}
+		if err := sameServers(b, states); err != nil {
+			return err
+		}
+	}
+	o := observer{Client: c, known: part.config}
+	for _, step := range []func(context.Context) error{o.maps, o.certificates, o.lists} {
+		if err := step(ctx); err != nil {
+			return fmt.Errorf("read back: %w", err)
+		}
+	}
+	o.seen.Backends = part.config.Backends
+	o.seen.Version = part.config.Version
+	if left := plan.Diff(o.seen, part.config); !left.Empty() {
+		return fmt.Errorf("read back: HAProxy does not have what it was told: %s", firstOf(left))
+	}
+	return nil
+}
+
+func firstOf(p plan.Plan) string {
+	if len(p.Reload) > 0 {
+		return p.Reload[0].String()
+	}
+	return "missing " + p.Ops[0].String()
+}
+
+func sameServers(b haproxy.Backend, states []haproxy.ServerState) error {
+	have := make(map[string]haproxy.ServerState, len(states))
+	for _, s := range states {
+		have[s.Server] = s
+	}
+	for _, s := range b.Servers {
+		st, ok := have[s.Name]
+		switch {
+		case !ok:
+			return fmt.Errorf("read back: server %s/%s is not there", b.Name, s.Name)
+		case addressOf(st) != s.Address, st.Weight != s.Weight, st.Maint() != s.Maintenance:
+			return fmt.Errorf("read back: server %s/%s has address %s, weight %d, maintenance %t; wanted %s, %d, %t",
+				b.Name, s.Name, addressOf(st), st.Weight, st.Maint(), s.Address, s.Weight, s.Maintenance)
+		}
+		delete(have, s.Name)
+	}
+	for name, st := range have {
+		if !st.Maint() {
+			return fmt.Errorf("read back: server %s/%s takes traffic and nobody asked for it", b.Name, name)
+		}
+	}
+	return nil
+}
+
+// part is what of a configuration some operations touch.
+type part struct {
+	config haproxy.Config
+	gone   []string
+}
+
+func touched(want haproxy.Config, ops []plan.Op) part {
+	backends, paths := map[string]bool{}, map[string]bool{}
+	for _, op := range ops {
+		backends[op.Backend] = true
+		paths[op.Path] = true
+	}
+	delete(backends, "")
+	p := part{config: haproxy.Config{Version: want.Version}}
+	for name := range backends {
+		if b := findBackend(want, name); b != nil {
+			p.config.Backends = append(p.config.Backends, *b)
+		} else {
+			p.gone = append(p.gone, name)
+		}
+	}
+	slices.SortFunc(p.config.Backends, func(a, b haproxy.Backend) int { return strings.Compare(a.Name, b.Name) })
+	for _, m := range want.Maps {
+		if paths[m.Path] {
+			p.config.Maps = append(p.config.Maps, m)
+		}
+	}
+	for _, l := range want.CrtLists {
+		if paths[l.Path] {
+			p.config.CrtLists = append(p.config.CrtLists, l)
+		}
+	}
+	for _, cert := range want.Certs {
+		if paths[cert.Path] {
+			p.config.Certs = append(p.config.Certs, cert)
+		}
+	}
+	return p
+}
