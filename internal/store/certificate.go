@@ -68,6 +68,16 @@ func (d *draft) parseCertificate() *parsedCertificate {
 	return p
 }
 
+// newCertificate tells whether chain or key differ from what was accepted before; if not, it may have expired
+// since, and labels can still be changed.
+func (d *draft) newCertificate() bool {
+	if d.before == nil {
+		return true
+	}
+	before, after := d.before.Spec.(*weir.Certificate), d.after.Spec.(*weir.Certificate)
+	return before.Chain != after.Chain || (before.KeyRef == nil) != (after.KeyRef == nil) || after.KeyRef != nil && *before.KeyRef != *after.KeyRef
+}
+
 // checkCertificate holds a new certificate against today, and its leaf against the key that it will have.
 func (s *Store) checkCertificate(ctx context.Context, d *draft, p *parsedCertificate, now time.Time) error {
 	report := func(path, format string, args ...any) {

@@ -56,7 +56,7 @@ func (s *Store) evaluate(ctx context.Context, base *weir.Set, r *request) (*pend
 	for i := range drafts {
 		problems.Append(drafts[i].problems...)
 	}
-	if err := problems.Err(); err != nil {
+	if err := refusal(&problems); err != nil {
 		return nil, err
 	}
 	if err := fresh(drafts); err != nil {
@@ -84,7 +84,21 @@ func (s *Store) settle(p *pending, drafts []draft) error {
 	}
 	var problems weir.Problems
 	problems.Append(s.opts.Check(p.base, p.after, refs)...)
-	return problems.Err()
+	return refusal(&problems)
+}
+
+// maxProblems is how many broken rules a refusal names; a mistake in a template makes thousands.
+const maxProblems = 200
+
+func refusal(problems *weir.Problems) error {
+	list := problems.List()
+	if len(list) <= maxProblems {
+		return problems.Err()
+	}
+	return &weir.Error{
+		Kind: weir.Invalid, Message: fmt.Sprintf("the objects break rules in %d places, of which these are the first", len(list)),
+		Problems: list[:maxProblems:maxProblems],
+	}
 }
 
 // draft validates one write by itself and finds out whether it changes something.
@@ -118,7 +132,7 @@ func (s *Store) draft(ctx context.Context, base *weir.Set, r *request, d *draft,
 		return err
 	}
 	d.same = d.before != nil && bytes.Equal(d.beforeJSON, d.afterJSON)
-	if cert != nil && !d.same && len(d.problems) == 0 {
+	if cert != nil && len(d.problems) == 0 && d.newCertificate() {
 		return s.checkCertificate(ctx, d, cert, now)
 	}
 	return nil

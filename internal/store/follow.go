@@ -45,6 +45,9 @@ func (s *Store) pause(d time.Duration) bool {
 func (s *Store) followFrom(next int64) error {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
+	s.mu.Lock()
+	s.breakWatch = cancel
+	s.mu.Unlock()
 	watch := s.client.Watch(clientv3.WithRequireLeader(ctx), prefixChange, clientv3.WithPrefix(), clientv3.WithRev(next), clientv3.WithFilterDelete(), clientv3.WithFragment())
 	for answer := range watch {
 		if err := answer.Err(); err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap/zapcore"
@@ -25,6 +26,14 @@ func levelOf(l zapcore.Level) slog.Level {
 	}
 }
 
+// noise is what etcd complains of in every first start: two are wrong about a unix socket, one comes a moment
+// before what it misses.
+var noise = []string{
+	"Running http and grpc server on single port",
+	"serving client traffic insecurely",
+	"failed to update storage version",
+}
+
 // Enabled is zapcore.Core's.
 func (c *logCore) Enabled(l zapcore.Level) bool {
 	return c.log.Enabled(context.Background(), levelOf(l))
@@ -37,8 +46,7 @@ func (c *logCore) With(fields []zapcore.Field) zapcore.Core {
 
 // Check is zapcore.Core's.
 func (c *logCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	// About a unix socket these two are wrong.
-	if strings.HasPrefix(e.Message, "Running http and grpc server on single port") || strings.HasPrefix(e.Message, "serving client traffic insecurely") {
+	if slices.ContainsFunc(noise, func(s string) bool { return strings.HasPrefix(e.Message, s) }) {
 		return ce
 	}
 	if c.Enabled(e.Level) {

@@ -82,6 +82,8 @@ type Store struct {
 	ring ring
 	wake chan struct{} // closed and replaced whenever live moves
 	mat  int64         // the last revision known to be materialized
+
+	breakWatch context.CancelFunc // ends the present watch on etcd, as a lost connection would
 }
 
 // Open starts the embedded etcd in the data directory, reads everything into memory and is ready when it
