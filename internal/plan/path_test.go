@@ -45,7 +45,10 @@ type walk struct {
 
 // check carries out the plan and looks at every property after every operation.
 func check(a, b haproxy.Config, p Plan) *violation {
-	w := newWalk(a, b)
+	return newWalk(a, b).run(p)
+}
+
+func (w *walk) run(p Plan) *violation {
 	for i := range p.Ops {
 		if err := w.m.do(&p.Ops[i]); err != nil {
 			return &violation{refused, fmt.Sprintf("%d: %s: %v", i, p.Ops[i], err)}
@@ -55,7 +58,7 @@ func check(a, b haproxy.Config, p Plan) *violation {
 			return v
 		}
 	}
-	if got := w.m.has(); !Equivalent(got, b) {
+	if got := w.m.has(); !Equivalent(got, w.b) {
 		return &violation{elsewhere, "the machine does not have what was wanted"}
 	}
 	return nil
@@ -191,7 +194,8 @@ func (w *walk) look(o *Op) *violation {
 		}
 	}
 	if o.Kind == EnableHealth {
-		if _, ok := lookup(w.m.maps["maps/hc_path"], o.Backend); !ok {
+		_, asked := lookup(newMachine(w.b).maps["maps/hc_path"], o.Backend)
+		if _, ok := lookup(w.m.maps["maps/hc_path"], o.Backend); asked && !ok {
 			return &violation{early, "the checks of " + o.Backend + " have no path"}
 		}
 	}
@@ -277,7 +281,7 @@ func TestPathsOfRandomPairs(t *testing.T) {
 		served += len(newWalk(a, b).requests)
 	}
 	for _, k := range []Kind{
-		SetCA, NewCert, SetCert, DelCert, AddCrt, DelCrt, AddBackend, PublishBackend, UnpublishBackend, RemoveBackend, AddServer,
+		NewCA, SetCA, DelCA, NewCert, SetCert, DelCert, AddCrt, DelCrt, AddBackend, PublishBackend, UnpublishBackend, RemoveBackend, AddServer,
 		EnableHealth, EnableServer, DisableServer, RemoveServer, SetWeight, SetMaxConnections, WaitUp, MapAdd, MapSet, MapDel, MapSwap,
 	} {
 		if kinds[k] == 0 {
@@ -288,6 +292,59 @@ func TestPathsOfRandomPairs(t *testing.T) {
 		t.Errorf("only %d requests are served on both sides: the worlds are too wild", served)
 	}
 	t.Logf("%d requests watched; operations: %v", served, slices.Sorted(maps.Keys(kinds)))
+}
+
+// A member whose forms can't stand side by side is made anew, one after the other: what serves by another server
+// meanwhile is served all the time.
+func TestPathsOfServersThatTakeAnID(t *testing.T) {
+	t.Parallel()
+	remade := 0
+	for seed := range rounds(1000) {
+		r := random(seed)
+		from := newWorld(r)
+		from.fixedIDs = true
+		to := from.clone()
+		for range 1 + r.IntN(12) {
+			to.mutate(r)
+		}
+		a, b := from.config(), to.config()
+		p := Diff(a, b)
+		w := newWalk(a, b)
+		w.requests = nil
+		w.backends = slices.DeleteFunc(w.backends, func(n string) bool { return alone(w, n) })
+		if v := w.run(p); v != nil {
+			t.Fatalf("seed %d: %v\n%s", seed, v, script(p))
+		}
+		if !Equivalent(Apply(p, a), b) {
+			t.Fatalf("seed %d: Apply does not end at b\n%s", seed, script(p))
+		}
+		for i, o := range p.Ops {
+			if o.Kind == AddServer && i > 0 && p.Ops[i-1].Kind == RemoveServer {
+				remade++
+			}
+		}
+	}
+	if remade < 50 {
+		t.Errorf("only %d servers were made anew", remade)
+	}
+}
+
+// alone says that no second server of a backend can serve while one is made anew.
+func alone(w *walk, backend string) bool {
+	from, to := newMachine(w.a).backends[backend], newMachine(w.b).backends[backend]
+	n, ids := 0, map[int]bool{}
+	for _, s := range from.servers {
+		ids[s.ID] = true
+		if s.serves() {
+			n++
+		}
+	}
+	for _, s := range to.servers {
+		if same := from.servers[s.Name]; s.serves() && (!ids[s.ID] || same != nil && sameForm(&same.Server, &s.Server)) {
+			n++
+		}
+	}
+	return n < 2
 }
 
 func TestPathsOfRandomWalks(t *testing.T) {

@@ -156,6 +156,7 @@ func (b *bench) setApart(clash []*haproxy.Server) {
 		}
 		b.remade = append(b.remade, r)
 	}
+	slices.SortStableFunc(b.remade, func(x, y remake) int { return x.turn() - y.turn() })
 	b.added = free
 	b.gone = slices.DeleteFunc(b.gone, func(g *haproxy.Server) bool { return over[g] })
 }
@@ -227,6 +228,18 @@ func bases(list []*haproxy.Server) map[string]bool {
 		}
 	}
 	return set
+}
+
+// turn orders servers that are made anew: first those that bring what nobody loses, last those that bring nothing.
+func (r remake) turn() int {
+	switch {
+	case !serves(r.want):
+		return 2
+	case slices.ContainsFunc(r.over, serves):
+		return 1
+	default:
+		return 0
+	}
 }
 
 // ops removes what stands in the way of a server, makes it, and waits for it, so that of several that are made

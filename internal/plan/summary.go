@@ -145,7 +145,7 @@ func (t *teller) op(o *Op) {
 	case AddServer, RemoveServer, EnableServer, DisableServer, SetWeight, SetMaxConnections:
 		t.server(o)
 	case WaitUp:
-		t.say(saying{"waits until", "server", "servers", " of pool " + haproxy.BaseName(o.Backend) + " come up"}, len(o.Servers), "")
+		t.say(saying{"waits for", "server", "servers", " of pool " + haproxy.BaseName(o.Backend) + " to come up"}, len(o.Servers), "")
 	case MapAdd, MapSet, MapDel, MapSwap:
 		t.entry(o)
 	case SetCert, SetCA, DelCert, DelCA, AddCrt, DelCrt:

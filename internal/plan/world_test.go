@@ -22,6 +22,8 @@ type world struct {
 	certs    map[string]int    // generation
 	lists    map[string]string // SNI to certificate and options, "www=ec[alpn h2]"
 	ca       int
+	bulk     string // a site with hundreds of hosts
+	fixedIDs bool   // a member keeps its ID whatever form it has, so that its forms can't stand side by side
 }
 
 type worldPool struct {
@@ -66,22 +68,22 @@ func newWorld(r *rand.Rand) *world {
 func newMember(r *rand.Rand) *worldMember {
 	return &worldMember{
 		address: fmt.Sprintf("10.0.0.%d:80", 1+r.IntN(9)), options: pick(r, []string{"inter 1s", "inter 2s", "ssl ca-file certs/ca.pem"}),
-		check: r.IntN(4) > 0, maintenance: r.IntN(6) == 0, weight: pick(r, []int{0, 1, 10, 100, 100}), connections: pick(r, []int{0, 0, 50}),
+		check: r.IntN(3) > 0, maintenance: r.IntN(4) == 0, weight: pick(r, []int{0, 0, 1, 10, 100, 100}), connections: pick(r, []int{0, 0, 50}),
 	}
 }
 
 // mutate makes one change, of the kinds that people and inventories make.
 func (w *world) mutate(r *rand.Rand) {
-	switch r.IntN(12) {
+	switch r.IntN(16) {
 	case 0, 1:
 		w.pools[pick(r, poolNames_)] = newPool(r)
 	case 2:
 		delete(w.pools, pick(r, poolNames_))
-	case 3, 4, 5:
+	case 3, 4, 11, 12, 13, 14:
 		if p := w.pools[pick(r, poolNames_)]; p != nil {
 			p.mutate(r)
 		}
-	case 6:
+	case 5, 6:
 		w.sites[pick(r, siteNames)] = &worldSite{hosts: map[string]bool{}, routes: map[string][]string{"": {pick(r, poolNames_)}}}
 	case 7, 8:
 		if s := w.sites[pick(r, siteNames)]; s != nil {
@@ -96,6 +98,7 @@ func (w *world) mutate(r *rand.Rand) {
 	case 10:
 		w.certs[pick(r, certNames)] = r.IntN(3)
 		w.ca = r.IntN(3)
+		w.bulk = pick(r, append(siteNames, "", "", ""))
 	default:
 		sni := pick(r, hostNames)
 		if delete(w.lists, sni); r.IntN(4) > 0 {
@@ -114,18 +117,22 @@ func newPool(r *rand.Rand) *worldPool {
 
 func (p *worldPool) mutate(r *rand.Rand) {
 	name := pick(r, memberNames)
+	if len(p.members) > 0 && r.IntN(4) > 0 {
+		name = pick(r, slices.Sorted(maps.Keys(p.members)))
+	}
 	m := p.members[name]
 	switch {
 	case r.IntN(5) == 0:
 		p.profile = pick(r, profileNames)
-	case m == nil || r.IntN(4) == 0:
+	case m == nil || r.IntN(6) == 0:
 		p.members[name] = newMember(r)
-	case r.IntN(4) == 0:
+	case r.IntN(6) == 0:
 		delete(p.members, name)
-	case r.IntN(3) == 0:
+	case r.IntN(4) == 0:
 		m.options = newMember(r).options
 	default:
 		c := newMember(r)
+		c.maintenance = r.IntN(3) == 0
 		m.weight, m.maintenance, m.connections = c.weight, c.maintenance, c.connections
 	}
 }
@@ -182,18 +189,37 @@ func (w *world) config() haproxy.Config {
 	checks := haproxy.Map{Path: "maps/hc_path"}
 	for _, name := range slices.Sorted(maps.Keys(w.pools)) {
 		b := w.pools[name].backend(name)
+		if w.fixedIDs {
+			for i := range b.Servers {
+				b.Servers[i].ID = 1 + slices.Index(memberNames, haproxy.BaseName(b.Servers[i].Name))
+			}
+		}
 		c.Backends = append(c.Backends, b)
 		checks.Entries = append(checks.Entries, haproxy.Entry{Key: b.Name, Value: "/ping/" + name})
 	}
 	slices.SortFunc(checks.Entries, func(a, b haproxy.Entry) int { return strings.Compare(a.Key, b.Key) })
 	hosts, routes := w.routing()
 	c.Maps = []haproxy.Map{checks, hosts, w.patternMap(), routes, {Path: "maps/wild", Entries: w.wild()}}
-	c.Certs = []haproxy.Cert{{Path: "certs/ca.pem", Authority: true, Digest: fmt.Sprint("ca", w.ca), Certificate: "ca"}}
+	if w.trusts() {
+		c.Certs = []haproxy.Cert{{Path: "certs/ca.pem", Authority: true, Digest: fmt.Sprint("ca", w.ca), Certificate: "ca"}}
+	}
 	for _, n := range slices.Sorted(maps.Keys(w.certs)) {
 		c.Certs = append(c.Certs, haproxy.Cert{Path: "certs/" + n + ".pem", Digest: fmt.Sprint(n, w.certs[n]), Certificate: n, Owner: "Certificate/" + n})
 	}
 	c.CrtLists = []haproxy.CrtList{w.crtList()}
 	return c
+}
+
+// trusts says that some member is reached by TLS.
+func (w *world) trusts() bool {
+	for _, p := range w.pools {
+		for _, m := range p.members {
+			if strings.Contains(m.options, "ca-file") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (w *world) sections() []haproxy.Section {
@@ -249,6 +275,11 @@ func (w *world) routing() (hosts, routes haproxy.Map) {
 			if on {
 				taken[h] = n
 			}
+		}
+	}
+	for i := range 250 {
+		if w.sites[w.bulk] != nil {
+			taken[fmt.Sprintf("%03d.bulk.test", i)] = w.bulk
 		}
 	}
 	return haproxy.Map{Path: "maps/hosts", Entries: entries(taken)}, haproxy.Map{Path: "maps/routes", Entries: entries(paths)}

@@ -1,0 +1,221 @@
+package plan
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"weir/internal/haproxy"
+)
+
+// add puts a section before the frontends.
+func add(c *haproxy.Config, s haproxy.Section) { c.Sections = slices.Insert(c.Sections, 4, s) }
+
+func TestReasonsToReload(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		change func(a, b *haproxy.Config)
+		want   []string
+	}{
+		{"a port", func(_, b *haproxy.Config) {
+			b.Sections = append(b.Sections, haproxy.Section{Kind: "frontend", Name: "https-8443", Lines: lines("Site/www", "bind 127.0.0.1:8443,127.0.0.2:8443 ssl")})
+		}, []string{"port 8443 is new to the group (frontend https-8443, Site/www)"}},
+		{
+			"a port goes", func(_, b *haproxy.Config) { b.Sections = b.Sections[:5] },
+			[]string{"port 443 is no longer served (frontend https-443)"},
+		},
+		{"a port speaks otherwise", func(_, b *haproxy.Config) {
+			b.Sections[4].Name = "tcp-80"
+		}, []string{"frontend tcp-80 takes port 80 over from http-80 (frontend tcp-80)", "frontend http-80 goes (frontend http-80)"}},
+		{
+			"limits", func(_, b *haproxy.Config) {
+				b.Sections[0].Lines = lines("Tuning/edge", "maxconn 2000", "nbthread 2", "tune.bufsize 32768")
+			},
+			[]string{"the global section changes: “maxconn 2000” instead of “maxconn 1000”, “tune.bufsize 32768” is new (global, Tuning/edge)"},
+		},
+		{"the same rule in many frontends", func(a, b *haproxy.Config) {
+			for i := range 40 {
+				f := haproxy.Section{Kind: "frontend", Name: fmt.Sprint("http-", 9000+i), Lines: lines("", "http-request deny if bad")}
+				a.Sections, b.Sections = append(a.Sections, f), append(b.Sections, f)
+			}
+			for i := 4; i < len(b.Sections); i++ {
+				b.Sections[i].Lines = slices.Concat(b.Sections[i].Lines, lines("Site/www", "http-request capture req.hdr(X-Id) len 36"))
+			}
+		}, []string{"frontends' rules change: “http-request capture req.hdr(X-Id) len 36” is new (frontend http-80 and 41 more, Site/www)"}},
+		{"many lines", func(_, b *haproxy.Config) {
+			for i := range 500 {
+				b.Sections[4].Lines = append(b.Sections[4].Lines, haproxy.Line{Text: fmt.Sprint("acl a", i, " src 10.0.0.1"), Owner: fmt.Sprint("Site/s", i)})
+			}
+		}, []string{"frontends' rules change: “acl a0 src 10.0.0.1” is new, “acl a1 src 10.0.0.1” is new and 498 more lines (frontend http-80)"}},
+		{
+			"a rule moves", func(_, b *haproxy.Config) { slices.Reverse(b.Sections[4].Lines) },
+			[]string{"frontends' rules change: its lines come in another order (frontend http-80)"},
+		},
+		{"sections move", func(_, b *haproxy.Config) {
+			b.Sections[4], b.Sections[5] = b.Sections[5], b.Sections[4]
+		}, []string{"the sections of haproxy.cfg come in another order"}},
+		{"a profile", func(_, b *haproxy.Config) {
+			add(b, haproxy.Section{Kind: "defaults", Name: "p-hash", Lines: lines("", "mode http"), Spare: true})
+			b.Backends[0].Name, b.Backends[0].Profile = "api.bbbb", "p-hash"
+		}, []string{"profile p-hash is new: pool api is the first to use it (defaults p-hash, Pool/api)"}},
+		{"a health check", func(_, b *haproxy.Config) {
+			add(b, haproxy.Section{Kind: "healthcheck", Name: "hc-head", Lines: lines("", "type httpchk"), Spare: true})
+			for i := range b.Backends {
+				b.Backends[i].Servers[0].Options = "check healthcheck hc-head inter 2s"
+			}
+		}, []string{"health check hc-head is new: pools api and web are the first to use it (healthcheck hc-head)"}},
+		{
+			"another HAProxy", func(_, b *haproxy.Config) { b.Version = haproxy.Version{Major: 3, Minor: 5} },
+			[]string{"HAProxy 3.5 is to run instead of 3.4: only a new process is"},
+		},
+		{"a pool below 3.4", func(a, b *haproxy.Config) {
+			a.Version, b.Version = v32, v32
+			a.Backends = a.Backends[1:]
+		}, []string{"HAProxy 3.2 can't add backends at run time: pool api (backend api.aaaa, Pool/api)"}},
+		{"pools below 3.4", func(a, b *haproxy.Config) {
+			a.Version, b.Version = v32, v32
+			b.Backends[0].Name, b.Backends = "api.bbbb", b.Backends[:1]
+			for _, n := range []string{"m", "n", "o", "p"} {
+				b.Backends = append(b.Backends, haproxy.Backend{Name: n + ".aaaa", Owner: "Pool/" + n})
+			}
+		}, []string{
+			"HAProxy 3.2 can't add backends at run time: pools m, n, o and 1 more (backend m.aaaa and 3 more)",
+			"HAProxy 3.2 can't give a pool another profile at run time: pool api (backend api.bbbb, Pool/api)",
+			"HAProxy 3.2 can't remove backends at run time: pool web (backend web.aaaa, Pool/web)",
+		}},
+		{"text of a pool that is there", func(_, b *haproxy.Config) {
+			b.Backends[0].Profile = "p-x"
+			b.Backends[1].Text = []string{"retries 3"}
+		}, []string{
+			"pool api changes what only a reload can: profile p-x instead of p-robin (backend api.aaaa, Pool/api)",
+			"pool web changes what only a reload can: “retries 3” is new (backend web.aaaa, Pool/web)",
+		}},
+		{"a pool with text", func(a, b *haproxy.Config) {
+			a.Backends = a.Backends[1:]
+			b.Backends[0].Text = []string{"retries 3"}
+		}, []string{"pool api needs directives of its own, which HAProxy only reads from its file (backend api.aaaa, Pool/api)"}},
+		{"a pool without a profile", func(a, b *haproxy.Config) {
+			a.Backends = a.Backends[1:]
+			b.Backends[0].Profile = ""
+		}, []string{"pool api is new and has no profile to be made from at run time (backend api.aaaa, Pool/api)"}},
+		{"files", func(_, b *haproxy.Config) {
+			b.Maps = append(b.Maps, haproxy.Map{Path: "maps/x", Entries: []haproxy.Entry{{Key: "a", Value: "b", Owner: "Map/x"}}}, haproxy.Map{Path: "maps/y"})
+			b.Maps[1].Ordered = false
+			b.CrtLists = append(b.CrtLists, haproxy.CrtList{Path: "lists/8443", Entries: []haproxy.CrtEntry{{File: "certs/www.pem", Owner: "Site/www"}}})
+		}, []string{
+			"maps maps/x and maps/y are new: HAProxy learns of them when it starts", "map maps/patterns is searched in another way",
+			"certificate list lists/8443 is new: HAProxy learns of it when it starts (Site/www)",
+		}},
+		{"all", func(a, _ *haproxy.Config) { *a = haproxy.Config{} }, []string{"HAProxy has no configuration yet"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a, b := edge(), edge()
+			c.change(&a, &b)
+			p := Diff(a, b)
+			var got []string
+			for _, r := range p.Reload {
+				got = append(got, r.String())
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("reasons:\n  %s\nwant:\n  %s", strings.Join(got, "\n  "), strings.Join(c.want, "\n  "))
+			}
+			if len(p.Ops) > 0 {
+				t.Errorf("a reload with operations: %v", p.Ops)
+			}
+			if after := Apply(p, a); !reflect.DeepEqual(after, b) || !Diff(after, b).Empty() {
+				t.Error("a reload does not bring what was wanted")
+			}
+			if got := Summary(p); len(got) != len(c.want) || got[0] != "reloads HAProxy: "+c.want[0] {
+				t.Errorf("summary: %q", got)
+			}
+		})
+	}
+}
+
+// A spare section that nobody asks for stays until something else reloads, and can be used again meanwhile.
+func TestSpareSectionsWait(t *testing.T) {
+	t.Parallel()
+	a, b := edge(), edge()
+	b.Sections = slices.DeleteFunc(b.Sections, func(s haproxy.Section) bool { return s.Kind == "healthcheck" })
+	b.Backends[0].Servers[0].Weight = 1
+	p := Diff(a, b)
+	if len(p.Reload) > 0 || len(p.Ops) != 1 {
+		t.Fatalf("plan: %v %v", p.Reload, p.Ops)
+	}
+	after := Apply(p, a)
+	if !Equivalent(after, b) || Equivalent(b, after) {
+		t.Error("what may stay is a difference, or what is missing is none")
+	}
+	if !Diff(after, b).Empty() || len(Diff(after, edge()).Reload) > 0 {
+		t.Error("the section that stayed is forgotten")
+	}
+	if len(Diff(b, a).Reload) != 1 {
+		t.Error("a spare section that is not there needs no reload")
+	}
+	changed := edge()
+	changed.Sections[3].Lines = lines("", "type tcp-check")
+	if got := Diff(a, changed).Reload; len(got) != 1 || got[0].Text != "health check hc-get changes: “type tcp-check” instead of “type httpchk”" {
+		t.Errorf("reasons: %v", got)
+	}
+	a.Sections[3].Spare = false
+	if len(Diff(a, b).Reload) != 1 {
+		t.Error("a section that is not spare stays")
+	}
+}
+
+func TestReasonsAreBounded(t *testing.T) {
+	t.Parallel()
+	a, b := edge(), edge()
+	for i := range 100 {
+		b.Sections = append(b.Sections, haproxy.Section{Kind: "frontend", Name: fmt.Sprint("http-", i+1000), Lines: lines("", fmt.Sprint("bind :", i+1000))})
+	}
+	got := Diff(a, b).Reload
+	if len(got) != mostReasons+1 || got[mostReasons].Text != "and 80 more reasons" {
+		t.Errorf("%d reasons, the last: %v", len(got), got[len(got)-1])
+	}
+}
+
+// Owners are for people: who owns a thing changes nothing in HAProxy.
+func TestOwnersAreNoDifference(t *testing.T) {
+	t.Parallel()
+	a, b := edge(), edge()
+	b.Sections[0].Lines = lines("Tuning/x", "maxconn 1000", "nbthread 2")
+	b.Backends[0].Owner, b.Backends[0].Servers = "Pool/x", slices.Clone(b.Backends[0].Servers)
+	b.Backends[0].Servers[0].Owner, b.Maps[0].Entries[0].Owner, b.Certs[1].Owner, b.CrtLists[0].Entries[0].Owner = "x", "x", "x", "x"
+	if p := Diff(a, b); !p.Empty() || !Equivalent(a, b) {
+		t.Errorf("plan: %v %v", p.Reload, p.Ops)
+	}
+}
+
+// On 3.2 everything but backends is changed at run time as on 3.4.
+func TestServersOf32AreChangedAtRunTime(t *testing.T) {
+	t.Parallel()
+	reloads, changed := 0, 0
+	for seed := range rounds(500) {
+		r := random(seed)
+		from := newWorld(r)
+		from.version = v32
+		to := from.clone()
+		for range 1 + r.IntN(4) {
+			to.mutate(r)
+		}
+		a, b := from.config(), to.config()
+		p := Diff(a, b)
+		sameBackends := slices.EqualFunc(a.Backends, b.Backends, func(x, y haproxy.Backend) bool { return x.Name == y.Name })
+		if (len(p.Reload) > 0) == sameBackends {
+			t.Fatalf("seed %d: backends equal %v, reasons %v", seed, sameBackends, p.Reload)
+		}
+		if reloads++; sameBackends {
+			reloads--
+			changed++
+			holds(t, a, b, fmt.Sprint("seed ", seed))
+		}
+	}
+	if reloads < 50 || changed < 50 {
+		t.Errorf("%d reloads and %d changes at run time: one of them is not tested", reloads, changed)
+	}
+}
