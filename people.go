@@ -93,8 +93,12 @@ type JoinTerms struct {
 	LocalPorts  map[Port]Port                 `json:"localPorts,omitempty"`
 }
 
-// Normalize does nothing.
-func (t *Token) Normalize() {}
+// Normalize masks the networks.
+func (t *Token) Normalize() {
+	if t.Join != nil {
+		t.Join.LocalRanges = maskLocal(t.Join.LocalRanges)
+	}
+}
 
 // Validate checks the subject and the terms.
 func (t *Token) Validate(p *Problems) {
@@ -102,6 +106,10 @@ func (t *Token) Validate(p *Problems) {
 	if t.Join != nil {
 		required(p, "join.group", t.Join.Group)
 		required(p, "join.zone", t.Join.Zone)
+		if t.Join.LoadBalancer != "" {
+			required(p, "join.loadBalancer", t.Join.LoadBalancer)
+		}
+		checkLocal(p, "join.", t.Join.LocalRanges, t.Join.LocalPorts)
 	}
 }
 

@@ -3,6 +3,7 @@ package weir
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -101,6 +102,8 @@ type LoadBalancer struct {
 	LocalRanges map[netip.Prefix]netip.Prefix `json:"localRanges,omitempty"`
 	// LocalPorts translates a listener's port to the port that this machine binds.
 	LocalPorts map[Port]Port `json:"localPorts,omitempty"`
+	// EnrolledAt is made by the control plane: agents' certificates from before it are refused.
+	EnrolledAt time.Time `json:"enrolledAt,omitzero"`
 }
 
 // Normalize fills the state.
@@ -108,13 +111,7 @@ func (l *LoadBalancer) Normalize() {
 	if l.State == "" {
 		l.State = Active
 	}
-	if l.LocalRanges != nil {
-		masked := make(map[netip.Prefix]netip.Prefix, len(l.LocalRanges))
-		for from, to := range l.LocalRanges {
-			masked[canonicalPrefix(from)] = canonicalPrefix(to)
-		}
-		l.LocalRanges = masked
-	}
+	l.LocalRanges = maskLocal(l.LocalRanges)
 }
 
 // Validate checks the translations.
@@ -122,24 +119,55 @@ func (l *LoadBalancer) Validate(p *Problems) {
 	required(p, "group", l.Group)
 	required(p, "zone", l.Zone)
 	oneOf(p, "state", string(l.State), string(Active), string(Draining), string(Maintenance))
-	for from, to := range l.LocalRanges {
-		path := "localRanges[" + from.String() + "]"
+	checkLocal(p, "", l.LocalRanges, l.LocalPorts)
+}
+
+// checkLocal: translations are one to one.
+func checkLocal(p *Problems, prefix string, ranges map[netip.Prefix]netip.Prefix, ports map[Port]Port) {
+	order := make([]netip.Prefix, 0, len(ranges))
+	for from := range ranges {
+		order = append(order, from)
+	}
+	slices.SortFunc(order, func(a, b netip.Prefix) int { return strings.Compare(a.String(), b.String()) })
+	for i, from := range order {
+		path, to := prefix+"localRanges["+from.String()+"]", ranges[from]
 		if !from.IsValid() || !to.IsValid() {
 			p.Add(path, "both sides must be networks, such as 203.0.113.0/28: 127.11.1.0/28")
-		} else if from.Bits() != to.Bits() || from.Addr().Is4() != to.Addr().Is4() {
+			continue
+		}
+		if from.Bits() != to.Bits() || from.Addr().Is4() != to.Addr().Is4() {
 			p.Add(path, "%s and %s must be of the same family and size", from, to)
+		}
+		for _, other := range order[:i] {
+			if from.Overlaps(other) {
+				p.Add(path, "overlaps %s; say once where an address goes", other)
+			}
+			if to.Overlaps(ranges[other]) {
+				p.Add(path, "%s overlaps %s, where %s goes; two addresses would be bound as one", to, ranges[other], other)
+			}
 		}
 	}
 	seen := map[Port]Port{}
-	for from, to := range l.LocalPorts {
-		path := "localPorts[" + from.String() + "]"
+	for _, from := range sortedKeys(ports) {
+		path, to := prefix+"localPorts["+from.String()+"]", ports[from]
 		from.check(p, path)
 		to.check(p, path)
 		if other, ok := seen[to]; ok {
-			p.Add(path, "ports %d and %d would both be bound at %d", min(from, other), max(from, other), to)
+			p.Add(path, "ports %d and %d would both be bound at %d", other, from, to)
 		}
 		seen[to] = from
 	}
+}
+
+func maskLocal(ranges map[netip.Prefix]netip.Prefix) map[netip.Prefix]netip.Prefix {
+	if ranges == nil {
+		return nil
+	}
+	masked := make(map[netip.Prefix]netip.Prefix, len(ranges))
+	for from, to := range ranges {
+		masked[canonicalPrefix(from)] = canonicalPrefix(to)
+	}
+	return masked
 }
 
 // References are the group and the zone.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -176,6 +177,7 @@ func (o *Pool) Normalize() {
 		setDefault(&h.Path, "/")
 		setDefault(&h.Host, "localhost")
 		setDefault(&h.Expect, "200-399")
+		h.Expect = strings.ReplaceAll(h.Expect, " ", "")
 	}
 	if h.Type != "none" {
 		setDefault(&h.Interval, Duration(2*time.Second))
@@ -194,6 +196,9 @@ func (o *Pool) Normalize() {
 	if o.TLS != nil {
 		setDefault(&o.TLS.Verify, "ca")
 		setDefault(&o.TLS.MinVersion, "TLSv1.2")
+		if c, err := CanonicalHostname(o.TLS.SNI); err == nil {
+			o.TLS.SNI = c
+		}
 	}
 }
 
@@ -210,7 +215,7 @@ func (o *Pool) Validate(p *Problems) {
 	if n, ok := o.Port.Number(); ok {
 		n.check(p, "port")
 	} else if o.Port != "" {
-		required(p, "port", string(o.Port))
+		checkPortName(p, "port", string(o.Port))
 	}
 	o.validateMembers(p)
 	oneOf(p, "balance", o.Balance, Balances...)
@@ -283,8 +288,12 @@ func (h *HealthCheck) validate(p *Problems) {
 		oneOf(p, "healthCheck.method", h.Method, "HEAD", "GET", "OPTIONS")
 		if err := CheckURLPath(h.Path); err != nil {
 			p.Add("healthCheck.path", "%s", err)
+		} else if strings.Contains(h.Path, "$") {
+			p.Add("healthCheck.path", "write '$' as %%24")
 		}
-		text(p, "healthCheck.host", h.Host, 255)
+		if err := CheckHost(h.Host); err != nil {
+			p.Add("healthCheck.host", "%s", err)
+		}
 		if _, err := ParseStatuses(h.Expect); err != nil {
 			p.Add("healthCheck.expect", "%s", err)
 		}
@@ -299,6 +308,8 @@ func (h *HealthCheck) validate(p *Problems) {
 		h.Interval.within(p, "healthCheck.interval", 50*time.Millisecond, time.Hour)
 		between(p, "healthCheck.rise", h.Rise, 1, 100)
 		between(p, "healthCheck.fall", h.Fall, 1, 100)
+	} else if h.Interval != 0 || h.Rise != 0 || h.Fall != 0 || h.Port != 0 {
+		p.Add("healthCheck", "interval, rise, fall and port belong to type http or tcp")
 	}
 }
 
@@ -311,7 +322,10 @@ func (t *PoolTLS) validate(p *Problems) {
 		p.Add("tls.ca", "is not looked at with verify: none")
 	}
 	if t.SNI != "" {
-		checkHostnames(p, "tls.sni", []string{t.SNI})
+		checkHostname(p, "tls.sni", t.SNI)
+	}
+	if strings.HasPrefix(t.SNI, "*") {
+		p.Add("tls.sni", "must be one name that the servers' certificates hold")
 	}
 	if t.Verify == "ca" && t.SNI == "" {
 		p.Add("tls.sni", "is required with verify: ca: it is the name that the servers' certificates must hold")
@@ -340,12 +354,13 @@ type StatusRange struct{ Low, High int }
 func ParseStatuses(s string) ([]StatusRange, error) {
 	var list []StatusRange
 	for part := range splitComma(s) {
-		var r StatusRange
-		if n, err := fmt.Sscanf(part+"\n", "%3d-%3d\n", &r.Low, &r.High); err != nil || n != 2 {
-			if n, err := fmt.Sscanf(part+"\n", "%3d\n", &r.Low); err != nil || n != 1 {
-				return nil, fmt.Errorf("%q must be statuses such as 200, 200-299 or 200,301-302", clip(s))
-			}
-			r.High = r.Low
+		low, high, isRange := strings.Cut(part, "-")
+		if !isRange {
+			high = low
+		}
+		r := StatusRange{threeDigits(low), threeDigits(high)}
+		if r.Low < 0 || r.High < 0 {
+			return nil, fmt.Errorf("%q must be statuses such as 200, 200-299 or 200,301-302", clip(s))
 		}
 		if r.Low < 100 || r.High > 599 || r.Low > r.High {
 			return nil, fmt.Errorf("%q holds a range outside 100 to 599, or upside down", clip(s))
@@ -353,4 +368,19 @@ func ParseStatuses(s string) ([]StatusRange, error) {
 		list = append(list, r)
 	}
 	return list, nil
+}
+
+// threeDigits reads a number of exactly three digits, -1 for anything else.
+func threeDigits(s string) int {
+	n := 0
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return -1
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	if len(s) != 3 {
+		return -1
+	}
+	return n
 }

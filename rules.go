@@ -138,8 +138,8 @@ func prose(p *Problems, path, v string, longest int) {
 	if len(v) > longest {
 		p.Add(path, "is %d bytes long; at most %d are allowed", len(v), longest)
 	}
-	if i := strings.IndexFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }); i >= 0 {
-		p.Add(path, "holds a control character at byte %d", i)
+	if i := strings.IndexFunc(v, misleads); i >= 0 {
+		p.Add(path, "holds a control character, or one that hides text, at byte %d", i)
 	}
 }
 
@@ -156,6 +156,9 @@ func checkPrefixes(p *Problems, path string, list []netip.Prefix) {
 }
 
 func checkUser(p *Problems, path, v string) {
+	if v == "root" {
+		p.Add(path, "HAProxy does not stay root; name an account of its own, such as haproxy")
+	}
 	if err := CheckName(strings.TrimPrefix(v, "_")); err != nil {
 		p.Add(path, "must be the name of a system account: %s", err)
 	}

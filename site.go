@@ -271,7 +271,7 @@ func (m *PathMatch) validate(p *Problems, path string) {
 	for field, v := range map[string]string{"exact": m.Exact, "prefix": m.Prefix} {
 		if v != "" {
 			set++
-			if err := CheckURLPath(v); err != nil {
+			if err := checkMatchPath(v); err != nil {
 				p.Add(path+"."+field, "%s", err)
 			}
 		}
@@ -332,9 +332,16 @@ func canonicalAll(list []string) {
 func checkHostnames(p *Problems, path string, list []string) {
 	unique(p, path, list)
 	for i, h := range list {
-		if _, err := CanonicalHostname(h); err != nil {
-			p.Add(index(path, i), "%s", err)
-		}
+		checkHostname(p, index(path, i), h)
+	}
+}
+
+// checkHostname asks for the canonical form, which Normalize has made of all that have one.
+func checkHostname(p *Problems, path, h string) {
+	if c, err := CanonicalHostname(h); err != nil {
+		p.Add(path, "%s", err)
+	} else if c != h {
+		p.Add(path, "%q must be written as %q", clip(h), c)
 	}
 }
 
@@ -349,7 +356,7 @@ func checkToken(p *Problems, path, v string) {
 func splitComma(s string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, part := range strings.Split(s, ",") {
-			if !yield(strings.TrimSpace(part)) {
+			if !yield(strings.Trim(part, " ")) {
 				return
 			}
 		}

@@ -3,8 +3,10 @@ package weir
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/net/idna"
 )
@@ -45,7 +47,9 @@ func CheckText(s string) error {
 	return nil
 }
 
-// CheckURLPath says why s can't be a path that is matched or requested, or nil.
+// CheckURLPath says why s can't be a path that is matched or requested, or nil. It begins with '/', is as it stands
+// in a request line (RFC 3986: what may not stand there is %XX), and at most 1024 bytes long. A '%' never begins
+// anything but two hexadecimal digits, and there is no blank, quote, backslash, '#', ';' or bracket.
 func CheckURLPath(s string) error {
 	if !strings.HasPrefix(s, "/") {
 		return fmt.Errorf("%q must begin with '/'", clip(s))
@@ -54,18 +58,71 @@ func CheckURLPath(s string) error {
 		return fmt.Errorf("is %d bytes long; at most 1024 are allowed", len(s))
 	}
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c <= ' ' || c > '~' || strings.IndexByte("\"'\\#;<>`{}|^", c) >= 0 {
-			return fmt.Errorf("%q holds %q, which a URL path can't hold unencoded", clip(s), c)
+		if c := s[i]; c <= ' ' || c > '~' || strings.IndexByte("\"'\\#;<>[]`{}|^", c) >= 0 {
+			return fmt.Errorf("%q holds %q, which a URL path can't hold; write it as %%%02X", clip(s), c, c)
+		}
+		if s[i] == '%' && (i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2])) {
+			return fmt.Errorf("%q holds a '%%' without two hexadecimal digits behind it; write the sign itself as %%25", clip(s))
 		}
 	}
 	return nil
 }
 
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}
+
+// checkMatchPath is for paths that requests are held against, which have no query.
+func checkMatchPath(s string) error {
+	if strings.Contains(s, "?") {
+		return fmt.Errorf("%q holds '?', which begins a query; only the path is looked at", clip(s))
 	}
-	return s
+	return CheckURLPath(s)
+}
+
+// CheckHost says why s can't be sent as a Host header, or nil: a host name, an IPv4 address or an IPv6
+// address in brackets, with or without a port.
+func CheckHost(s string) error {
+	host, port := s, ""
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		host, port = s[:i], s[i+1:]
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strings.HasPrefix(port, "+") {
+			return fmt.Errorf("%q must be a host name, or one with a port behind a colon", clip(s))
+		}
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		inner, closed := strings.CutSuffix(inner, "]")
+		if a, err := netip.ParseAddr(inner); err == nil && closed && a.Is6() && a.Zone() == "" {
+			return nil
+		}
+	}
+	if c, err := CanonicalHostname(host); err != nil {
+		return err
+	} else if c != strings.ToLower(host) || strings.HasPrefix(c, "*") {
+		return fmt.Errorf("%q must be written out in ASCII, such as %q, and name one host", clip(s), c)
+	}
+	return nil
+}
+
+// clip shortens what somebody sent so that it can stand in a message, on one line.
+func clip(s string) string {
+	const longest = 80
+	more := ""
+	if len(s) > longest {
+		s, more = strings.ToValidUTF8(s[:longest], ""), "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if misleads(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s) + more
+}
+
+// misleads says whether a character does something else than be seen: controls, line ends, and what turns the
+// direction of text.
+func misleads(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' || r == '\uFFFD'
 }
 
 // CanonicalHostname gives the form in which hostnames are compared: lower case, A-labels (RFC 5890), no

@@ -1,6 +1,8 @@
 package weir
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -46,7 +48,7 @@ func (m *Map) Validate(p *Problems) {
 		path := index("entries", i)
 		if m.Match == "regex" {
 			checkRegex(p, path+".key", e.Key)
-		} else if err := CheckURLPath(e.Key); err != nil {
+		} else if err := checkMatchPath(e.Key); err != nil {
 			p.Add(path+".key", "%s", err)
 		}
 		if first, ok := seen[e.Key]; ok {
@@ -68,6 +70,8 @@ func checkRegex(p *Problems, path, v string) {
 		p.Add(path, "is %d bytes long; at most 512 are allowed", len(v))
 	case strings.IndexFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0:
 		p.Add(path, "may hold only printable ASCII without blanks; write a blank as \\x20")
+	case v[0] == '#':
+		p.Add(path, "begins with '#', which begins a comment in a map file; write it as \\x23")
 	}
 }
 
@@ -92,9 +96,30 @@ func (e *ErrorPage) Validate(p *Problems) {
 	if len(e.Body) > MaxErrorPage {
 		p.Add("body", "is %d bytes long; at most %d are allowed", len(e.Body), MaxErrorPage)
 	}
-	if strings.IndexFunc(e.ContentType, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`"\%#'{}$`, r) }) >= 0 || len(e.ContentType) > 100 {
-		p.Add("contentType", "%q is no content type", clip(e.ContentType))
+	if err := CheckContentType(e.ContentType); err != nil {
+		p.Add("contentType", "%s", err)
 	}
+}
+
+// CheckContentType says why s can't be sent as a Content-Type, or nil: a type, a subtype and perhaps parameters
+// with plain values, as in "text/html; charset=utf-8", of at most 100 bytes.
+func CheckContentType(s string) error {
+	word := func(w string) bool {
+		return w != "" && strings.IndexFunc(w, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-+._", r))
+		}) < 0
+	}
+	parts := strings.Split(s, ";")
+	kind, sub, ok := strings.Cut(parts[0], "/")
+	ok = ok && word(kind) && word(sub) && len(s) <= 100
+	for _, part := range parts[1:] {
+		name, value, pair := strings.Cut(strings.TrimLeft(part, " "), "=")
+		ok = ok && pair && word(name) && word(value)
+	}
+	if !ok {
+		return fmt.Errorf("%q is no content type, such as text/html; charset=utf-8", clip(s))
+	}
+	return nil
 }
 
 // References are none.
@@ -125,9 +150,7 @@ func (s *Server) Validate(p *Problems) {
 	required(p, "zone", s.Zone)
 	names(p, "clusters", s.Clusters)
 	for name, port := range s.Ports {
-		if err := CheckName(name); err != nil {
-			p.Add("ports["+clip(name)+"]", "%s", err)
-		}
+		checkPortName(p, "ports["+clip(name)+"]", name)
 		port.check(p, "ports["+clip(name)+"]")
 	}
 	between(p, "weight", *s.Weight, 0, 256)
@@ -150,12 +173,15 @@ func (r PortRef) MarshalJSON() ([]byte, error) {
 	if n, ok := r.Number(); ok {
 		return []byte(n.String()), nil
 	}
-	return []byte(strconv.Quote(string(r))), nil
+	return json.Marshal(string(r))
 }
 
 // UnmarshalJSON reads a number or a name.
 func (r *PortRef) UnmarshalJSON(b []byte) error {
-	*r = PortRef(strings.Trim(string(b), `"`))
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, (*string)(r))
+	}
+	*r = PortRef(b)
 	return nil
 }
 
@@ -169,6 +195,15 @@ func (r *PortRef) UnmarshalText(b []byte) error {
 func (r PortRef) Number() (Port, bool) {
 	n, err := strconv.Atoi(string(r))
 	return Port(n), err == nil
+}
+
+// checkPortName refuses names that could be taken for numbers.
+func checkPortName(p *Problems, path, name string) {
+	if err := CheckName(name); err != nil {
+		p.Add(path, "%s", err)
+	} else if strings.Trim(name, "0123456789") == "" {
+		p.Add(path, "%q is a number; the name of a port needs a letter", clip(name))
+	}
 }
 
 // Override moves one server by hand for a while.
@@ -192,8 +227,8 @@ const (
 	StateMaintenance = "maintenance"
 )
 
-// Normalize does nothing.
-func (o *Override) Normalize() {}
+// Normalize writes the expiry in UTC, so that equal moments are equal texts.
+func (o *Override) Normalize() { o.ExpiresAt = o.ExpiresAt.UTC() }
 
 // Validate checks that something is asked, why, and until when.
 func (o *Override) Validate(p *Problems) {
