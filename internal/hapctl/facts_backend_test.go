@@ -69,7 +69,7 @@ func TestFactDynamicBackend(t *testing.T) {
 			l.refused("del backend d"):                 "published",
 			l.refused("add backend d from p"):          "already used",
 			l.refused("add backend e from nope"):       "Cannot find default proxy 'nope'",
-			l.refused("add backend e from bare"):       "mode",
+			l.refused("add backend e from bare"):       "Mode is required",
 			l.refused("wait 10ms be-removable nobody"): "No such backend",
 		} {
 			if !strings.Contains(text, part) {
