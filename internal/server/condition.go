@@ -1,0 +1,174 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"weir"
+	"weir/internal/ir"
+	"weir/internal/link"
+)
+
+// Status gives an object's conditions. Objects that no load balancer is told of, as a Grant, have none.
+func (f *fleet) Status(o *weir.Object) *weir.Status {
+	kind, ok := weir.KindByName(o.Kind)
+	if !ok || kind.ReadOnly || slices.Contains(personal, o.Kind) {
+		return nil
+	}
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	v := view{fleet: f, object: o, ref: o.Ref()}
+	v.look()
+	conditions := []weir.Condition{v.accepted(), v.programmed()}
+	if serving, ok := v.serving(); ok {
+		conditions = append(conditions, serving)
+	}
+	if len(v.held) > 0 {
+		conditions = append(conditions, weir.Condition{Type: weir.Quarantined, Status: "True", Reason: v.reason, Message: strings.Join(v.held, "; ")})
+	}
+	return &weir.Status{Conditions: conditions}
+}
+
+// personal kinds are about people, not load balancers.
+var personal = []string{"Role", "Grant", "Token", "Secret"}
+
+// view is what is known of one object.
+type view struct {
+	*fleet
+	object *weir.Object
+	ref    weir.Ref
+
+	ready, of int
+	laggards  []string
+	held      []string // what load balancers have against it
+	reason    string
+	problems  []string
+}
+
+// look goes through the load balancers of the groups that the object is part of.
+func (v *view) look() {
+	for _, name := range sortedNames(v.groups) {
+		g := v.groups[name]
+		for _, p := range g.problems {
+			if p.Object == v.ref.String() {
+				v.problems = append(v.problems, fmt.Sprintf("group %s: %s: %s", name, p.Path, p.Message))
+			}
+		}
+		if !v.concerns(name, g) {
+			continue
+		}
+		for _, self := range g.selves {
+			v.loadBalancer(self)
+		}
+	}
+}
+
+func (v *view) concerns(name string, g *groupState) bool {
+	switch spec := v.object.Spec.(type) {
+	case *weir.Override:
+		return g.objects[weir.Ref{Kind: "Server", Name: spec.Server}]
+	case *weir.LoadBalancer:
+		return spec.Group == name
+	case *weir.Zone:
+		return slices.Contains(g.node.Group.Zones, v.ref.Name)
+	}
+	return g.objects[v.ref]
+}
+
+func (v *view) loadBalancer(self ir.Self) {
+	if v.ref.Kind == "LoadBalancer" && self.Name != v.ref.Name {
+		return
+	}
+	rep, heard := v.hub.Reports().Get(self.Name)
+	wanted, _ := v.hub.Wanted(self.Name)
+	bad := ""
+	for _, id := range sortedNames(rep.Resources.Deviations) {
+		if d := rep.Resources.Deviations[id]; d.State == link.Quarantined && ir.Owner(id) == v.ref.String() {
+			bad = self.Name + ": " + d.Message
+			v.held, v.reason = append(v.held, bad), d.Reason
+		}
+	}
+	if self.State != weir.Active {
+		return
+	}
+	v.of++
+	// The object is there when a state was read back that holds it: the newest, or any from its own revision on.
+	current := heard && (has(rep, wanted) || rep.State == link.Converged && rep.Revision >= v.object.Revision && v.object.Revision > 0)
+	if current && bad == "" {
+		v.ready++
+	} else {
+		v.laggards = append(v.laggards, self.Name)
+	}
+}
+
+func (v *view) accepted() weir.Condition {
+	if len(v.problems) > 0 {
+		return weir.Condition{Type: weir.Accepted, Status: "False", Reason: "LeftOut", Message: strings.Join(v.problems, "; ")}
+	}
+	return weir.Condition{Type: weir.Accepted, Status: "True", Reason: "Compiled", Message: "the wish obeys the rules"}
+}
+
+func (v *view) programmed() weir.Condition {
+	c := weir.Condition{Type: weir.Programmed, Ready: v.ready, Of: v.of}
+	switch {
+	case v.of == 0:
+		c.Status, c.Reason, c.Message = "Unknown", "NotInUse", "no active load balancer needs it"
+	case v.ready == v.of:
+		c.Status, c.Reason, c.Message = "True", "ReadBack", fmt.Sprintf("read back from all %d load balancers", v.of)
+	default:
+		c.Status, c.Reason = "False", "Pending"
+		c.Message = fmt.Sprintf("read back from %d of %d; not from %s", v.ready, v.of, strings.Join(v.laggards, ", "))
+	}
+	return c
+}
+
+// serving says whether something answers: of a pool its servers, of a site the pools of its backends.
+func (v *view) serving() (weir.Condition, bool) {
+	var pools []string
+	switch spec := v.object.Spec.(type) {
+	case *weir.Pool:
+		pools = []string{v.ref.Name}
+	case *weir.Site:
+		for _, b := range spec.Backends {
+			for _, pool := range b.Pools() {
+				if !slices.Contains(pools, pool) {
+					pools = append(pools, pool)
+				}
+			}
+		}
+	default:
+		return weir.Condition{}, false
+	}
+	slices.Sort(pools)
+	var dead []string
+	known, up, of := false, 0, 0
+	for _, pool := range pools {
+		health := v.ServerHealth(pool)
+		alive := 0
+		for _, s := range health {
+			known = true
+			of++
+			if s.Up > 0 {
+				alive++
+			}
+		}
+		up += alive
+		if alive == 0 {
+			dead = append(dead, pool)
+		}
+	}
+	c := weir.Condition{Type: weir.Serving, Ready: up, Of: of}
+	switch {
+	case !known:
+		c.Status, c.Reason, c.Message = "Unknown", "NotSeen", "no load balancer has told of its servers yet"
+	case up == 0:
+		c.Status, c.Reason, c.Message = "False", "Down", "no server is up"
+	case len(dead) > 0:
+		c.Status, c.Reason = "True", "Degraded"
+		c.Message = fmt.Sprintf("%d of %d servers are up; none of pool %s", up, of, strings.Join(dead, ", "))
+	default:
+		c.Status, c.Reason, c.Message = "True", "Up", fmt.Sprintf("%d of %d servers are up", up, of)
+	}
+	return c, true
+}

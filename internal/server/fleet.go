@@ -1,0 +1,225 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"weir"
+	"weir/internal/compile"
+	"weir/internal/ir"
+	"weir/internal/link"
+	"weir/internal/store"
+)
+
+// fleet compiles what people want for every group, hands it to the hub, and knows what the agents make of it.
+type fleet struct {
+	store   *store.Store
+	hub     *link.Hub
+	log     *slog.Logger
+	clock   func() time.Time
+	version string
+
+	mu       sync.RWMutex
+	revision int64
+	groups   map[string]*groupState
+	compiled chan struct{} // closed when revision has grown
+
+	// Of the goroutine that compiles: what it worked out before, and from what.
+	compiler *compile.Compiler
+	view     *weir.Set
+}
+
+// groupState is what was made of one group last. It is replaced, never changed.
+type groupState struct {
+	node      ir.Node
+	resources []ir.Resource
+	problems  []weir.Problem
+	selves    []ir.Self
+	// objects are those that the group's resources come from.
+	objects map[weir.Ref]bool
+}
+
+func newFleet(s *store.Store, hub *link.Hub, o Options) *fleet {
+	return &fleet{
+		store: s, hub: hub, log: o.Log, clock: o.Clock, version: o.Version,
+		groups: map[string]*groupState{}, compiled: make(chan struct{}), compiler: compile.New(),
+	}
+}
+
+// load compiles everything once, before agents are let in.
+func (f *fleet) load(context.Context) error {
+	view := f.store.View()
+	var names []string
+	for o := range view.All("LoadBalancerGroup") {
+		names = append(names, o.Metadata.Name)
+	}
+	f.compile(view, names)
+	return nil
+}
+
+// run follows the store until ctx ends. However fast changes come, the newest state is compiled and what lies
+// between is passed over.
+func (f *fleet) run(ctx context.Context) error {
+	changes := make(chan store.Event)
+	ended := make(chan error, 1)
+	go func() {
+		for ev, err := range f.store.Watch(ctx, f.done()) {
+			if err != nil {
+				ended <- err
+				return
+			}
+			select {
+			case changes <- ev:
+			case <-ctx.Done():
+			}
+		}
+		ended <- nil
+	}()
+	for {
+		select {
+		case err := <-ended:
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("follow the store: %w", errors.Join(err))
+		case ev := <-changes:
+			if ev.Revision <= f.done() {
+				continue
+			}
+			refs := refsOf(nil, ev)
+			// What has come meanwhile is taken along.
+			for more := true; more; {
+				select {
+				case ev := <-changes:
+					refs = refsOf(refs, ev)
+				default:
+					more = false
+				}
+			}
+			after := f.store.View()
+			begin := time.Now()
+			names := compile.Groups(f.view, after, refs)
+			f.compile(after, names)
+			f.log.Info("compile", "revision", after.Revision, "objects", len(refs), "groups", names, "took", time.Since(begin).Round(10*time.Microsecond))
+		}
+	}
+}
+
+func refsOf(refs []weir.Ref, ev store.Event) []weir.Ref {
+	for _, c := range ev.Change.Objects {
+		refs = append(refs, c.Ref)
+	}
+	return refs
+}
+
+// compile brings groups to a set of objects and tells the hub.
+func (f *fleet) compile(view *weir.Set, names []string) {
+	for _, name := range names {
+		if view.Get(weir.Ref{Kind: "LoadBalancerGroup", Name: name}) == nil {
+			f.hub.DropGroup(name)
+			f.mu.Lock()
+			delete(f.groups, name)
+			f.mu.Unlock()
+			continue
+		}
+		f.mu.RLock()
+		old := f.groups[name]
+		f.mu.RUnlock()
+		next := f.group(view, name, old)
+		if err := f.hub.SetGroup(name, view.Revision, next.resources, next.selves); err != nil {
+			f.log.Error("send group", "group", name, "error", err)
+		}
+		f.mu.Lock()
+		f.groups[name] = next
+		f.mu.Unlock()
+	}
+	f.hub.Advance(view.Revision)
+	f.view = view
+	f.mu.Lock()
+	f.revision = view.Revision
+	close(f.compiled)
+	f.compiled = make(chan struct{})
+	f.mu.Unlock()
+}
+
+func (f *fleet) group(view *weir.Set, name string, old *groupState) *groupState {
+	node, problems := f.compiler.Group(view, name)
+	next := &groupState{node: node, problems: problems}
+	for o := range view.All("LoadBalancer") {
+		if o.Spec.(*weir.LoadBalancer).Group == name {
+			if self, ok := compile.Self(view, o.Metadata.Name); ok {
+				next.selves = append(next.selves, self)
+			}
+		}
+	}
+	if old == nil {
+		next.resources = slices.DeleteFunc(node.Resources(), func(r ir.Resource) bool { return r.ID == "self" })
+		next.objects = objectsOf(next.resources, name)
+		return next
+	}
+	put, gone := compile.Delta(old.node, node)
+	next.resources = patch(old.resources, put, gone)
+	next.objects = old.objects
+	if len(put)+len(gone) > 0 {
+		next.objects = objectsOf(next.resources, name)
+	}
+	return next
+}
+
+// patch puts resources into a sorted list and takes others out; what stays keeps its place in memory.
+func patch(list, put []ir.Resource, gone []string) []ir.Resource {
+	out := make([]ir.Resource, 0, len(list)+len(put))
+	for _, r := range list {
+		for len(put) > 0 && put[0].ID < r.ID {
+			out, put = append(out, put[0]), put[1:]
+		}
+		for len(gone) > 0 && gone[0] < r.ID {
+			gone = gone[1:]
+		}
+		switch {
+		case len(put) > 0 && put[0].ID == r.ID:
+			out, put = append(out, put[0]), put[1:]
+		case len(gone) > 0 && gone[0] == r.ID:
+		default:
+			out = append(out, r)
+		}
+	}
+	return append(out, put...)
+}
+
+// objectsOf lists the objects that resources come from. A member of a pool counts for the pool and for the
+// Server of its name.
+func objectsOf(list []ir.Resource, group string) map[weir.Ref]bool {
+	objects := map[weir.Ref]bool{{Kind: "LoadBalancerGroup", Name: group}: true}
+	for _, r := range list {
+		kind, name, _ := strings.Cut(ir.Owner(r.ID), "/")
+		if kind != "" {
+			objects[weir.Ref{Kind: kind, Name: name}] = true
+		}
+		if rest, ok := strings.CutPrefix(r.ID, "server/"); ok {
+			_, member, _ := strings.Cut(rest, "/")
+			objects[weir.Ref{Kind: "Server", Name: member}] = true
+		}
+	}
+	return objects
+}
+
+// done is the revision that is compiled.
+func (f *fleet) done() int64 {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.revision
+}
+
+func (f *fleet) ready() error {
+	if f.done() == 0 {
+		return errors.New("nothing is compiled yet")
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package server
+
+import (
+	"encoding/json"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weir/internal/accesslog"
+)
+
+var (
+	readyDesc    = prometheus.NewDesc("weir_loadbalancer_ready", "1 when the load balancer was read back to have what is wanted.", []string{"group", "loadbalancer", "zone"}, nil)
+	heardDesc    = prometheus.NewDesc("weir_loadbalancer_reachable", "1 when the agent was heard lately.", []string{"group", "loadbalancer", "zone"}, nil)
+	reloadsDesc  = prometheus.NewDesc("weir_loadbalancer_reloads_total", "Reloads of HAProxy since its agent began.", []string{"group", "loadbalancer", "zone"}, nil)
+	heldDesc     = prometheus.NewDesc("weir_loadbalancer_quarantined", "Resources that HAProxy refuses.", []string{"group", "loadbalancer", "zone"}, nil)
+	revisionDesc = prometheus.NewDesc("weir_revision", "The newest change that is compiled.", nil, nil)
+)
+
+// Describe says nothing, since the series depend on the fleet: the registry takes what Collect gives.
+func (f *fleet) Describe(chan<- *prometheus.Desc) {}
+
+// Collect gives the state of the fleet and the counters of the access logs.
+func (f *fleet) Collect(out chan<- prometheus.Metric) {
+	status := f.Fleet()
+	out <- prometheus.MustNewConstMetric(revisionDesc, prometheus.GaugeValue, float64(status.Revision))
+	for _, g := range status.Groups {
+		for _, lb := range g.LoadBalancers {
+			labels := []string{g.Name, lb.Name, lb.Zone}
+			out <- prometheus.MustNewConstMetric(readyDesc, prometheus.GaugeValue, one(lb.Ready), labels...)
+			out <- prometheus.MustNewConstMetric(heardDesc, prometheus.GaugeValue, one(lb.Reachable), labels...)
+			out <- prometheus.MustNewConstMetric(reloadsDesc, prometheus.CounterValue, float64(lb.Reloads.Count), labels...)
+			out <- prometheus.MustNewConstMetric(heldDesc, prometheus.GaugeValue, float64(lb.Quarantined), labels...)
+		}
+	}
+	for name, rep := range f.hub.Reports().All() {
+		var counts accesslog.Counts
+		if json.Unmarshal(rep.Counts, &counts) == nil {
+			accesslog.NewCollector(func() accesslog.Counts { return counts }, prometheus.Labels{"loadbalancer": name}).Collect(out)
+		}
+	}
+}
+
+func one(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,323 @@
+// Package server runs the control plane: the store, the API, the loop that compiles wishes for the fleet, and
+// the link to the agents.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"weir"
+	"weir/internal/api"
+	"weir/internal/link"
+	"weir/internal/secrets"
+	"weir/internal/store"
+)
+
+// Options say where a control plane keeps its things and listens.
+type Options struct {
+	// Dir is the data folder; it is made when absent.
+	Dir string
+	// Listen is the address of API and link, host:port; port 0 picks one.
+	Listen string
+	// MetricsListen is the address of /metrics, /healthz and /readyz, without TLS; empty for none.
+	MetricsListen string
+	// Names and Addresses are what the server's certificate is for, besides localhost and Listen's own.
+	Names     []string
+	Addresses []netip.Addr
+	// SealingKey is the text of the key that seals secrets; empty keeps one in the data folder.
+	SealingKey string
+	Version    string
+	Log        *slog.Logger
+	Clock      func() time.Time
+	// Ready, when set, is told once everything is served.
+	Ready func(Listening)
+}
+
+// Listening says where a control plane is found.
+type Listening struct {
+	// URL is of the API; Metrics of the plain listener, empty for none.
+	URL, Metrics string
+	// CAHash is what clients pin.
+	CAHash string
+	// TokenFile holds the first admin's token.
+	TokenFile string
+}
+
+// The files in the data folder.
+const (
+	caDir       = "ca"
+	storeDir    = "etcd"
+	keyFile     = "sealing.key"
+	tokenFile   = "admin.token"
+	serverFile  = "server.pem"
+	auditFile   = "audit.jsonl"
+	epochFile   = "epoch"
+	firstAuthor = "weir"
+)
+
+// The bounds of the HTTP server.
+const (
+	headerPatience = 10 * time.Second
+	stopPatience   = 5 * time.Second
+	auditBytes     = 64 << 20
+	auditKeep      = 10
+)
+
+// Run serves until ctx ends, and then lets requests in flight finish for a while.
+func Run(ctx context.Context, o Options) error {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	s := &server{opts: o}
+	defer s.close()
+	for _, step := range []func(context.Context) error{s.openKeys, s.openStore, s.firstStart, s.build} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return s.serve(ctx)
+}
+
+type server struct {
+	opts    Options
+	ca      *secrets.CA
+	keyring *secrets.Keyring
+	audit   *secrets.Audit
+	store   *store.Store
+	hub     *link.Hub
+	fleet   *fleet
+	handler *api.Handler
+	metrics *prometheus.Registry
+
+	// closers are run last in, first out.
+	closers []func() error
+}
+
+func (s *server) path(name string) string { return filepath.Join(s.opts.Dir, name) }
+
+func (s *server) close() {
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		if err := s.closers[i](); err != nil {
+			s.opts.Log.Error("stop", "error", err)
+		}
+	}
+}
+
+func (s *server) openKeys(context.Context) error {
+	if err := os.MkdirAll(s.opts.Dir, 0o700); err != nil {
+		return fmt.Errorf("open data folder: %w", err)
+	}
+	var err error
+	if s.opts.SealingKey != "" {
+		s.keyring, err = secrets.ParseKeyring(s.opts.SealingKey)
+	} else {
+		s.keyring, err = secrets.OpenOrCreateKeyring(s.path(keyFile))
+	}
+	if err != nil {
+		return err
+	}
+	if s.ca, err = secrets.OpenCA(s.path(caDir), s.opts.Clock); errors.Is(err, os.ErrNotExist) {
+		s.ca, err = secrets.CreateCA(s.path(caDir), s.opts.Clock)
+	}
+	if err != nil {
+		return err
+	}
+	if s.audit, err = secrets.OpenAudit(s.path(auditFile), auditBytes, auditKeep, s.opts.Clock); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.audit.Close)
+	return nil
+}
+
+func (s *server) openStore(ctx context.Context) error {
+	var err error
+	s.store, err = store.Open(ctx, store.Options{
+		Dir: s.path(storeDir), Logger: s.opts.Log, Clock: s.opts.Clock, Keyring: s.keyring,
+		Check: weir.Check, Prepare: s.prepare,
+	})
+	if err == nil {
+		s.closers = append(s.closers, s.store.Close)
+	}
+	return err
+}
+
+// prepare completes what only the control plane writes.
+func (s *server) prepare(o *weir.Object) []weir.Problem {
+	lb, ok := o.Spec.(*weir.LoadBalancer)
+	if !ok || s.store == nil {
+		return nil
+	}
+	// An old export must not let certificates back in that a new enrolment has shut out.
+	if before := weir.Find[weir.LoadBalancer](s.store.View(), "LoadBalancer", o.Metadata.Name); before != nil && lb.EnrolledAt.Before(before.EnrolledAt) {
+		lb.EnrolledAt = before.EnrolledAt
+	}
+	return nil
+}
+
+// firstStart makes the first admin's token, once in the life of a store.
+func (s *server) firstStart(ctx context.Context) error {
+	if s.store.Revision() > 0 {
+		return nil
+	}
+	text, hash := secrets.NewToken("admin")
+	if err := secrets.WriteFile(s.path(tokenFile), []byte(text+"\n"), 0o600); err != nil {
+		return err
+	}
+	object := func(kind, name string, spec weir.Spec) weir.Write {
+		return weir.Write{Put: &weir.Object{Kind: kind, Metadata: weir.Metadata{Name: name}, Spec: spec}, IfMatch: weir.MustNotExist}
+	}
+	_, err := s.store.Apply(ctx, store.Request{
+		Author: firstAuthor, Reason: "first start",
+		Writes: []weir.Write{
+			object("Token", "first-admin", &weir.Token{Subject: "admin", Hash: hash}),
+			object("Grant", "admin", &weir.Grant{Subject: "admin", Role: "*", Right: weir.Admin}),
+		},
+	})
+	if err == nil {
+		s.opts.Log.Info("first start: the admin's token is in a file", "file", s.path(tokenFile))
+	}
+	return err
+}
+
+func (s *server) build(ctx context.Context) error {
+	epoch, err := s.epoch()
+	if err != nil {
+		return err
+	}
+	s.hub, err = link.NewHub(link.HubOptions{
+		Epoch: epoch, CA: s.ca, Registry: &registry{store: s.store, audit: s.audit, clock: s.opts.Clock, log: s.opts.Log},
+		Keys: func(ctx context.Context, certificate string, generation int64) (secrets.Secret, error) {
+			return s.store.Secret(ctx, weir.Ref{Kind: "Certificate", Name: certificate}, generation)
+		},
+		Log: s.opts.Log, Now: s.opts.Clock,
+	})
+	if err != nil {
+		return err
+	}
+	s.fleet = newFleet(s.store, s.hub, s.opts)
+	s.metrics = prometheus.NewRegistry()
+	s.metrics.MustRegister(s.fleet)
+	s.handler = api.New(api.Options{
+		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
+		Version: s.opts.Version, CAHash: s.ca.CAHash(), Metrics: s.metrics,
+		Ready: func(context.Context) error { return s.fleet.ready() },
+	})
+	return s.fleet.load(ctx)
+}
+
+// epoch names the store's history; it is made with the store.
+func (s *server) epoch() (string, error) {
+	raw, err := os.ReadFile(s.path(epochFile))
+	if err == nil && len(raw) > 0 {
+		return string(raw), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("read epoch: %w", err)
+	}
+	_, hash := secrets.NewToken("epoch")
+	epoch := fmt.Sprintf("%.32s", hash[max(0, len(hash)-32):])
+	return epoch, secrets.WriteFile(s.path(epochFile), []byte(epoch), 0o600)
+}
+
+// serve listens and serves until ctx ends.
+func (s *server) serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	listener, err := net.Listen("tcp", s.opts.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for API and agents: %w", err)
+	}
+	certificate, err := s.certificate(listener.Addr())
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	config := secrets.ServerTLS(secrets.ServerConfig{
+		Certificate: certificate, Trust: s.ca.Trust, Now: s.opts.Clock,
+	})
+	config.NextProtos = []string{"h2", "http/1.1"}
+	mux := http.NewServeMux()
+	mux.Handle(link.Prefix, s.hub.Handler())
+	mux.Handle("/", s.handler)
+	main := &http.Server{
+		Handler: mux, TLSConfig: config, HTTP2: link.HTTP2(), ReadHeaderTimeout: headerPatience,
+		BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
+	}
+	plain, plainURL, err := s.plainServer()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	failed := make(chan error, 3)
+	go func() { failed <- main.Serve(tls.NewListener(listener, config)) }()
+	go func() { failed <- s.fleet.run(ctx) }()
+	if plain != nil {
+		go func() { failed <- plain() }()
+	}
+	if s.opts.Ready != nil {
+		s.opts.Ready(Listening{URL: "https://" + listener.Addr().String(), Metrics: plainURL, CAHash: s.ca.CAHash(), TokenFile: s.path(tokenFile)})
+	}
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	s.hub.Close()
+	cancel()
+	stop, done := context.WithTimeout(context.Background(), stopPatience)
+	defer done()
+	if serr := main.Shutdown(stop); serr != nil {
+		err = errors.Join(err, main.Close())
+	}
+	return err
+}
+
+// plainServer serves what watches the server, on a listener of its own.
+func (s *server) plainServer() (func() error, string, error) {
+	if s.opts.MetricsListen == "" {
+		return nil, "", nil
+	}
+	listener, err := net.Listen("tcp", s.opts.MetricsListen)
+	if err != nil {
+		return nil, "", fmt.Errorf("listen for metrics: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	mux.Handle("/healthz", s.handler)
+	mux.Handle("/readyz", s.handler)
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: headerPatience, ReadTimeout: headerPatience}
+	s.closers = append(s.closers, srv.Close)
+	return func() error {
+		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}, "http://" + listener.Addr().String(), nil
+}
+
+// certificate keeps the server's certificate fresh: it is asked at every handshake.
+func (s *server) certificate(at net.Addr) (func() *tls.Certificate, error) {
+	names := append([]string{"localhost"}, s.opts.Names...)
+	addresses := append([]netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")}, s.opts.Addresses...)
+	if a, err := netip.ParseAddrPort(at.String()); err == nil && !a.Addr().IsUnspecified() {
+		addresses = append(addresses, a.Addr().Unmap())
+	}
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	k := &keeper{issue: func() (tls.Certificate, error) { return s.ca.ServerCertificate(s.path(serverFile), names, addresses) }, clock: s.opts.Clock, log: s.opts.Log}
+	return k.get, k.renew()
+}

@@ -1,0 +1,214 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"weir"
+	"weir/internal/accesslog"
+	"weir/internal/api"
+	"weir/internal/ir"
+	"weir/internal/link"
+)
+
+// heardWithin is how long an agent may be silent and still counts as reachable: it tells its counters about
+// every second.
+const heardWithin = 15 * time.Second
+
+// Fleet gives the state of every group and load balancer.
+func (f *fleet) Fleet() api.FleetStatus {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	status := api.FleetStatus{Version: f.version, Revision: f.revision, Groups: []api.GroupStatus{}}
+	for _, name := range sortedNames(f.groups) {
+		status.Groups = append(status.Groups, f.groupStatus(name, f.groups[name]))
+	}
+	return status
+}
+
+func (f *fleet) groupStatus(name string, g *groupState) api.GroupStatus {
+	out := api.GroupStatus{Name: name, Problems: g.problems, LoadBalancers: []api.LoadBalancerStatus{}}
+	for _, self := range g.selves {
+		wanted, _ := f.hub.Wanted(self.Name)
+		out.Wanted = max(out.Wanted, wanted.Revision)
+		lb := f.loadBalancerStatus(self, wanted)
+		out.LoadBalancers = append(out.LoadBalancers, lb)
+		if self.State != weir.Active {
+			continue
+		}
+		out.Of++
+		if lb.Ready {
+			out.Ready++
+		} else {
+			out.Laggards = append(out.Laggards, self.Name)
+		}
+	}
+	return out
+}
+
+func (f *fleet) loadBalancerStatus(self ir.Self, wanted link.Wanted) api.LoadBalancerStatus {
+	out := api.LoadBalancerStatus{Name: self.Name, Zone: self.Zone, State: self.State, Run: "unknown"}
+	rep, ok := f.hub.Reports().Get(self.Name)
+	if !ok {
+		return out
+	}
+	out.Run, out.Message, out.Revision, out.Seen, out.LastSeen = string(rep.State), rep.Message, rep.Revision, rep.Seen, rep.At
+	out.Agent, out.HAProxy = rep.Agent, rep.HAProxy
+	out.Reachable = f.clock().Sub(rep.At) < heardWithin
+	out.Ready = has(rep, wanted)
+	out.Reloads = api.ReloadsStatus{Count: rep.Reloads.Count, Last: rep.Reloads.Last}
+	for _, text := range rep.Reloads.Reasons {
+		out.Reloads.Reasons = append(out.Reloads.Reasons, api.ReloadReason{Text: text})
+	}
+	out.Programmed, out.Pending, out.Quarantined = rep.Resources.Programmed, rep.Resources.Pending, rep.Resources.Quarantined
+	for _, id := range sortedNames(rep.Resources.Deviations) {
+		d := rep.Resources.Deviations[id]
+		out.Deviations = append(out.Deviations, api.Deviation{
+			Object: ir.Owner(id), State: string(d.State), Reason: d.Reason, Message: d.Message, Since: d.Since,
+		})
+	}
+	return out
+}
+
+// has says that a report is of the content wanted, or of a newer one.
+func has(rep link.Reported, wanted link.Wanted) bool {
+	return rep.State == link.Converged && (rep.Hash == wanted.Hash || rep.Revision >= wanted.Revision && wanted.Revision > 0)
+}
+
+// Wait tells how far the fleet is on its way to a revision.
+func (f *fleet) Wait(ctx context.Context, revision int64) iter.Seq[api.Progress] {
+	return func(yield func(api.Progress) bool) {
+		var last string
+		for {
+			changed := f.hub.Reports().Changed()
+			f.mu.RLock()
+			compiled := f.compiled
+			f.mu.RUnlock()
+			p := f.progress(revision)
+			if raw, err := json.Marshal(p); err == nil && string(raw) != last {
+				last = string(raw)
+				if !yield(p) {
+					return
+				}
+			}
+			if p.Done {
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+			case <-compiled:
+			}
+		}
+	}
+}
+
+func (f *fleet) progress(revision int64) api.Progress {
+	status := f.Fleet()
+	p := api.Progress{Revision: revision, Done: status.Revision >= revision, Groups: []api.GroupProgress{}}
+	for _, g := range status.Groups {
+		one := api.GroupProgress{Name: g.Name, Ready: g.Ready, Of: g.Of, Laggards: g.Laggards}
+		for _, lb := range g.LoadBalancers {
+			if slices.Contains(g.Laggards, lb.Name) && one.Message == "" {
+				one.Message = why(lb, f.clock())
+			}
+		}
+		p.Done = p.Done && g.Ready == g.Of
+		p.Groups = append(p.Groups, one)
+	}
+	return p
+}
+
+// why says in a sentence what holds a load balancer up.
+func why(lb api.LoadBalancerStatus, now time.Time) string {
+	switch {
+	case lb.Run == "unknown":
+		return lb.Name + " has not been heard of since this server started"
+	case !lb.Reachable:
+		return fmt.Sprintf("%s has not answered for %s; it serves revision %d", lb.Name, now.Sub(lb.LastSeen).Round(time.Second), lb.Revision)
+	case lb.Message != "":
+		return lb.Name + ": " + lb.Message
+	}
+	return fmt.Sprintf("%s is applying; it serves revision %d", lb.Name, lb.Revision)
+}
+
+// SiteCounts sums up what the access logs of all load balancers counted.
+func (f *fleet) SiteCounts() map[string]api.SiteCounts {
+	counts := f.counts()
+	out := map[string]api.SiteCounts{}
+	for _, series := range counts.BySite() {
+		site := api.SiteCounts{Statuses: map[string]uint64{}, Pools: map[string]uint64{}, Zones: map[string]uint64{}}
+		for class, c := range series.Classes {
+			site.Requests += c.Requests
+			site.BytesIn += c.BytesIn
+			site.BytesOut += c.BytesOut
+			if c.Requests > 0 {
+				site.Statuses[accesslog.ClassName(class)] = c.Requests
+			}
+		}
+		millis := func(q float64) float64 { return float64(series.Total.Quantile(q).Microseconds()) / 1000 }
+		site.Latency = api.Latency{P50: millis(0.5), P90: millis(0.9), P99: millis(0.99)}
+		out[series.Site] = site
+	}
+	for _, series := range counts.Series {
+		site := out[series.Site]
+		for _, c := range series.Classes {
+			if c.Requests > 0 {
+				site.Pools[series.Pool] += c.Requests
+				site.Zones[series.Zone] += c.Requests
+			}
+		}
+	}
+	return out
+}
+
+func (f *fleet) counts() accesslog.Counts {
+	var sum accesslog.Counts
+	for _, rep := range f.hub.Reports().All() {
+		var one accesslog.Counts
+		if json.Unmarshal(rep.Counts, &one) == nil {
+			sum.Merge(one)
+		}
+	}
+	return sum
+}
+
+// ServerHealth gives what the load balancers' checks see of a pool.
+func (f *fleet) ServerHealth(pool string) []api.ServerHealth {
+	byServer := map[string]*api.ServerHealth{}
+	all := f.hub.Reports().All()
+	for _, lb := range sortedNames(all) {
+		for server, h := range all[lb].Servers[pool] {
+			s := byServer[server]
+			if s == nil {
+				s = &api.ServerHealth{Server: server}
+				byServer[server] = s
+			}
+			s.Of++
+			if h.State == link.Up || h.State == link.NoCheck {
+				s.Up++
+			}
+			s.Views = append(s.Views, api.ServerView{LoadBalancer: lb, State: string(h.State), Since: h.Since, Check: h.Check, Connections: h.Connections})
+		}
+	}
+	var out []api.ServerHealth
+	for _, name := range sortedNames(byServer) {
+		out = append(out, *byServer[name])
+	}
+	return out
+}
+
+func sortedNames[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, strings.Compare)
+	return names
+}
