@@ -218,13 +218,13 @@ func (r *renderer) httpFrontend(p port) {
 	// pool of the home zone has servers.
 	s.add("http-request set-var(txn.host) req.hdr(host),host_only,lower")
 	s.add("http-request set-var(txn.site) var(txn.host),concat(|,sess.vip),map_str(%s)", hosts)
-	s.add("http-request set-var(txn.path) path,concat(/)")
-	s.add("http-request set-var(txn.route) var(txn.site),concat(,txn.path),map_beg(%s)", opt(mapPaths))
+	s.add("http-request set-var(txn.path) path")
+	s.add("http-request set-var(txn.route) var(txn.site),concat(,txn.path,/),map_beg(%s)", opt(mapPaths))
 	s.add("http-request set-var(txn.be) var(txn.route),concat(@,sess.home),map_str(%s)", opt(mapPools))
 	s.add("http-request allow if { var(txn.be),nbsrv gt 0 }%s", same)
 
 	r.longWay(s, p, hosts, redirects, secure)
-	s.add("use_backend %%[var(txn.be)] if { var(txn.be) -m found }")
+	s.add("use_backend %%[var(txn.be)]")
 }
 
 // longWay is everything that the short way leaves: other spellings of the host, other kinds of routes,
@@ -244,19 +244,18 @@ func (r *renderer) longWay(s *Section, p port, hosts, redirects string, secure b
 	rule("redirect code 308 location https://%%[var(txn.host)]:%%[var(txn.to)]%%[pathq] if { var(txn.to) -m found }")
 
 	unrouted := "if !{ var(txn.route) -m found }"
-	rule("set-var(txn.raw) path")
 	rule("set-var(txn.lists) src,map_ip(%s)", opt(mapLists))
 	rule("set-var(txn.route) var(txn.site),concat(|,txn.lists),map_str(%s) if { var(txn.lists) -m found }", opt(mapListRoutes))
-	for _, step := range []struct{ separator, variable, converter, path string }{
-		{"", "txn.path", "map_beg", mapPaths},
-		{"|", "txn.raw", "map_str", mapExact},
-		{"", "txn.path", "map_beg", mapPrefixes},
-		{"|", "txn.raw", "map_reg", mapRegexes},
-		{"|", "txn.raw", "map_str", mapUserExact},
-		{"", "txn.path", "map_beg", mapUserPrefixes},
-		{"|", "txn.raw", "map_reg", mapUserRegexes},
+	for _, step := range []struct{ join, converter, path string }{
+		{",txn.path,/", "map_beg", mapPaths},
+		{"|,txn.path", "map_str", mapExact},
+		{",txn.path,/", "map_beg", mapPrefixes},
+		{"|,txn.path", "map_reg", mapRegexes},
+		{"|,txn.path", "map_str", mapUserExact},
+		{",txn.path,/", "map_beg", mapUserPrefixes},
+		{"|,txn.path", "map_reg", mapUserRegexes},
 	} {
-		rule("set-var(txn.route) var(txn.site),concat(%s,%s),%s(%s) %s", step.separator, step.variable, step.converter, opt(step.path), unrouted)
+		rule("set-var(txn.route) var(txn.site),concat(%s),%s(%s) %s", step.join, step.converter, opt(step.path), unrouted)
 	}
 	rule("set-var(txn.route) var(txn.site),concat(/default) %s", unrouted)
 	r.spread(s, "http-request", "txn", "allow")
@@ -299,9 +298,6 @@ func (r *renderer) spread(s *Section, rule, scope, done string) {
 	}
 	set("be", "var(%s) if { var(%s) -m found }", v("winner"), v("winner"))
 }
-
-// slots is how many places the rule blocks have: more than the zones in use, so that a new zone is no reload.
-func (r *renderer) slots() int { return 8 }
 
 func (r *renderer) tcpFrontend(p port) {
 	s := r.frontend(p)
