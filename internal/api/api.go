@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,9 +54,23 @@ func (o *Options) fill() {
 // Handler answers /api/v1, /openapi.json, /healthz and /readyz. Streams last as long as the request's context:
 // whoever stops the server cancels what its BaseContext gave.
 type Handler struct {
-	opts Options
-	mux  *http.ServeMux
+	opts     Options
+	mux      *http.ServeMux
+	routes   []*route
+	document []byte
+	people   *directory
+	refused  refusals
+	metrics  *metrics
+	// large holds a place for each large body that is being decoded.
+	large chan struct{}
+
+	mu        sync.Mutex
+	streams   int
+	streamsOf map[string]int
 }
+
+// maxLarge is how many large bodies are decoded at once.
+const maxLarge = 2
 
 // New makes the API's handler, to be mounted at "/". Options without a Store, Planner or Status are a mistake of
 // the program and panic.
@@ -64,7 +79,18 @@ func New(opts Options) *Handler {
 		panic("api.New: Store, Planner and Status are required")
 	}
 	opts.fill()
-	h := &Handler{opts: opts, mux: http.NewServeMux()}
+	h := &Handler{
+		opts: opts, mux: http.NewServeMux(), routes: routes(), people: &directory{store: opts.Store},
+		metrics: newMetrics(opts.Metrics), large: make(chan struct{}, maxLarge), streamsOf: map[string]int{},
+	}
+	var err error
+	if h.document, err = document(h.routes, opts.Version); err != nil {
+		panic("api.New: " + err.Error())
+	}
+	for _, rt := range h.routes {
+		h.mux.Handle(rt.method+" "+rt.pattern, h.serve(rt))
+	}
+	h.mux.Handle("/", h.elsewhere())
 	health := Health(opts.Ready)
 	h.mux.Handle("GET /healthz", health)
 	h.mux.Handle("GET /readyz", health)

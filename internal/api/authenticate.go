@@ -1,0 +1,53 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"weir"
+	"weir/internal/secrets"
+)
+
+// credential is what a request proved to have. It is judged again while a stream lasts.
+type credential struct {
+	hash string
+}
+
+// authenticate finds out who asks. A client certificate counts for nothing here: agents have no rights.
+func (h *Handler) authenticate(r *http.Request) (credential, Caller, error) {
+	values := r.Header.Values("Authorization")
+	if len(values) == 0 {
+		return credential{}, Caller{}, unauthenticated("a credential is required: send \"Authorization: Bearer weir_…\"")
+	}
+	scheme, text, _ := strings.Cut(values[0], " ")
+	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return credential{}, Caller{}, unauthenticated("exactly one Authorization header of the form \"Bearer weir_…\" is understood")
+	}
+	text = strings.TrimSpace(text)
+	hash, err := secrets.HashToken(text)
+	if err != nil {
+		return credential{}, Caller{}, unauthenticated("the credential is no token: it has a typing mistake or was cut")
+	}
+	cred := credential{hash}
+	caller, err := h.judge(cred, h.opts.Clock())
+	return cred, caller, err
+}
+
+// judge says whose a credential is at a moment, with the rights of that moment.
+func (h *Handler) judge(cred credential, now time.Time) (Caller, error) {
+	o := h.people.token(cred.hash)
+	if o == nil {
+		return Caller{}, unauthenticated("the token is not known: it was revoked, or belongs to another control plane")
+	}
+	token := o.Spec.(*weir.Token)
+	if !token.ExpiresAt.IsZero() && !now.Before(token.ExpiresAt) {
+		return Caller{}, unauthenticated("the token has run out; ask an admin for another")
+	}
+	if token.Join != nil {
+		return Caller{}, unauthenticated("a join token only enrols an agent; it is no credential here")
+	}
+	return h.people.caller(token.Subject), nil
+}
+
+func unauthenticated(message string) error { return weir.Errorf(weir.Unauthenticated, "%s", message) }

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+
+	"weir"
+	"weir/internal/store"
+)
+
+// ChangeRecord is one kept change as its reader may see it.
+type ChangeRecord struct {
+	Revision int64 `json:"revision"`
+	weir.Change
+	// Omitted counts the objects of the change that the reader may not see.
+	Omitted int `json:"omitted,omitempty"`
+}
+
+// ChangeList is a page of changes, the newest first.
+type ChangeList struct {
+	Items []ChangeRecord `json:"items"`
+	// Continue is what to give as before to get older ones; absent when there are none.
+	Continue int64 `json:"continue,omitempty"`
+}
+
+// record gives the part of a change that the caller may see; ok is false when that is nothing.
+func (c *call) record(ev store.Event) (ChangeRecord, bool) {
+	all := len(ev.Change.Objects)
+	rec := ChangeRecord{Revision: ev.Revision, Change: ev.Change}
+	rec.Objects = slices.DeleteFunc(slices.Clone(ev.Change.Objects), func(o weir.ObjectChange) bool {
+		return Allowed(c.who, Read, o.Before, o.After) != nil
+	})
+	rec.Change, rec.Omitted = publicChange(rec.Change), all-len(rec.Objects)
+	return rec, len(rec.Objects) > 0
+}
+
+func (c *call) pathRevision() (int64, error) {
+	n, err := strconv.ParseInt(c.r.PathValue("revision"), 10, 64)
+	if err != nil || n < 1 {
+		return 0, weir.Errorf(weir.NotFound, "there is no such change; changes are numbered from 1")
+	}
+	return n, nil
+}
+
+// change answers one change.
+func (c *call) change() error {
+	revision, err := c.pathRevision()
+	if err != nil {
+		return err
+	}
+	ev, err := c.h.opts.Store.Change(c.r.Context(), revision)
+	if err != nil {
+		return err
+	}
+	rec, ok := c.record(ev)
+	if !ok {
+		return weir.Errorf(weir.Forbidden, "change %d wrote only objects that %s may not see", revision, c.who.Subject)
+	}
+	c.revision = revision
+	return c.answer(http.StatusOK, rec)
+}
+
+// changes answers a page of changes, or streams them.
+func (c *call) changes() error {
+	watch, err := c.flag("watch")
+	if err != nil {
+		return err
+	}
+	filter, err := c.changeFilter()
+	if err != nil {
+		return err
+	}
+	if watch {
+		return c.watchChanges(filter)
+	}
+	if c.has("from") {
+		return queryProblem("from", c.text("from"), "together with watch=true")
+	}
+	page, err := c.changePage(filter)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, page)
+}
+
+func (c *call) changeFilter() (store.Filter, error) {
+	f := store.Filter{Author: c.text("author")}
+	if word := c.text("kind"); word != "" {
+		kind, ok := weir.KindByWord(word)
+		if !ok {
+			return f, queryProblem("kind", word, "a kind of object")
+		}
+		f.Ref.Kind = kind.Name
+	}
+	if f.Ref.Name = c.text("name"); f.Ref.Name != "" && f.Ref.Kind == "" {
+		return f, queryProblem("name", f.Ref.Name, "together with kind")
+	}
+	var err error
+	if f.Before, err = c.number("before", 0, 1, 1<<62); err != nil {
+		return f, err
+	}
+	limit, err := c.number("limit", 100, 1, 1000)
+	f.Limit = int(limit)
+	return f, err
+}
+
+// maxScan is how many changes are looked at for one page; whoever may see few of them asks again.
+const maxScan = 10_000
+
+func (c *call) changePage(f store.Filter) (ChangeList, error) {
+	want := f.Limit
+	list := ChangeList{Items: []ChangeRecord{}}
+	for scanned := 0; scanned < maxScan; {
+		events, err := c.h.opts.Store.Changes(c.r.Context(), f)
+		if err != nil {
+			return list, err
+		}
+		scanned += len(events)
+		for _, ev := range events {
+			f.Before = ev.Revision
+			if rec, ok := c.record(ev); ok {
+				list.Items = append(list.Items, rec)
+			}
+			if len(list.Items) == want {
+				break
+			}
+		}
+		if len(list.Items) == want {
+			break
+		}
+		if len(events) < f.Limit {
+			return list, nil
+		}
+	}
+	list.Continue = f.Before
+	return list, nil
+}

@@ -1,0 +1,173 @@
+package api
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"weir"
+)
+
+// WhoAmI tells a caller what the API knows of them.
+type WhoAmI struct {
+	Subject string       `json:"subject"`
+	Grants  []weir.Grant `json:"grants"`
+	// Token is the name of the credential's object, ExpiresAt its end.
+	Token     string    `json:"token"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+	// Version and Revision are the control plane's.
+	Version  string `json:"version"`
+	Revision int64  `json:"revision"`
+}
+
+func (c *call) whoami() error {
+	o := c.h.people.token(c.cred.hash)
+	if o == nil {
+		return unauthenticated("the token was revoked just now")
+	}
+	me := WhoAmI{
+		Subject: c.who.Subject, Grants: slices.Clone(c.who.Grants), Token: o.Metadata.Name,
+		ExpiresAt: o.Spec.(*weir.Token).ExpiresAt, Version: c.h.opts.Version, Revision: c.h.opts.Store.Revision(),
+	}
+	if me.Grants == nil {
+		me.Grants = []weir.Grant{}
+	}
+	return c.answer(http.StatusOK, me)
+}
+
+// status answers the fleet's state, or streams how it comes to a revision.
+func (c *call) status() error {
+	if err := c.granted(weir.Viewer); err != nil {
+		return err
+	}
+	if c.has("wait") {
+		return c.wait()
+	}
+	fleet := c.h.opts.Status.Fleet()
+	view := c.h.opts.Store.View()
+	c.revision = fleet.Revision
+	groups := make([]GroupStatus, len(fleet.Groups))
+	for i, g := range fleet.Groups {
+		g.Problems = c.visible(view, g.Problems)
+		g.LoadBalancers = slices.Clone(g.LoadBalancers)
+		for j := range g.LoadBalancers {
+			lb := &g.LoadBalancers[j]
+			lb.Deviations = slices.DeleteFunc(slices.Clone(lb.Deviations), func(d Deviation) bool { return !c.sees(view, d.Object) })
+			lb.Reloads.Reasons = slices.DeleteFunc(slices.Clone(lb.Reloads.Reasons), func(r ReloadReason) bool { return !c.sees(view, r.Object) })
+		}
+		groups[i] = g
+	}
+	fleet.Groups = groups
+	return c.answer(http.StatusOK, fleet)
+}
+
+// ProgressLine is one line of a stream that waits for the fleet.
+type ProgressLine struct {
+	// Type is progress, heartbeat or error; the stream ends after a progress that is done, or an error.
+	Type     string    `json:"type"`
+	Progress *Progress `json:"progress,omitempty"`
+}
+
+// knownWithin is how long a revision may take to come from another server on the same store.
+const knownWithin = 5 * time.Second
+
+func (c *call) wait() error {
+	revision, err := c.number("wait", 0, 0, 1<<62)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), knownWithin)
+	defer cancel()
+	if err := c.h.opts.Store.WaitFor(ctx, revision); err != nil {
+		if weir.KindOf(err) != "" {
+			return err
+		}
+		return weir.Errorf(weir.NotFound, "there is no revision %d; the last is %d", revision, c.h.opts.Store.Revision())
+	}
+	c.revision = revision
+	return stream(c, source[Progress]{
+		seq: func(ctx context.Context) iter.Seq2[Progress, error] {
+			return func(yield func(Progress, error) bool) {
+				for p := range c.h.opts.Status.Wait(ctx, revision) {
+					if !yield(p, nil) {
+						return
+					}
+				}
+			}
+		},
+		beat:  func() any { return ProgressLine{Type: "heartbeat"} },
+		lines: func(p Progress) ([]any, bool) { return []any{ProgressLine{"progress", &p}}, p.Done },
+	})
+}
+
+// RenderAnswer holds the files of one load balancer by name.
+type RenderAnswer struct {
+	LoadBalancer string            `json:"loadBalancer"`
+	Files        map[string]string `json:"files"`
+}
+
+// render shows a whole configuration, which holds everybody's objects.
+func (c *call) render() error {
+	if !c.who.Holds(weir.Viewer, "") {
+		return weir.Errorf(weir.Forbidden, "a load balancer's configuration holds every role's objects; reading it takes the right viewer on role \"*\", which %s does not have", c.who.Subject)
+	}
+	ref := weir.Ref{Kind: "LoadBalancer", Name: c.r.PathValue("name")}
+	if c.h.opts.Store.View().Get(ref) == nil {
+		return c.noSuch(ref)
+	}
+	files, err := c.h.opts.Status.Render(c.r.Context(), ref.Name)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, RenderAnswer{ref.Name, files})
+}
+
+// PoolHealth is the health of a pool's servers.
+type PoolHealth struct {
+	Pool    string         `json:"pool"`
+	Servers []ServerHealth `json:"servers"`
+}
+
+func (c *call) health(kind weir.Kind) error {
+	o, err := c.find(kind)
+	if err != nil {
+		return err
+	}
+	servers := c.h.opts.Status.ServerHealth(o.Metadata.Name)
+	if servers == nil {
+		servers = []ServerHealth{}
+	}
+	return c.answer(http.StatusOK, PoolHealth{o.Metadata.Name, servers})
+}
+
+// SiteCountsAnswer holds the counts of the sites that the caller may see, by name.
+type SiteCountsAnswer struct {
+	Sites map[string]SiteCounts `json:"sites"`
+}
+
+func (c *call) counts() error {
+	if err := c.granted(weir.Viewer); err != nil {
+		return err
+	}
+	view := c.h.opts.Store.View()
+	sites := maps.Clone(c.h.opts.Status.SiteCounts())
+	maps.DeleteFunc(sites, func(name string, _ SiteCounts) bool {
+		o := view.Get(weir.Ref{Kind: "Site", Name: name})
+		return o == nil || c.may(o) != nil
+	})
+	if sites == nil {
+		sites = map[string]SiteCounts{}
+	}
+	return c.answer(http.StatusOK, SiteCountsAnswer{sites})
+}
+
+func (c *call) siteCounts(kind weir.Kind) error {
+	o, err := c.find(kind)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, c.h.opts.Status.SiteCounts()[o.Metadata.Name])
+}

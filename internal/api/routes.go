@@ -1,0 +1,108 @@
+package api
+
+import (
+	"net/http"
+	"reflect"
+	"strings"
+
+	"weir"
+)
+
+// route is one endpoint: what is served, documented and tested is this table.
+type route struct {
+	method, pattern string
+	// id names the operation in the OpenAPI document.
+	id, summary string
+	// open routes need no credential.
+	open  bool
+	query []param
+	// kind is that of the objects, body what is read: "object", "objects" or nothing.
+	kind *weir.Kind
+	body string
+	// answer and stream are the types of an answer and of a stream's line, nil for a kind's object.
+	answer, stream reflect.Type
+	statuses       []int
+	etags          bool
+	handle         func(c *call) error
+}
+
+var (
+	dryRunParam   = param{name: "dryRun", kind: "boolean", doc: "Tell what would happen and leave no trace."}
+	reasonParam   = param{name: "reason", kind: "string", doc: "Why; kept with the change."}
+	planParam     = param{name: "plan", kind: "boolean", doc: "Add what every load balancer would do."}
+	briefParam    = param{name: "brief", kind: "boolean", doc: "Leave objects, and their before and after, out of the answer."}
+	deleteParam   = param{name: "delete", kind: "string", many: true, doc: "An object to delete in the same change, as Pool/web-az1."}
+	watchParam    = param{name: "watch", kind: "boolean", doc: "Stream changes, one JSON value a line."}
+	fromParam     = param{name: "from", kind: "integer", doc: "With watch: the revision after which to begin; the present one when left out."}
+	waitParam     = param{name: "wait", kind: "integer", doc: "Stream how the fleet comes to this revision, one JSON value a line, until it has."}
+	listParams    = []param{{name: "role", kind: "string", doc: "Only objects of this role."}, {name: "labels", kind: "string", doc: "Only objects whose labels match: team=media,tier!=test,new,!old."}, {name: "prefix", kind: "string", doc: "Only objects whose names begin so."}, {name: "limit", kind: "integer", doc: "The most objects on a page; all when left out."}, {name: "continue", kind: "string", doc: "What the page before gave."}, watchParam, fromParam}
+	changesParams = []param{{name: "author", kind: "string", doc: "Only changes by this author."}, {name: "kind", kind: "string", doc: "Only changes that wrote objects of this kind."}, {name: "name", kind: "string", doc: "With kind: only changes that wrote this object."}, {name: "before", kind: "integer", doc: "Only changes older than this revision."}, {name: "limit", kind: "integer", doc: "The most changes on a page, 100 when left out, at most 1000."}, watchParam, fromParam}
+)
+
+// routes gives every endpoint, in the order in which the document shows them.
+func routes() []*route {
+	list := []*route{
+		{method: "GET", pattern: "/api/v1/whoami", id: "whoami", summary: "Tell who the credential says I am, and what was granted.", answer: reflect.TypeFor[WhoAmI](), handle: (*call).whoami},
+		{method: "POST", pattern: "/api/v1/apply", id: "apply", summary: "Make many objects, and deletions, one atomic change.", body: "objects", query: []param{dryRunParam, reasonParam, planParam, briefParam, deleteParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).applyMany},
+		{method: "POST", pattern: "/api/v1/plan", id: "plan", summary: "Tell what apply would do, load balancer by load balancer, and leave no trace.", body: "objects", query: []param{deleteParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).plan},
+		{method: "GET", pattern: "/api/v1/changes", id: "listChanges", summary: "List changes, the newest first, or stream them.", query: changesParams, answer: reflect.TypeFor[ChangeList](), stream: reflect.TypeFor[WatchLine](), handle: (*call).changes},
+		{method: "GET", pattern: "/api/v1/changes/{revision}", id: "getChange", summary: "Read one change.", answer: reflect.TypeFor[ChangeRecord](), handle: (*call).change},
+		{method: "POST", pattern: "/api/v1/changes/{revision}/undo", id: "undoChange", summary: "Take a change back, as a new change.", query: []param{dryRunParam, reasonParam, planParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).undo},
+		{method: "GET", pattern: "/api/v1/status", id: "status", summary: "Tell the state of the fleet, or stream how it comes to a revision.", query: []param{waitParam}, answer: reflect.TypeFor[FleetStatus](), stream: reflect.TypeFor[ProgressLine](), handle: (*call).status},
+		{method: "GET", pattern: "/api/v1/counts", id: "counts", summary: "Tell what the access logs counted, by site.", answer: reflect.TypeFor[SiteCountsAnswer](), handle: (*call).counts},
+		{method: "GET", pattern: "/openapi.json", id: "openapi", summary: "Describe this API.", open: true, handle: (*call).openapi},
+	}
+	for _, kind := range weir.Kinds() {
+		if !kind.ReadOnly {
+			list = append(list, routesOf(kind)...)
+		}
+	}
+	return list
+}
+
+func routesOf(kind weir.Kind) []*route {
+	of := func(f func(*call, weir.Kind) error) func(*call) error {
+		return func(c *call) error { return f(c, kind) }
+	}
+	many := "/api/v1/" + kind.Plural
+	one := many + "/{name}"
+	title := kind.Name
+	list := []*route{
+		{method: "GET", pattern: many, id: "list" + title, summary: "List the objects of kind " + title + ", or stream their changes.", kind: &kind, query: listParams, answer: reflect.TypeFor[ObjectList](), stream: reflect.TypeFor[WatchLine](), handle: of((*call).list)},
+		{method: "GET", pattern: one, id: "get" + title, summary: "Read one object of kind " + title + ".", kind: &kind, etags: true, handle: of((*call).get)},
+		{method: "PUT", pattern: one, id: "put" + title, summary: "Make or replace one object of kind " + title + ".", kind: &kind, etags: true, body: "object", query: []param{dryRunParam, reasonParam}, statuses: []int{http.StatusCreated}, handle: of((*call).put)},
+		{method: "DELETE", pattern: one, id: "delete" + title, summary: "Delete one object of kind " + title + ".", kind: &kind, etags: true, query: []param{dryRunParam, reasonParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: of((*call).remove)},
+	}
+	switch kind.Name {
+	case "Token":
+		list = append(list, &route{method: "POST", pattern: many, id: "makeToken", summary: "Make a token; its text is in this answer and nowhere else.", kind: &kind, body: "object", query: []param{reasonParam}, answer: reflect.TypeFor[TokenAnswer](), statuses: []int{http.StatusCreated}, handle: of((*call).makeToken)})
+	case "LoadBalancer":
+		list = append(list, &route{method: "GET", pattern: one + "/render", id: "render", summary: "Show the files that a load balancer is to have, without any secret.", kind: &kind, answer: reflect.TypeFor[RenderAnswer](), handle: func(c *call) error { return c.render() }})
+	case "Pool":
+		list = append(list, &route{method: "GET", pattern: one + "/health", id: "poolHealth", summary: "Tell what the health checks see of a pool's servers.", kind: &kind, answer: reflect.TypeFor[PoolHealth](), handle: of((*call).health)})
+	case "Site":
+		list = append(list, &route{method: "GET", pattern: one + "/counts", id: "siteCounts", summary: "Tell what the access logs counted for a site.", kind: &kind, answer: reflect.TypeFor[SiteCounts](), handle: of((*call).siteCounts)})
+	}
+	return list
+}
+
+// elsewhere answers what no route takes: another method, or no such thing.
+func (h *Handler) elsewhere() http.Handler {
+	rt := &route{pattern: "elsewhere", open: true}
+	rt.handle = func(c *call) error {
+		var allowed []string
+		for _, method := range []string{"DELETE", "GET", "POST", "PUT"} {
+			probe := c.r.Clone(c.r.Context())
+			probe.Method = method
+			if _, pattern := h.mux.Handler(probe); strings.HasPrefix(pattern, method+" ") {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) == 0 {
+			return weir.Errorf(noRoute, "nothing is served at this address; /openapi.json lists what is")
+		}
+		c.w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return weir.Errorf(wrongMethod, "this address takes %s", strings.Join(allowed, ", "))
+	}
+	return h.serve(rt)
+}
