@@ -177,18 +177,22 @@ func (c *Client) Run(ctx context.Context, sink func(State)) error {
 		if errors.Is(err, errRenewed) {
 			failures, i = 0, i-1
 		}
-		c.pause(ctx, failures)
+		most := c.opts.Backoff
+		if r := (*refusal)(nil); errors.As(err, &r) && r.status == http.StatusForbidden {
+			most *= 6 // it is not a matter of seconds that the load balancer was deleted
+		}
+		pause(ctx, failures, most)
 	}
 	return nil
 }
 
 // pause waits before the next try: not at all after the first failure, then twice as long each time, by chance
 // between nothing and that, so that a fleet does not come back all at once.
-func (c *Client) pause(ctx context.Context, failures int) {
+func pause(ctx context.Context, failures int, most time.Duration) {
 	if failures <= 1 {
 		return
 	}
-	most := min(c.opts.Backoff, 100*time.Millisecond<<min(failures, 20))
+	most = min(most, 100*time.Millisecond<<min(failures, 20))
 	t := time.NewTimer(rand.N(most) + time.Millisecond)
 	defer t.Stop()
 	select {

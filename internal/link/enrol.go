@@ -67,6 +67,7 @@ func (h *Hub) enrol(w http.ResponseWriter, r *http.Request) error {
 	if cert == nil {
 		return errors.New("enrol: the registry asked for no certificate")
 	}
+	h.limiter.refund(r.RemoteAddr)
 	h.opts.Log.Info("agent enrolled", "lb", name, "address", r.RemoteAddr, "agent", e.Agent, "haproxy", e.HAProxy, "serial", secrets.Serial(cert))
 	h.answer(w, name, cert)
 	return nil

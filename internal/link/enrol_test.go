@@ -117,6 +117,7 @@ func TestEnrolBodies(t *testing.T) {
 	if last != http.StatusTooManyRequests {
 		t.Errorf("after %d tries: %d", enrolBurst, last)
 	}
+	w.hub.limiter.refund("127.0.0.1:9") // never more than there were
 	w.pass(enrolRefill)
 	if got := try("x", `{}`); got != 401 {
 		t.Errorf("after a pause: %d", got)
@@ -132,6 +133,7 @@ func TestLimiterForgets(t *testing.T) {
 	if len(l.full) > maxAddrs {
 		t.Errorf("%d addresses", len(l.full))
 	}
+	l.refund("[2001:db8::1]:1")
 	for range enrolBurst {
 		l.allow("[2001:db8::1%eth0]:1", now)
 	}
@@ -182,6 +184,12 @@ func TestRenewsAfterTheControlPlaneWasAway(t *testing.T) {
 	w.start()
 	w.set("edge", 2, many(3), "lb1")
 	a.at(2)
+	weirtest.Eventually(t, patience, func() error { // the new one has been seen
+		if on := w.hub.Connected(); len(on) != 1 {
+			return fmt.Errorf("connected: %v", on)
+		}
+		return nil
+	})
 	// The one that ran out renews once.
 	key, err := secrets.OpenAgentKey(dir)
 	if err != nil {
@@ -403,4 +411,33 @@ func TestReportBounds(t *testing.T) {
 	if err := post(t.Context(), w.conn(""), w.url+statusPath, nil, []byte(`{"seq":"1"}`), nil); !isStatus(err, http.StatusUnauthorized) {
 		t.Errorf("nobody reports: %v", err)
 	}
+}
+
+// TestLostRenewalAnswer renews by hand and throws the answer away; the agent goes on with the old certificate.
+func TestLostRenewalAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := w.enrol("lb1")
+	w.set("edge", 1, many(2), "lb1")
+	key, err := secrets.OpenAgentKey(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := secrets.CSR(key, "lb1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := postJSON(t.Context(), w.conn(dir), w.url+renewPath, nil, renewRequest{string(csr)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	a := w.agent(dir)
+	a.at(1)
+	w.pass(16 * 24 * time.Hour)
+	old := secrets.Serial(a.identity().cert.Leaf)
+	weirtest.Eventually(t, patience, func() error {
+		if secrets.Serial(a.identity().cert.Leaf) == old {
+			return errors.New("not renewed")
+		}
+		return nil
+	})
 }

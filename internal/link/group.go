@@ -35,9 +35,9 @@ type delta struct {
 // group is what all load balancers of a group have in common. The slices are replaced, never changed, so that a
 // snapshot can be written from them without holding anybody up.
 type group struct {
-	revision int64 // at which the content last changed, or was first known
-	seen     int64 // up to which the content is known to be current
-	entries  []entry
+	revision int64    // at which the content last changed, or was first known
+	seen     int64    // up to which the content is known to be current
+	entries  []*entry // by ID
 	hash     Hash
 	deltas   []delta
 	first    int // number of the oldest delta in deltas, counted from the group's first
@@ -82,49 +82,73 @@ func (g *group) since(had Hash) (next int, ok bool) {
 	return 0, false
 }
 
-// compare works out how entries become those of list. What can't travel keeps its last form and is reported.
-func compare(old []entry, list []ir.Resource) (entries []entry, d delta, hash Hash, err error) {
+// change is how a group becomes what a list says.
+type change struct {
+	entries  []*entry
+	hash     Hash
+	put      []ir.Resource
+	gone     []string
+	keys     []keyRef
+	problems weir.Problems
+}
+
+// compare works out how entries, which sum up to hash, become those of list. What can't travel keeps its last
+// form and is reported.
+func compare(old []*entry, hash Hash, list []ir.Resource) *change {
 	list = ordered(list)
-	var problems weir.Problems
-	entries = make([]entry, 0, len(list))
-	var put []ir.Resource
-	var gone []string
+	c := &change{entries: make([]*entry, 0, len(list)), hash: hash}
 	i := 0
 	for _, r := range list {
 		for ; i < len(old) && old[i].ID < r.ID; i++ {
-			gone = append(gone, old[i].ID)
+			c.drop(old[i])
 		}
 		var was *entry
 		if i < len(old) && old[i].ID == r.ID {
-			was = &old[i]
+			was = old[i]
 			i++
 		}
-		if was != nil && bytes.Equal(was.Body, r.Body) {
-			entries, hash = append(entries, *was), hash.xor(was.hash)
-			continue
+		if was == nil || !bytes.Equal(was.Body, r.Body) {
+			was = c.take(was, r)
 		}
-		e, err := newEntry(r)
-		if err != nil {
-			problems.Append(weir.Problem{Object: ir.Owner(r.ID), Message: err.Error()})
-			if was != nil {
-				entries, hash = append(entries, *was), hash.xor(was.hash)
-			}
-			continue
-		}
-		entries, hash = append(entries, e), hash.xor(e.hash)
-		if was != nil && was.hash == e.hash {
-			continue
-		}
-		put = append(put, e.Resource)
-		if e.key != nil {
-			d.keys = append(d.keys, e.keyRef())
+		if was != nil {
+			c.entries = append(c.entries, was)
 		}
 	}
 	for ; i < len(old); i++ {
-		gone = append(gone, old[i].ID)
+		c.drop(old[i])
 	}
-	d.lines = appendPut(appendDelete(nil, gone), put)
-	return entries, d, hash, problems.Err()
+	return c
+}
+
+func (c *change) drop(e *entry) {
+	c.gone = append(c.gone, e.ID)
+	c.hash = c.hash.xor(e.hash)
+}
+
+// take gives the entry for a resource that is new or not quite what it was.
+func (c *change) take(was *entry, r ir.Resource) *entry {
+	e, err := newEntry(r)
+	if err != nil {
+		c.problems.Append(weir.Problem{Object: ir.Owner(r.ID), Message: err.Error()})
+		return was
+	}
+	if was != nil && was.hash == e.hash {
+		return was
+	}
+	if was != nil {
+		c.hash = c.hash.xor(was.hash)
+	}
+	c.hash = c.hash.xor(e.hash)
+	c.put = append(c.put, e.Resource)
+	if e.key != nil {
+		c.keys = append(c.keys, e.keyRef())
+	}
+	return e
+}
+
+// delta encodes the change for those whose content is before.
+func (c *change) delta(before Hash) delta {
+	return delta{before: before, lines: appendPut(appendDelete(nil, c.gone), c.put), keys: c.keys}
 }
 
 // ordered gives the resources of the group by ID, the last one of each; "self" is none of the group's.
@@ -147,33 +171,33 @@ func ordered(list []ir.Resource) []ir.Resource {
 	return out
 }
 
-func newEntry(r ir.Resource) (entry, error) {
+func newEntry(r ir.Resource) (*entry, error) {
 	if err := checkID(r.ID); err != nil {
-		return entry{}, fmt.Errorf("send resource %.80q: %w", r.ID, err)
+		return nil, fmt.Errorf("send resource %.80q: %w", r.ID, err)
 	}
 	if len(r.Body) > MaxResource {
-		return entry{}, fmt.Errorf("send resource %s: it is %d bytes long; at most %d are allowed", r.ID, len(r.Body), MaxResource)
+		return nil, fmt.Errorf("send resource %s: it is %d bytes long; at most %d are allowed", r.ID, len(r.Body), MaxResource)
 	}
 	if !json.Valid(r.Body) {
-		return entry{}, fmt.Errorf("send resource %s: its body is not JSON", r.ID)
+		return nil, fmt.Errorf("send resource %s: its body is not JSON", r.ID)
 	}
 	body := r.Body
 	// A line is a message, and blanks around a value don't survive the journey.
 	if bytes.ContainsAny(body, "\r\n") || len(bytes.TrimSpace(body)) != len(body) {
 		var b bytes.Buffer
 		if err := json.Compact(&b, body); err != nil {
-			return entry{}, fmt.Errorf("send resource %s: %w", r.ID, err)
+			return nil, fmt.Errorf("send resource %s: %w", r.ID, err)
 		}
 		body = b.Bytes()
 	}
 	key, err := keyOf(r.ID, body)
 	if err != nil {
-		return entry{}, fmt.Errorf("send resource %s: %w", r.ID, err)
+		return nil, fmt.Errorf("send resource %s: %w", r.ID, err)
 	}
-	return entry{ir.Resource{ID: r.ID, Body: body}, hashResource(r.ID, body), key}, nil
+	return &entry{ir.Resource{ID: r.ID, Body: body}, hashResource(r.ID, body), key}, nil
 }
 
-func (e entry) keyRef() keyRef {
+func (e *entry) keyRef() keyRef {
 	return keyRef{strings.TrimPrefix(e.ID, "certificate/"), *e.key}
 }
 

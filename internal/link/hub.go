@@ -55,7 +55,7 @@ type Hub struct {
 // member is one load balancer.
 type member struct {
 	group    string
-	self     entry
+	self     *entry
 	past     []Hash // of earlier selves, the newest last
 	revision int64  // at which self last changed
 	watcher  *watcher
@@ -114,41 +114,42 @@ func (h *Hub) SetGroup(name string, revision int64, resources []ir.Resource, sel
 	h.setting.Lock()
 	defer h.setting.Unlock()
 	h.mu.Lock()
-	var old []entry
+	var old []*entry
+	var hash Hash
 	if g := h.groups[name]; g != nil {
-		old = g.entries
+		old, hash = g.entries, g.hash
 	}
 	h.mu.Unlock()
-	entries, d, hash, err := compare(old, resources)
-	own := make(map[string]entry, len(selves))
+	c := compare(old, hash, resources)
+	d := c.delta(hash)
+	own := make(map[string]*entry, len(selves))
 	for _, s := range selves {
 		body, err := json.Marshal(s)
 		if err != nil {
 			return fmt.Errorf("set group %s: load balancer %s: %w", name, s.Name, err)
 		}
-		own[s.Name] = entry{Resource: ir.Resource{ID: "self", Body: body}, hash: hashResource("self", body)}
+		own[s.Name] = &entry{Resource: ir.Resource{ID: "self", Body: body}, hash: hashResource("self", body)}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.publish(name, revision, entries, d, hash, own)
-	if err != nil {
+	h.publish(name, revision, c, d, own)
+	if err := c.problems.Err(); err != nil {
 		return fmt.Errorf("set group %s: %w", name, err)
 	}
 	return nil
 }
 
-func (h *Hub) publish(name string, revision int64, entries []entry, d delta, hash Hash, own map[string]entry) {
+func (h *Hub) publish(name string, revision int64, c *change, d delta, own map[string]*entry) {
 	g := h.groups[name]
 	fresh := g == nil
 	if fresh {
-		g = &group{revision: revision, entries: entries, hash: hash, changed: make(chan struct{})}
+		g = &group{revision: revision, entries: c.entries, hash: c.hash, changed: make(chan struct{})}
 		h.groups[name] = g
 	}
 	g.seen = max(g.seen, revision)
 	moved := h.place(name, g.seen, own)
 	if !fresh && len(d.lines) > 0 {
-		d.before = g.hash
-		g.entries, g.hash, g.revision = entries, hash, g.seen
+		g.entries, g.hash, g.revision = c.entries, c.hash, g.seen
 		g.push(d, h.opts.RingBytes)
 		moved = true
 	}
@@ -158,12 +159,12 @@ func (h *Hub) publish(name string, revision int64, entries []entry, d delta, has
 }
 
 // place takes over who is in the group and tells whether anything about that changed.
-func (h *Hub) place(name string, revision int64, own map[string]entry) bool {
+func (h *Hub) place(name string, revision int64, own map[string]*entry) bool {
 	changed := false
 	for lb, e := range own {
 		m := h.members[lb]
 		if m == nil {
-			m = &member{}
+			m = &member{self: &entry{}}
 			h.members[lb] = m
 		}
 		if m.group == name && m.self.hash == e.hash {

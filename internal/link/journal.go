@@ -88,7 +88,9 @@ func (j *journal) load() (*replica, string, error) {
 		}
 	}
 	j.f, j.size = f, good
-	j.base = good // not known; it will be written anew a little late
+	for _, l := range r.list { // about what it would be if written anew
+		j.base += int64(len(l.ID) + len(l.Body) + 32)
+	}
 	return r, found, nil
 }
 

@@ -22,14 +22,7 @@ func newLimiter() *limiter { return &limiter{full: map[netip.Prefix]time.Time{}}
 
 // allow takes a try, or tells how long to wait for one.
 func (l *limiter) allow(remote string, now time.Time) (wait time.Duration, ok bool) {
-	var key netip.Prefix
-	if ap, err := netip.ParseAddrPort(remote); err == nil {
-		addr, bits := ap.Addr().Unmap().WithZone(""), 64
-		if addr.Is4() {
-			bits = 32
-		}
-		key, _ = addr.Prefix(bits)
-	}
+	key := addressOf(remote)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	full := l.full[key]
@@ -45,6 +38,29 @@ func (l *limiter) allow(remote string, now time.Time) (wait time.Duration, ok bo
 	}
 	l.full[key] = next
 	return 0, true
+}
+
+// refund gives back the try of one who proved to be welcome: a fleet may join from one address.
+func (l *limiter) refund(remote string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := addressOf(remote)
+	if full, ok := l.full[key]; ok {
+		l.full[key] = full.Add(-enrolRefill)
+	}
+}
+
+func addressOf(remote string) netip.Prefix {
+	ap, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	addr, bits := ap.Addr().Unmap().WithZone(""), 64
+	if addr.Is4() {
+		bits = 32
+	}
+	p, _ := addr.Prefix(bits) // bits fit the address
+	return p
 }
 
 // forget drops the addresses that have all their tries, or any one if there are none.

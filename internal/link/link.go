@@ -66,11 +66,11 @@ type Registry interface {
 	// Enrol spends the token and creates the load balancer in one transaction, together with the serial of the
 	// certificate that issue makes for the name decided on.
 	Enrol(ctx context.Context, e Enrolment, issue func(name string) (*x509.Certificate, error)) error
-	// Renew notes next as a certificate of the load balancer, on the strength of shown. When shown has run out
-	// it must be the latest known, so that it renews once only.
+	// Renew notes next as a further certificate of the load balancer, on the strength of shown, which must be the
+	// latest that its agent has been seen with. Shown stays good until next is seen, since the answer may get lost.
 	Renew(ctx context.Context, name string, shown, next *x509.Certificate) error
-	// Admit says whether the load balancer exists and cert has not been superseded. Seeing a newer certificate
-	// than the one known supersedes that. It is asked at the start of each stream, at each heartbeat and for each
+	// Admit says whether the load balancer exists and cert is its latest, or a further one seen for the first
+	// time, which supersedes all before. It is asked at the start of each stream, at each heartbeat and for each
 	// report, so it answers from memory.
 	Admit(ctx context.Context, name string, cert *x509.Certificate) error
 }

@@ -15,15 +15,6 @@ import (
 	"weir/internal/secrets"
 )
 
-// Secret is key material on its way to an agent. Printed or encoded it shows no plaintext.
-type Secret struct {
-	// ID is "certificate/<name>".
-	ID          string
-	Generation  int64
-	Fingerprint string
-	Data        secrets.Secret
-}
-
 // message is one line. Lines up to one with a Hash are one transaction, which that line commits: all of them
 // take effect at Revision, or none does. A line that only commits what is there already is a heartbeat.
 type message struct {
@@ -39,8 +30,9 @@ type message struct {
 	Hash     *Hash `json:"hash,omitempty"`
 }
 
-// wireSecret is the one form of a Secret that has the plaintext in it; it exists between a line and a Secret.
+// wireSecret is key material on its way to an agent, in the one form that has the plaintext in it.
 type wireSecret struct {
+	// ID is "certificate/<name>".
 	ID          string `json:"id"`
 	Generation  int64  `json:"generation"`
 	Fingerprint string `json:"fingerprint"`
@@ -205,8 +197,9 @@ func appendStart(b []byte, epoch string, reset bool) []byte {
 }
 
 // appendSecret is the only place where key material is written out.
-func appendSecret(b []byte, s Secret) ([]byte, error) {
-	line, err := json.Marshal(map[string][]wireSecret{"secrets": {{s.ID, s.Generation, s.Fingerprint, s.Data.Bytes()}}})
+func appendSecret(b []byte, certificate string, ref weir.SealedRef, data secrets.Secret) ([]byte, error) {
+	s := wireSecret{"certificate/" + certificate, ref.Generation, ref.Fingerprint, data.Bytes()}
+	line, err := json.Marshal(map[string][]wireSecret{"secrets": {s}})
 	if err != nil {
 		return b, errors.New("write secret: it can't be encoded")
 	}

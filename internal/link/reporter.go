@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"strconv"
@@ -83,13 +84,14 @@ func (r *reporter) take() *Report {
 }
 
 // run sends reports until ctx ends, first the last one once more: the control plane may have forgotten it.
-func (r *reporter) run(ctx context.Context, t http.RoundTripper, base string) {
+func (r *reporter) run(ctx context.Context, t http.RoundTripper, base string, log *slog.Logger) {
 	r.mu.Lock()
 	last := r.last
 	r.mu.Unlock()
 	if last != nil {
 		r.again(last)
 	}
+	said := ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -101,9 +103,16 @@ func (r *reporter) run(ctx context.Context, t http.RoundTripper, base string) {
 			continue
 		}
 		pause := reportPause
-		if err := r.send(ctx, t, base, report); err != nil {
-			r.again(report)
+		err := r.send(ctx, t, base, report)
+		if err != nil {
 			pause = reportRetry
+			if !hopeless(err) {
+				r.again(report)
+			}
+		}
+		if now := text(err); now != said && ctx.Err() == nil {
+			said = now
+			tell(log, base, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -111,6 +120,27 @@ func (r *reporter) run(ctx context.Context, t http.RoundTripper, base string) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// hopeless tells that the same report would be refused again.
+func hopeless(err error) bool {
+	var no *refusal
+	return errors.As(err, &no) && (no.status == http.StatusBadRequest || no.status == http.StatusForbidden || no.status == http.StatusRequestEntityTooLarge)
+}
+
+func tell(log *slog.Logger, base string, err error) {
+	if err != nil {
+		log.Warn("can't report to the control plane", "url", base, "err", err)
+		return
+	}
+	log.Info("reports reach the control plane again", "url", base)
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // send sends one report, all of it if the control plane does not know what it builds on.

@@ -94,7 +94,7 @@ func (c *Client) watch(ctx context.Context, t http.RoundTripper, base string) er
 	f := follower{client: c, in: bufio.NewReaderSize(resp.Body, 256<<10), alive: func() { silence.Reset(c.opts.Silence) }}
 	f.begun = func() {
 		c.up(base)
-		wg.Go(func() { c.reporter.run(ctx, t, base) })
+		wg.Go(func() { c.reporter.run(ctx, t, base, c.opts.Log) })
 	}
 	err = f.run()
 	if errors.Is(err, errDiverged) {
@@ -209,8 +209,10 @@ func (c *Client) commit(t *transaction, epoch string, revision int64, hash Hash,
 	}
 	switch {
 	case t.reset || epoch != r.epoch:
+		c.mu.Lock()
 		next := *r
 		next.lent = true
+		c.mu.Unlock()
 		if err := next.apply(t, epoch, revision, hash); err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"weir"
 	"weir/internal/ir"
+	"weir/internal/secrets"
 )
 
 // wander changes a set of resources by chance.
@@ -105,7 +106,11 @@ func TestWalk(t *testing.T) {
 		}
 		mine, _ := json.Marshal(self)
 		expect["self"] = string(mine)
-		if got := content(s.Resources); !reflect.DeepEqual(got, expect) {
+		var sum Hash
+		for id, body := range expect {
+			sum = sum.xor(hashResource(id, []byte(body)))
+		}
+		if got := content(s.Resources); !reflect.DeepEqual(got, expect) || sum != s.Hash {
 			t.Fatalf("revision %d: agent has %d resources, group %d", rev, len(got), len(expect))
 		}
 		if !slices.IsSortedFunc(s.Resources, func(a, b ir.Resource) int { return strings.Compare(a.ID, b.ID) }) {
@@ -128,14 +133,12 @@ func record(t *testing.T, dir string, count int) map[int64]map[string]string {
 	}
 	after := map[int64]map[string]string{0: {}}
 	walk := newWander(3)
-	var before []entry
+	before := &change{}
 	for rev := int64(1); rev <= int64(count); rev++ {
 		walk.step()
-		entries, d, hash, err := compare(before, walk.list())
-		if err != nil {
-			t.Fatal(err)
-		}
-		before = entries
+		c := compare(before.entries, before.hash, walk.list())
+		d, hash := c.delta(before.hash), c.hash
+		before = c
 		tr := &transaction{reset: rev == 1}
 		in := bufio.NewReader(bytes.NewReader(d.lines))
 		for {
@@ -317,7 +320,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 func FuzzMessage(f *testing.F) {
-	sealed, err := appendSecret(nil, Secret{ID: "certificate/www", Generation: 2, Fingerprint: "f"})
+	sealed, err := appendSecret(nil, "www", weir.SealedRef{Generation: 2, Fingerprint: "f"}, secrets.Secret{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -376,7 +379,7 @@ func FuzzMessage(f *testing.F) {
 
 func TestMessagesShowNoKeys(t *testing.T) {
 	t.Parallel()
-	line, err := appendSecret(nil, Secret{ID: "certificate/www", Data: mustSecret("KEY-CANARY")})
+	line, err := appendSecret(nil, "www", weir.SealedRef{}, secrets.NewSecret([]byte("KEY-CANARY")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,7 +387,7 @@ func TestMessagesShowNoKeys(t *testing.T) {
 	if err != nil || string(m.Secrets[0].Data) != "KEY-CANARY" {
 		t.Fatalf("%v", err)
 	}
-	for _, shown := range []string{fmt.Sprint(m), fmt.Sprintf("%+v %#v", m, m), fmt.Sprintf("%+v", Secret{Data: mustSecret("KEY-CANARY")})} {
+	for _, shown := range []string{fmt.Sprint(m), fmt.Sprintf("%+v %#v", m, m)} {
 		if strings.Contains(shown, "CANARY") || strings.Contains(shown, "75 69 89") {
 			t.Errorf("shows %s", shown)
 		}

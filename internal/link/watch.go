@@ -2,41 +2,18 @@ package link
 
 import (
 	"context"
-	"crypto/x509"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"weir"
-	"weir/internal/ir"
 )
-
-// stream is the control plane's side of one agent's watch. One goroutine uses it.
-type stream struct {
-	hub  *Hub
-	name string
-	cert *x509.Certificate
-	w    http.ResponseWriter
-	rc   *http.ResponseController
-
-	mu   sync.Mutex // guards the deadline
-	over bool       // nothing may be written any more
-
-	group string
-	pos   int  // number of the next delta to send
-	self  Hash // of the self that the agent has
-	// owed are keys that could not be had when their certificate was sent.
-	owed map[string]weir.SealedRef
-	sent int64
-}
 
 // batch is what an agent lacks at one moment; sent whole it makes the agent's content that of hash.
 type batch struct {
 	reset    bool
-	entries  []entry  // of a snapshot
+	entries  []*entry // of a snapshot
 	lines    [][]byte // of deltas, shared with the other streams
 	keys     map[string]weir.SealedRef
 	self     *entry
@@ -65,6 +42,10 @@ func (h *Hub) watch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer h.end(name, own)
+	// Once more, now that a Cut would find the stream: what came before it is seen here.
+	if err := h.opts.Registry.Admit(ctx, name, cert); err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	began := h.opts.Now()
 	log := h.opts.Log.With("lb", name, "group", s.group, "address", r.RemoteAddr)
@@ -118,7 +99,7 @@ func (h *Hub) begin(s *stream, own *watcher, resume *Resume, lacks []string) (*b
 		s.pos = pos
 		b.deltas(g, pos)
 		if self {
-			b.self = &m.self
+			b.self = m.self
 		}
 		b.lacking(g, lacks)
 	} else {
@@ -153,18 +134,16 @@ func (b *batch) deltas(g *group, pos int) {
 			b.keys[k.name] = k.ref
 		}
 	}
-	// A certificate may have changed again, or be gone: only keys of the content as it is now are to be had.
-	for name, ref := range b.keys {
+	// A certificate may be gone again: only keys of the content as it is now are to be had.
+	for name := range b.keys {
 		if e := g.find("certificate/" + name); e == nil || e.key == nil {
 			delete(b.keys, name)
-		} else if *e.key != ref {
-			b.keys[name] = *e.key
 		}
 	}
 }
 
 func (b *batch) snapshot(g *group, m *member) {
-	b.reset, b.entries, b.self = true, g.entries, &m.self
+	b.reset, b.entries, b.self = true, g.entries, m.self
 	for _, e := range g.entries {
 		if e.key != nil {
 			b.keys[e.keyRef().name] = *e.key
@@ -182,11 +161,11 @@ func (b *batch) lacking(g *group, names []string) {
 }
 
 func (g *group) find(id string) *entry {
-	i, ok := slices.BinarySearchFunc(g.entries, id, func(e entry, id string) int { return strings.Compare(e.ID, id) })
+	i, ok := slices.BinarySearchFunc(g.entries, id, func(e *entry, id string) int { return strings.Compare(e.ID, id) })
 	if !ok {
 		return nil
 	}
-	return &g.entries[i]
+	return g.entries[i]
 }
 
 func (h *Hub) end(name string, own *watcher) {
@@ -195,196 +174,4 @@ func (h *Hub) end(name string, own *watcher) {
 	if m := h.members[name]; m != nil && m.watcher == own {
 		m.watcher = nil
 	}
-}
-
-// more works out what came since the last batch.
-func (s *stream) more() (*batch, error) {
-	h := s.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	m := h.members[s.name]
-	if m == nil || m.group != s.group {
-		return nil, errLeft
-	}
-	g := h.groups[s.group]
-	if s.pos < g.first {
-		return nil, errSlow
-	}
-	b := &batch{revision: max(g.seen, h.revision), hash: g.hash.xor(m.self.hash), wait: g.changed, keys: map[string]weir.SealedRef{}}
-	b.deltas(g, s.pos)
-	s.pos = g.next()
-	if s.self != m.self.hash {
-		s.self, b.self = m.self.hash, &m.self
-	}
-	return b, nil
-}
-
-func (s *stream) run(ctx context.Context, r *http.Request, b *batch) error {
-	if err := s.write(appendStart(nil, s.hub.opts.Epoch, b.reset)); err != nil {
-		return err
-	}
-	if err := s.send(ctx, b); err != nil {
-		return err
-	}
-	beat := time.NewTicker(s.hub.opts.Heartbeat)
-	defer beat.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-b.wait:
-			next, err := s.more()
-			if err != nil {
-				return err
-			}
-			b.wait = next.wait
-			if next.empty() {
-				continue // the change was another load balancer's
-			}
-			if err := s.send(ctx, next); err != nil {
-				return err
-			}
-			beat.Reset(s.hub.opts.Heartbeat)
-		case <-beat.C:
-			if err := s.beat(ctx, r); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// beat judges the agent anew and sends what is new, which may be nothing.
-func (s *stream) beat(ctx context.Context, r *http.Request) error {
-	if _, _, err := s.hub.agent(r); err != nil {
-		return err
-	}
-	b, err := s.more()
-	if err != nil {
-		return err
-	}
-	for name, ref := range s.owed {
-		if _, ok := b.keys[name]; !ok {
-			b.keys[name] = ref
-		}
-	}
-	return s.send(ctx, b)
-}
-
-// send writes a batch as one transaction: keys first, so that nothing refers to what the agent has not.
-func (s *stream) send(ctx context.Context, b *batch) error {
-	if err := s.secrets(ctx, b.keys); err != nil {
-		return err
-	}
-	var out []byte
-	list := make([]ir.Resource, 0, 64)
-	size := 0
-	flush := func() error {
-		out = appendPut(out[:0], list)
-		list, size = list[:0], 0
-		return s.write(out)
-	}
-	for _, e := range b.entries {
-		list = append(list, e.Resource)
-		if size += len(e.ID) + len(e.Body); size > chunk {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	if b.self != nil {
-		list = append(list, b.self.Resource)
-	}
-	for _, lines := range b.lines {
-		if err := s.write(lines); err != nil {
-			return err
-		}
-	}
-	out = appendCommit(appendPut(out[:0], list), b.revision, b.hash)
-	if err := s.write(out); err != nil {
-		return err
-	}
-	if err := s.rc.Flush(); err != nil {
-		return fmt.Errorf("write to agent: %w", err)
-	}
-	return nil
-}
-
-// secrets sends keys. One that can't be had is owed and holds nothing else up.
-func (s *stream) secrets(ctx context.Context, keys map[string]weir.SealedRef) error {
-	for name, ref := range keys {
-		line, err := s.secret(ctx, name, ref)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err != nil {
-			if s.owed[name] != ref {
-				s.hub.opts.Log.Error("can't send a certificate's key", "lb", s.name, "certificate", name, "generation", ref.Generation, "err", err)
-			}
-			s.owed[name] = ref
-			continue
-		}
-		delete(s.owed, name)
-		if err := s.write(line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *stream) secret(ctx context.Context, name string, ref weir.SealedRef) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	data, err := s.hub.opts.Keys(ctx, name, ref.Generation)
-	if err != nil {
-		return nil, err
-	}
-	if data.IsZero() || data.Len() > weir.MaxSecret {
-		return nil, fmt.Errorf("key of certificate %s is %d bytes long; 1 to %d are allowed", name, data.Len(), weir.MaxSecret)
-	}
-	return appendSecret(nil, Secret{ID: "certificate/" + name, Generation: ref.Generation, Fingerprint: ref.Fingerprint, Data: data})
-}
-
-func (s *stream) write(b []byte) error {
-	if len(b) == 0 {
-		return nil
-	}
-	if err := s.extend(); err != nil {
-		return err
-	}
-	n, err := s.w.Write(b)
-	s.sent += int64(n)
-	if err != nil {
-		return fmt.Errorf("write to agent: %w", err)
-	}
-	return nil
-}
-
-// extend gives the agent time to take what is written next.
-func (s *stream) extend() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		return errCut
-	}
-	if err := s.rc.SetWriteDeadline(time.Now().Add(s.hub.opts.WriteTimeout)); err != nil {
-		return fmt.Errorf("write to agent: %w", err)
-	}
-	return nil
-}
-
-// abort ends a write that is under way, which a slow agent could stretch.
-func (s *stream) abort() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.over {
-		s.over = true
-		_ = s.rc.SetWriteDeadline(time.Now().Add(-time.Second))
-	}
-}
-
-// finish keeps abort off the response, which is nobody's once its handler has returned.
-func (s *stream) finish() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.over = true
 }

@@ -496,18 +496,130 @@ func TestSlowReaderHoldsNobodyUp(t *testing.T) {
 
 func TestCutDoesNotWaitForASlowReader(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *HubOptions) { o.WriteTimeout = time.Hour })
-	dir := w.enrol("slow")
 	big := strings.Repeat("x", 1<<20)
-	w.set("edge", 1, nil, "slow")
-	w.raw(dir, nil)
-	for rev := int64(2); rev < 30; rev++ {
-		w.set("edge", rev, []ir.Resource{res("map/big", fmt.Sprint(rev, big))}, "slow")
+	for what, cut := range map[string]func(*world){
+		"stop":   func(w *world) { w.hub.Close() },
+		"cut":    func(w *world) { w.hub.Cut("slow") },
+		"delete": func(w *world) { w.set("edge", 99, nil) },
+		"drop":   func(w *world) { w.hub.DropGroup("edge") },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(o *HubOptions) { o.WriteTimeout = time.Hour })
+			dir := w.enrol("slow")
+			w.set("edge", 1, nil, "slow")
+			w.raw(dir, nil)
+			for rev := int64(2); rev < 30; rev++ {
+				w.set("edge", rev, []ir.Resource{res("map/big", fmt.Sprint(rev, big))}, "slow")
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			cut(w)
+			if err := w.srv.Shutdown(ctx); err != nil { // it waits for the streams
+				t.Errorf("the slow agent's stream was not cut: %v", err)
+			}
+		})
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	w.hub.Close()
-	if err := w.srv.Shutdown(ctx); err != nil { // it waits for the streams
-		t.Errorf("the slow agent's stream was not cut: %v", err)
+}
+
+// TestKeysInUseStay holds a state in the sink while its key is replaced.
+func TestKeysInUseStay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := w.enrol("lb1")
+	w.set("edge", 1, []ir.Resource{cert("www", 1)}, "lb1")
+	c, err := Open(w.options(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	got, release, done := make(chan State), make(chan struct{}), make(chan error)
+	go func() {
+		done <- c.Run(ctx, func(s State) { got <- s; <-release })
+	}()
+	reached := func(revision int64) {
+		t.Helper()
+		weirtest.Eventually(t, patience, func() error {
+			if s, _ := c.State(); s.Revision < revision {
+				return fmt.Errorf("revision %d", s.Revision)
+			}
+			return nil
+		})
+	}
+	<-got
+	w.set("edge", 2, []ir.Resource{cert("www", 2)}, "lb1")
+	reached(2)
+	for rev := int64(3); rev < 5; rev++ { // heartbeats come and go
+		w.hub.Advance(rev)
+		reached(rev)
+	}
+	old, now := weir.SealedRef{Generation: 1, Fingerprint: "f"}, weir.SealedRef{Generation: 2, Fingerprint: "f"}
+	if _, err := c.Key("www", old); err != nil {
+		t.Errorf("the key of the state in use is gone: %v", err)
+	}
+	release <- struct{}{}
+	<-got
+	release <- struct{}{}
+	weirtest.Eventually(t, patience, func() error {
+		if _, err := c.Key("www", old); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("the old key is still there: %v", err)
+		}
+		return nil
+	})
+	if _, err := c.Key("www", now); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := errors.Join(<-done, c.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMalformedStreams feeds an agent what no control plane says; it ends the stream and keeps what it has.
+func TestMalformedStreams(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := w.enrol("lb1")
+	w.set("edge", 5, many(2), "lb1")
+	a := w.agent(dir)
+	want := a.at(5)
+	a.stop()
+	c, err := Open(w.options(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	commit := string(appendCommit(nil, 6, want.Hash))
+	other := string(appendCommit(nil, 6, Hash{9}))
+	put := string(appendPut(nil, []ir.Resource{res("map/x", 1)}))
+	start := string(appendStart(nil, "e1", false))
+	for what, text := range map[string]string{
+		"nothing":                    "",
+		"no epoch":                   commit,
+		"half a line":                start + `{"put":[{"id":"map/x","bo`,
+		"no end of the last line":    start + strings.TrimSpace(commit),
+		"a change without an end":    start + put,
+		"a hash of something else":   start + put + other,
+		"a change that is not told":  start + put + commit,
+		"an older revision":          start + string(appendCommit(nil, 4, want.Hash)),
+		"everything anew, but older": string(appendStart(nil, "e1", true)) + string(appendCommit(nil, 4, Hash{})),
+		"a certificate unreadable":   start + `{"put":[{"id":"certificate/x","body":[]}]}` + "\n" + other,
+		"a key that is a path":       start + `{"secrets":[{"id":"certificate/../x","data":"eA=="}]}` + "\n",
+		"an empty key":               start + `{"secrets":[{"id":"certificate/x","data":""}]}` + "\n",
+		"a field unknown":            start + `{"please":1}` + "\n",
+		"an endless line":            start + strings.Repeat(" ", maxLine+1),
+		"HTML":                       "<html>\n",
+	} {
+		f := follower{client: c, in: bufio.NewReader(strings.NewReader(text)), alive: func() {}, begun: func() {}}
+		if err := f.run(); err == nil {
+			t.Errorf("%s: no error", what)
+		}
+		if s, _ := c.State(); s.Hash != want.Hash || s.Revision < 5 {
+			t.Errorf("%s: the state went to revision %d, %s", what, s.Revision, s.Hash)
+		}
+	}
+	j, err := os.ReadFile(filepath.Join(dir, journalFile))
+	if err != nil || strings.Contains(string(j), "map/x") {
+		t.Errorf("something of it got to the disk, %v", err)
 	}
 }

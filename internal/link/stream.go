@@ -1,0 +1,230 @@
+package link
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+// keyPatience is how long all keys of one transaction may take; the rest come with the next heartbeat.
+const keyPatience = 5 * time.Second
+
+// stream is the control plane's side of one agent's watch. One goroutine uses it.
+type stream struct {
+	hub  *Hub
+	name string
+	cert *x509.Certificate
+	w    http.ResponseWriter
+	rc   *http.ResponseController
+
+	mu   sync.Mutex // guards the deadline
+	over bool       // nothing may be written any more
+
+	group string
+	pos   int  // number of the next delta to send
+	self  Hash // of the self that the agent has
+	// owed are keys that could not be had when their certificate was sent.
+	owed map[string]weir.SealedRef
+	sent int64
+}
+
+// more works out what came since the last batch.
+func (s *stream) more() (*batch, error) {
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := h.members[s.name]
+	if m == nil || m.group != s.group {
+		return nil, errLeft
+	}
+	g := h.groups[s.group]
+	if s.pos < g.first {
+		return nil, errSlow
+	}
+	b := &batch{revision: max(g.seen, h.revision), hash: g.hash.xor(m.self.hash), wait: g.changed, keys: map[string]weir.SealedRef{}}
+	b.deltas(g, s.pos)
+	s.pos = g.next()
+	if s.self != m.self.hash {
+		s.self, b.self = m.self.hash, m.self
+	}
+	return b, nil
+}
+
+func (s *stream) run(ctx context.Context, r *http.Request, b *batch) error {
+	if err := s.write(appendStart(nil, s.hub.opts.Epoch, b.reset)); err != nil {
+		return err
+	}
+	if err := s.send(ctx, b); err != nil {
+		return err
+	}
+	beat := time.NewTicker(s.hub.opts.Heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-b.wait:
+			next, err := s.more()
+			if err != nil {
+				return err
+			}
+			b.wait = next.wait
+			if next.empty() {
+				continue // the change was another load balancer's
+			}
+			if err := s.send(ctx, next); err != nil {
+				return err
+			}
+			beat.Reset(s.hub.opts.Heartbeat)
+		case <-beat.C:
+			if err := s.beat(ctx, r); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// beat judges the agent anew and sends what is new, which may be nothing.
+func (s *stream) beat(ctx context.Context, r *http.Request) error {
+	if _, _, err := s.hub.agent(r); err != nil {
+		return err
+	}
+	b, err := s.more()
+	if err != nil {
+		return err
+	}
+	for name, ref := range s.owed {
+		if _, ok := b.keys[name]; !ok {
+			b.keys[name] = ref
+		}
+	}
+	return s.send(ctx, b)
+}
+
+// send writes a batch as one transaction: keys first, so that nothing refers to what the agent has not.
+func (s *stream) send(ctx context.Context, b *batch) error {
+	if err := s.secrets(ctx, b.keys); err != nil {
+		return err
+	}
+	var out []byte
+	list := make([]ir.Resource, 0, 64)
+	size := 0
+	flush := func() error {
+		out = appendPut(out[:0], list)
+		list, size = list[:0], 0
+		return s.write(out)
+	}
+	for _, e := range b.entries {
+		list = append(list, e.Resource)
+		if size += len(e.ID) + len(e.Body); size > chunk {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if b.self != nil {
+		list = append(list, b.self.Resource)
+	}
+	for _, lines := range b.lines {
+		if err := s.write(lines); err != nil {
+			return err
+		}
+	}
+	out = appendCommit(appendPut(out[:0], list), b.revision, b.hash)
+	if err := s.write(out); err != nil {
+		return err
+	}
+	if err := s.rc.Flush(); err != nil {
+		return fmt.Errorf("write to agent: %w", err)
+	}
+	return nil
+}
+
+// secrets sends keys. One that can't be had, or not soon, is owed and holds nothing else up.
+func (s *stream) secrets(ctx context.Context, keys map[string]weir.SealedRef) error {
+	soon, cancel := context.WithTimeout(ctx, keyPatience)
+	defer cancel()
+	for name, ref := range keys {
+		line, err := s.secret(soon, name, ref)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			if s.owed[name] != ref {
+				s.hub.opts.Log.Error("can't send a certificate's key", "lb", s.name, "certificate", name, "generation", ref.Generation, "err", err)
+			}
+			s.owed[name] = ref
+			continue
+		}
+		delete(s.owed, name)
+		if err := s.write(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stream) secret(ctx context.Context, name string, ref weir.SealedRef) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	data, err := s.hub.opts.Keys(ctx, name, ref.Generation)
+	if err != nil {
+		return nil, err
+	}
+	if data.IsZero() || data.Len() > weir.MaxSecret {
+		return nil, fmt.Errorf("key of certificate %s is %d bytes long; 1 to %d are allowed", name, data.Len(), weir.MaxSecret)
+	}
+	return appendSecret(nil, name, ref, data)
+}
+
+func (s *stream) write(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	if err := s.extend(); err != nil {
+		return err
+	}
+	n, err := s.w.Write(b)
+	s.sent += int64(n)
+	if err != nil {
+		return fmt.Errorf("write to agent: %w", err)
+	}
+	return nil
+}
+
+// extend gives the agent time to take what is written next.
+func (s *stream) extend() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return errCut
+	}
+	if err := s.rc.SetWriteDeadline(time.Now().Add(s.hub.opts.WriteTimeout)); err != nil {
+		return fmt.Errorf("write to agent: %w", err)
+	}
+	return nil
+}
+
+// abort ends a write that is under way, which a slow agent could stretch.
+func (s *stream) abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		s.over = true
+		_ = s.rc.SetWriteDeadline(time.Now().Add(-time.Second))
+	}
+}
+
+// finish keeps abort off the response, which is nobody's once its handler has returned.
+func (s *stream) finish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+}
