@@ -7,11 +7,17 @@ import (
 	"weir/internal/weirtest"
 )
 
+// origin starts a named origin at one of the test's own addresses.
+func (w *world) origin(host int, name string) *weirtest.Origin {
+	w.t.Helper()
+	o := weirtest.NewOrigin(w.t, w.at(host).String()+":9000")
+	o.Name = name
+	return o
+}
+
 // oneZone declares a zone, a group of the test's addresses 16 to 31 bound as they are, an address and a site
-// with one server.
+// with the server at 200.
 func (w *world) oneZone() string {
-	origin := weirtest.NewOrigin(w.t, w.at(200).String()+":9000")
-	origin.Name = "web1"
 	return fmt.Sprintf(`
 kind: Zone
 metadata: {name: az1}
@@ -52,6 +58,7 @@ spec:
 func TestObjectsBecomeTraffic(t *testing.T) {
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
+		w.origin(200, "web1")
 		w.apply(w.oneZone())
 		w.join("lb1", "edge", "az1", h, "")
 		w.converged(1)
@@ -60,8 +67,7 @@ func TestObjectsBecomeTraffic(t *testing.T) {
 			t.Errorf("served by %q", from)
 		}
 		reloads := w.reloads()
-		second := weirtest.NewOrigin(t, w.at(201).String()+":9000")
-		second.Name = "web2"
+		w.origin(201, "web2")
 		w.converged(w.apply(fmt.Sprintf(`
 kind: Server
 metadata: {name: web2, role: web}

@@ -147,7 +147,7 @@ func (w *world) apply(manifests string) int64 {
 // join makes a load balancer and runs its agent.
 func (w *world) join(name, group, zone string, h weirtest.HAProxy, local string) *runningAgent {
 	w.t.Helper()
-	body := fmt.Sprintf(`{"subject":"agent","join":{"group":%q,"zone":%q,"loadBalancer":%q%s}}`, group, zone, name, local)
+	body := fmt.Sprintf(`{"kind":"Token","metadata":{"name":"join-%s"},"spec":{"subject":"agent","join":{"group":%q,"zone":%q,"loadBalancer":%q%s}}}`, name, group, zone, name, local)
 	var made struct{ Token string }
 	if _, err := w.call("POST", "/api/v1/tokens", body, &made); err != nil {
 		w.t.Fatal(err)
