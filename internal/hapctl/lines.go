@@ -19,7 +19,7 @@ type LogLine struct {
 
 var (
 	levelMark = regexp.MustCompile(`^\[([A-Z]+)\]\s+\(\d+\) : (?:config : )?`)
-	place     = regexp.MustCompile(`\[([^\[\]:]+):(\d+)\]`)
+	place     = regexp.MustCompile(`(?:\b(?:parsing|at|in) \[([^\[\]]+):(\d+)\]|^\[([^\[\]]+):(\d+)\] ?:)`)
 	placeMark = regexp.MustCompile(`^parsing \[[^\[\]]+\] ?: ?`)
 )
 
@@ -45,8 +45,8 @@ func ParseLogLines(lines []string) []LogLine {
 func parseLogLine(level, text string) LogLine {
 	l := LogLine{Level: level, Text: strings.TrimSpace(text)}
 	if at := place.FindStringSubmatch(l.Text); at != nil {
-		if n, err := strconv.Atoi(at[2]); err == nil {
-			l.File, l.Line = at[1], n
+		if n, err := strconv.Atoi(at[2] + at[4]); err == nil {
+			l.File, l.Line = at[1]+at[3], n
 		}
 	}
 	// HAProxy says some places twice.

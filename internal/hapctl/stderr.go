@@ -4,23 +4,26 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 const (
 	keptLines  = 200
 	maxLogLine = 4 << 10 // bytes; the rest of a longer line is dropped
+	queuedLogs = 500     // lines that wait for a slow logger; more are dropped and counted
 )
 
-// stderr passes on what HAProxy writes, and remembers the end of it. It always reads, so that HAProxy never
-// waits for it.
+// stderr passes on what HAProxy writes, and remembers the end of it. It always reads, however slow the
+// logger is, because HAProxy would stand still before a full pipe.
 type stderr struct {
 	log         *slog.Logger
+	queue       chan string
+	dropped     atomic.Int64
 	read, write *os.File
 	ended       chan struct{} // closed when there is nothing more to read
 	mu          sync.Mutex
@@ -32,7 +35,7 @@ func newStderr(log *slog.Logger) (*stderr, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stderr{log: log, read: r, write: w, ended: make(chan struct{})}, nil
+	return &stderr{log: log, read: r, write: w, ended: make(chan struct{}), queue: make(chan string, queuedLogs)}, nil
 }
 
 // abandon is for when nothing was started.
@@ -44,8 +47,10 @@ func (s *stderr) abandon() {
 // started leaves the writing end to HAProxy; reading ends with the last of its processes.
 func (s *stderr) started() {
 	s.write.Close()
+	go s.pass()
 	go func() {
 		defer close(s.ended)
+		defer close(s.queue)
 		defer s.read.Close()
 		r := bufio.NewReaderSize(s.read, maxLogLine)
 		for {
@@ -58,10 +63,7 @@ func (s *stderr) started() {
 				s.keep(text)
 			}
 			if err != nil {
-				if !errors.Is(err, io.EOF) {
-					s.log.Error("read haproxy's output", "error", err)
-				}
-				return
+				return // the end, or as good as that
 			}
 		}
 	}()
@@ -77,8 +79,22 @@ func (s *stderr) keep(line string) {
 		s.lines = slices.Delete(s.lines, 0, over)
 	}
 	s.mu.Unlock()
-	for _, l := range ParseLogLines([]string{line}) {
-		s.log.Log(context.Background(), slogLevel(l.Level), l.Text, "from", "haproxy")
+	select {
+	case s.queue <- line:
+	default:
+		s.dropped.Add(1)
+	}
+}
+
+// pass logs line by line, and how many lines it has missed.
+func (s *stderr) pass() {
+	for line := range s.queue {
+		for _, l := range ParseLogLines([]string{line}) {
+			s.log.Log(context.Background(), slogLevel(l.Level), l.Text, "from", "haproxy")
+		}
+		if n := s.dropped.Swap(0); n > 0 {
+			s.log.Warn("haproxy wrote more than could be logged", "lines", n)
+		}
 	}
 }
 
