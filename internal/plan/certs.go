@@ -21,21 +21,6 @@ func (d *differ) certificates() {
 			s.certsIn = append(s.certsIn, setCert(w))
 		}
 	})
-	// An authority may be named in a certificate's line, so all authorities come first and go last.
-	authority := func(a, b Op) int { return rank(a.Kind) - rank(b.Kind) }
-	slices.SortStableFunc(s.certsIn, authority)
-	slices.SortStableFunc(s.certOut, authority)
-}
-
-func rank(k Kind) int {
-	switch k {
-	case NewCA, SetCA:
-		return 0
-	case DelCA:
-		return 2
-	default:
-		return 1
-	}
 }
 
 func compareCerts(a, b *haproxy.Cert) int {

@@ -122,8 +122,8 @@ func newBench(h, w *haproxy.Backend) *bench {
 	if len(b.gone) > 0 {
 		b.setApart(clash)
 	}
-	if len(b.added) > 0 && len(b.gone) > 0 {
-		b.coming, b.going = bases(b.added), bases(b.gone)
+	if len(b.gone) > 0 {
+		b.coming, b.going = bases(slices.Concat(b.added, b.returning())), bases(b.gone)
 	}
 	return b
 }
@@ -202,18 +202,24 @@ func (b *bench) waits() (servers []string, most bool) {
 		return nil, false
 	}
 	most = 2*b.through < b.before && (b.through == 0 || b.gains())
-	for _, n := range b.added {
+	for _, n := range slices.Concat(b.added, b.returning()) {
 		if n.Check && serves(n) && (most || b.going[haproxy.BaseName(n.Name)]) {
 			servers = append(servers, n.Name)
 		}
 	}
-	for _, p := range b.kept {
-		if p.want.Check && most && !serves(p.have) && serves(p.want) {
-			servers = append(servers, p.want.Name)
-		}
-	}
 	slices.Sort(servers)
 	return servers, most
+}
+
+// returning gives the servers that are there and will serve again.
+func (b *bench) returning() []*haproxy.Server {
+	var list []*haproxy.Server
+	for _, p := range b.kept {
+		if !serves(p.have) && serves(p.want) {
+			list = append(list, p.want)
+		}
+	}
+	return list
 }
 
 // gains says that servers come that serve, whether or not they stand beside the old ones.
