@@ -39,9 +39,6 @@ func (e *effects) object(r weir.Ref) {
 	case "Zone", "Tuning", "Pool", "Certificate", "ErrorPage", "AccessList", "Map":
 		e.back(r)
 	}
-	if r.Kind == "IPAddress" {
-		e.back(r)
-	}
 }
 
 // both runs for the object as it was and as it is.
