@@ -166,7 +166,7 @@ func TestCertificates(t *testing.T) {
 		"narrow curve":           {narrow.chain, narrow.key, "P-224"},
 		"text before":            {"subject=www\n" + leaf.chain, leaf.key, "spec.chain: line 1 is no PEM"},
 		"text after":             {leaf.chain + "junk", leaf.key, "is no PEM"},
-		"key in the chain":       {leaf.chain + leaf.key, leaf.key, "block 2 is a private key; it belongs into spec.key"},
+		"key in the chain":       {leaf.chain + leaf.key, leaf.key, "private key"},
 		"chain as key":           {leaf.chain, leaf.chain, `spec.key: holds a block "CERTIFICATE"`},
 		"two keys":               {leaf.chain, leaf.key + twin.key, "more than one private key"},
 		"encrypted":              {leaf.chain, locked, "passphrase"},

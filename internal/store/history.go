@@ -56,6 +56,9 @@ func (s *Store) Changes(ctx context.Context, f Filter) ([]Event, error) {
 		}
 		for _, kv := range slices.Backward(kvs) {
 			ev, ok, err := s.chosen(ctx, &f, kv.Value)
+			if weir.KindOf(err) == weir.Gone {
+				return list, nil
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -179,9 +179,18 @@ func (s *Store) decodeChange(ctx context.Context, value []byte) (header, []entry
 	}
 	if h.Staging != "" {
 		if body, err = s.chunks(ctx, prefixBody+h.Staging+"/", h.BodyChunks, 0); err != nil {
-			return h, nil, err
+			return h, nil, errors.Join(s.whetherKept(ctx, h.Revision), err)
 		}
 	}
 	entries, err := entriesOf(h.Revision, body)
 	return h, entries, err
+}
+
+// whetherKept is of kind Gone when a change was removed, as may happen between its header and its body.
+func (s *Store) whetherKept(ctx context.Context, revision int64) error {
+	got, err := s.client.Get(ctx, changeKey(revision), clientv3.WithCountOnly())
+	if err == nil && got.Count == 0 {
+		err = weir.Errorf(weir.Gone, "change %d is no longer kept", revision)
+	}
+	return err
 }

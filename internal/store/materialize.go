@@ -88,7 +88,7 @@ func (s *Store) materializeOne(ctx context.Context, h header, entries []entry) e
 	if h.StagedChunks > 0 {
 		var err error
 		if secrets, err = s.stagedSecrets(ctx, &h, 0); err != nil {
-			return err
+			return errors.Join(err, s.whetherMoved(ctx, b.mat))
 		}
 	}
 	for i := range entries {
@@ -112,6 +112,19 @@ func (s *Store) materializeOne(ctx context.Context, h header, entries []entry) e
 		s.mu.Unlock()
 	}
 	return b.err
+}
+
+// whetherMoved is errLost when another server has moved mat: then what it was done with is gone.
+func (s *Store) whetherMoved(ctx context.Context, mat int64) error {
+	got, err := s.client.Get(ctx, keyMat)
+	if err != nil {
+		return err
+	}
+	now, err := revisionIn(got.Kvs, keyMat)
+	if err == nil && now != mat {
+		err = errLost
+	}
+	return err
 }
 
 // batch collects operations into transactions, all on the condition that mat is where it was.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -51,11 +52,15 @@ func newStore(t testing.TB, change ...func(*Options)) *Store {
 
 func testKeyring(t testing.TB) *secrets.Keyring {
 	t.Helper()
-	ring, err := secrets.ParseKeyring(base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))
+	ring, err := parseTestKeyring()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ring
+}
+
+func parseTestKeyring() (*secrets.Keyring, error) {
+	return secrets.ParseKeyring(base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))
 }
 
 func zone(name string, capacity int) *weir.Object {
@@ -285,14 +290,14 @@ func TestALargeObjectIsReadAgain(t *testing.T) {
 
 func waitMaterialized(t testing.TB, s *Store) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	for {
 		err := s.materialize(ctx)
 		if err == nil {
 			return
 		}
-		if err != errLost {
+		if !errors.Is(err, errLost) {
 			t.Fatal(err)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // follows reads a watch from a revision to another and checks that no change is missing, double or out of order.
 func follows(t testing.TB, s *Store, from, to int64) []Event {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	var list []Event
 	for ev, err := range s.Watch(ctx, from) {
