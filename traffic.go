@@ -63,15 +63,8 @@ func (m *Map) Validate(p *Problems) {
 func (m *Map) References() []Reference { return nil }
 
 func checkRegex(p *Problems, path, v string) {
-	switch {
-	case v == "":
-		p.Add(path, "is required")
-	case len(v) > 512:
-		p.Add(path, "is %d bytes long; at most 512 are allowed", len(v))
-	case strings.IndexFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0:
-		p.Add(path, "may hold only printable ASCII without blanks; write a blank as \\x20")
-	case v[0] == '#':
-		p.Add(path, "begins with '#', which begins a comment in a map file; write it as \\x23")
+	if err := CheckRegex(v); err != nil {
+		p.Add(path, "%s", err)
 	}
 }
 
