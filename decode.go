@@ -232,9 +232,7 @@ func (d *decoder) lineAt(n *yaml.Node, path string) int {
 	return line
 }
 
-var (
-	textType = reflect.TypeFor[encoding.TextUnmarshaler]()
-)
+var textType = reflect.TypeFor[encoding.TextUnmarshaler]()
 
 // value reads n into v; v's type is walked by its json tags.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, depth int) {

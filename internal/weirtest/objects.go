@@ -37,8 +37,13 @@ func (o Options) filled() Options {
 	}
 	if len(o.Ports) == 0 {
 		o.Ports = []weir.BoundPort{
-			{Port: 8080, Mode: weir.PortHTTP}, {Port: 8081, Mode: weir.PortHTTP}, {Port: 8443, Mode: weir.PortHTTPS}, {Port: 9443, Mode: weir.PortHTTPS},
-			{Port: 3890, Mode: weir.PortTCP}, {Port: 6360, Mode: weir.PortTLSTCP}, {Port: 7443, Mode: weir.PortTLSPassthrough},
+			{Port: 8080, Mode: weir.PortHTTP},
+			{Port: 8081, Mode: weir.PortHTTP},
+			{Port: 8443, Mode: weir.PortHTTPS},
+			{Port: 9443, Mode: weir.PortHTTPS},
+			{Port: 3890, Mode: weir.PortTCP},
+			{Port: 6360, Mode: weir.PortTLSTCP},
+			{Port: 7443, Mode: weir.PortTLSPassthrough},
 		}
 	}
 	if len(o.Origins) == 0 {
