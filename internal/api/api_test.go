@@ -33,6 +33,7 @@ type world struct {
 	tokens  map[string]string // by subject
 	log     *lockedBuffer
 	metrics *prometheus.Registry
+	close   func() // the store, once
 
 	mu  sync.Mutex
 	now time.Time
@@ -212,11 +213,12 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	w.close = sync.OnceFunc(func() {
 		if err := w.store.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(w.close)
 	audit, err := secrets.OpenAudit(w.audit, 1<<20, 2, w.clock)
 	if err != nil {
 		t.Fatal(err)

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"weir"
 	"weir/internal/secrets"
@@ -139,10 +137,6 @@ func (p Problem) write(w http.ResponseWriter) {
 }
 
 func invalid(format string, args ...any) error { return weir.Errorf(weir.Invalid, format, args...) }
-
-func retryAfter(w http.ResponseWriter, d time.Duration) {
-	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(d.Round(time.Second)/time.Second))))
-}
 
 // queryProblem refuses a query parameter; it quotes at most a little of the value.
 func queryProblem(name, value, want string) error {

@@ -89,15 +89,23 @@ func (queueShape) Schema(r huma.Registry) *huma.Schema {
 }
 
 func (rightShape) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Enum: []any{weir.Viewer, weir.Operator, weir.Owner, weir.Admin}}
+	return words(weir.Viewer, weir.Operator, weir.Owner, weir.Admin)
 }
 
 func (stateShape) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Enum: []any{weir.Active, weir.Draining, weir.Maintenance}}
+	return words(weir.Active, weir.Draining, weir.Maintenance)
 }
 
 func (portModeShape) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Enum: []any{weir.PortHTTP, weir.PortHTTPS, weir.PortTCP, weir.PortTLSTCP, weir.PortTLSPassthrough}}
+	return words(weir.PortHTTP, weir.PortHTTPS, weir.PortTCP, weir.PortTLSTCP, weir.PortTLSPassthrough)
+}
+
+func words[T ~string](list ...T) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeString}
+	for _, w := range list {
+		s.Enum = append(s.Enum, string(w))
+	}
+	return s
 }
 
 // Schema of an object: any kind, told by its kind.

@@ -44,6 +44,7 @@ func (c *call) makeToken(kind weir.Kind) error {
 		return err
 	}
 	req.Writes = []weir.Write{{Put: o, IfMatch: weir.MustNotExist}}
+	req.Authorize = func(before, after *weir.Object) error { return Allowed(c.who, Write, before, after) }
 	res, err := c.done(c.h.opts.Store.Apply(c.r.Context(), req))(false)
 	if err != nil {
 		return err

@@ -1,0 +1,15 @@
+package api
+
+// authority is a certificate without a key, good for a hundred years.
+const authority = `-----BEGIN CERTIFICATE-----
+MIIBiTCCAS+gAwIBAgIUFNn4Gl8HpBvktyveJCvyBI3GB0IwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOdGVzdCBhdXRob3JpdHkwIBcNMjYxMTIxMTExNTIzWhgPMjEy
+NjEwMjgxMTE1MjNaMBkxFzAVBgNVBAMMDnRlc3QgYXV0aG9yaXR5MFkwEwYHKoZI
+zj0CAQYIKoZIzj0DAQcDQgAESx6c5gVfwYjBJw135qTltBoJslMPS+vQVvaaCgTM
+0W2zCM+h19yb1IxeTqL2DTKmhyMttZFdKofCCPm8FFMOnKNTMFEwHQYDVR0OBBYE
+FMMevmchd6T8r73kWoG2voM0k3OZMB8GA1UdIwQYMBaAFMMevmchd6T8r73kWoG2
+voM0k3OZMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhALogvtMJ
+aY5wh6mquhgtOE2/4B1hmAJC9K735q6dx0KZAiAyacaArhHrmfR7ugG1zLimadok
+KSBhz2Rypne60+dtUw==
+-----END CERTIFICATE-----
+`

@@ -1,0 +1,192 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"weir"
+)
+
+// endpointRow is one route with a request that succeeds, and who gets what. Statuses are in the order of askers.
+type endpointRow struct {
+	path, body string
+	want       string
+}
+
+// askers are those who try every endpoint: without credential, with a bad one, and one for each right.
+var askers = []string{"", "Bearer nonsense", "nobody", "viewer", "operator", "owner", "other", "auditor", "admin"}
+
+// Who gets what, by the order of askers. Everything is refused to strangers.
+const (
+	anybody      = "200 200 200 200 200 200 200 200 200"
+	signedIn     = "401 401 200 200 200 200 200 200 200"
+	filtered     = signedIn // what they may not see is left out
+	granted      = "401 401 403 200 200 200 200 200 200"
+	webReaders   = "401 401 403 200 200 200 403 200 200"
+	webOperators = "401 401 403 403 200 200 403 403 200"
+	webOwners    = "401 401 403 403 403 200 403 403 200"
+	allReaders   = "401 401 403 403 403 403 403 200 200"
+	admins       = "401 401 403 403 403 403 403 403 200"
+	makers       = "401 401 403 403 403 403 403 403 201"
+)
+
+func manifest(kind, name, rest string) string {
+	return fmt.Sprintf("kind: %s\nmetadata: {name: %s%s", kind, name, rest)
+}
+
+// kindRow is what the endpoint table needs of a kind: an object that is there, and its manifest to write again.
+type kindRow struct {
+	name, body   string
+	read, write  string
+	needsWriting bool // it is not in the seed
+}
+
+const roleWeb = ", role: web}\n"
+
+var kindTable = map[string]kindRow{
+	"Zone":              {name: "az1", body: manifest("Zone", "az1", "}"), read: granted, write: admins},
+	"Tuning":            {name: "big", body: manifest("Tuning", "big", "}"), read: granted, write: admins},
+	"LoadBalancerGroup": {name: "edge", body: manifest("LoadBalancerGroup", "edge", "}\nspec: {ranges: [203.0.113.0/28]}"), read: granted, write: admins},
+	"LoadBalancer":      {name: "lb1", body: manifest("LoadBalancer", "lb1", "}\nspec: {group: edge, zone: az1}"), read: granted, write: admins},
+	"Role":              {name: "web", body: manifest("Role", "web", "}"), read: granted, write: admins},
+	"Grant":             {name: "g-owner", body: manifest("Grant", "g-owner", "}\nspec: {subject: owner, role: web, right: owner}"), read: "401 401 403 403 403 200 403 200 200", write: admins},
+	"Token":             {name: "t-owner", body: manifest("Token", "t-owner", "}\nspec: {subject: owner}"), read: "401 401 403 403 403 200 403 200 200", write: admins},
+	"Secret":            {name: "key-web", body: manifest("Secret", "key-web", roleWeb+"spec: {data: canary-secret-web}"), read: webReaders, write: webOwners},
+	"IPAddress":         {name: "vip1", body: manifest("IPAddress", "vip1", roleWeb+"spec: {address: 203.0.113.1, groups: [edge]}"), read: webReaders, write: webOwners},
+	"Certificate":       {name: "ca", body: manifest("Certificate", "ca", roleWeb+"spec: {chain: \""+strings.ReplaceAll(authority, "\n", `\n`)+"\"}"), read: webReaders, write: webOwners, needsWriting: true},
+	"ErrorPage":         {name: "page", body: manifest("ErrorPage", "page", roleWeb+"spec: {body: sorry}"), read: webReaders, write: webOwners, needsWriting: true},
+	"AccessList":        {name: "list", body: manifest("AccessList", "list", roleWeb+"spec: {networks: [192.0.2.0/24]}"), read: webReaders, write: webOwners, needsWriting: true},
+	"Map":               {name: "map", body: manifest("Map", "map", roleWeb+"spec: {match: exact, entries: [{key: /a, value: b}]}"), read: webReaders, write: webOwners, needsWriting: true},
+	"Server":            {name: "srv", body: manifest("Server", "srv", roleWeb+"spec: {address: 10.0.0.7, zone: az1}"), read: webReaders, write: webOwners, needsWriting: true},
+	"Pool":              {name: "web", body: manifest("Pool", "web", ", role: web, labels: {tier: front}}\nspec: {members: [{name: a, address: 10.0.0.1, port: 80}]}"), read: webReaders, write: webOwners},
+	"Site":              {name: "www", body: manifest("Site", "www", roleWeb+"spec: {hostnames: [www.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: web}}"), read: webReaders, write: webOwners},
+	"Override":          {name: "o", body: manifest("Override", "o", roleWeb+"spec: {server: a, pool: web, state: drain, reason: test, expiresAt: 2100-01-01T00:00:00Z}"), read: webReaders, write: webOperators, needsWriting: true},
+}
+
+// endpointTable has every route, by its method and pattern; one that is missing fails.
+func endpointTable() map[string]endpointRow {
+	site := kindTable["Site"].body
+	table := map[string]endpointRow{
+		"GET /openapi.json":                       {path: "/openapi.json", want: anybody},
+		"GET /api/v1/whoami":                      {path: "/api/v1/whoami", want: signedIn},
+		"POST /api/v1/apply":                      {path: "/api/v1/apply", body: site, want: webOwners},
+		"POST /api/v1/plan":                       {path: "/api/v1/plan", body: site, want: webOwners},
+		"GET /api/v1/changes":                     {path: "/api/v1/changes", want: filtered},
+		"GET /api/v1/changes/{revision}":          {path: "/api/v1/changes/2", want: webReaders},
+		"POST /api/v1/changes/{revision}/undo":    {path: "/api/v1/changes/2/undo?dryRun=true", want: webOwners},
+		"GET /api/v1/status":                      {path: "/api/v1/status", want: granted},
+		"GET /api/v1/counts":                      {path: "/api/v1/counts", want: granted},
+		"GET /api/v1/loadbalancers/{name}/render": {path: "/api/v1/loadbalancers/lb1/render", want: allReaders},
+		"GET /api/v1/pools/{name}/health":         {path: "/api/v1/pools/web/health", want: webReaders},
+		"GET /api/v1/sites/{name}/counts":         {path: "/api/v1/sites/www/counts", want: webReaders},
+		"POST /api/v1/tokens":                     {path: "/api/v1/tokens", body: "kind: Token\nmetadata: {name: new}\nspec: {subject: robot}", want: makers},
+	}
+	for _, kind := range weir.Kinds() {
+		row, ok := kindTable[kind.Name]
+		if !ok {
+			continue
+		}
+		base := "/api/v1/" + kind.Plural
+		table["GET "+base] = endpointRow{path: base, want: filtered}
+		table["GET "+base+"/{name}"] = endpointRow{path: base + "/" + row.name, want: row.read}
+		table["PUT "+base+"/{name}"] = endpointRow{path: base + "/" + row.name, body: row.body, want: row.write}
+		// Deleting what is referred to is refused by the rules, after the rights have been looked at.
+		table["DELETE "+base+"/{name}"] = endpointRow{path: base + "/" + row.name + "?dryRun=true", want: row.write}
+	}
+	return table
+}
+
+// TestEndpoints tries every endpoint as everybody.
+func TestEndpoints(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want(w.do("admin", "PUT", "/api/v1/accesslists/mine", manifest("AccessList", "mine", roleWeb+"spec: {networks: [192.0.2.0/24]}")), 201) // change 2
+	for kind, row := range kindTable {
+		if row.needsWriting {
+			k, _ := weir.KindByName(kind)
+			w.want(w.do("admin", "PUT", "/api/v1/"+k.Plural+"/"+row.name, row.body), 201)
+		}
+	}
+	table := endpointTable()
+	for _, rt := range w.handler.routes {
+		row, ok := table[rt.method+" "+rt.pattern]
+		if !ok {
+			t.Errorf("%s %s is not in the endpoint table: decide who may use it", rt.method, rt.pattern)
+			continue
+		}
+		delete(table, rt.method+" "+rt.pattern)
+		t.Run(rt.method+" "+rt.pattern, func(t *testing.T) { tryEndpoint(t, w, rt, row) })
+	}
+	for name := range table {
+		t.Errorf("%s is in the endpoint table and not served", name)
+	}
+}
+
+func tryEndpoint(t *testing.T, w *world, rt *route, row endpointRow) {
+	wants := strings.Fields(row.want)
+	if len(wants) != len(askers) {
+		t.Fatalf("%d statuses for %d askers", len(wants), len(askers))
+	}
+	for i, who := range askers {
+		before := w.store.Revision()
+		a := w.do(who, rt.method, row.path, row.body)
+		got := fmt.Sprint(a.StatusCode)
+		if rt.method == http.MethodDelete && wants[i] == "200" && got == "400" && strings.Contains(string(a.body), "refer to it") {
+			got = "200"
+		}
+		if got != wants[i] {
+			t.Errorf("as %q: %s, want %s: %.300s", who, got, wants[i], a.body)
+		}
+		if a.StatusCode >= 400 {
+			a.problem(t)
+			if w.store.Revision() != before {
+				t.Errorf("as %q: refused and written all the same", who)
+			}
+		}
+		if a.StatusCode == http.StatusUnauthorized && a.Header.Get("WWW-Authenticate") == "" {
+			t.Error("no WWW-Authenticate")
+		}
+		for _, head := range []string{"Weir-Request", "X-Content-Type-Options"} {
+			if a.Header.Get(head) == "" {
+				t.Errorf("no %s", head)
+			}
+		}
+		if strings.Contains(string(a.body), "canary-secret") {
+			t.Errorf("as %q: a secret is shown: %.300s", who, a.body)
+		}
+	}
+}
+
+// TestCollectionsShowOnlyWhatOneMaySee: the answer is 200 to everybody and holds different things.
+func TestCollectionsShowOnlyWhatOneMaySee(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for who, want := range map[string]map[string]string{
+		"nobody": {"pools": "", "zones": "", "secrets": "", "grants": "", "tokens": "t-nobody", "sites": ""},
+		"viewer": {"pools": "shared web", "zones": "az1", "secrets": "key-web", "grants": "g-viewer", "tokens": "t-viewer", "sites": "www"},
+		"other":  {"pools": "media shared", "zones": "az1", "secrets": "", "grants": "g-other", "tokens": "t-other", "sites": "films"},
+		"auditor": {
+			"pools": "media shared web", "zones": "az1", "secrets": "key-none key-web", "sites": "films www",
+			"grants": "g-admin g-auditor g-operator g-other g-owner g-viewer", "tokens": "t-admin t-auditor t-nobody t-operator t-other t-owner t-viewer",
+		},
+	} {
+		for plural, names := range want {
+			if got := strings.Join(w.names(who, "/api/v1/"+plural), " "); got != names {
+				t.Errorf("%s sees %s %q, want %q", who, plural, got, names)
+			}
+		}
+	}
+	fleet := read[FleetStatus](t, w.do("owner", "GET", "/api/v1/status", ""))
+	lb := fleet.Groups[0].LoadBalancers[0]
+	if len(fleet.Groups[0].Problems) != 1 || len(lb.Deviations) != 1 || len(lb.Reloads.Reasons) != 1 {
+		t.Errorf("the owner of web sees of media: %+v", fleet)
+	}
+	if again := read[FleetStatus](t, w.do("admin", "GET", "/api/v1/status", "")); len(again.Groups[0].Problems) != 2 {
+		t.Errorf("the admin sees %+v", again)
+	}
+	if c := read[SiteCountsAnswer](t, w.do("viewer", "GET", "/api/v1/counts", "")); len(c.Sites) != 1 || c.Sites["www"].Requests != 7 {
+		t.Errorf("counts: %+v", c)
+	}
+}
