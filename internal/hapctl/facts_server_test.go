@@ -82,25 +82,84 @@ func TestFactInitStateDown(t *testing.T) {
 	})
 }
 
-// The first check of an added server comes after a whole interval: fastinter in 3.4, downinter in 3.2, inter
-// without them. A second one is not needed, whatever rise says.
+// The first check of an added server comes a whole interval after it was added: fastinter in 3.4, downinter in
+// 3.2, inter without them. One is enough, whatever rise says. When that interval ends before the checks are
+// enabled, inter is waited once more: so the three commands belong into one batch.
 func TestFactFirstCheckOfAddedServer(t *testing.T) {
 	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		l := startLab(t, h, oneBackend)
 		o := l.origin(2)
-		quick := map[string]string{"3.4": "fastinter 20ms", "3.2": "downinter 20ms"}[h.Version]
-		useless := map[string]string{"3.2": "fastinter 20ms", "3.4": "downinter 20ms"}[h.Version]
-		for name, options := range map[string]string{"plain": "", "useless": useless, "quick": quick} {
-			l.do("add server b/"+name+" "+o.Addr+" check inter 1h rise 5 init-state down "+options,
-				"enable health b/"+name, "enable server b/"+name)
+		quick := map[string]string{"3.4": "fastinter 100ms", "3.2": "downinter 100ms"}[h.Version]
+		useless := map[string]string{"3.2": "fastinter 100ms", "3.4": "downinter 100ms"}[h.Version]
+		add := func(name, options string) Command {
+			return command(t, "add server b/"+name+" "+o.Addr+" check inter 1h rise 5 init-state down "+options)
 		}
+		batch := func(name, options string) {
+			t.Helper()
+			_, err := l.c.DoAll(bounded(t), add(name, options), command(t, "enable server b/"+name), command(t, "enable health b/"+name))
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		batch("plain", "")
+		batch("useless", useless)
+		if _, err := l.c.Do(bounded(t), add("idle", quick)); err != nil {
+			t.Fatal(err)
+		}
+		batch("quick", quick)
 		l.eventuallyUp("b", "quick", true)
-		for _, name := range []string{"plain", "useless"} {
+		// The interval of idle is over as well.
+		l.do("enable server b/idle", "enable health b/idle")
+		batch("again", quick)
+		l.eventuallyUp("b", "again", true)
+		for _, name := range []string{"plain", "useless", "idle"} {
 			if s := l.server("b", name); s.Up() || s.CheckResult != 0 {
 				t.Errorf("%s is checked an hour too early: %+v", name, s)
 			}
 		}
+	})
+}
+
+// Checks run in maintenance, too, once they are enabled, and a good one of that time does not make the server
+// up when it is enabled: another one must come. So «enable server» goes first; until a check is good, a server
+// with init-state down stays down.
+func TestFactEnableServerBeforeHealth(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		l := startLab(t, h, oneBackend)
+		o := l.origin(2)
+		const options = " check inter 20ms rise 5 init-state down"
+		enable := func(what, name string) haproxy.ServerState {
+			t.Helper()
+			answers, err := l.c.DoAll(bounded(t), command(t, "enable "+what+" b/"+name), command(t, "show servers state b"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			states, err := haproxy.ParseServersState(answers[1].Text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return states[len(states)-1]
+		}
+		l.do("add server b/late "+o.Addr+options, "enable health b/late")
+		l.eventually(func() error {
+			s, err := l.findServer("b", "late")
+			if err == nil && (s.CheckResult != 3 || !s.Maint()) {
+				err = fmt.Errorf("no good check in maintenance: %+v", s)
+			}
+			return err
+		})
+		if s := enable("server", "late"); s.Up() || s.CheckResult != 3 {
+			t.Errorf("checked before it was enabled: %+v", s)
+		}
+		l.eventuallyUp("b", "late", true)
+		l.do("add server b/early " + o.Addr + options)
+		if s := enable("server", "early"); s.Up() || s.Maint() {
+			t.Errorf("enabled, not checked: %+v", s)
+		}
+		enable("health", "early")
+		l.eventuallyUp("b", "early", true)
 	})
 }
 

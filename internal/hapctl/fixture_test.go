@@ -272,4 +272,4 @@ func (w testLog) Write(b []byte) (int, error) {
 }
 
 // refusing listens nowhere: an address of the lab at which connections are refused.
-func (l *lab) refusing(n int) string { return net.JoinHostPort(l.at(n), "9") }
+func (l *lab) refusing(n int) string { return net.JoinHostPort(l.at(n), "8009") }
