@@ -55,10 +55,10 @@ func startProxy(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node)) proxy {
 	}
 	run := weirtest.Command(t, "sh", "-c", "cd "+dir+" && exec "+h.Path+" -db -f haproxy.cfg")
 	weirtest.Eventually(t, 5*time.Second, func() error {
-		for _, host := range []byte{17, 18} {
+		for host, want := range map[byte]string{17: "web1", 18: "web2"} {
 			status, origin, _ := p.get(t, host, "GET / HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n\r\n")
-			if status != 200 || origin == "" {
-				return fmt.Errorf("status %d\n%s", status, run.Output())
+			if status != 200 || origin != want {
+				return fmt.Errorf("status %d from %q, not %q\n%s", status, origin, want, run.Output())
 			}
 		}
 		return nil
