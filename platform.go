@@ -274,7 +274,7 @@ func (t *Tuning) Normalize() {
 func (t *Tuning) Validate(p *Problems) {
 	between(p, "maxConnections", t.MaxConnections, 0, 10_000_000)
 	between(p, "threads", t.Threads, 0, 1024)
-	between(p, "bufferSize", t.BufferSize, 8192, 1<<20)
+	between(p, "bufferSize", t.BufferSize, 16384, 1<<20) // smaller ones would not hold run-time commands
 	between(p, "maxRewrite", t.MaxRewrite, 256, t.BufferSize/2)
 	between(p, "spreadChecks", *t.SpreadChecks, 0, 50)
 	between(p, "openFiles", t.OpenFiles, 0, 100_000_000)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"time"
 
 	"weir"
 	"weir/internal/ir"
@@ -92,7 +93,8 @@ func (r *renderer) serverOptions(p *ir.Pool) string {
 	if h.Type != "none" {
 		// init-state down: no traffic before the first good check. observe: a server that refuses or breaks
 		// is taken out by the traffic that meets it, not by the next check.
-		add("check inter %s rise %d fall %d init-state down observe layer4 error-limit 1 on-error mark-down", ms(h.Interval), h.Rise, h.Fall)
+		add("check inter %s fastinter %s rise %d fall %d init-state down observe layer4 error-limit 1 on-error mark-down",
+			ms(h.Interval), ms(fastInterval(h.Interval)), h.Rise, h.Fall)
 		if r.can.HealthChecks {
 			add("healthcheck %s", checkOf(p).name())
 		}
@@ -130,6 +132,12 @@ func (r *renderer) serverOptions(p *ir.Pool) string {
 		add("slowstart %s", ms(weir.Duration(p.SlowStart)))
 	}
 	return b.String()
+}
+
+// fastInterval is the interval while a server's state is changing: 3.4 waits so long before the first check of
+// a new one (TestFactFirstCheckOfAddedServer in internal/hapctl).
+func fastInterval(d weir.Duration) weir.Duration {
+	return min(max(d/2, weir.Duration(50*time.Millisecond)), d, weir.Duration(500*time.Millisecond))
 }
 
 // Line is the server as a line of haproxy.cfg or, with run-time form, as the tail of "add server backend/".
