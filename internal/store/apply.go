@@ -19,7 +19,8 @@ type Request struct {
 	// Undoes is the revision that this takes back, 0 for none; Store.Undo sets it.
 	Undoes int64
 	// Authorize, when set, is asked for every write, also for those that turn out to change nothing: before is
-	// nil for a new object, after for a deleted one, and neither holds a secret's plaintext.
+	// nil for a new object, after for a deleted one, and neither holds a secret's plaintext. It must not wait for
+	// the store.
 	Authorize func(before, after *weir.Object) error
 }
 

@@ -244,3 +244,26 @@ func TestACertificateIsRenewed(t *testing.T) {
 	_, err = s.Apply(t.Context(), Request{Author: "tester", Writes: puts(changed)})
 	wantKind(t, err, weir.Invalid, "expired")
 }
+
+// Whatever is given as PEM, reading it does not fail badly, and what is accepted is in its one form.
+func FuzzPEM(f *testing.F) {
+	key, chain := selfSigned(f, "www.example.com")
+	for _, seed := range []string{key, chain, chain + key, chain + "\n\n" + chain, chain[:200], "-----BEGIN A-----\n-----END A-----", "", "\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, normal, err := parseChain(text); err == nil {
+			if _, again, err := parseChain(normal); err != nil || again != normal {
+				t.Errorf("%q becomes %q, %v", normal, again, err)
+			}
+			if strings.Contains(normal, "PRIVATE") {
+				t.Error("a chain holds a private key")
+			}
+		}
+		if _, normal, err := parseKey(text); err == nil {
+			if _, again, err := parseKey(normal); err != nil || again != normal {
+				t.Errorf("a key has two forms: %v", err)
+			}
+		}
+	})
+}

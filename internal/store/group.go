@@ -63,7 +63,7 @@ func (s *Store) add(g *group, p *pending) (fits, large bool, err error) {
 		return false, false, nil
 	}
 	g.ops, g.bytes = append(g.ops, ops...), g.bytes+size
-	g.compares = append(g.compares, keptCompares(p.entries)...)
+	g.compares = append(g.compares, keptCompare(p.entries)...)
 	g.headers = append(g.headers, h)
 	return true, false, nil
 }
@@ -100,21 +100,24 @@ func objectOps(e *entry, materialize bool) (ops []clientv3.Op, size int, small b
 	return ops, len(value), true
 }
 
-// keptCompares hold the older secrets that a change takes up again: tidying must not have taken them meanwhile.
-func keptCompares(entries []entry) []clientv3.Cmp {
-	var list []clientv3.Cmp
+// keptCompare asks that no secrets were removed since the older ones that a change takes up again were seen.
+func keptCompare(entries []entry) []clientv3.Cmp {
+	seen := int64(0)
 	for _, e := range entries {
-		if e.kept != nil {
-			list = append(list, clientv3.Compare(clientv3.Version(e.kept.key()), ">", 0))
+		if e.keptAt != 0 && (seen == 0 || e.keptAt < seen) {
+			seen = e.keptAt
 		}
 	}
-	return list
+	if seen == 0 {
+		return nil
+	}
+	return []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(keySwept), "<", seen+1)}
 }
 
 // stage writes what a large change is made of and prepares the transaction that switches to it.
 func (s *Store) stage(g *group) error {
 	p := g.large
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), time.Minute)
+	ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
 	defer cancel()
 	st, err := s.stagedOf(ctx, p)
 	if err != nil {
@@ -133,7 +136,7 @@ func (s *Store) stage(g *group) error {
 	if st.secretChunks > 0 {
 		g.compares = append(g.compares, clientv3.Compare(clientv3.Version(prefixStaged+st.id+"/"+chunkName(0)), ">", 0))
 	}
-	g.compares = append(g.compares, keptCompares(p.entries)...)
+	g.compares = append(g.compares, keptCompare(p.entries)...)
 	return nil
 }
 
@@ -179,7 +182,7 @@ func (s *Store) putChunks(ctx context.Context, prefix string, value []byte) (int
 	chunks := chunksOf(value)
 	for i, c := range chunks {
 		if _, err := s.client.Put(ctx, prefix+chunkName(i), string(c)); err != nil {
-			return 0, unavailable(err)
+			return 0, &weir.Error{Kind: weir.Unavailable, Message: "etcd does not answer; nothing was changed", Cause: err}
 		}
 	}
 	return len(chunks), nil

@@ -12,6 +12,7 @@ import (
 //
 //	head                          the last revision
 //	mat                           the last revision whose objects are all under o/ and secrets under x/
+//	swept                         written with every removal of secrets
 //	c/<revision>                  a change: its header, and its objects when they are few
 //	b/<staging>/<n>               a large change's objects, in chunks, written before its c/ key
 //	t/<staging>                   says that a change has taken the staging; without it, it is an orphan
@@ -23,6 +24,7 @@ const (
 	root          = "weir/v1/"
 	keyHead       = root + "head"
 	keyMat        = root + "mat"
+	keySwept      = root + "swept"
 	prefixChange  = root + "c/"
 	prefixBody    = root + "b/"
 	prefixStaged  = root + "s/"

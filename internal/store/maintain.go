@@ -159,10 +159,10 @@ func (s *Store) spareReferred(ctx context.Context, from, to int64, idle map[seal
 // deleteSecrets deletes some, as long as no change came after head; done is true when none are left.
 func (s *Store) deleteSecrets(ctx context.Context, head int64, idle map[sealedName]bool) (done bool, err error) {
 	for len(idle) > 0 {
-		var ops []clientv3.Op
+		ops := []clientv3.Op{clientv3.OpPut(keySwept, decimal(head))}
 		var taken []sealedName
 		for n := range idle {
-			if len(ops) == maxTxnOps {
+			if len(ops) >= maxTxnOps {
 				break
 			}
 			ops, taken = append(ops, clientv3.OpDelete(n.key())), append(taken, n)

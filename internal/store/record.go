@@ -49,8 +49,8 @@ type entry struct {
 	beforeJSON, afterJSON []byte
 	// plaintext is to be sealed as the generation that after refers to.
 	plaintext []byte
-	// kept is an older generation that after refers to again; it must still be there.
-	kept *sealedName
+	// keptAt is set when after takes up an older secret again: etcd's revision at which that was seen to be there.
+	keptAt int64
 }
 
 func (e *entry) change() weir.ObjectChange {

@@ -90,7 +90,7 @@ func (s *Store) resolveSecret(ctx context.Context, d *draft, undo bool) error {
 
 // resolveOlder accepts a reference to another generation than the present one if that is kept and the same.
 func (s *Store) resolveOlder(ctx context.Context, d *draft, given weir.SealedRef, problem func(path, format string, args ...any), f secretField) error {
-	secret, err := s.Secret(ctx, d.ref, given.Generation)
+	secret, at, err := s.secretAt(ctx, d.ref, given.Generation)
 	switch {
 	case weir.KindOf(err) == weir.NotFound:
 		problem(f.pathOfRef, "generation %d of this object's secret is not kept; give spec.%s", given.Generation, f.name)
@@ -101,7 +101,7 @@ func (s *Store) resolveOlder(ctx context.Context, d *draft, given weir.SealedRef
 		problem(f.pathOfRef, "the fingerprint is not that of generation %d; leave the reference as it was exported, or give spec.%s", given.Generation, f.name)
 		return nil
 	}
-	d.kept = &sealedName{d.ref, given.Generation}
+	d.keptAt = at
 	d.known = secret.Text()
 	return nil
 }
@@ -109,43 +109,76 @@ func (s *Store) resolveOlder(ctx context.Context, d *draft, given weir.SealedRef
 // Secret opens one generation of an object's secret, the one that its KeyRef or DataRef names. It is NotFound
 // when that is not kept.
 func (s *Store) Secret(ctx context.Context, ref weir.Ref, generation int64) (secrets.Secret, error) {
-	if s.opts.Keyring == nil {
-		return secrets.Secret{}, weir.Errorf(weir.Unavailable, "open secret %s: the server has no sealing key", ref)
-	}
-	name := sealedName{ref, generation}
-	value, err := s.sealedValue(ctx, name)
-	if err != nil {
-		return secrets.Secret{}, fmt.Errorf("open secret %s: %w", ref, err)
-	}
-	var sealed secrets.Sealed
-	if err := sealed.UnmarshalBinary(value); err != nil {
-		return secrets.Secret{}, fmt.Errorf("open secret %s generation %d: %w", ref, generation, err)
-	}
-	return s.opts.Keyring.Open(ref.Kind, ref.Name, generation, sealed)
+	secret, _, err := s.secretAt(ctx, ref, generation)
+	return secret, err
 }
 
-func (s *Store) sealedValue(ctx context.Context, name sealedName) ([]byte, error) {
+// secretAt is Secret, with etcd's revision at which the secret was there.
+func (s *Store) secretAt(ctx context.Context, ref weir.Ref, generation int64) (secret secrets.Secret, at int64, err error) {
+	if s.opts.Keyring == nil {
+		return secret, 0, weir.Errorf(weir.Unavailable, "open secret %s: the server has no sealing key", ref)
+	}
+	value, at, err := s.sealedValue(ctx, sealedName{ref, generation})
+	if err != nil {
+		return secret, 0, fmt.Errorf("open secret %s: %w", ref, err)
+	}
+	secret, err = s.unseal(sealedName{ref, generation}, value)
+	return secret, at, err
+}
+
+func (s *Store) unseal(name sealedName, value []byte) (secrets.Secret, error) {
+	var sealed secrets.Sealed
+	if err := sealed.UnmarshalBinary(value); err != nil {
+		return secrets.Secret{}, fmt.Errorf("open secret %s generation %d: %w", name.Ref, name.Generation, err)
+	}
+	return s.opts.Keyring.Open(name.Kind, name.Name, name.Generation, sealed)
+}
+
+// checkKeyring opens the first and the last of the sealed secrets: with another key file than theirs a server
+// had better not start.
+func (s *Store) checkKeyring(ctx context.Context) error {
+	if s.opts.Keyring == nil {
+		return nil
+	}
+	for _, which := range [][]clientv3.OpOption{clientv3.WithFirstKey(), clientv3.WithLastKey()} {
+		got, err := s.client.Get(ctx, prefixSealed, append(which, clientv3.WithPrefix())...)
+		if err != nil {
+			return err
+		}
+		for _, kv := range got.Kvs {
+			name, err := parseSealedKey(kv)
+			if err != nil {
+				return err
+			}
+			if _, err := s.unseal(name, kv.Value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) sealedValue(ctx context.Context, name sealedName) (value []byte, at int64, err error) {
 	// The change is looked at in the same moment: a large one's secrets may still be where it brought them.
 	got, err := s.client.Txn(ctx).Then(clientv3.OpGet(name.key()), clientv3.OpGet(changeKey(name.Generation))).Commit()
 	if err != nil {
-		return nil, &weir.Error{Kind: weir.Unavailable, Message: "etcd does not answer", Cause: err}
+		return nil, 0, &weir.Error{Kind: weir.Unavailable, Message: "etcd does not answer", Cause: err}
 	}
+	at = got.Header.Revision
 	if kvs := got.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 {
-		return kvs[0].Value, nil
+		return kvs[0].Value, at, nil
 	}
-	missing := weir.Errorf(weir.NotFound, "generation %d is not kept", name.Generation)
-	kvs := got.Responses[1].GetResponseRange().Kvs
-	if len(kvs) == 0 {
-		return nil, missing
+	if kvs := got.Responses[1].GetResponseRange().Kvs; len(kvs) > 0 {
+		h, _, err := parseChangeValue(kvs[0].Value)
+		if err != nil {
+			return nil, 0, err
+		}
+		if h.StagedChunks > 0 {
+			value, err = s.stagedValue(ctx, &h, name, at)
+			return value, at, err
+		}
 	}
-	h, _, err := parseChangeValue(kvs[0].Value)
-	if err != nil {
-		return nil, err
-	}
-	if h.StagedChunks == 0 {
-		return nil, missing
-	}
-	return s.stagedValue(ctx, &h, name, got.Header.Revision)
+	return nil, 0, weir.Errorf(weir.NotFound, "generation %d is not kept", name.Generation)
 }
 
 func (s *Store) stagedValue(ctx context.Context, h *header, name sealedName, at int64) ([]byte, error) {

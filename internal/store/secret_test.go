@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"weir"
+	"weir/internal/secrets"
 )
 
 func secret(name, data string) *weir.Object {
@@ -136,6 +138,89 @@ func TestSecretsOfALargeChange(t *testing.T) {
 	if n := countKeys(t, s, prefixStaged); n != 0 {
 		t.Errorf("%d chunks of secrets are left where they were staged", n)
 	}
+
+	// All of them changed and taken back, before and after what was staged has found its place.
+	for i := range list {
+		list[i].Put = secret(fmt.Sprintf("s%d", i), fmt.Sprint("newer ", i))
+	}
+	changed := apply(t, s, list...)
+	for range 2 {
+		r, err := s.Undo(t.Context(), changed.Revision, Request{Author: "tester"})
+		if err != nil || len(r.Change.Objects) != 600 {
+			t.Fatalf("undo of 600 secrets: %v", err)
+		}
+		opens(t, s, "s99", dataRef(t, s, "s99").Generation, "value 99")
+		if changed, err = s.Undo(t.Context(), r.Revision, Request{Author: "tester"}); err != nil {
+			t.Fatal(err)
+		}
+		opens(t, s, "s99", dataRef(t, s, "s99").Generation, "newer 99")
+		waitMaterialized(t, s)
+	}
+}
+
+// A secret that is taken up again while idle ones are removed is either there for good or refused.
+func TestTakingUpASecretWhileTidying(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	apply(t, s, puts(secret("a", "one"))...)
+	apply(t, s, puts(secret("a", "two"))...)
+	one := &weir.SealedRef{Generation: 1, Fingerprint: s.opts.Keyring.Fingerprint("Secret", "a", []byte("one"))}
+	looked := s.opts.Check
+	s.opts.Check = func(_, _ *weir.Set, _ []weir.Ref) []weir.Problem {
+		s.opts.Check = looked
+		// The evaluation has seen generation 1; now it goes, as if its changes had grown old just then.
+		if done, err := s.deleteSecrets(t.Context(), 2, map[sealedName]bool{{weir.Ref{Kind: "Secret", Name: "a"}, 1}: true}); !done || err != nil {
+			t.Error(done, err)
+		}
+		return nil
+	}
+	_, err := s.Apply(t.Context(), Request{Author: "tester", Writes: puts(secretByRef("a", one))})
+	wantKind(t, err, weir.Invalid, "generation 1 of this object's secret is not kept")
+	opens(t, s, "a", dataRef(t, s, "a").Generation, "two")
+}
+
+func TestAnotherKeyringIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := tryOpen(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply(t, s, puts(secret("a", "one"))...)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other, err := secrets.OpenOrCreateKeyring(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = tryOpen(t, dir, func(o *Options) { o.Keyring = other }); !errors.Is(err, secrets.ErrKeyUnknown) {
+		t.Errorf("with another key the store opens: %v", err)
+	}
+	openIn(t, dir)
+}
+
+func TestPrepareCompletesAndRefuses(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, func(o *Options) {
+		o.Prepare = func(obj *weir.Object) []weir.Problem {
+			spec, ok := obj.Spec.(*weir.Secret)
+			if !ok {
+				return nil
+			}
+			if spec.Data == "weak" {
+				return []weir.Problem{{Object: obj.Ref().String(), Path: "spec.data", Message: "is too easy to guess"}}
+			}
+			obj.Metadata.Labels = map[string]string{"looked": "at"}
+			return nil
+		}
+	})
+	r := apply(t, s, puts(secret("a", "strong"))...)
+	if r.After.Get(weir.Ref{Kind: "Secret", Name: "a"}).Metadata.Labels["looked"] != "at" {
+		t.Error("what Prepare completes is lost")
+	}
+	_, err := s.Apply(t.Context(), Request{Author: "tester", Writes: puts(secret("a", "weak"))})
+	wantKind(t, err, weir.Invalid, "spec.data: is too easy to guess")
 }
 
 // What was given as a secret is in no file of the data directory and in nothing that the store says.

@@ -110,6 +110,9 @@ func open(ctx context.Context, client *clientv3.Client, e *embedded, opts Option
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	next, err := s.load(ctx)
+	if err == nil {
+		err = s.checkKeyring(ctx)
+	}
 	if err != nil {
 		s.cancel()
 		return nil, err
