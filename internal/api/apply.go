@@ -30,9 +30,7 @@ type ApplyAnswer struct {
 func (c *call) applied(res result, sent []weir.Write, brief bool) *ApplyAnswer {
 	a := &ApplyAnswer{Revision: res.Revision, DryRun: res.dryRun, Change: publicChange(res.Change), Skipped: res.Skipped}
 	if brief {
-		for i := range a.Change.Objects {
-			a.Change.Objects[i].Before, a.Change.Objects[i].After = nil, nil
-		}
+		withoutSides(a.Change.Objects)
 		return a
 	}
 	for _, w := range sent {

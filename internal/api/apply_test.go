@@ -156,7 +156,7 @@ func TestChangesShowOnlyWhatOneMaySee(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		"?author=owner": "2:1", "?author=nix": "", "?kind=Pool&name=m": "4:2 3:1", "?before=3&author=owner": "2:1", "?limit=1": "4:2",
+		"?author=owner": "2:1", "?author=nix": "", "?kind=Pool&name=m": "4:2 3:1", "?before=3&author=owner": "2:1", "?limit=1": "4:2", "?brief=true&limit=2": "4:2 3:1",
 	} {
 		if got := list("admin", query); got != want {
 			t.Errorf("%s: %q, want %q", query, got, want)

@@ -77,7 +77,11 @@ func (c *call) changes() error {
 	if c.has("from") {
 		return queryProblem("from", c.text("from"), "together with watch=true")
 	}
-	page, err := c.changePage(filter)
+	brief, err := c.flag("brief")
+	if err != nil {
+		return err
+	}
+	page, err := c.changePage(filter, brief)
 	if err != nil {
 		return err
 	}
@@ -105,34 +109,47 @@ func (c *call) changeFilter() (store.Filter, error) {
 	return f, err
 }
 
-// maxScan is how many changes are looked at for one page; whoever may see few of them asks again.
-const maxScan = 10_000
+// The bounds of one page besides its limit: how many changes are looked at, and how many objects are shown. Who
+// may see few changes, or meets large ones, gets a shorter page and goes on from there.
+const (
+	maxScan        = 10_000
+	maxPageObjects = 20_000
+	scanAtOnce     = 20
+)
 
-func (c *call) changePage(f store.Filter) (ChangeList, error) {
-	want := f.Limit
+func (c *call) changePage(f store.Filter, brief bool) (ChangeList, error) {
 	list := ChangeList{Items: []ChangeRecord{}}
-	for scanned := 0; scanned < maxScan; {
+	want, objects := f.Limit, 0
+	for scanned := 0; scanned < maxScan && objects < maxPageObjects && len(list.Items) < want; {
+		f.Limit = min(scanAtOnce, want-len(list.Items))
 		events, err := c.h.opts.Store.Changes(c.r.Context(), f)
 		if err != nil {
 			return list, err
 		}
-		scanned += len(events)
 		for _, ev := range events {
 			f.Before = ev.Revision
-			if rec, ok := c.record(ev); ok {
-				list.Items = append(list.Items, rec)
+			rec, ok := c.record(ev)
+			if !ok {
+				continue
 			}
-			if len(list.Items) == want {
-				break
+			if brief {
+				withoutSides(rec.Objects)
 			}
+			list.Items = append(list.Items, rec)
+			objects += len(ev.Change.Objects)
 		}
-		if len(list.Items) == want {
-			break
-		}
-		if len(events) < f.Limit {
+		scanned += len(events)
+		if len(events) < f.Limit || f.Before == 1 {
 			return list, nil
 		}
 	}
 	list.Continue = f.Before
 	return list, nil
+}
+
+// withoutSides leaves of a change only what it is about.
+func withoutSides(objects []weir.ObjectChange) {
+	for i := range objects {
+		objects[i].Before, objects[i].After = nil, nil
+	}
 }

@@ -165,39 +165,3 @@ func TestHealth(t *testing.T) {
 	w.want(w.do("", "GET", "/healthz", ""), 200)
 	w.want(w.do("", "GET", "/readyz", ""), 200)
 }
-
-// FuzzApplyBody: whatever is sent, the answer is a result or a problem of the client's, and a dry run stays dry.
-func FuzzApplyBody(f *testing.F) {
-	w := newWorld(f)
-	for _, text := range []string{
-		seed, twoPools, "kind: [", "[]", "{}", "null", "- kind: Zone", `{"kind":"List","items":[{"kind":"Zone","metadata":{"name":"a"}}]}`,
-		`{"kind":"ErrorPage","metadata":{"name":"a","role":"web"},"spec":{"body":"\ud83d\ude00\/\u0000"}}`, "a: &a [*a]", "kind: Token\nmetadata: {name: t-owner}\nspec: {subject: owner}",
-	} {
-		f.Add(text, false)
-		f.Add(text, true)
-	}
-	revision := w.store.Revision()
-	f.Fuzz(func(t *testing.T, text string, asJSON bool) {
-		kind := "application/yaml"
-		if asJSON {
-			kind = "application/json"
-		}
-		req := httptest.NewRequest(http.MethodPost, "/api/v1/apply?dryRun=true&plan=true", strings.NewReader(text))
-		req.Header.Set("Content-Type", kind)
-		req.Header.Set("Authorization", "Bearer "+w.tokens["admin"])
-		rec := newRecorder()
-		w.handler.ServeHTTP(rec, req)
-		a := answer{rec.Result(), rec.Body.Bytes()}
-		switch {
-		case rec.Code == 200:
-			read[applyText](t, a)
-		case rec.Code >= 400 && rec.Code < 500:
-			a.problem(t)
-		default:
-			t.Errorf("status %d: %s", rec.Code, rec.Body)
-		}
-		if w.store.Revision() != revision {
-			t.Error("a dry run wrote")
-		}
-	})
-}

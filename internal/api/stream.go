@@ -104,13 +104,11 @@ func pump[T any](c *call, s source[T], out *lineWriter, items <-chan item[T]) er
 	beat := time.NewTicker(c.h.opts.Heartbeat)
 	defer beat.Stop()
 	for {
-		var lines []any
-		last := false
+		next := func() ([]any, bool) { return []any{s.beat()}, false }
 		select {
 		case <-c.r.Context().Done():
 			return nil
 		case <-beat.C:
-			lines = []any{s.beat()}
 		case it, ok := <-items:
 			switch {
 			case !ok || c.r.Context().Err() != nil:
@@ -118,7 +116,7 @@ func pump[T any](c *call, s source[T], out *lineWriter, items <-chan item[T]) er
 			case it.err != nil:
 				return out.fail(it.err)
 			}
-			lines, last = s.lines(it.value)
+			next = func() ([]any, bool) { return s.lines(it.value) }
 		}
 		// Whoever lost the credential meanwhile is told nothing more; rights are those of this moment.
 		who, err := c.h.judge(c.cred, c.h.opts.Clock())
@@ -126,6 +124,7 @@ func pump[T any](c *call, s source[T], out *lineWriter, items <-chan item[T]) er
 			return out.fail(err)
 		}
 		c.who = who
+		lines, last := next()
 		if err := out.write(lines...); err != nil || last {
 			return nil
 		}
