@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// demoOptions say what the demo runs, where, for how long.
+type demoOptions struct {
+	dir, haproxy string
+	seconds      int
+}
+
+func newDemo() *cobra.Command {
+	var o demoOptions
+	cmd := &cobra.Command{
+		Use:     "demo",
+		Short:   "Run a whole fleet on this machine: three zones, six load balancers, origins and traffic",
+		GroupID: groupRun,
+		Long: `Run a control plane, six load balancers with real HAProxies and agents in three zones, a few origin
+servers and a small steady traffic on loopback addresses, as any user. Everything is in one folder and ends
+with Ctrl-C. With --seconds it ends by itself and says of each promise whether it held.`,
+		Example: `  weir demo --haproxy /usr/sbin/haproxy
+  weir demo --haproxy /usr/sbin/haproxy --seconds 20`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), o, cmd.OutOrStdout()) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.dir, "dir", ".demo", "folder of the demo; an earlier demo's is removed")
+	f.StringVar(&o.haproxy, "haproxy", "/usr/sbin/haproxy", "path of HAProxy, 3.2 or newer")
+	f.IntVar(&o.seconds, "seconds", 0, "end after so many seconds with a line per promise; 0 runs until Ctrl-C")
+	return cmd
+}
+
+// runDemo starts everything in order, and ends it in reverse.
+func runDemo(ctx context.Context, o demoOptions, out io.Writer) error {
+	d := &demo{options: o, out: out, began: time.Now()}
+	if err := d.prepare(); err != nil {
+		return err
+	}
+	defer d.end()
+	for _, step := range []struct {
+		say string
+		run func(context.Context) error
+	}{
+		{"starting the control plane", d.startServer},
+		{"starting origin servers in three zones", d.startOrigins},
+		{"declaring zones, a group, addresses, pools and sites", d.declare},
+		{"enrolling six load balancers", d.startAgents},
+		{"waiting until all six were read back", d.converge},
+		{"waiting until the health checks have let the servers in", d.admitted},
+	} {
+		d.say("%s", step.say)
+		if err := step.run(ctx); err != nil {
+			if ctx.Err() != nil {
+				return context.Canceled
+			}
+			return fmt.Errorf("%s: %w", step.say, err)
+		}
+	}
+	d.startTraffic(ctx)
+	d.hints()
+	if o.seconds > 0 {
+		return d.checkPromises(ctx)
+	}
+	d.watch(ctx)
+	d.say("ending")
+	return nil
+}
+
+// demo is one run.
+type demo struct {
+	options demoOptions
+	out     io.Writer
+	began   time.Time
+
+	base    string // "127.77"
+	client  *client
+	server  *child
+	agents  []*child
+	origins []func()
+	traffic *traffic
+}
+
+// marker tells a demo's folder from one that must not be removed.
+const marker = "this-is-a-weir-demo"
+
+func (d *demo) prepare() error {
+	dir, err := filepath.Abs(d.options.dir)
+	if err != nil {
+		return err
+	}
+	d.options.dir = dir
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		if _, err := os.Stat(filepath.Join(dir, marker)); err != nil {
+			return fmt.Errorf("%s holds something that is no demo; name another folder with --dir", dir)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove the earlier demo: %w", err)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, marker), nil, 0o600); err != nil {
+		return err
+	}
+	d.base, err = freeBase()
+	return err
+}
+
+func (d *demo) path(names ...string) string {
+	return filepath.Join(append([]string{d.options.dir}, names...)...)
+}
+
+func (d *demo) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(d.out, "%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// end stops everything, agents before the control plane.
+func (d *demo) end() {
+	if d.traffic != nil {
+		d.traffic.stop()
+	}
+	stopAll(append(append([]*child{}, d.agents...), d.server))
+	for _, stop := range d.origins {
+		stop()
+	}
+}
+
+// hints says how to look at the demo.
+func (d *demo) hints() {
+	_, _ = fmt.Fprintf(d.out, `
+  The control plane is at %s, the load balancers at
+`, d.client.base)
+	for i, name := range demoNames() {
+		_, _ = fmt.Fprintf(d.out, "    %-9s http://%s:8080  https://%s:8443  ldap %s:3890\n", name, d.vip(i), d.vip(i), d.vip(i))
+	}
+	weir := "weir"
+	if exe, err := os.Executable(); err == nil {
+		weir = exe
+		if wd, err := os.Getwd(); err == nil {
+			if short, err := filepath.Rel(wd, exe); err == nil && len(short) < len(exe) {
+				weir = short
+			}
+		}
+	}
+	_, _ = fmt.Fprintf(d.out, `
+  In another terminal:
+    . %s
+    %s status
+    %s get sites
+    %s describe pool web-az1
+    %s drain web-az1-1 --for 10m --reason "trying it out"
+    %s history
+    curl -H 'Host: www.demo.example' http://%s:8080/api/
+
+  Ctrl-C ends it.
+
+`, shellQuote(d.path("env")), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), d.vip(0))
+}
+
+// watch tells how the traffic fares until the demo ends.
+func (d *demo) watch(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			ok, failed, last := d.traffic.counts()
+			line := fmt.Sprintf("%d requests answered, %d failed", ok, failed)
+			if failed > 0 {
+				line += ", the last: " + last
+			}
+			d.say("%s", line)
+		}
+	}
+}
+
+var errPromise = errors.New("a promise did not hold")
+
+// shellQuote writes a word for a shell, plain where it can be.
+func shellQuote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

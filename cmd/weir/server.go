@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"weir/internal/server"
+)
+
+func newServer() *cobra.Command {
+	var o server.Options
+	var keyFile, logFormat string
+	var addresses []string
+	cmd := &cobra.Command{
+		Use:     "server --data-dir DIR",
+		Short:   "Run the control plane",
+		GroupID: groupRun,
+		Long: `Run the control plane: the store, the API, and the link to the agents.
+
+The first start makes an authority, a sealing key and the first admin's token in the data folder; the
+token's file is named in the log. Secrets are sealed with a key that is kept in the data folder unless
+--sealing-key-file names another place or WEIR_SEALING_KEY holds it.`,
+		Example: `  weir server --data-dir /var/lib/weir --listen :7443 --name weir.example.com
+  weir server --data-dir ./weir --listen 127.0.0.1:7443 --metrics-listen 127.0.0.1:7444`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := newLog(cmd.ErrOrStderr(), logFormat)
+			if err != nil {
+				return err
+			}
+			o.Log, o.Version, o.SealingKey = log, buildVersion(), os.Getenv("WEIR_SEALING_KEY")
+			if keyFile != "" {
+				raw, err := os.ReadFile(keyFile)
+				if err != nil {
+					return fmt.Errorf("read sealing key: %w", err)
+				}
+				o.SealingKey = strings.TrimSpace(string(raw))
+			}
+			for _, a := range addresses {
+				parsed, err := netip.ParseAddr(a)
+				if err != nil {
+					return usageError{fmt.Errorf("--address %s: %w", a, err)}
+				}
+				o.Addresses = append(o.Addresses, parsed)
+			}
+			o.Ready = func(at server.Listening) {
+				log.Info("ready", "url", at.URL, "ca", at.CAHash, "metrics", at.Metrics, "token", at.TokenFile)
+			}
+			return server.Run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Dir, "data-dir", "", "folder of the store, the authority and the keys (required)")
+	f.StringVar(&o.Listen, "listen", ":7443", "address of API and agents")
+	f.StringVar(&o.MetricsListen, "metrics-listen", "127.0.0.1:7444", "address of /metrics, /healthz and /readyz without TLS; empty for none")
+	f.StringSliceVar(&o.Names, "name", nil, "host name that clients and agents use, for the server's certificate; may be repeated")
+	f.StringSliceVar(&addresses, "address", nil, "IP address that clients and agents use, likewise")
+	f.StringVar(&keyFile, "sealing-key-file", "", "file with the key that seals secrets, when not in the data folder")
+	f.StringVar(&logFormat, "log", "text", "format of the log: text or json")
+	_ = cmd.MarkFlagRequired("data-dir")
+	return cmd
+}
+
+func newLog(w io.Writer, format string) (*slog.Logger, error) {
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, nil)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, nil)), nil
+	}
+	return nil, usageError{fmt.Errorf("--log %s: must be text or json", format)}
+}
