@@ -69,7 +69,7 @@ func crashWriter(s *Store, name string, parts int) {
 // there each time, no change is there in part, and history, objects and secrets agree.
 func TestKilledWhileWriting(t *testing.T) {
 	t.Parallel()
-	rounds := 6
+	rounds := 5
 	if os.Getenv("WEIR_SOAK") != "" {
 		rounds = 100
 	}

@@ -61,11 +61,13 @@ func TestALargeChangeIsSeenWhole(t *testing.T) {
 	halves := make(chan struct{})
 	for _, s := range []*Store{a, b} {
 		group.Go(func() {
+			often := time.NewTicker(time.Millisecond)
+			defer often.Stop()
 			for {
 				select {
 				case <-halves:
 					return
-				default:
+				case <-often.C:
 				}
 				if n := s.View().Len("Server"); n != 0 && n != many {
 					t.Errorf("View holds %d of %d servers", n, many)
