@@ -264,6 +264,11 @@ func (s *server) serve(ctx context.Context) error {
 	failed := make(chan error, 3)
 	go func() { failed <- main.Serve(tls.NewListener(listener, config)) }()
 	go func() { failed <- s.fleet.run(ctx) }()
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		sweeper{s.store, s.opts.Clock, s.opts.Log}.run(ctx)
+	}()
 	if plain != nil {
 		go func() { failed <- plain() }()
 	}
@@ -277,6 +282,7 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	s.hub.Close()
 	cancel()
+	<-swept
 	stop, done := context.WithTimeout(context.Background(), stopPatience)
 	defer done()
 	if serr := main.Shutdown(stop); serr != nil {

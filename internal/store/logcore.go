@@ -26,12 +26,16 @@ func levelOf(l zapcore.Level) slog.Level {
 	}
 }
 
-// noise is what etcd complains of in every first start: two are wrong about a unix socket, one comes a moment
+// noise is what etcd complains of when nothing is wrong: two are mistaken about a unix socket, one comes a moment
 // before what it misses.
 var noise = []string{
 	"Running http and grpc server on single port",
 	"serving client traffic insecurely",
 	"failed to update storage version",
+	// These come at every orderly stop; a socket that really fails is noticed by the client on it.
+	"setting up serving from embedded etcd failed",
+	"stopping insecure grpc server",
+	"stopped insecure grpc server",
 }
 
 // Enabled is zapcore.Core's.
