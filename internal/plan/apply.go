@@ -44,11 +44,11 @@ type modelBackend struct {
 	gone    bool
 }
 
+// modelMap holds the entries by key, of equal keys the first; or all in their order.
 type modelMap struct {
-	path    string
 	ordered bool
-	keys    map[string]*haproxy.Entry
-	order   []string // of ordered maps
+	list    []haproxy.Entry
+	keys    map[string]haproxy.Entry
 }
 
 func newModel(have haproxy.Config) *model {
@@ -154,18 +154,17 @@ func (m *model) entry(o *Op) {
 	if l == nil {
 		return
 	}
+	e := haproxy.Entry{Key: o.Key, Value: o.Value, Owner: o.Owner}
 	switch o.Kind {
 	case MapSwap:
 		l.fill(o.Entries)
 	case MapAdd:
-		l.add(haproxy.Entry{Key: o.Key, Value: o.Value, Owner: o.Owner})
+		l.add(e)
 	case MapSet:
-		if e := l.keys[o.Key]; e != nil {
-			e.Value, e.Owner = o.Value, o.Owner
-		}
+		l.set(e)
 	case MapDel:
 		delete(l.keys, o.Key)
-		l.order = slices.DeleteFunc(l.order, func(k string) bool { return k == o.Key })
+		l.list = slices.DeleteFunc(l.list, func(e haproxy.Entry) bool { return e.Key == o.Key })
 	}
 }
 
@@ -177,40 +176,49 @@ func (m *model) mapOf(path string) *modelMap {
 	if i < 0 {
 		return nil
 	}
-	l := &modelMap{path: path, ordered: m.have.Maps[i].Ordered}
+	l := &modelMap{ordered: m.have.Maps[i].Ordered}
 	l.fill(m.have.Maps[i].Entries)
 	m.maps[path] = l
 	return l
 }
 
 func (l *modelMap) fill(entries []haproxy.Entry) {
-	l.keys, l.order = make(map[string]*haproxy.Entry, len(entries)), nil
+	if l.ordered {
+		l.list = slices.Clone(entries)
+		return
+	}
+	l.keys = make(map[string]haproxy.Entry, len(entries))
 	for _, e := range entries {
 		l.add(e)
 	}
 }
 
-// add adds an entry; of equal keys the first counts.
 func (l *modelMap) add(e haproxy.Entry) {
-	if l.keys[e.Key] != nil {
-		return
-	}
-	l.keys[e.Key] = &e
 	if l.ordered {
-		l.order = append(l.order, e.Key)
+		l.list = append(l.list, e)
+	} else if _, there := l.keys[e.Key]; !there {
+		l.keys[e.Key] = e
+	}
+}
+
+func (l *modelMap) set(e haproxy.Entry) {
+	for i := range l.list {
+		if l.list[i].Key == e.Key {
+			l.list[i] = e
+		}
+	}
+	if _, there := l.keys[e.Key]; there {
+		l.keys[e.Key] = e
 	}
 }
 
 func (l *modelMap) entries() []haproxy.Entry {
-	list := make([]haproxy.Entry, 0, len(l.keys))
 	if l.ordered {
-		for _, k := range l.order {
-			list = append(list, *l.keys[k])
-		}
-		return list
+		return l.list
 	}
+	list := make([]haproxy.Entry, 0, len(l.keys))
 	for _, e := range l.keys {
-		list = append(list, *e)
+		list = append(list, e)
 	}
 	slices.SortFunc(list, func(a, b haproxy.Entry) int { return strings.Compare(a.Key, b.Key) })
 	return list

@@ -49,16 +49,27 @@ func setCert(c *haproxy.Cert) Op {
 
 // crtLists adds the lines that are missing from the lists and takes away the others: at once where a new line
 // shows the same names, so that old options don't linger, and else when no map serves the names any more.
+// A list that have doesn't know is a reason to reload.
 func (d *differ) crtLists() {
 	byPath := func(a, b *haproxy.CrtList) int { return strings.Compare(a.Path, b.Path) }
 	merge(d.have.CrtLists, d.want.CrtLists, byPath, func(h, w *haproxy.CrtList) {
 		if w == nil {
-			w = &haproxy.CrtList{Path: h.Path}
+			w = &haproxy.CrtList{Path: h.Path, Entries: d.unmanaged(h.Entries)}
 		}
 		if h != nil && !slices.EqualFunc(h.Entries, w.Entries, sameCrt) {
 			d.crtList(h, w)
 		}
 	})
+}
+
+// unmanaged gives the lines of files that are no certificate of anybody's, as the one that keeps a list from
+// being empty: a list that nobody asks for any more keeps them, or it could not be used again.
+func (d *differ) unmanaged(list []haproxy.CrtEntry) []haproxy.CrtEntry {
+	return slices.DeleteFunc(slices.Clone(list), func(e haproxy.CrtEntry) bool { return managed(d.have.Certs, e.File) })
+}
+
+func managed(certs []haproxy.Cert, file string) bool {
+	return slices.ContainsFunc(certs, func(c haproxy.Cert) bool { return c.Path == file && !c.Authority })
 }
 
 func sameCrt(a, b haproxy.CrtEntry) bool {

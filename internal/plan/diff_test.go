@@ -216,6 +216,9 @@ func TestEqualKeysAreSwappedAway(t *testing.T) {
 	if len(p.Ops) != 1 || p.Ops[0].Kind != MapSwap || !Equivalent(Apply(p, a), b) {
 		t.Errorf("operations: %v", p.Ops)
 	}
+	b.Maps[1].Entries = []haproxy.Entry{{Key: "^/a", Value: "api.aaaa"}, {Key: "^/b", Value: "web.aaaa"}, {Key: "^/a", Value: "web.aaaa"}}
+	holds(t, edge(), b, "equal patterns come")
+	holds(t, b, edge(), "equal patterns go")
 }
 
 // Who made a list in another order than by name gets the same plan.

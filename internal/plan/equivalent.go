@@ -9,14 +9,14 @@ import (
 )
 
 // Equivalent says that a HAProxy which has have does what want asks for. Owners don't count, nor does what have
-// may keep until the next reload: spare sections, and maps and lists with nothing in them.
+// may keep until the next reload: spare sections, and maps and lists with nobody's entries in them.
 func Equivalent(have, want haproxy.Config) bool {
 	return have.Version == want.Version &&
 		equivalentSections(have.Sections, want.Sections) &&
 		maps.EqualFunc(index(have.Backends, backendName), index(want.Backends, backendName), equivalentBackends) &&
 		equivalentMaps(have.Maps, want.Maps) &&
 		maps.EqualFunc(index(have.Certs, keyOfCert), index(want.Certs, keyOfCert), func(h, w haproxy.Cert) bool { return h.Digest == w.Digest }) &&
-		equivalentLists(have.CrtLists, want.CrtLists)
+		equivalentLists(have, want)
 }
 
 func index[K comparable, T any](list []T, key func(T) K) map[K]T {
@@ -76,11 +76,11 @@ func firstOf(list []haproxy.Entry) map[string]haproxy.Entry {
 	return index(list, keyOfEntry)
 }
 
-func equivalentLists(have, want []haproxy.CrtList) bool {
-	h, w := index(have, listPath), index(want, listPath)
+func equivalentLists(have, want haproxy.Config) bool {
+	h, w := index(have.CrtLists, listPath), index(want.CrtLists, listPath)
 	for path, l := range h {
 		if _, ok := w[path]; !ok {
-			if len(l.Entries) > 0 {
+			if slices.ContainsFunc(l.Entries, func(e haproxy.CrtEntry) bool { return managed(have.Certs, e.File) }) {
 				return false
 			}
 			delete(h, path)

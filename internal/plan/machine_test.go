@@ -19,6 +19,9 @@ type machine struct {
 	lists    map[string][]haproxy.CrtEntry
 }
 
+// onDisk stands for the digest of a file that is no certificate of anybody's.
+const onDisk = "on disk"
+
 type machineBackend struct {
 	haproxy.Backend
 	published bool
@@ -53,6 +56,11 @@ func newMachine(c haproxy.Config) *machine {
 		m.certs[keyOfCert(f)] = f.Digest
 	}
 	for _, l := range c.CrtLists {
+		for _, e := range l.Entries { // files that are on disk from the start
+			if !managed(c.Certs, e.File) {
+				m.certs[certKey{path: e.File}] = onDisk
+			}
+		}
 		m.lists[l.Path] = slices.Clone(l.Entries)
 	}
 	return m
@@ -175,7 +183,7 @@ func (m *machine) entry(o *Op) error {
 }
 
 func (m *machine) addBackend(o *Op) error {
-	profile := func(s haproxy.Section) bool { return s.Kind == "defaults" && s.Name == o.Profile }
+	profile := func(s haproxy.Section) bool { return s.Kind == "defaults" && plainName(&s) == o.Profile }
 	switch {
 	case m.backends[o.Backend] != nil:
 		return fmt.Errorf("name is taken")
@@ -272,6 +280,9 @@ func (m *machine) has() haproxy.Config {
 		c.Maps = append(c.Maps, haproxy.Map{Path: path, Ordered: m.ordered[path], Entries: l})
 	}
 	for k, digest := range m.certs {
+		if digest == onDisk {
+			continue
+		}
 		c.Certs = append(c.Certs, haproxy.Cert{Path: k.path, Authority: k.authority, Digest: digest})
 	}
 	for path, l := range m.lists {

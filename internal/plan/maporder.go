@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"strings"
@@ -8,26 +9,27 @@ import (
 	"weir/internal/haproxy"
 )
 
-// A map's value leads to another map's key when one of the names in it begins the key: the host map's "www"
-// leads to the route map's "www/api/". The planner knows no more than that about maps, and needs no more.
+// A map's value leads to another map's key when it, or one of the names listed in it, begins the key: the host
+// map's "www" leads to the route map's "www/api/", and that one's "www/api" to the pool map's "www/api@1". The
+// planner knows no more than that about maps, and needs no more.
 
-// names gives the names in a value: all of it, and its parts between what can't stand in a name. A colon can,
-// in a backend's; it also parts names.
+// names gives the names in a value: all of it, and its parts when it is a list. A colon is in the names of some
+// backends and between those of others.
 func names(value string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if value == "" || !yield(value) {
 			return
 		}
-		if !parts(value, true, yield) || !strings.Contains(value, ":") {
+		if !parts(value, " \t,;|+", yield) || !strings.Contains(value, ":") {
 			return
 		}
-		parts(value, false, yield)
+		parts(value, " \t,;|+:", yield)
 	}
 }
 
 // parts yields the parts of a value that are not all of it, and says whether to go on.
-func parts(value string, withColon bool, yield func(string) bool) bool {
-	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return !nameRune(r, withColon) }) {
+func parts(value, marks string, yield func(string) bool) bool {
+	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(marks, r) }) {
 		if len(part) < len(value) && !yield(part) {
 			return false
 		}
@@ -42,16 +44,15 @@ func heads(key string) iter.Seq[string] {
 			return
 		}
 		for i, r := range key {
-			if i > 0 && !nameRune(r, false) && !yield(key[:i]) {
+			if i > 0 && !nameRune(r) && !yield(key[:i]) {
 				return
 			}
 		}
 	}
 }
 
-func nameRune(r rune, withColon bool) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
-		r == '-' || r == '_' || r == '.' || withColon && r == ':'
+func nameRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.'
 }
 
 // readByFresh says that a new entry tells a new backend something and leads nowhere itself.
@@ -111,21 +112,87 @@ func (d *differ) holdBack(list []*change) {
 }
 
 // inSequence orders changes so that what an entry leads to is there before it, and stays until nothing leads to
-// it. Where that goes round in a circle, and otherwise, adding comes before setting before leaving. What must
-// come after something held is held; so is all setting after held adding, for an entry that is set may have
-// stood in for one that is added, as a wildcard does.
+// it. Where that goes round in a circle, and otherwise, adding comes before setting before leaving.
 func inSequence(list []*change) []*change {
-	slices.SortStableFunc(list, func(a, b *change) int { return int(a.step - b.step) })
+	slices.SortStableFunc(list, func(a, b *change) int {
+		if c := cmp.Or(int(a.step-b.step), weigh(a.dead)-weigh(b.dead)); c != 0 || a.step != leaving {
+			return c
+		}
+		return strings.Compare(b.op.Path, a.op.Path) // what goes, goes in the reverse order
+	})
 	link(list)
 	sorted := make([]*change, 0, len(list))
 	for _, c := range list {
 		sorted = c.visit(sorted)
 	}
-	adds := slices.ContainsFunc(sorted, func(c *change) bool { return c.held && c.adds() })
-	for _, c := range sorted {
-		c.held = c.held || adds && c.step == setting || slices.ContainsFunc(c.before, func(b *change) bool { return b.held })
+	for hold(sorted) {
 	}
 	return sorted
+}
+
+func weigh(last bool) int {
+	if last {
+		return 1
+	}
+	return 0
+}
+
+// leadsNowhere says that a value names backends of which none will serve.
+func (d *differ) leadsNowhere(value string) bool {
+	dead := false
+	for n := range names(value) {
+		if b := d.wanted(n); b != nil {
+			if slices.ContainsFunc(b.Servers, func(s haproxy.Server) bool { return serves(&s) }) {
+				return false
+			}
+			dead = true
+		}
+	}
+	return dead
+}
+
+// wanted finds a backend of want by its name, nil when there is none.
+func (d *differ) wanted(name string) *haproxy.Backend {
+	list := d.want.Backends
+	i, ok := slices.BinarySearchFunc(list, name, func(b haproxy.Backend, n string) int { return strings.Compare(b.Name, n) })
+	if !ok {
+		return nil
+	}
+	return &list[i]
+}
+
+// hold holds what must come after something held, and says whether that was news. An entry may stand in for
+// another that is not there yet, as a wildcard does, or the beginning of a path: so what is added beside a held
+// entry that is about the same thing is held, and so is all setting after held adding.
+func hold(sorted []*change) bool {
+	news, adds := false, false
+	about := map[string]bool{}
+	for _, c := range sorted {
+		if c.held && c.adds() {
+			adds = true
+			for _, e := range c.edits {
+				about[subject(e.key)] = true
+			}
+		}
+	}
+	for _, c := range sorted {
+		if c.held || c.step == leaving {
+			continue
+		}
+		c.held = adds && c.step == setting || slices.ContainsFunc(c.before, func(b *change) bool { return b.held }) ||
+			len(about) > 0 && slices.ContainsFunc(c.edits, func(e edit) bool { return about[subject(e.key)] })
+		news = news || c.held
+	}
+	return news
+}
+
+// subject is the first name in a key: the site of a path, the host of a host and address.
+func subject(key string) string {
+	key = strings.TrimLeftFunc(key, func(r rune) bool { return !nameRune(r) })
+	if i := strings.IndexFunc(key, func(r rune) bool { return !nameRune(r) }); i > 0 {
+		return key[:i]
+	}
+	return key
 }
 
 func (c *change) adds() bool {
@@ -186,7 +253,7 @@ func link(list []*change) {
 	}
 }
 
-// reached is a set of changes in the order in which they were found.
+// reached is a set of changes of other maps in the order in which they were found.
 type reached struct {
 	list  []*change
 	in    map[*change]bool
@@ -204,7 +271,7 @@ func (r *reached) add(from *change, keys map[string][]*change, value string) {
 		}
 		r.asked[t] = true
 		for _, c := range to {
-			if c != from && !r.in[c] {
+			if c.op.Path != from.op.Path && !r.in[c] {
 				r.in[c] = true
 				r.list = append(r.list, c)
 			}

@@ -63,6 +63,7 @@ type change struct {
 	// edits are the entries that it adds, sets and takes away; most have one.
 	edits []edit
 	held  bool // comes after the waits
+	dead  bool // leads to backends that don't serve, so that others of its kind come first
 
 	before  []*change // those that must come before
 	visited bool
@@ -147,19 +148,44 @@ func (d *differ) orderedChanges(h, w *haproxy.Map) []*change {
 	return list
 }
 
+// oneByOne changes single entries. Where the longest beginning of a path counts, a longer key must be there
+// before the shorter one that would stand in for it, and must go after it.
 func (d *differ) oneByOne(path string, in, out []edit) []*change {
 	list := make([]*change, 0, len(in)+len(out))
-	for _, e := range in {
+	for _, e := range slices.Backward(in) {
 		k, s := MapSet, setting
 		if !e.had {
 			k, s = MapAdd, adding
 		}
-		list = append(list, &change{op: d.entryOp(k, path, e), step: s, edits: []edit{e}})
+		list = append(list, &change{op: d.entryOp(k, path, e), step: s, edits: []edit{e}, dead: e.had && d.leadsNowhere(e.newVal)})
 	}
-	for _, e := range out {
+	nested(list, func(long, short *change) {
+		if long.step == adding && short.step == adding {
+			short.before = append(short.before, long)
+		}
+	})
+	n := len(list)
+	for _, e := range slices.Backward(out) {
 		list = append(list, &change{op: d.entryOp(MapDel, path, e), step: leaving, edits: []edit{e}})
 	}
+	nested(list[n:], func(long, short *change) { long.before = append(long.before, short) })
+	slices.Reverse(list[n:])
 	return list
+}
+
+// nested calls f for single changes, last key first, with each key and the longest other that begins it.
+func nested(list []*change, f func(long, short *change)) {
+	var open []*change // keys of which each begins the next
+	for _, c := range slices.Backward(list) {
+		key := c.edits[0].key
+		for len(open) > 0 && !strings.HasPrefix(key, open[len(open)-1].edits[0].key) {
+			open = open[:len(open)-1]
+		}
+		if len(open) > 0 {
+			f(c, open[len(open)-1])
+		}
+		open = append(open, c)
+	}
 }
 
 func (d *differ) swap(w *haproxy.Map, entries []haproxy.Entry, s step, ed []edit) *change {
@@ -188,8 +214,7 @@ func (d *differ) entryOp(k Kind, path string, e edit) Op {
 func (d *differ) pools(value string) []string {
 	var list []string
 	for t := range names(value) {
-		_, ok := slices.BinarySearchFunc(d.want.Backends, t, func(b haproxy.Backend, n string) int { return strings.Compare(b.Name, n) })
-		if base := haproxy.BaseName(t); ok && !slices.Contains(list, base) {
+		if base := haproxy.BaseName(t); d.wanted(t) != nil && !slices.Contains(list, base) {
 			list = append(list, base)
 		}
 	}

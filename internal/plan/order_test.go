@@ -12,7 +12,7 @@ import (
 func before(t *testing.T, p Plan, first, second string) {
 	t.Helper()
 	at := func(prefix string) int {
-		i := slices.IndexFunc(p.Ops, func(o Op) bool { return strings.HasPrefix(o.String(), prefix) })
+		i := slices.IndexFunc(p.Ops, func(o Op) bool { return strings.HasPrefix(o.String()+"\n", prefix) })
 		if i < 0 {
 			t.Fatalf("no %q in\n%s", prefix, script(p))
 		}
@@ -89,6 +89,52 @@ func TestMapsAreChangedAlongTheWayOfARequest(t *testing.T) {
 	b.Maps[0].Entries = []haproxy.Entry{{Key: "www.example.com", Value: "shop"}}
 	moved := holds(t, a, b, "move")
 	before(t, moved, "set map maps/routes shop/", "set map maps/hosts www.example.com")
+}
+
+// A path that waits for its pool is not given to the shorter path that comes with it, and a wildcard of what is
+// waited for stays where it is.
+func TestNothingStandsInForWhatIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	a, b := edge(), edge()
+	b.Backends = append(b.Backends, haproxy.Backend{Name: "xxl.aaaa", Profile: "p-robin", Mode: "http", Servers: []haproxy.Server{server("s1.aaaa", "10.0.2.1:80", 1)}})
+	b.Maps[2].Entries = append(b.Maps[2].Entries, haproxy.Entry{Key: "www/img/", Value: "api.aaaa"}, haproxy.Entry{Key: "www/img/xxl/", Value: "xxl.aaaa"})
+	b.Maps[0].Entries = []haproxy.Entry{{Key: "www.example.com", Value: "other"}}
+	p := holds(t, a, b, "stand in")
+	before(t, p, "# wait until s1.aaaa of xxl.aaaa", "add map maps/routes www/img/xxl/")
+	before(t, p, "add map maps/routes www/img/xxl/", "add map maps/routes www/img/ ")
+	before(t, p, "# wait until s1.aaaa of xxl.aaaa", "set map maps/hosts www.example.com")
+	back := holds(t, b, a, "back")
+	before(t, back, "del map maps/routes www/img/\n", "del map maps/routes www/img/xxl/\n")
+}
+
+// Where several entries say which pools serve, those that lead to servers come before those that lead to none.
+func TestWhatServesComesFirst(t *testing.T) {
+	t.Parallel()
+	a, b := edge(), edge()
+	slots := func(c *haproxy.Config, one, two string) {
+		c.Maps[2].Entries = []haproxy.Entry{{Key: "www/api@1", Value: one}, {Key: "www/api@2", Value: two}}
+	}
+	slots(&a, "none.aaaa", "web.aaaa")
+	slots(&b, "web.aaaa", "none.aaaa")
+	for _, c := range []*haproxy.Config{&a, &b} {
+		c.Backends = slices.Insert(c.Backends, 1, haproxy.Backend{Name: "none.aaaa", Profile: "p-robin", Mode: "http"})
+	}
+	before(t, holds(t, a, b, "there"), "set map maps/routes www/api@1 web", "set map maps/routes www/api@2 none")
+	before(t, holds(t, b, a, "back"), "set map maps/routes www/api@2 web", "set map maps/routes www/api@1 none")
+}
+
+// A list that nobody asks for keeps the line that holds its place, which no certificate of anybody's is.
+func TestAListKeepsItsPlaceHolder(t *testing.T) {
+	t.Parallel()
+	a, b := edge(), edge()
+	place := haproxy.CrtEntry{File: "certs/_weir.pem"}
+	a.CrtLists[0].Entries = append([]haproxy.CrtEntry{place}, a.CrtLists[0].Entries...)
+	b.CrtLists = nil
+	p := holds(t, a, b, "list")
+	if got := commands(p); len(got) != 1 || got[0] != "del ssl crt-list lists/443 certs/www.pem [alpn h2] www.example.com" {
+		t.Errorf("operations: %q", got)
+	}
+	holds(t, Apply(p, a), a, "list, back")
 }
 
 // Who was interrupted while waiting says so by maintenance, and the plan waits again before it goes on.

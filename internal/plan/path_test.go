@@ -223,7 +223,7 @@ func (w *walk) lookAtServers() *violation {
 // rounds gives how often a random test runs.
 func rounds(n int) int {
 	if os.Getenv("WEIR_SOAK") != "" {
-		return 100 * n
+		return 20 * n
 	}
 	return n
 }
@@ -271,7 +271,7 @@ func TestPathsOfRandomPairs(t *testing.T) {
 	t.Parallel()
 	kinds := map[Kind]int{}
 	served := 0
-	for seed := range rounds(3000) {
+	for seed := range rounds(2000) {
 		r := random(seed)
 		a, b := newWorld(r).config(), newWorld(r).config()
 		p := holds(t, a, b, fmt.Sprint("pair ", seed))
@@ -288,7 +288,7 @@ func TestPathsOfRandomPairs(t *testing.T) {
 			t.Errorf("no plan has a %s: the worlds are too tame", k)
 		}
 	}
-	if served < 1000 {
+	if served < 500 {
 		t.Errorf("only %d requests are served on both sides: the worlds are too wild", served)
 	}
 	t.Logf("%d requests watched; operations: %v", served, slices.Sorted(maps.Keys(kinds)))

@@ -15,11 +15,12 @@ func sameLines(a, b []haproxy.Line) bool {
 	return slices.EqualFunc(a, b, func(x, y haproxy.Line) bool { return x.Text == y.Text })
 }
 
-func title(s *haproxy.Section) string {
-	if s.Name == "" {
-		return s.Kind
-	}
-	return s.Kind + " " + s.Name
+func title(s *haproxy.Section) string { return strings.TrimSpace(s.Kind + " " + plainName(s)) }
+
+// plainName is the name without the section that it takes its defaults from.
+func plainName(s *haproxy.Section) string {
+	name, _, _ := strings.Cut(s.Name, " from ")
+	return name
 }
 
 // sectionChange is one section that is new, gone or different; several with the same sentence become one reason.
@@ -88,8 +89,8 @@ func (d *differ) newSection(s *haproxy.Section) sectionChange {
 	case s.Kind == "frontend":
 		c.text = d.newFrontend(s)
 	case s.Kind == "defaults" && s.Name != "":
-		users := d.users(func(b *haproxy.Backend) bool { return b.Profile == s.Name })
-		c.text, c.owner = firstUse("profile", s.Name, users, c.owner)
+		users := d.users(func(b *haproxy.Backend) bool { return b.Profile == plainName(s) })
+		c.text, c.owner = firstUse("profile", plainName(s), users, c.owner)
 	case s.Kind == "healthcheck":
 		users := d.users(func(b *haproxy.Backend) bool { return checksBy(b, s.Name) })
 		c.text, c.owner = firstUse("health check", s.Name, users, c.owner)
@@ -103,19 +104,19 @@ func (d *differ) newFrontend(s *haproxy.Section) string {
 	old := map[string]string{}
 	for i := range d.have.Sections {
 		for _, p := range boundPorts(&d.have.Sections[i]) {
-			old[p] = d.have.Sections[i].Name
+			old[p] = plainName(&d.have.Sections[i])
 		}
 	}
 	var fresh []string
 	for _, p := range boundPorts(s) {
 		if from, taken := old[p]; taken {
-			return "frontend " + s.Name + " takes port " + p + " over from " + from
+			return title(s) + " takes port " + p + " over from " + from
 		}
 		fresh = append(fresh, p)
 	}
 	switch len(fresh) {
 	case 0:
-		return "frontend " + s.Name + " is new"
+		return title(s) + " is new"
 	case 1:
 		return "port " + fresh[0] + " is new to the group"
 	default:
@@ -211,7 +212,7 @@ func thing(s *haproxy.Section) string {
 	case s.Kind == "defaults" && s.Name == "":
 		return "the defaults section"
 	case s.Kind == "defaults":
-		return "profile " + s.Name
+		return "profile " + plainName(s)
 	case s.Kind == "healthcheck":
 		return "health check " + s.Name
 	default:
