@@ -397,6 +397,9 @@ func TestReportBounds(t *testing.T) {
 	if len(r.Message) > maxText+3 || len(r.Resources.Deviations) != maxDeviations || len(r.Plan) != maxOperations || len(r.Plan[0]) > maxText+3 || countServers(r.Servers) != maxServers {
 		t.Errorf("%d %d %d %d", len(r.Message), len(r.Resources.Deviations), len(r.Plan), countServers(r.Servers))
 	}
+	if err := try([]byte(`{"seq":"3","base":"2"}`), ""); !isStatus(err, http.StatusConflict) {
+		t.Errorf("a base that is not the last: %v", err)
+	}
 	// Whose report it is says the certificate.
 	if err := try([]byte(`{"seq":"9","name":"lb2","report":{"revision":99,"agent":"lb2"}}`), ""); err != nil {
 		t.Fatal(err)

@@ -151,10 +151,7 @@ func (r *reporter) send(ctx context.Context, t http.RoundTripper, base string, r
 		r.base, r.sent = "", nil
 		err = r.post(ctx, t, base, report)
 	}
-	if err != nil && !errors.As(err, &no) {
-		r.base, r.sent = "", nil // it may have arrived or not
-	}
-	return err
+	return err // if it did arrive all the same, the next one's base is not the last, and all is sent
 }
 
 func (r *reporter) post(ctx context.Context, t http.RoundTripper, base string, report *Report) error {

@@ -143,7 +143,7 @@ func (s *stream) send(ctx context.Context, b *batch) error {
 	if err := s.rc.Flush(); err != nil {
 		return fmt.Errorf("write to agent: %w", err)
 	}
-	return nil
+	return s.deadline(time.Time{}) // HTTP/2 ends a stream at its deadline even when nothing is being written
 }
 
 // secrets sends keys. One that can't be had, or not soon, is owed and holds nothing else up.
@@ -188,7 +188,7 @@ func (s *stream) write(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if err := s.extend(); err != nil {
+	if err := s.deadline(time.Now().Add(s.hub.opts.WriteTimeout)); err != nil {
 		return err
 	}
 	n, err := s.w.Write(b)
@@ -199,14 +199,14 @@ func (s *stream) write(b []byte) error {
 	return nil
 }
 
-// extend gives the agent time to take what is written next.
-func (s *stream) extend() error {
+// deadline gives the agent until then to take what is written next.
+func (s *stream) deadline(until time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
 		return errCut
 	}
-	if err := s.rc.SetWriteDeadline(time.Now().Add(s.hub.opts.WriteTimeout)); err != nil {
+	if err := s.rc.SetWriteDeadline(until); err != nil {
 		return fmt.Errorf("write to agent: %w", err)
 	}
 	return nil

@@ -107,8 +107,43 @@ func TestSnapshotThenDeltas(t *testing.T) {
 	if want, _ := w.hub.Wanted("lb1"); want.Hash != s.Hash || want.Revision != 11 || want.Group != "edge" {
 		t.Errorf("wanted %+v, have %s", want, s.Hash)
 	}
-	if !reflect.DeepEqual(before, content(a.states()[0].Resources)) {
+	before2 := content(s.Resources)
+	list = append(list, res("map/x", "new"))
+	list[9] = res(list[9].ID, "changed too")
+	w.set("edge", 12, list, "lb1") // bodies only
+	if got := content(a.at(12).Resources); got[list[9].ID] != `"changed too"` {
+		t.Errorf("%s", got[list[9].ID])
+	}
+	if !reflect.DeepEqual(before, content(a.states()[0].Resources)) || !reflect.DeepEqual(before2, content(s.Resources)) {
 		t.Error("a state given out was changed afterwards")
+	}
+}
+
+// TestDivergedAgentAsksForEverything harms what an agent has in memory, behind its back.
+func TestDivergedAgentAsksForEverything(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := w.enrol("lb1")
+	list := many(5)
+	w.set("edge", 1, list, "lb1")
+	a := w.agent(dir)
+	a.at(1)
+	a.stop()
+	c, err := Open(w.options(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.replica.list[2].Body = []byte("1")
+	id := c.replica.list[2].ID
+	a = run(t, c)
+	a.at(1)
+	for i := range list {
+		list[i] = res(list[i].ID, "new")
+	}
+	w.set("edge", 2, list, "lb1")
+	want, _ := w.hub.Wanted("lb1")
+	if s := a.at(2); content(s.Resources)[id] != `"new"` || s.Hash != want.Hash {
+		t.Errorf("%v", content(s.Resources))
 	}
 }
 
@@ -161,6 +196,8 @@ func TestAgentNeverGoesBack(t *testing.T) {
 	w.set("edge", 20, many(2), "lb1")
 	a := w.agent(dir)
 	want := a.at(20)
+	w.pass(time.Hour)
+	lost := w.now()
 	w.stop()
 	w.start()
 	w.set("edge", 15, many(1), "lb1") // a server that lags behind
@@ -171,6 +208,9 @@ func TestAgentNeverGoesBack(t *testing.T) {
 		}
 		return nil
 	})
+	if c := a.Connection(); c.Up || c.Since.Before(lost) || c.URL != w.url {
+		t.Errorf("%+v, lost after %s", c, lost)
+	}
 	if s, _ := a.State(); s.Hash != want.Hash || s.Revision != 20 {
 		t.Errorf("the agent went to revision %d", s.Revision)
 	}
@@ -259,6 +299,12 @@ func TestKeysComeAndGo(t *testing.T) {
 		}
 	}
 	weirtest.Eventually(t, patience, want("late@1", "www@1"))
+	weirtest.Eventually(t, patience, func() error {
+		if n := len(a.states()); n != 2 {
+			return fmt.Errorf("%d states were delivered; a key that comes late is news", n)
+		}
+		return nil
+	})
 	w.set("edge", 2, []ir.Resource{cert("www", 2), cert("late", 1)}, "lb1")
 	a.at(2)
 	weirtest.Eventually(t, patience, want("late@1", "www@2")) // the old one is gone once it is let go of
@@ -519,6 +565,31 @@ func TestCutDoesNotWaitForASlowReader(t *testing.T) {
 				t.Errorf("the slow agent's stream was not cut: %v", err)
 			}
 		})
+	}
+}
+
+// TestIdleStreamOutlivesTheWriteTimeout has a slow stream, begun later, cut by it.
+func TestIdleStreamOutlivesTheWriteTimeout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *HubOptions) { o.Heartbeat, o.WriteTimeout = time.Hour, 300*time.Millisecond })
+	idle, slow := w.enrol("idle"), w.enrol("slow")
+	w.set("quiet", 1, nil, "idle")
+	w.set("loud", 1, nil, "slow")
+	_, _, rest := w.raw(idle, nil)
+	w.raw(slow, nil)
+	big := strings.Repeat("x", 1<<20)
+	for rev := int64(2); rev < 30; rev++ {
+		w.set("loud", rev, []ir.Resource{res("map/big", fmt.Sprint(rev, big))}, "slow")
+	}
+	weirtest.Eventually(t, patience, func() error {
+		if on := w.hub.Connected(); !reflect.DeepEqual(on, []string{"idle"}) {
+			return fmt.Errorf("connected: %v", on)
+		}
+		return nil
+	})
+	w.set("quiet", 30, []ir.Resource{res("map/x", 1)}, "idle")
+	if line, err := readLine(rest); err != nil || !strings.Contains(string(line), "map/x") {
+		t.Errorf("%q, %v", line, err)
 	}
 }
 
