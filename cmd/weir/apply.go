@@ -1,0 +1,173 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"weir"
+)
+
+func newApply() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "apply -f FILE",
+		GroupID: groupChange,
+		Short:   "Make what the manifests say so, as one change",
+		Long: `Make what the manifests say so. Everything that is read becomes one atomic change: all of it or nothing.
+Folders are read with all that is below them: *.yaml, *.yml and *.json in the order of their names.
+Objects that are not in the manifests stay as they are; --delete takes some away in the same change.
+
+The exit status is 0 when the change was made or nothing differs, and 1 when it was refused.`,
+		Example: `  weir apply -f site.yaml --reason "shop moves to its own name"
+  weir apply -f manifests/ --wait
+  weir apply -f new.yaml --delete Pool/old --dry-run
+  generate-manifests | weir apply -f -`,
+		Args: cobra.NoArgs,
+	}
+	files := addFileFlag(cmd)
+	deletes := addDeleteFlag(cmd)
+	reason := addReasonFlag(cmd)
+	dryRun := cmd.Flags().Bool("dry-run", false, "show what would happen, as plan does, and change nothing")
+	wait := addWaitFlag(cmd)
+	output := addOutputFlag(cmd, "text", "json", "yaml")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		w, err := readWrites(cmd, *files, *deletes)
+		if err != nil {
+			return err
+		}
+		return write(cmd, w, *reason, *dryRun, *wait, *output)
+	}
+	return cmd
+}
+
+func addReasonFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("reason", "", "why; kept with the change and shown in the history")
+}
+
+func addWaitFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("wait", false, "wait until every load balancer has it, and show how far they are")
+}
+
+func addDeleteFlag(cmd *cobra.Command) *[]string {
+	deletes := cmd.Flags().StringArray("delete", nil, "an object to delete in the same change, as Pool/old; may be given several times")
+	_ = cmd.RegisterFlagCompletionFunc("delete", completeRefs)
+	return deletes
+}
+
+// writes is what one change is to write: objects out of manifests, and deletions.
+type writes struct {
+	manifest *manifest
+	body     []byte
+	deletes  []weir.Ref
+}
+
+func readWrites(cmd *cobra.Command, files, deletes []string) (*writes, error) {
+	w := new(writes)
+	for _, word := range deletes {
+		ref, err := parseRef(word)
+		if err != nil {
+			return nil, err
+		}
+		w.deletes = append(w.deletes, ref)
+	}
+	if len(files) == 0 && len(deletes) > 0 {
+		return w, nil
+	}
+	m, err := readManifest(cmd, files)
+	if err != nil {
+		return nil, err
+	}
+	w.manifest = m
+	w.body, err = m.body()
+	return w, err
+}
+
+func (w *writes) query() url.Values {
+	query := url.Values{}
+	for _, ref := range w.deletes {
+		query.Add("delete", ref.String())
+	}
+	return query
+}
+
+func (w *writes) located(err error) error {
+	if w.manifest == nil {
+		return err
+	}
+	return w.manifest.located(err)
+}
+
+// locate puts the user's files and lines into the problems of a plan.
+func (w *writes) locate(answer *applied) {
+	if w.manifest != nil && answer.Plan != nil {
+		w.manifest.locate(answer.Plan.Problems)
+	}
+}
+
+// write makes one change, or shows what it would do, and tells about it.
+func write(cmd *cobra.Command, w *writes, reason string, dryRun, wait bool, output string) error {
+	c, err := connect(cmd)
+	if err != nil {
+		return err
+	}
+	c.timeout = timeoutOf(cmd, applyWithin)
+	query := w.query()
+	if reason != "" {
+		query.Set("reason", reason)
+	}
+	if dryRun {
+		query.Set("dryRun", "true")
+		query.Set("plan", "true")
+	}
+	answer := new(applied)
+	if err := c.do(cmd.Context(), call{method: http.MethodPost, path: "apply", query: query, body: w.body}, answer); err != nil {
+		return unchanged(w.located(err))
+	}
+	w.locate(answer)
+	return tell(cmd, c, answer, dryRun, wait, output)
+}
+
+// tell shows what became of a write, and waits for it when asked.
+func tell(cmd *cobra.Command, c *client, answer *applied, dryRun, wait bool, output string) error {
+	if dryRun {
+		if err := showPlan(cmd, answer, output, false); err != nil {
+			return err
+		}
+		if output == "text" && len(answer.Change.Objects) > 0 {
+			stdout(cmd).line("Nothing was changed.")
+		}
+		return nil
+	}
+	if output != "text" {
+		if err := printValue(cmd.OutOrStdout(), output, answer); err != nil {
+			return err
+		}
+	} else {
+		tellApplied(stdout(cmd), answer)
+	}
+	if !wait {
+		return nil
+	}
+	return c.follow(cmd, answer.Revision, timeoutOf(cmd, convergeWithin))
+}
+
+func tellApplied(s *screen, answer *applied) {
+	if len(answer.Change.Objects) == 0 {
+		s.printf("Nothing changed: everything was as asked already, at revision %d.\n", answer.Revision)
+		return
+	}
+	printChange(s, answer.Change.Objects)
+	s.printf("%s %s.\n", s.strong("Revision "+itoa(answer.Revision)+":"), tallyOf(answer.Change.Objects))
+	if len(answer.Skipped) > 0 {
+		s.printf("Left alone, because tokens are never restored: %s.\n", list(refNames(answer.Skipped)))
+	}
+}
+
+func refNames(refs []weir.Ref) []string {
+	names := make([]string, len(refs))
+	for i, r := range refs {
+		names[i] = r.String()
+	}
+	return names
+}

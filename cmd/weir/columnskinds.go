@@ -1,0 +1,297 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir"
+)
+
+// kindTables are the columns that matter for each kind.
+var kindTables = map[string]kindTable{
+	"Site": {
+		columns: []column{{title: "MODE", optional: true}, {title: "HOSTNAMES", shrinks: true}, {title: "ADDRESSES", shrinks: true, optional: true}, {title: "PORTS"}, {title: "PROGRAMMED"}, {title: "SERVING"}, {title: "REQUESTS", right: true}, {title: "ERRORS", right: true}},
+		learn:   learnCounts, cells: siteCells,
+	},
+	"Pool": {
+		columns: []column{{title: "MODE"}, {title: "MEMBERS"}, {title: "BALANCE"}, {title: "CHECK", shrinks: true}, {title: "PROGRAMMED"}},
+		learn:   learnHealth, cells: poolCells,
+	},
+	"LoadBalancer": {
+		columns: []column{{title: "GROUP"}, {title: "ZONE"}, {title: "STATE"}, {title: "HAPROXY"}, {title: "REVISION", right: true}, {title: "CONVERGED"}, {title: "RELOADS", right: true}, {title: "HEARD", optional: true}},
+		learn:   learnFleet, cells: loadBalancerCells,
+	},
+	"LoadBalancerGroup": {
+		columns: []column{{title: "CONVERGED"}, {title: "REVISION", right: true}, {title: "RANGES", shrinks: true}, {title: "TUNING"}},
+		learn:   learnFleet, cells: groupCells,
+	},
+	"Override": {
+		columns: []column{{title: "SERVER"}, {title: "POOL"}, {title: "DOES"}, {title: "EXPIRES"}, {title: "REASON", shrinks: true}},
+		cells:   overrideCells,
+	},
+	"Certificate": {
+		columns: []column{{title: "NAMES", shrinks: true}, {title: "KEY"}, {title: "DAYS LEFT", right: true}, {title: "ISSUER", shrinks: true, optional: true}, {title: "PROGRAMMED"}},
+		cells:   certificateCells,
+	},
+	"Server": {
+		columns: []column{{title: "ADDRESS"}, {title: "ZONE"}, {title: "CLUSTERS", shrinks: true}, {title: "PORTS"}, {title: "WEIGHT", right: true}, {title: "BY", optional: true}},
+		cells:   serverCells,
+	},
+	"IPAddress": {
+		columns: []column{{title: "ADDRESS"}, {title: "HOME"}, {title: "GROUPS"}, {title: "PROGRAMMED"}},
+		cells:   addressCells,
+	},
+	"Zone":       {columns: []column{{title: "CAPACITY", right: true}}, cells: func(_ *facts, o *object) []cell { return words(strconv.Itoa(o.Spec.(*weir.Zone).Capacity)) }},
+	"Role":       {columns: []column{{title: "CONTACT", shrinks: true}, {title: "HOSTNAMES", shrinks: true}, {title: "GROUPS"}}, cells: roleCells},
+	"Grant":      {columns: []column{{title: "SUBJECT"}, {title: "RIGHT"}, {title: "ON ROLE"}}, cells: grantCells},
+	"Token":      {columns: []column{{title: "SUBJECT"}, {title: "EXPIRES"}, {title: "FOR"}}, cells: tokenCells},
+	"Secret":     {columns: []column{{title: "GENERATION", right: true}}, cells: secretCells},
+	"Map":        {columns: []column{{title: "MATCH"}, {title: "ENTRIES", right: true}, {title: "PROGRAMMED"}}, cells: mapCells},
+	"AccessList": {columns: []column{{title: "NETWORKS", shrinks: true}, {title: "PROGRAMMED"}}, cells: accessListCells},
+	"ErrorPage":  {columns: []column{{title: "TYPE"}, {title: "BYTES", right: true}, {title: "PROGRAMMED"}}, cells: pageCells},
+	"Tuning":     {columns: []column{{title: "MAXCONN", right: true}, {title: "PORTS", shrinks: true}, {title: "CLIENT"}, {title: "SERVER"}}, cells: tuningCells},
+}
+
+func siteCells(f *facts, o *object) []cell {
+	s := o.Spec.(*weir.Site)
+	var ports []string
+	for _, l := range s.Listeners {
+		ports = append(ports, l.Port.String())
+	}
+	counts, ok := f.counts[o.Metadata.Name]
+	all, errors := requests(counts, ok || f.counts != nil)
+	return append(words(s.Mode, brief(s.Hostnames, 3), brief(s.Addresses, 4), strings.Join(ports, ",")), programmed(o), serving(o), all, errors)
+}
+
+func poolCells(f *facts, o *object) []cell {
+	p := o.Spec.(*weir.Pool)
+	members := serving(o)
+	if servers, ok := f.health[o.Metadata.Name]; ok {
+		members = upOf(servers)
+	}
+	return []cell{{text: p.Mode}, members, {text: p.Balance}, {text: checkText(p.HealthCheck)}, programmed(o)}
+}
+
+func checkText(h *weir.HealthCheck) string {
+	switch {
+	case h == nil || h.Type == "none":
+		return "none"
+	case h.Type == "http":
+		return fmt.Sprintf("%s %s every %s", h.Method, h.Path, h.Interval)
+	}
+	return h.Type + " every " + h.Interval.String()
+}
+
+func loadBalancerCells(f *facts, o *object) []cell {
+	spec := o.Spec.(*weir.LoadBalancer)
+	state := cell{text: string(spec.State)}
+	if spec.State != weir.Active {
+		state.tone = warning
+	}
+	lb, ok := f.fleet[o.Metadata.Name]
+	if !ok {
+		return append(words(spec.Group, spec.Zone), state, cell{}, cell{}, cell{"unknown", warning}, cell{}, cell{})
+	}
+	converged := cell{lb.Run, warning}
+	switch {
+	case !lb.Reachable:
+		converged = cell{"silent", bad}
+	case lb.Ready:
+		converged = cell{"yes", good}
+	case lb.Run == "failed":
+		converged = cell{"FAILED", bad}
+	case lb.Run == "converged":
+		converged = cell{"not yet", warning}
+	}
+	if lb.Quarantined > 0 {
+		converged.text += fmt.Sprintf(", %d quarantined", lb.Quarantined)
+		converged.tone = bad
+	}
+	heard := ago(lb.LastSeen, f.client.now())
+	if heard == "" {
+		heard = "never"
+	}
+	return []cell{
+		{text: spec.Group},
+		{text: spec.Zone},
+		state,
+		{text: lb.HAProxy},
+		{text: itoa(lb.Revision)},
+		converged,
+		{text: strconv.Itoa(lb.Reloads.Count)},
+		{heard, faint},
+	}
+}
+
+func groupCells(f *facts, o *object) []cell {
+	spec := o.Spec.(*weir.LoadBalancerGroup)
+	converged, revision := cell{"unknown", warning}, ""
+	if g, ok := f.groups[o.Metadata.Name]; ok {
+		converged = cell{fmt.Sprintf("%d/%d", g.Ready, g.Of), good}
+		if g.Ready < g.Of {
+			converged.tone = bad
+		}
+		revision = itoa(g.Wanted)
+	}
+	return []cell{converged, {text: revision}, {text: brief(prefixes(spec.Ranges), 4)}, {text: spec.Tuning}}
+}
+
+func prefixes(list []netip.Prefix) []string {
+	texts := make([]string, len(list))
+	for i, p := range list {
+		texts[i] = p.String()
+	}
+	return texts
+}
+
+func overrideCells(f *facts, o *object) []cell {
+	spec := o.Spec.(*weir.Override)
+	pool := spec.Pool
+	if pool == "" {
+		pool = "all"
+	}
+	left := spec.ExpiresAt.Sub(f.client.now())
+	expires := cell{text: "in " + span(left)}
+	switch {
+	case left <= 0:
+		expires = cell{"expired " + ago(spec.ExpiresAt, f.client.now()), faint}
+	case left < 10*time.Minute:
+		expires.tone = warning
+	}
+	return []cell{{text: spec.Server}, {text: pool}, {text: doesText(spec)}, expires, {text: spec.Reason}}
+}
+
+// doesText says what an override does to its server.
+func doesText(o *weir.Override) string {
+	var parts []string
+	if o.State != "" {
+		parts = append(parts, o.State)
+	}
+	if o.Weight != nil {
+		parts = append(parts, "weight "+strconv.Itoa(*o.Weight))
+	}
+	return list(parts)
+}
+
+func certificateCells(f *facts, o *object) []cell {
+	spec := o.Spec.(*weir.Certificate)
+	if spec.Info == nil {
+		return []cell{{}, {}, {}, {}, programmed(o)}
+	}
+	days := int(spec.Info.NotAfter.Sub(f.client.now()).Hours() / 24)
+	left := cell{strconv.Itoa(days), good}
+	switch {
+	case !f.client.now().Before(spec.Info.NotAfter):
+		left = cell{"EXPIRED", bad}
+	case days < 7:
+		left.tone = bad
+	case days < 30:
+		left.tone = warning
+	}
+	key := spec.Info.KeyType
+	if !spec.HasKey() {
+		key = "authority"
+	}
+	return []cell{{text: brief(spec.Info.Names, 3)}, {text: key}, left, {text: spec.Info.Issuer}, programmed(o)}
+}
+
+func serverCells(_ *facts, o *object) []cell {
+	spec := o.Spec.(*weir.Server)
+	var ports []string
+	for _, name := range slices.Sorted(maps.Keys(spec.Ports)) {
+		ports = append(ports, name+":"+spec.Ports[name].String())
+	}
+	weight := cell{}
+	if spec.Weight != nil {
+		weight.text = strconv.Itoa(*spec.Weight)
+		if *spec.Weight == 0 {
+			weight.tone = warning
+		}
+	}
+	return []cell{{text: spec.Address.String()}, {text: spec.Zone}, {text: strings.Join(spec.Clusters, ",")}, {text: strings.Join(ports, ",")}, weight, {o.Metadata.ManagedBy, faint}}
+}
+
+func addressCells(_ *facts, o *object) []cell {
+	spec := o.Spec.(*weir.IPAddress)
+	return append(words(spec.Address.String(), spec.HomeZone, strings.Join(spec.Groups, ",")), programmed(o))
+}
+
+func roleCells(_ *facts, o *object) []cell {
+	spec := o.Spec.(*weir.Role)
+	hostnames, groups := brief(spec.Hostnames, 3), strings.Join(spec.Groups, ",")
+	if hostnames == "" {
+		hostnames = "any"
+	}
+	if groups == "" {
+		groups = "any"
+	}
+	return words(spec.Contact, hostnames, groups)
+}
+
+func grantCells(_ *facts, o *object) []cell {
+	spec := o.Spec.(*weir.Grant)
+	return words(spec.Subject, string(spec.Right), roleWord(spec.Role))
+}
+
+func roleWord(role string) string {
+	if role == "*" {
+		return "* (everything)"
+	}
+	return role
+}
+
+func tokenCells(f *facts, o *object) []cell {
+	spec := o.Spec.(*weir.Token)
+	what := "the API"
+	if spec.Join != nil {
+		what = "joining " + spec.Join.Group + " in " + spec.Join.Zone
+	}
+	expires := cell{text: "never"}
+	if !spec.ExpiresAt.IsZero() {
+		left := spec.ExpiresAt.Sub(f.client.now())
+		if expires.text = "in " + span(left); left <= 0 {
+			expires = cell{"expired " + ago(spec.ExpiresAt, f.client.now()), bad}
+		}
+	}
+	return []cell{{text: spec.Subject}, expires, {text: what}}
+}
+
+func secretCells(_ *facts, o *object) []cell {
+	ref := o.Spec.(*weir.Secret).DataRef
+	if ref == nil {
+		return words("")
+	}
+	return words(itoa(ref.Generation))
+}
+
+func mapCells(_ *facts, o *object) []cell {
+	spec := o.Spec.(*weir.Map)
+	return append(words(spec.Match, strconv.Itoa(len(spec.Entries))), programmed(o))
+}
+
+func accessListCells(_ *facts, o *object) []cell {
+	return append(words(brief(prefixes(o.Spec.(*weir.AccessList).Networks), 4)), programmed(o))
+}
+
+func pageCells(_ *facts, o *object) []cell {
+	spec := o.Spec.(*weir.ErrorPage)
+	return append(words(spec.ContentType, strconv.Itoa(len(spec.Body))), programmed(o))
+}
+
+func tuningCells(_ *facts, o *object) []cell {
+	spec := o.Spec.(*weir.Tuning)
+	maxconn := "automatic"
+	if spec.MaxConnections > 0 {
+		maxconn = strconv.Itoa(spec.MaxConnections)
+	}
+	var ports []string
+	for _, p := range spec.Ports {
+		ports = append(ports, p.Port.String()+" "+string(p.Mode))
+	}
+	return words(maxconn, strings.Join(ports, ","), spec.Timeouts.Client.String(), spec.Timeouts.Server.String())
+}

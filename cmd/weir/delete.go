@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"weir"
+)
+
+func newDelete() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "delete KIND NAME… | delete -f FILE",
+		GroupID: groupChange,
+		Short:   "Delete objects, as one change",
+		Long: `Delete objects, by kind and name or as manifests name them, as one atomic change. What something else still
+refers to is refused. A deletion can be undone with weir undo.`,
+		Example: `  weir delete pool web-old --reason "moved to web-az1"
+  weir delete server web-az1-017 web-az1-018
+  weir delete -f site.yaml --dry-run`,
+		ValidArgsFunction: completeObjects,
+	}
+	files := addFileFlag(cmd)
+	reason := addReasonFlag(cmd)
+	dryRun := cmd.Flags().Bool("dry-run", false, "show what would happen and change nothing")
+	wait := addWaitFlag(cmd)
+	output := addOutputFlag(cmd, "text", "json", "yaml")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		refs, err := refsToDelete(cmd, args, *files)
+		if err != nil {
+			return err
+		}
+		c, err := connect(cmd)
+		if err != nil {
+			return err
+		}
+		// Who names an object that is not there has mistyped; whoever has manifests wants it gone.
+		if len(*files) == 0 {
+			if err := c.allExist(cmd.Context(), refs); err != nil {
+				return err
+			}
+		}
+		return write(cmd, &writes{deletes: refs}, *reason, *dryRun, *wait, *output)
+	}
+	return cmd
+}
+
+func (c *client) allExist(ctx context.Context, refs []weir.Ref) error {
+	for _, ref := range refs {
+		kind, _ := weir.KindByName(ref.Kind)
+		if _, err := c.one(ctx, kind, ref.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refsToDelete gives what the arguments or the manifests name, the referring before the referred to.
+func refsToDelete(cmd *cobra.Command, args, files []string) ([]weir.Ref, error) {
+	if len(files) > 0 {
+		if len(args) > 0 {
+			return nil, usagef("give either KIND NAME… or -f, not both")
+		}
+		m, err := readManifest(cmd, files)
+		if err != nil {
+			return nil, err
+		}
+		weir.SortObjects(m.objects)
+		slices.Reverse(m.objects)
+		refs := make([]weir.Ref, len(m.objects))
+		for i, o := range m.objects {
+			refs[i] = o.Ref()
+		}
+		return refs, nil
+	}
+	if len(args) < 2 {
+		return nil, usagef("say what to delete: KIND NAME…, or -f FILE")
+	}
+	var refs []weir.Ref
+	for _, name := range args[1:] {
+		ref, err := newRef(args[0], name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	}
+	return refs, nil
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"weir"
+	"weir/internal/api"
+)
+
+func newDescribe() *cobra.Command {
+	return &cobra.Command{
+		Use:     "describe KIND NAME",
+		GroupID: groupLook,
+		Short:   "Show everything that is known of one object",
+		Long: `Show everything that is known of one object: what is so, with what each load balancer does not have as wanted;
+its wish with the defaults filled in; who refers to it; its last changes; and for a pool every server as every
+load balancer sees it.`,
+		Example: `  weir describe site www
+  weir describe pool web-az1
+  weir describe server web-az1-017
+  weir describe lb lb-az1-1`,
+		Args:              rangeArgs(2, 2, "say which: KIND NAME"),
+		ValidArgsFunction: completeObject,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref, err := newRef(args[0], args[1])
+			if err != nil {
+				return err
+			}
+			kind, _ := weir.KindByName(ref.Kind)
+			if kind.ReadOnly {
+				return usagef("a %s is shown with weir history REVISION", kind.Name)
+			}
+			c, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			o, err := c.one(cmd.Context(), kind, ref.Name)
+			if err != nil {
+				return err
+			}
+			d := &description{screen: stdout(cmd), client: c, ctx: cmd.Context(), object: o}
+			return d.print()
+		},
+	}
+}
+
+// description prints one object.
+type description struct {
+	*screen
+	client *client
+	ctx    context.Context
+	object *object
+}
+
+func (d *description) print() error {
+	o := d.object
+	d.printf("%s%s%s\n", d.title(o.Ref().String()), roleOf(d.screen, o), d.faint("  revision "+itoa(o.Revision)))
+	d.conditions()
+	if err := d.special(); err != nil {
+		return err
+	}
+	d.deviations()
+	text, err := toYAML(o.wish())
+	if err != nil {
+		return err
+	}
+	d.section("Wish, with defaults filled in")
+	for _, line := range linesOf(string(text)) {
+		d.line("  " + clean(line))
+	}
+	d.referrers()
+	d.changes()
+	return nil
+}
+
+func (d *description) section(name string) { d.printf("\n%s\n", d.strong(name)) }
+
+// conditions tells what is so, each with its reason and since when.
+func (d *description) conditions() {
+	if d.object.Status == nil || len(d.object.Status.Conditions) == 0 {
+		return
+	}
+	d.section("State")
+	t := &table{columns: []column{{title: "CONDITION"}, {title: "IS"}, {title: "SINCE"}, {title: "WHY", shrinks: true}}}
+	for _, c := range d.object.Status.Conditions {
+		is := cell{c.Status, good}
+		switch {
+		case c.Status == "Unknown":
+			is.tone = warning
+		case (c.Status == "True") == (c.Type == weir.Quarantined):
+			is.tone = bad
+		}
+		if c.Of > 0 {
+			is.text = fmt.Sprintf("%s %d/%d", c.Status, c.Ready, c.Of)
+		}
+		why := c.Message
+		if why == "" {
+			why = c.Reason
+		}
+		t.add([]cell{{text: c.Type}, is, {text: ago(c.Since, d.client.now())}, {text: why}})
+	}
+	d.indented(t)
+}
+
+// indented prints a table behind two blanks. Sentences in it are wrapped by nobody, so it is never cut here.
+func (d *description) indented(t *table) {
+	t.fit(0)
+	head := make([]cell, len(t.columns))
+	for i, c := range t.columns {
+		head[i] = cell{c.title, faint}
+	}
+	whole := *d.screen
+	whole.width = 0
+	for _, row := range append([][]cell{head}, t.rows...) {
+		d.line("  " + t.row(&whole, row))
+	}
+}
+
+// deviations tells what single load balancers do not have as wanted.
+func (d *description) deviations() {
+	fleet, err := d.client.fleet(d.ctx)
+	if err != nil {
+		return // who may not see the fleet sees the conditions
+	}
+	t := &table{columns: []column{{title: "LOAD BALANCER"}, {title: "STATE"}, {title: "SINCE"}, {title: "WHY", shrinks: true}}}
+	for _, g := range fleet.Groups {
+		for _, lb := range g.LoadBalancers {
+			for _, v := range lb.Deviations {
+				if v.Object == d.object.Ref().String() {
+					why := v.Message
+					if why == "" {
+						why = v.Reason
+					}
+					t.add([]cell{{text: lb.Name}, {v.State, bad}, {text: ago(v.Since, d.client.now())}, {text: why}})
+				}
+			}
+		}
+		for _, p := range g.Problems {
+			if p.Object == d.object.Ref().String() {
+				t.add([]cell{{text: "all of " + g.Name}, {"left out", bad}, {}, {text: strings.TrimPrefix(p.Path+": "+p.Message, ": ")}})
+			}
+		}
+	}
+	if len(t.rows) > 0 {
+		d.section("Not as wanted")
+		d.indented(t)
+	}
+}
+
+// changes lists the last changes that wrote the object.
+func (d *description) changes() {
+	page := new(changeList)
+	query := url.Values{"kind": {d.object.Kind}, "name": {d.object.Metadata.Name}, "limit": {"5"}}
+	if d.client.get(d.ctx, "changes", query, page) != nil || len(page.Items) == 0 {
+		return
+	}
+	d.section("Last changes")
+	t := &table{columns: []column{{title: "REVISION", right: true}, {title: "WHEN"}, {title: "WHO"}, {title: "WHY", shrinks: true}}}
+	for _, ch := range page.Items {
+		t.add([]cell{{text: itoa(ch.Revision)}, {text: ago(ch.At, d.client.now())}, {text: ch.Author}, {text: whyText(ch)}})
+	}
+	d.indented(t)
+}
+
+// health shows a pool's servers, a column for each load balancer.
+func (d *description) health() error {
+	answer := new(api.PoolHealth)
+	if err := d.client.get(d.ctx, "pools/"+d.object.Metadata.Name+"/health", nil, answer); err != nil {
+		return err
+	}
+	d.section("Servers, as the load balancers see them")
+	if len(answer.Servers) == 0 {
+		d.line("  none: no load balancer has reported this pool")
+		return nil
+	}
+	d.indented(healthTable(answer.Servers, d))
+	return nil
+}

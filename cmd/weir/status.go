@@ -1,0 +1,100 @@
+package main
+
+import (
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"weir/internal/api"
+)
+
+func newStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "status [GROUP…]",
+		GroupID: groupLook,
+		Short:   "Show how far every group of load balancers is, who lags and why",
+		Long: `Show, for each group of load balancers, how many have read back what is wanted; who has not, why and since
+when; what is quarantined or left out; and how often HAProxy was reloaded, with the reasons of the last time.
+
+With --wait it waits until every load balancer has the revision, showing how far they are, and exits with 1
+naming those that have not when the time is over.`,
+		Example: `  weir status
+  weir status edge
+  weir status --wait --revision 1041 --timeout 30s
+  weir status -o json | jq '.groups[] | select(.ready < .of)'`,
+		ValidArgsFunction: completeNames("LoadBalancerGroup"),
+	}
+	wait := cmd.Flags().Bool("wait", false, "wait until every load balancer has the revision")
+	revision := cmd.Flags().Int64("revision", 0, "with --wait: the revision to wait for; the newest when left out")
+	output := addOutputFlag(cmd, "text", "json", "yaml")
+	cmd.RunE = func(cmd *cobra.Command, groups []string) error {
+		if *revision != 0 && !*wait {
+			return usagef("--revision belongs to --wait")
+		}
+		if *revision < 0 {
+			return usagef("--revision must be positive")
+		}
+		c, err := connect(cmd)
+		if err != nil {
+			return err
+		}
+		if *wait {
+			return waitFor(cmd, c, *revision)
+		}
+		fleet, err := c.fleet(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if err := chooseGroups(fleet, groups); err != nil {
+			return err
+		}
+		if *output != "text" {
+			return printValue(cmd.OutOrStdout(), *output, fleet)
+		}
+		printFleet(stdout(cmd), fleet, c.now())
+		return nil
+	}
+	return cmd
+}
+
+func waitFor(cmd *cobra.Command, c *client, revision int64) error {
+	within := timeoutOf(cmd, convergeWithin)
+	if revision == 0 {
+		c.timeout = answerWithin
+		me := new(api.WhoAmI)
+		if err := c.get(cmd.Context(), "whoami", nil, me); err != nil {
+			return err
+		}
+		revision = me.Revision
+	}
+	return c.follow(cmd, revision, within)
+}
+
+func chooseGroups(fleet *api.FleetStatus, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	all := make([]string, len(fleet.Groups))
+	for i, g := range fleet.Groups {
+		all[i] = g.Name
+	}
+	for _, n := range names {
+		if !slices.Contains(all, n) {
+			return usagef("there is no group %q; there %s", n, thoseAre(all))
+		}
+	}
+	fleet.Groups = slices.DeleteFunc(fleet.Groups, func(g api.GroupStatus) bool { return !slices.Contains(names, g.Name) })
+	return nil
+}
+
+func printFleet(s *screen, fleet *api.FleetStatus, now time.Time) {
+	s.printf("%s\n", s.faint("control plane "+clean(fleet.Version)+", revision "+itoa(fleet.Revision)))
+	if len(fleet.Groups) == 0 {
+		s.line("There is no group of load balancers yet.")
+	}
+	for i := range fleet.Groups {
+		s.line("")
+		printGroup(s, &fleet.Groups[i], now)
+	}
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"weir"
+	"weir/internal/api"
+)
+
+// printGroup tells the state of one group: how many have what is wanted, then only what needs a look.
+func printGroup(s *screen, g *api.GroupStatus, now time.Time) {
+	mark, state := s.good("✓"), s.good(fmt.Sprintf("%d/%d", g.Ready, g.Of))
+	if g.Ready < g.Of {
+		mark, state = s.bad("✗"), s.bad(fmt.Sprintf("%d/%d", g.Ready, g.Of))
+	} else if g.Of == 0 {
+		mark, state = s.faint("–"), s.faint("0/0")
+	}
+	s.printf("%s %s  %s converged%s\n", mark, s.title(clean(g.Name)), state, s.faint(", revision "+itoa(g.Wanted)))
+	for i := range g.LoadBalancers {
+		printLoadBalancer(s, &g.LoadBalancers[i], g.Wanted, now)
+	}
+	printDeviations(s, g, now)
+	for _, p := range g.Problems {
+		s.printf("    %s %s\n", s.warning("left out:"), problemLine(s, p))
+	}
+	printReloads(s, g, now)
+}
+
+// printLoadBalancer says something of a load balancer only if there is something to say.
+func printLoadBalancer(s *screen, lb *api.LoadBalancerStatus, wanted int64, now time.Time) {
+	if state := lb.State; state != weir.Active && state != "" {
+		s.printf("    %s is in %s and does not count\n", s.warning(clean(lb.Name)), state)
+		return
+	}
+	if lb.Ready && lb.Reachable {
+		return
+	}
+	s.line(s.wrapped("    ", s.bad(clean(lb.Name))+" "+oneLine(whyNot(lb, wanted, now))))
+}
+
+// whyNot says why a load balancer does not count as converged, and since when.
+func whyNot(lb *api.LoadBalancerStatus, wanted int64, now time.Time) string {
+	var parts []string
+	switch {
+	case lb.Run == "unknown" || lb.LastSeen.IsZero():
+		parts = append(parts, "was never heard: is its agent running?")
+	case !lb.Reachable:
+		parts = append(parts, "is silent, last heard "+ago(lb.LastSeen, now))
+	case lb.Run == "failed":
+		parts = append(parts, "failed: "+lb.Message)
+	default:
+		parts = append(parts, "is "+lb.Run)
+	}
+	if lb.Revision < wanted {
+		has := fmt.Sprintf("has revision %d", lb.Revision)
+		if lb.Seen > lb.Revision {
+			has += fmt.Sprintf(", received %d", lb.Seen)
+		}
+		parts = append(parts, has)
+	}
+	if lb.Pending > 0 {
+		text := count(lb.Pending, "object", "objects") + " pending"
+		if since := oldest(lb.Deviations, "pending"); !since.IsZero() {
+			text += " for " + span(now.Sub(since))
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func oldest(list []api.Deviation, state string) time.Time {
+	var first time.Time
+	for _, d := range list {
+		if d.State == state && !d.Since.IsZero() && (first.IsZero() || d.Since.Before(first)) {
+			first = d.Since
+		}
+	}
+	return first
+}
+
+// fault is one deviation on one or more load balancers.
+type fault struct {
+	api.Deviation
+	names []string
+}
+
+// faultsOf gathers the same deviation on several load balancers.
+func faultsOf(g *api.GroupStatus, state string) []*fault {
+	var order []*fault
+	found := map[[2]string]*fault{}
+	for _, lb := range g.LoadBalancers {
+		for _, d := range lb.Deviations {
+			if d.State != state {
+				continue
+			}
+			key := [2]string{d.Object, d.Message}
+			f := found[key]
+			if f == nil {
+				f = &fault{Deviation: d}
+				found[key] = f
+				order = append(order, f)
+			}
+			if !d.Since.IsZero() && d.Since.Before(f.Since) {
+				f.Since = d.Since
+			}
+			if !slices.Contains(f.names, lb.Name) {
+				f.names = append(f.names, lb.Name)
+			}
+		}
+	}
+	slices.SortStableFunc(order, func(a, b *fault) int { return cmp.Compare(a.Object, b.Object) })
+	return order
+}
+
+// printDeviations names what is quarantined, and what a load balancer has not done yet.
+func printDeviations(s *screen, g *api.GroupStatus, now time.Time) {
+	for _, f := range faultsOf(g, "quarantined") {
+		s.line(s.wrapped("    ", s.bad("quarantined: ")+faultText(s, f, len(g.LoadBalancers), now)))
+	}
+	const most = 5
+	pending := faultsOf(g, "pending")
+	for i, f := range pending {
+		if i == most {
+			s.printf("    %s\n", s.faint(fmt.Sprintf("… and %d more pending", len(pending)-most)))
+			break
+		}
+		s.line(s.wrapped("    ", s.warning("pending: ")+faultText(s, f, len(g.LoadBalancers), now)))
+	}
+}
+
+func faultText(s *screen, f *fault, of int, now time.Time) string {
+	object := f.Object
+	if object == "" {
+		object = "the whole"
+	}
+	text := s.strong(clean(object)) + " on "
+	if len(f.names) == of && of > 1 {
+		text += fmt.Sprintf("all %d", of)
+	} else {
+		text += clean(some(f.names, 4))
+	}
+	if when := ago(f.Since, now); when != "" {
+		text += ", since " + when
+	}
+	if why := cmp.Or(f.Message, f.Reason); why != "" {
+		text += ": " + oneLine(why)
+	}
+	return text
+}
+
+// printReloads counts a group's reloads and tells the reasons of the last one.
+func printReloads(s *screen, g *api.GroupStatus, now time.Time) {
+	total, least, most := 0, 0, 0
+	var last *api.LoadBalancerStatus
+	for i := range g.LoadBalancers {
+		lb := &g.LoadBalancers[i]
+		n := lb.Reloads.Count
+		total += n
+		if i == 0 || n < least {
+			least = n
+		}
+		most = max(most, n)
+		if n > 0 && (last == nil || lb.Reloads.Last.After(last.Reloads.Last)) {
+			last = lb
+		}
+	}
+	if len(g.LoadBalancers) == 0 {
+		return
+	}
+	if total == 0 {
+		s.line(s.faint("    no reload since the agents began"))
+		return
+	}
+	each := fmt.Sprintf("%d each", most)
+	if least != most {
+		each = fmt.Sprintf("%d to %d each", least, most)
+	}
+	text := fmt.Sprintf("%s (%s), the last %s on %s", count(total, "reload", "reloads"), each, ago(last.Reloads.Last, now), clean(last.Name))
+	if len(g.LoadBalancers) == 1 {
+		text = fmt.Sprintf("%s, the last %s", count(total, "reload", "reloads"), ago(last.Reloads.Last, now))
+	}
+	if why := reasonsText(last.Reloads.Reasons); why != "" {
+		text += ": " + why
+	}
+	s.line(s.faint(s.wrapped("    ", text)))
+}
+
+func reasonsText(reasons []api.ReloadReason) string {
+	var parts []string
+	for _, r := range reasons {
+		text := oneLine(r.Text)
+		if r.Object != "" {
+			text += " (" + clean(r.Object) + ")"
+		}
+		parts = append(parts, text)
+	}
+	return some(parts, 3)
+}
