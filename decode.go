@@ -20,6 +20,8 @@ const (
 	MaxObjects = 200_000
 	// MaxDepth is how deep mappings and lists may nest.
 	MaxDepth = 20
+	// maxDecodeProblems is how many broken rules are looked for in one text.
+	maxDecodeProblems = 1000
 )
 
 // Decode reads YAML or JSON text of any number of documents, each an object or a list of objects (kind List
@@ -69,6 +71,10 @@ func decodeAll(file string, text []byte) ([]*Object, *Problems) {
 			}
 			if o := decodeObject(file, node, problems); o != nil {
 				list = append(list, o)
+			}
+			if len(problems.list) >= maxDecodeProblems {
+				fail(node.Line, "there are more problems; these are enough to begin with")
+				return nil, problems
 			}
 		}
 	}

@@ -92,6 +92,15 @@ func (o *Object) Clone() *Object {
 	return copied
 }
 
+// UnmarshalJSON reads what Weir itself has written, as the API's answers; it applies no rules.
+func (o *Object) UnmarshalJSON(raw []byte) error {
+	read, err := DecodeStored(raw)
+	if err == nil {
+		*o = *read
+	}
+	return err
+}
+
 // DecodeStored reads an object that Weir itself has written; it trusts it and applies no rules.
 func DecodeStored(raw []byte) (*Object, error) {
 	var head struct {

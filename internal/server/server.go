@@ -257,6 +257,7 @@ func (s *server) serve(ctx context.Context) error {
 		Handler: mux, TLSConfig: config, HTTP2: link.HTTP2(), ReadHeaderTimeout: headerPatience,
 		BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
 	}
+	api.Limits(main)
 	plain, plainURL, err := s.plainServer()
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -302,8 +303,9 @@ func (s *server) plainServer() (func() error, string, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
-	mux.Handle("/healthz", s.handler)
-	mux.Handle("/readyz", s.handler)
+	health := api.Health(func(context.Context) error { return s.fleet.ready() })
+	mux.Handle("/healthz", health)
+	mux.Handle("/readyz", health)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: headerPatience, ReadTimeout: headerPatience}
 	s.closers = append(s.closers, srv.Close)
 	return func() error {
