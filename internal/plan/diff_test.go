@@ -132,7 +132,7 @@ func TestDiffByHand(t *testing.T) {
 				"disable server api.aaaa/s2.aaaa; unpublish backend web.aaaa; disable server web.aaaa/s1.aaaa; disable server web.aaaa/s2.aaaa; disable server web.aaaa/s3.aaaa; " +
 				"del server api.aaaa/s1.aaaa; del server api.aaaa/s2.aaaa; del backend api.aaaa; del server web.aaaa/s1.aaaa; del server web.aaaa/s2.aaaa; " +
 				"del server web.aaaa/s3.aaaa; del backend web.aaaa; del ssl crt-list lists/443 certs/www.pem [alpn h2] www.example.com; del ssl cert certs/www.pem",
-			"removes entry www.example.com from map maps/hosts; removes entries www/ and www/api from map maps/routes; removes pools api and web; " +
+			"removes 3 map entries for Site/www; removes pools api and web; " +
 				"stops showing certificate certs/www.pem on lists/443; forgets certificate certs/www.pem",
 		},
 		{
@@ -146,7 +146,7 @@ func TestDiffByHand(t *testing.T) {
 			"set ssl ca-file certs/ca.pem <<…; set ssl cert certs/www.pem <<…; new ssl cert certs/x.pem; set ssl cert certs/x.pem <<…; " +
 				"add ssl crt-list lists/443 <<… certs/www.pem [alpn h2,http/1.1] www.example.com; add ssl crt-list lists/443 <<… certs/x.pem; " +
 				"del ssl crt-list lists/443 certs/www.pem [alpn h2] www.example.com",
-			"renews certificates ca and www; loads certificate x; shows certificates certs/www.pem and certs/x.pem on lists/443; stops showing certificate certs/www.pem on lists/443",
+			"renews certificates ca and www; loads certificate x; shows certificate certs/www.pem otherwise on lists/443; shows certificate certs/x.pem on lists/443",
 		},
 		{
 			"an ordered map that grows at its end", func(c *haproxy.Config) {
@@ -204,6 +204,22 @@ func TestLargeMapsAreSwapped(t *testing.T) {
 	turned.Maps[1].Entries = []haproxy.Entry{{Key: "^/a", Value: "api.aaaa"}, {Key: "^/c", Value: "web.aaaa"}}
 	if got := commands(holds(t, ordered, turned, "turn")); !slices.Equal(got, []string{"commit map @new maps/patterns <<… 3 entries", "del map maps/patterns ^/b"}) {
 		t.Errorf("operations: %q", got)
+	}
+}
+
+// Of many routes the first are named and the others counted; their zones are one sentence.
+func TestSummaryOfManyRoutes(t *testing.T) {
+	t.Parallel()
+	a, b := edge(), edge()
+	b.Maps[2].Entries = nil
+	for i := range 30 {
+		for slot := range 3 {
+			b.Maps[2].Entries = append(b.Maps[2].Entries, haproxy.Entry{Key: fmt.Sprintf("site%02d/api@%d", i, slot), Value: []string{"api.aaaa", "web.aaaa"}[slot%2]})
+		}
+	}
+	got := Summary(Diff(a, b))
+	if len(got) != 12 || !slices.Contains(got, "sends site29/api to pools api and web") || !slices.Contains(got, "sends 20 more routes to other pools") {
+		t.Errorf("summary: %s", strings.Join(got, "\n"))
 	}
 }
 

@@ -70,7 +70,7 @@ func sameDirectives(added, removed []string) (said, restAdded, restRemoved []str
 	a, r := alone(added), alone(removed)
 	for _, l := range added {
 		if d := directive(l); a[d] != "" && r[d] != "" {
-			said = append(said, quote(l)+" instead of "+quote(r[d]))
+			said = append(said, instead(l, r[d]))
 			continue
 		}
 		restAdded = append(restAdded, l)
@@ -81,6 +81,15 @@ func sameDirectives(added, removed []string) (said, restAdded, restRemoved []str
 		}
 	}
 	return said, restAdded, restRemoved
+}
+
+// instead tells one line from another, also when they differ where nobody would read on.
+func instead(now, then string) string {
+	if quote(now) != quote(then) {
+		return quote(now) + " instead of " + quote(then)
+	}
+	f := strings.Fields(now)
+	return "“" + strings.Join(f[:min(4, len(f))], " ") + " …” ends otherwise"
 }
 
 // directive is what a line sets: its first word, and the second of those that set many things.

@@ -20,9 +20,12 @@ func (d *differ) reasons() []Reason {
 	if h, w := d.have.Version, d.want.Version; h != w {
 		list = append(list, Reason{Text: fmt.Sprintf("HAProxy %s is to run instead of %s: only a new process is", w, h)})
 	}
-	list = append(list, d.sectionReasons()...)
+	sections := d.sectionReasons()
+	list = append(list, sections...)
 	list = append(list, d.backendReasons()...)
-	list = append(list, d.fileReasons()...)
+	if len(sections) == 0 { // otherwise those are why there are new files
+		list = append(list, d.fileReasons()...)
+	}
 	if n := len(list) - mostReasons; n > 0 {
 		list = append(list[:mostReasons], Reason{Text: "and " + count(n, "more reason", "more reasons")})
 	}
@@ -79,7 +82,7 @@ func (d *differ) staticBackends() []Reason {
 	for _, l := range []struct {
 		what string
 		of   []*haproxy.Backend
-	}{{"add backends at run time", added}, {"give a pool another profile at run time", changed}, {"remove backends at run time", gone}} {
+	}{{"add backends at run time", added}, {"change the profile or the check of a pool at run time", changed}, {"remove backends at run time", gone}} {
 		if len(l.of) > 0 {
 			list = append(list, Reason{Owner: oneOwner(l.of), Section: backendTitle(l.of), Text: can + l.what + ": " + poolNames(l.of)})
 		}

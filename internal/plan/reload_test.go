@@ -83,7 +83,7 @@ func TestReasonsToReload(t *testing.T) {
 			}
 		}, []string{
 			"HAProxy 3.2 can't add backends at run time: pools m, n, o and 1 more (backend m.aaaa and 3 more)",
-			"HAProxy 3.2 can't give a pool another profile at run time: pool api (backend api.bbbb, Pool/api)",
+			"HAProxy 3.2 can't change the profile or the check of a pool at run time: pool api (backend api.bbbb, Pool/api)",
 			"HAProxy 3.2 can't remove backends at run time: pool web (backend web.aaaa, Pool/web)",
 		}},
 		{"text of a pool that is there", func(_, b *haproxy.Config) {

@@ -41,7 +41,7 @@ func Count(p Plan) Counts {
 }
 
 // Summary tells the plan in sentences, as "adds 6 servers to pool web-az1"; an empty plan has none. Each reason
-// to reload is a sentence; operations are gathered by pool, map, list and file, in the order in which they begin.
+// to reload is a sentence; operations are gathered by what they are about, in the order in which they begin.
 func Summary(p Plan) []string {
 	if len(p.Reload) > 0 {
 		list := make([]string, 0, len(p.Reload))
@@ -67,10 +67,14 @@ type facts struct {
 	fresh, gone    map[string]bool    // backends
 	pools          map[string]bool    // pools that are on both sides
 	files          map[string]bool    // new files
+	shown, hidden  map[[2]string]bool // lists with files
 }
 
 func gather(ops []Op) facts {
-	f := facts{map[[2]string]bool{}, map[[2]string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	f := facts{
+		added: map[[2]string]bool{}, removed: map[[2]string]bool{}, fresh: map[string]bool{}, gone: map[string]bool{},
+		pools: map[string]bool{}, files: map[string]bool{}, shown: map[[2]string]bool{}, hidden: map[[2]string]bool{},
+	}
 	bases := map[string]bool{}
 	for i := range ops {
 		switch o := &ops[i]; o.Kind {
@@ -83,6 +87,10 @@ func gather(ops []Op) facts {
 			bases[haproxy.BaseName(o.Backend)] = true
 		case NewCert, NewCA:
 			f.files[o.Path] = true
+		case AddCrt:
+			f.shown[[2]string{o.Path, o.File}] = true
+		case DelCrt:
+			f.hidden[[2]string{o.Path, o.File}] = true
 		}
 	}
 	for i := range ops {
@@ -101,11 +109,16 @@ type group struct {
 	saying
 	n     int
 	names []string // of what is counted, the first few
+	pools []string // to which a route leads
 }
 
 // sentence names what there is one or two of, and counts more.
 func (g *group) sentence() string {
 	switch {
+	case len(g.pools) == 1:
+		return g.verb + " to pool " + g.pools[0]
+	case len(g.pools) > 1:
+		return g.verb + " to pools " + some(g.pools, 8)
 	case g.many == "":
 		return g.verb + g.where
 	case g.n == len(g.names) && g.n <= 2:
@@ -123,7 +136,11 @@ type teller struct {
 	facts
 	groups map[saying]*group
 	order  []*group
+	routes map[string]bool // that lead elsewhere
 }
+
+// mostRoutes is how many routes are named, one sentence each; more are counted.
+const mostRoutes = 10
 
 func (t *teller) say(s saying, n int, name string) {
 	g := t.groups[s]
@@ -195,22 +212,50 @@ func (t *teller) server(o *Op) {
 	}
 }
 
+// entry tells where routes lead, and gathers everything else about maps by the object that it is for. What a new
+// or old pool reads by its own name is a part of the pool.
 func (t *teller) entry(o *Op) {
+	where := " of map " + o.Path
+	if o.Owner != "" {
+		where = " for " + o.Owner
+	}
 	switch {
 	case o.Kind == MapSwap:
 		t.say(saying{"changes", "entry", "entries", " of map " + o.Path + " at once"}, o.Changes, "")
+	case t.fresh[o.Key] || t.gone[o.Key]:
 	case len(o.Pools) > 0 && o.Kind != MapDel:
-		to := " to pool "
-		if len(o.Pools) > 1 {
-			to = " to pools "
-		}
-		t.say(saying{"sends", "", "entries of map " + o.Path, to + some(o.Pools, 8)}, 1, word(o.Key))
+		t.send(o)
 	case o.Kind == MapAdd:
-		t.say(saying{"adds", "entry", "entries", " to map " + o.Path}, 1, word(o.Key))
+		t.say(saying{"adds", "map entry", "map entries", where}, 1, word(o.Key))
 	case o.Kind == MapSet:
-		t.say(saying{"changes", "entry", "entries", " of map " + o.Path}, 1, word(o.Key))
+		t.say(saying{"changes", "map entry", "map entries", where}, 1, word(o.Key))
 	default:
-		t.say(saying{"removes", "entry", "entries", " from map " + o.Path}, 1, word(o.Key))
+		t.say(saying{"removes", "map entry", "map entries", where}, 1, word(o.Key))
+	}
+}
+
+// send notes the pools of a route, which has one entry for each zone, told apart by what follows an @.
+func (t *teller) send(o *Op) {
+	route, _, _ := strings.Cut(o.Key, "@")
+	this := saying{verb: "sends " + word(route)}
+	if t.routes == nil {
+		t.routes = map[string]bool{}
+	}
+	if more := len(t.routes) >= mostRoutes; more && t.groups[this] == nil {
+		if !t.routes[route] {
+			t.say(saying{"sends", "more route", "more routes", " to other pools"}, 1, "")
+		}
+		t.routes[route] = true
+		return
+	}
+	t.routes[route] = true
+	t.say(this, 1, "")
+	g := t.groups[this]
+	for _, p := range o.Pools {
+		if !slices.Contains(g.pools, p) {
+			g.pools = append(g.pools, p)
+			slices.Sort(g.pools)
+		}
 	}
 }
 
@@ -219,7 +264,11 @@ func (t *teller) cert(o *Op) {
 	if name == "" {
 		name = o.Path
 	}
+	again := t.shown[[2]string{o.Path, o.File}] && t.hidden[[2]string{o.Path, o.File}]
 	switch {
+	case again && o.Kind == DelCrt:
+	case again:
+		t.say(saying{"shows", "certificate", "certificates", " otherwise on " + o.Path}, 1, o.File)
 	case o.Kind == AddCrt:
 		t.say(saying{"shows", "certificate", "certificates", " on " + o.Path}, 1, o.File)
 	case o.Kind == DelCrt:
