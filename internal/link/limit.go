@@ -63,14 +63,18 @@ func addressOf(remote string) netip.Prefix {
 	return p
 }
 
-// forget drops the addresses that have all their tries, or any one if there are none.
+// forget looks at some addresses and drops those that have all their tries, or any one if there are none.
 func (l *limiter) forget(now time.Time) {
 	var last netip.Prefix
+	looked := 0
 	for key, full := range l.full {
 		if !full.After(now) {
 			delete(l.full, key)
 		}
 		last = key
+		if looked++; looked == 64 {
+			break
+		}
 	}
 	if len(l.full) >= maxAddrs {
 		delete(l.full, last)
