@@ -37,6 +37,7 @@ type engine struct {
 	// have is what HAProxy was read back to have, want what it was last brought to, good the resources of that.
 	have, want haproxy.Config
 	good       []ir.Resource
+	zones map[string]string // of pools
 	// refusedBinds says why an address is left out.
 	refusedBinds map[netip.AddrPort]string
 	reloads      reloads
@@ -81,7 +82,7 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 		want := e.render(node)
 		done, err := e.apply(ctx, want, &out)
 		if err == nil && done {
-			e.want, e.good = want, list
+			e.want, e.good, e.zones = want, list, zonesOf(node)
 			return out, e.folder.sweep(want)
 		}
 		if err == nil {

@@ -21,7 +21,7 @@ type reporter struct {
 	mu      sync.Mutex
 	report  link.Report
 	client  *hapctl.Client
-	changed bool
+	zones   map[string]string
 }
 
 func (r *reporter) process(p *hapctl.Process) {
@@ -57,6 +57,9 @@ func (r *reporter) passed(a *Agent, s link.State, out outcome, err error) {
 		if e.process == nil {
 			rep.State = link.Starting
 		}
+	}
+	if err == nil {
+		r.zones = e.zones
 	}
 	copied := *rep
 	r.mu.Unlock()
@@ -174,7 +177,7 @@ func (a *Agent) dumpState(ctx context.Context) {
 func (a *Agent) readHealth(ctx context.Context) bool {
 	r := &a.report
 	r.mu.Lock()
-	client := r.client
+	client, zones := r.client, r.zones
 	r.mu.Unlock()
 	if client == nil {
 		return false
@@ -186,7 +189,7 @@ func (a *Agent) readHealth(ctx context.Context) bool {
 		}
 		return false
 	}
-	counts, err := json.Marshal(a.receiver.Snapshot())
+	counts, err := json.Marshal(attribute(a.receiver.Snapshot(), zones))
 	if err != nil {
 		a.log.Warn("read counters", "error", err)
 	}

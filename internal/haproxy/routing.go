@@ -67,15 +67,15 @@ func (r *renderer) localPort(p weir.Port) weir.Port {
 	return p
 }
 
-// redirecting marks a site at a port where it only redirects: no path of it is looked at there.
-const redirecting = "!"
+// Redirecting marks a site at a port where it only redirects: no path of it is looked at there.
+const Redirecting = "!"
 
 func (r *renderer) siteListeners(s *ir.Site) {
 	owner := "Site/" + s.Name
 	for _, l := range s.Listeners {
 		value := s.Name
 		if l.RedirectTo != 0 {
-			value = redirecting + s.Name
+			value = Redirecting + s.Name
 			r.put(mapRedirects(l.Port), value, l.RedirectTo.String(), owner)
 		}
 		for _, address := range s.Addresses {
