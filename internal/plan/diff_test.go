@@ -240,7 +240,7 @@ func TestEqualKeysAreSwappedAway(t *testing.T) {
 // Who made a list in another order than by name gets the same plan.
 func TestOrderOfListsDoesNotMatter(t *testing.T) {
 	t.Parallel()
-	for seed := range rounds(200) {
+	for seed := range rounds(400) {
 		r := random(seed)
 		a, b := newWorld(r).config(), newWorld(r).config()
 		want := Diff(a, b).Ops

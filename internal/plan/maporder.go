@@ -115,7 +115,7 @@ func (d *differ) holdBack(list []*change) {
 // it. Where that goes round in a circle, and otherwise, adding comes before setting before leaving.
 func inSequence(list []*change) []*change {
 	slices.SortStableFunc(list, func(a, b *change) int {
-		if c := cmp.Or(int(a.step-b.step), weigh(a.dead)-weigh(b.dead)); c != 0 || a.step != leaving {
+		if c := cmp.Or(int(a.step-b.step), weigh(!a.adds())-weigh(!b.adds()), weigh(a.dead)-weigh(b.dead)); c != 0 || a.step != leaving {
 			return c
 		}
 		return strings.Compare(b.op.Path, a.op.Path) // what goes, goes in the reverse order
