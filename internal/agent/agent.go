@@ -130,9 +130,9 @@ func (a *Agent) open(version haproxy.Version) error {
 	a.receiver = receiver
 	a.engine = &engine{
 		log: a.log, clock: a.opts.Clock, key: a.client.Key, keyRefs: map[string]weir.SealedRef{},
-		options: hapctl.Options{Path: a.opts.HAProxy, Dir: live.dir, Log: a.log, DieWithParent: a.opts.StopWithAgent},
-		env:     haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
-		folder:  live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]string{},
+		options:   hapctl.Options{Path: a.opts.HAProxy, Dir: live.dir, Log: a.log, DieWithParent: a.opts.StopWithAgent},
+		env:       haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
+		interrupt: make(chan struct{}, 1), folder: live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]string{},
 	}
 	return nil
 }
@@ -151,6 +151,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	go func() {
 		linked <- a.client.Run(ctx, func(s link.State) {
 			d := delivery{s, make(chan struct{})}
+			select {
+			case a.engine.interrupt <- struct{}{}:
+			default:
+			}
 			select {
 			case a.states <- d:
 			case <-ctx.Done():
@@ -209,6 +213,10 @@ func (a *Agent) loop(ctx context.Context) {
 		case d := <-a.states:
 			latest, have, done = d.state, true, d.done
 			retry = firstRetry
+			select {
+			case <-a.engine.interrupt:
+			default:
+			}
 		case <-gone:
 			a.log.Error("haproxy has ended", "error", a.engine.process.Err(), "output", a.engine.process.Output())
 			a.engine.process, a.engine.have = nil, haproxy.Config{}
@@ -246,6 +254,10 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 	out, err := a.engine.converge(ctx, s.Resources)
 	if ctx.Err() != nil {
 		return farFuture
+	}
+	if errors.Is(err, hapctl.ErrInterrupted) {
+		a.log.Info("waiting for new servers goes on with the newer state", "revision", s.Revision)
+		return 0
 	}
 	a.report.process(a.engine.process)
 	a.say(s, out, err, begin)

@@ -37,7 +37,10 @@ type engine struct {
 	// have is what HAProxy was read back to have, want what it was last brought to, good the resources of that.
 	have, want haproxy.Config
 	good       []ir.Resource
-	zones map[string]string // of pools
+	zones      map[string]string // of pools
+	// interrupt gives a value when something newer is wanted; waitedSince is when a backend was first waited for.
+	interrupt   chan struct{}
+	waitedSince map[string]time.Time
 	// refusedBinds says why an address is left out.
 	refusedBinds map[netip.AddrPort]string
 	reloads      reloads
@@ -88,7 +91,7 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 		if err == nil {
 			continue
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, hapctl.ErrInterrupted) {
 			return out, err
 		}
 		owners, held := e.hold(ctx, err, all, list, want)
@@ -261,9 +264,12 @@ func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op
 	executor := hapctl.Executor{
 		Client: e.process.Client(),
 		File:   func(path string) ([]byte, error) { return os.ReadFile(e.folder.path(path)) },
-		Bound:  func(op plan.Op) time.Duration { return bound(want, op) },
+		Bound:  func(op plan.Op) time.Duration { return e.patience(want, op) }, Interrupt: e.interrupt,
 	}
 	waiting, err := executor.Execute(ctx, ops)
+	if errors.Is(err, hapctl.ErrInterrupted) {
+		return false, e.interrupted(ctx, want, ops)
+	}
 	if err == nil {
 		err = executor.Verify(ctx, want, ops)
 	}
@@ -280,7 +286,7 @@ func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op
 		return false, err
 	}
 	sections := e.have.Sections
-	e.have, e.waiting = want, waiting
+	e.have, e.waiting, e.waitedSince = want, waiting, nil
 	e.have.Sections = sections
 	if len(waiting) > 0 {
 		e.have = union(want, leftovers(want, waiting))
@@ -303,6 +309,45 @@ func bound(want haproxy.Config, op plan.Op) time.Duration {
 		}
 	}
 	return longest
+}
+
+// patience is how long the servers of an operation may still be waited for, interruptions counted in.
+func (e *engine) patience(want haproxy.Config, op plan.Op) time.Duration {
+	if e.waitedSince == nil {
+		e.waitedSince = map[string]time.Time{}
+	}
+	since, ok := e.waitedSince[op.Backend]
+	if !ok {
+		since = time.Now()
+		e.waitedSince[op.Backend] = since
+	}
+	return bound(want, op) - time.Since(since)
+}
+
+// interrupted takes for have what was done before the wait; the servers that were waited for are planned for
+// anew, as plan.Diff has it.
+func (e *engine) interrupted(ctx context.Context, want haproxy.Config, ops []plan.Op) error {
+	known := union(want, e.have)
+	known.Sections = e.have.Sections
+	if err := e.observe(ctx, known); err != nil {
+		return err
+	}
+	for _, op := range ops {
+		if op.Kind != plan.WaitUp {
+			continue
+		}
+		for i := range e.have.Backends {
+			if b := &e.have.Backends[i]; b.Name == op.Backend {
+				b.Servers = slices.Clone(b.Servers)
+				for j := range b.Servers {
+					if slices.Contains(op.Servers, b.Servers[j].Name) {
+						b.Servers[j].Maintenance = true
+					}
+				}
+			}
+		}
+	}
+	return hapctl.ErrInterrupted
 }
 
 // leftovers is what removals that wait have left in HAProxy.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -76,7 +77,9 @@ func openEngine(t *testing.T, h weirtest.HAProxy, version haproxy.Version, dir s
 	}
 	return &engine{
 		log: slog.New(slog.NewTextHandler(t.Output(), nil)), clock: time.Now,
-		key:     func(string, weir.SealedRef) (secrets.Secret, error) { return secrets.Secret{}, fmt.Errorf("no keys here") },
+		key: func(string, weir.SealedRef) (secrets.Secret, error) {
+			return secrets.Secret{}, fmt.Errorf("no keys here")
+		},
 		keyRefs: map[string]weir.SealedRef{},
 		options: hapctl.Options{Path: h.Path, Dir: live.dir, DieWithParent: true},
 		env:     haproxy.Env{Version: version, Unbindable: map[netip.AddrPort]bool{}},
@@ -265,5 +268,38 @@ func TestAgentThatStartsAnewMovesNothing(t *testing.T) {
 		if out := second.converge(); !out.Plan.Empty() || out.Reloaded {
 			t.Errorf("a second agent changes something: %+v", out.Plan)
 		}
+	})
+}
+
+func TestAWaitForServersEndsWhenSomethingNewerIsWanted(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		if h.Version == "3.2" {
+			return // a new pool is a reload there, and nothing is waited for
+		}
+		b := newBed(t, h)
+		b.interrupt = make(chan struct{}, 1)
+		b.site("one", 40)
+		b.converge()
+		b.settled()
+		b.serves("one")
+		// A site whose only server never comes up, checked every hour.
+		b.site("dead", 41)
+		dead := &b.node.Pools[1]
+		dead.Servers[0].Address = netip.AddrPortFrom(b.at(99), 9000)
+		dead.Check.Interval = weir.Duration(time.Hour)
+		b.interrupt <- struct{}{}
+		if _, err := b.engine.converge(t.Context(), b.node.Resources()); !errors.Is(err, hapctl.ErrInterrupted) {
+			t.Fatalf("the wait was not interrupted: %v", err)
+		}
+		b.node.Pools[0].Servers[0].Weight = 7
+		b.interrupt <- struct{}{}
+		if _, err := b.engine.converge(t.Context(), b.node.Resources()); !errors.Is(err, hapctl.ErrInterrupted) {
+			t.Fatalf("the wait was not interrupted: %v", err)
+		}
+		states, err := b.process.Client().ServersState(t.Context(), b.want.Backends[0].Name)
+		if err != nil || states[0].Weight != 7 {
+			t.Errorf("a weight waited for another pool's servers: %+v %v", states, err)
+		}
+		b.serves("one")
 	})
 }

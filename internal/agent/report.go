@@ -18,10 +18,10 @@ import (
 
 // reporter holds what the control plane is told; the loop and the health watch both write it.
 type reporter struct {
-	mu      sync.Mutex
-	report  link.Report
-	client  *hapctl.Client
-	zones   map[string]string
+	mu     sync.Mutex
+	report link.Report
+	client *hapctl.Client
+	zones  map[string]string
 }
 
 func (r *reporter) process(p *hapctl.Process) {

@@ -39,7 +39,13 @@ type Executor struct {
 	File func(path string) ([]byte, error)
 	// Bound says how long a wait for servers may last.
 	Bound func(op plan.Op) time.Duration
+	// Interrupt, when it gives a value, ends a wait for servers: something newer is wanted.
+	Interrupt <-chan struct{}
 }
+
+// ErrInterrupted says that a wait for servers was ended by Executor.Interrupt; the operations after it were not
+// tried.
+var ErrInterrupted = errors.New("something newer is wanted")
 
 // Execute carries out operations in order. It returns the removals that have to wait because connections are
 // still open: what they remove takes no new traffic meanwhile.
@@ -297,8 +303,12 @@ func (c Executor) waitUp(ctx context.Context, op plan.Op) error {
 		if up >= len(op.Servers) || time.Now().After(deadline) {
 			return nil
 		}
-		if err := pause(ctx, waitSlice); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-c.Interrupt:
+			return ErrInterrupted
+		case <-time.After(waitSlice):
 		}
 	}
 }
