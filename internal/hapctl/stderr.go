@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -90,7 +91,7 @@ func (s *stderr) keep(line string) {
 func (s *stderr) pass() {
 	for line := range s.queue {
 		for _, l := range ParseLogLines([]string{line}) {
-			s.log.Log(context.Background(), slogLevel(l.Level), l.Text, "from", "haproxy")
+			s.log.Log(context.Background(), slogLevel(l), l.Text, "from", "haproxy")
 		}
 		if n := s.dropped.Swap(0); n > 0 {
 			s.log.Warn("haproxy wrote more than could be logged", "lines", n)
@@ -98,11 +99,17 @@ func (s *stderr) pass() {
 	}
 }
 
-func slogLevel(level string) slog.Level {
-	switch level {
-	case "ALERT", "EMERG", "CRIT", "ERROR":
+// everyday finds what HAProxy calls a warning and is none: each reload says it once for every backend, each start
+// once for every server.
+var everyday = regexp.MustCompile(`^(?:Proxy \S+ stopped \(|Server \S+ is UP\b)`)
+
+func slogLevel(l LogLine) slog.Level {
+	switch {
+	case everyday.MatchString(l.Text):
+		return slog.LevelDebug
+	case l.Level == "ALERT", l.Level == "EMERG", l.Level == "CRIT", l.Level == "ERROR":
 		return slog.LevelError
-	case "WARNING":
+	case l.Level == "WARNING":
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
