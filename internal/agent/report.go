@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -111,12 +114,17 @@ func unbindable(list []ir.Resource, e *engine) map[string]string {
 	if err != nil {
 		return nil
 	}
+	refused := slices.SortedFunc(maps.Keys(e.refusedBinds), netip.AddrPort.Compare)
 	for _, a := range node.Addresses {
 		local := haproxy.LocalAddress(node.Self, a.Address)
-		for refused, why := range e.refusedBinds {
-			if refused.Addr() == local || refused.Addr().IsUnspecified() {
-				out["address/"+a.Name] = fmt.Sprintf("port %d of %s can't be listened at: %s", refused.Port(), refused.Addr(), why)
+		var said []string
+		for _, at := range refused {
+			if at.Addr() == local || at.Addr().IsUnspecified() && at.Addr().Is4() == local.Is4() {
+				said = append(said, fmt.Sprintf("port %d of %s can't be listened at: %s", at.Port(), at.Addr(), e.refusedBinds[at]))
 			}
+		}
+		if len(said) > 0 {
+			out["address/"+a.Name] = strings.Join(said, "; ")
 		}
 	}
 	return out
