@@ -27,6 +27,7 @@ type figure struct {
 // benches are all there is, in the order in which they run; each lives in a file of its own.
 var benches = []bench{
 	{dataPlaneFigures, measureDataPlane},
+	{convergeFigures, measureConverge},
 }
 
 // TestFigures measures what WEIR_BENCH names, a figure or "all", and prints «name value unit» lines. Without

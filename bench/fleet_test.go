@@ -1,0 +1,239 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"weir/internal/secrets"
+	"weir/internal/weirtest"
+)
+
+// fleet is a control plane and six load balancers in three zones, each a process of its own as the weir program
+// runs it, with a HAProxy each.
+type fleet struct {
+	t      *testing.T
+	loop   *loop
+	where  place
+	dir    string
+	binary string
+	url    string
+	token  string
+	client *http.Client
+	// processes by name: "server", "lb-az1-1", …
+	processes map[string]*weirtest.Process
+}
+
+const (
+	fleetSize  = 6
+	fleetPort  = 8080
+	originPort = 9000
+)
+
+func fleetZone(lb int) string { return zones[lb/2] }
+
+func fleetName(lb int) string { return fmt.Sprintf("lb-%s-%d", fleetZone(lb), lb%2+1) }
+
+// fleetRange is the part of the test's network that load balancer lb has for the group's range, and fleetVIP
+// the site's address in its own zone there.
+func (f *fleet) fleetRange(lb int) netip.Prefix {
+	return netip.PrefixFrom(f.where.at(byte(16*lb+16)), 28)
+}
+
+func (f *fleet) fleetVIP(lb int) netip.AddrPort {
+	return netip.AddrPortFrom(f.where.at(byte(16*lb+17+lb/2)), fleetPort)
+}
+
+// startFleet runs all of it and returns when every load balancer was read back. The loop goes on meanwhile.
+func startFleet(t *testing.T, l *loop) *fleet {
+	t.Helper()
+	f := &fleet{t: t, loop: l, where: place{weirtest.Prefix(t)}, dir: weirtest.TempDir(t), processes: map[string]*weirtest.Process{}}
+	f.binary = filepath.Join(f.dir, "weir")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", f.binary, "./cmd/weir")
+	build.Dir = weirtest.Root(t)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build weir: %v\n%s", err, out)
+	}
+	f.startServer()
+	f.must(http.MethodPost, "apply?reason=bench", f.platform())
+	for lb := range fleetSize {
+		f.startLoadBalancer(lb)
+	}
+	f.eventually("all load balancers are read back", 60*time.Second, f.converged)
+	return f
+}
+
+// run starts the weir program with a log file of its own.
+func (f *fleet) run(name string, args ...string) {
+	f.t.Helper()
+	log, err := os.Create(filepath.Join(f.dir, name+".log"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() {
+		_ = log.Close()
+		if f.t.Failed() {
+			f.t.Logf("%s wrote:\n%s", name, lastLines(log.Name(), 12))
+		}
+		if keep := os.Getenv("WEIR_BENCH_LOGS"); keep != "" {
+			if raw, err := os.ReadFile(log.Name()); err == nil {
+				_ = os.WriteFile(filepath.Join(keep, name+".log"), raw, 0o600)
+			}
+		}
+	})
+	f.processes[name] = weirtest.CommandFunc(f.t, func(c *exec.Cmd) { c.Stdout, c.Stderr = log, log }, f.binary, args...)
+}
+
+func lastLines(path string, n int) string {
+	raw, _ := os.ReadFile(path)
+	lines := strings.Split(strings.TrimSpace(string(raw)), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+func (f *fleet) startServer() {
+	f.t.Helper()
+	host, data := f.where.at(1), filepath.Join(f.dir, "server")
+	f.url = fmt.Sprintf("https://%s:7443", host)
+	f.run("server", "server", "--data-dir", data, "--listen", host.String()+":7443", "--metrics-listen", "")
+	f.eventually("the control plane answers", 30*time.Second, func() error {
+		text, err := os.ReadFile(filepath.Join(data, "admin.token"))
+		if err != nil {
+			return err
+		}
+		raw, err := os.ReadFile(filepath.Join(data, "ca", "ca.crt"))
+		if err != nil {
+			return err
+		}
+		block, _ := pem.Decode(raw)
+		if block == nil {
+			return errors.New("ca.crt holds no certificate")
+		}
+		ca, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return err
+		}
+		config, err := secrets.ClientTLS(secrets.ClientConfig{ServerName: host.String(), CAHash: secrets.CAHash(ca), Now: time.Now})
+		if err != nil {
+			return err
+		}
+		f.token = strings.TrimSpace(string(text))
+		f.client = &http.Client{Transport: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}, Timeout: 20 * time.Second}
+		_, err = f.call(http.MethodGet, "whoami", "")
+		return err
+	})
+}
+
+// startLoadBalancer enrols one and runs its agent.
+func (f *fleet) startLoadBalancer(lb int) {
+	f.t.Helper()
+	name := fleetName(lb)
+	answer := f.must(http.MethodPost, "tokens", fmt.Sprintf(
+		`{"kind":"Token","metadata":{"name":"join-%[1]s"},"spec":{"subject":"agent:%[1]s","join":{"group":"edge","zone":%[2]q,"loadBalancer":%[1]q,"localRanges":{"203.0.113.0/28":%[3]q},"localPorts":{"80":%[4]d}}}}`,
+		name, fleetZone(lb), f.fleetRange(lb), fleetPort))
+	var made struct{ Token string }
+	if err := json.Unmarshal(answer, &made); err != nil {
+		f.t.Fatal(err)
+	}
+	join := filepath.Join(f.dir, name+".join")
+	if err := os.WriteFile(join, []byte(made.Token), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	f.run(name, "agent", "--dir", filepath.Join(f.dir, name), "--server", f.url, "--haproxy", weirtest.HAProxies(f.t)[0].Path,
+		"--name", name, "--join-file", join, "--stop-haproxy")
+}
+
+// call sends a request to the API and gives the answer's body.
+func (f *fleet) call(method, path, body string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, f.url+"/api/v1/"+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+f.token)
+	request.Header.Set("Content-Type", "application/yaml")
+	if strings.HasPrefix(body, "{") {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	answer, err := f.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	raw, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode >= 300 {
+		err = fmt.Errorf("%s %s: %s %s", method, path, answer.Status, bytes.TrimSpace(raw))
+	}
+	return raw, err
+}
+
+func (f *fleet) must(method, path, body string) []byte {
+	f.t.Helper()
+	raw, err := f.call(method, path, body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return raw
+}
+
+// converged says who is not yet what is wanted.
+func (f *fleet) converged() error {
+	raw, err := f.call(http.MethodGet, "status", "")
+	if err != nil {
+		return err
+	}
+	var status struct {
+		Groups []struct {
+			Name      string
+			Ready, Of int
+			Laggards  []string
+		}
+	}
+	if err := json.Unmarshal(raw, &status); err != nil {
+		return err
+	}
+	for _, g := range status.Groups {
+		if g.Of != fleetSize || g.Ready < g.Of {
+			return fmt.Errorf("group %s: %d of %d, without %q", g.Name, g.Ready, g.Of, g.Laggards)
+		}
+	}
+	return nil
+}
+
+// eventually turns the loop until try works, at most so long.
+func (f *fleet) eventually(what string, most time.Duration, try func() error) {
+	f.t.Helper()
+	for end := time.Now().Add(most); ; {
+		err := try()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			f.t.Fatalf("wait until %s: %v", what, err)
+		}
+		f.rest(50 * time.Millisecond)
+	}
+}
+
+// rest turns the loop for a while, so that the origins answer checks.
+func (f *fleet) rest(d time.Duration) {
+	f.t.Helper()
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		if err := f.loop.turn(time.Until(end) + time.Millisecond); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// probePace is the pause between two requests over one load balancer: what a figure may be too large by.
+const probePace = 2 * time.Millisecond
+
+// probe asks one load balancer again and again over one connection, and notes which origin answered when.
+type probe struct {
+	loop *loop
+	name string
+	addr netip.AddrPort
+
+	fd      int
+	asking  bool
+	answer  []byte
+	due     time.Time
+	follows func(origin int) bool // what the origin must be for the change to be through
+	since   time.Time             // when follows began to hold for good
+	streak  int                   // answers since
+	enough  int                   // answers in a row that say so
+}
+
+// begin looks for something new.
+func (p *probe) begin(follows func(origin int) bool, enough int) {
+	p.follows, p.enough, p.since, p.streak = follows, enough, time.Time{}, 0
+}
+
+func (p *probe) done() bool { return p.streak >= p.enough }
+
+func (p *probe) dial() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	if err = unix.Connect(fd, sockaddr(p.addr)); err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err == nil {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		p.fd = fd
+		err = p.loop.add(fd, p.read)
+	}
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", p.name, err)
+	}
+	return nil
+}
+
+var probeRequest = []byte("GET / HTTP/1.1\r\nHost: www.bench.example\r\n\r\n")
+
+// send asks, if it is time and the last answer has come.
+func (p *probe) send(now time.Time) error {
+	if p.asking || now.Before(p.due) {
+		return nil
+	}
+	p.asking, p.due = true, now.Add(probePace)
+	_, err := unix.Write(p.fd, probeRequest)
+	return os.NewSyscallError("write", err)
+}
+
+// originAnswer is what origin number n answers.
+func originAnswer(n int) []byte {
+	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n%03d\n", n)
+}
+
+func (p *probe) read() error {
+	var space [4 << 10]byte
+	n, err := unix.Read(p.fd, space[:])
+	if err == unix.EAGAIN {
+		return nil
+	}
+	if n <= 0 {
+		return fmt.Errorf("%s closed the connection after %q: %w", p.name, p.answer, err)
+	}
+	if p.answer = append(p.answer, space[:n]...); !bytes.HasSuffix(p.answer, []byte("\n")) || bytes.HasSuffix(p.answer, headEnd) {
+		return nil
+	}
+	origin, err := strconv.Atoi(string(bytes.TrimSpace(p.answer[max(0, len(p.answer)-4):])))
+	if err != nil || !bytes.HasPrefix(p.answer, []byte("HTTP/1.1 200 ")) {
+		return fmt.Errorf("%s answered %q", p.name, p.answer)
+	}
+	p.answer, p.asking = p.answer[:0], false
+	p.note(origin, time.Now())
+	return nil
+}
+
+func (p *probe) note(origin int, now time.Time) {
+	switch {
+	case p.follows == nil || p.done():
+	case !p.follows(origin):
+		p.streak = 0
+	default:
+		if p.streak++; p.streak == 1 {
+			p.since = now
+		}
+	}
+}
