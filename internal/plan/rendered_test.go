@@ -11,30 +11,45 @@ import (
 	"weir/internal/weirtest"
 )
 
-// siteAt gives whose a request is, as a rendered frontend finds it.
+// Requests are followed through the maps by what the rules of a rendered frontend do with them, but for access
+// lists and regexes: first the short way (host and path, or site and path, to route), then the long one.
+
+// siteAt gives whose a request is.
 func (m *machine) siteAt(hosts, host string) string {
 	site, _ := lookup(m.maps[hosts], host)
 	return strings.TrimPrefix(site, "!")
 }
 
-// routeOf gives the route of a path as rendered rules do, but for access lists and regexes.
-func (m *machine) routeOf(site, path string) string {
-	longest := func(file string) string {
-		key, route := "", ""
-		for _, e := range m.maps[file] {
-			if strings.HasPrefix(site+path+"/", e.Key) && len(e.Key) > len(key) {
-				key, route = e.Key, e.Value
-			}
+// longestKey gives the value of the longest key that begins a text.
+func longestKey(entries []haproxy.Entry, text string) string {
+	key, value := "", ""
+	for _, e := range entries {
+		if strings.HasPrefix(text, e.Key) && len(e.Key) > len(key) {
+			key, value = e.Key, e.Value
 		}
-		return route
 	}
-	if r := longest("maps/paths.map"); r != "" {
+	return value
+}
+
+// routeOf gives the route of a request at the port of a map of hosts.
+func (m *machine) routeOf(hosts, host, path string) string {
+	name, _, _ := strings.Cut(host, "|")
+	short := longestKey(m.maps[strings.Replace(hosts, "hosts", "paths", 1)], name+path)
+	if slices.ContainsFunc(m.maps["maps/pools.map"], func(e haproxy.Entry) bool { return strings.HasPrefix(e.Key, short+"@") }) {
+		return short
+	}
+	return m.routeIn(m.siteAt(hosts, host), path)
+}
+
+// routeIn gives the route of a path in a site.
+func (m *machine) routeIn(site, path string) string {
+	if r := longestKey(m.maps["maps/paths.map"], site+path+"/"); r != "" {
 		return r
 	}
 	if r, ok := lookup(m.maps["maps/exact.map"], site+"|"+path); ok {
 		return r
 	}
-	if r := longest("maps/prefixes.map"); r != "" {
+	if r := longestKey(m.maps["maps/prefixes.map"], site+path+"/"); r != "" {
 		return r
 	}
 	return site + "/default"
@@ -42,17 +57,13 @@ func (m *machine) routeOf(site, path string) string {
 
 // served says that some pool of a route has a server.
 func (m *machine) served(route string) bool {
-	for slot := range 9 {
-		if b, ok := lookup(m.maps["maps/pools.map"], fmt.Sprintf("%s@%d", route, slot)); ok && m.canServe(b) {
-			return true
-		}
-	}
-	return false
+	zones, _ := lookup(m.maps["maps/zones.map"], route)
+	return slices.ContainsFunc(strings.Split(zones, ":"), m.canServe)
 }
 
 func (m *machine) servedIfThere(route string) bool {
-	there := func(e haproxy.Entry) bool { return strings.HasPrefix(e.Key, route+"@") }
-	return m.served(route) || !slices.ContainsFunc(m.maps["maps/pools.map"], there)
+	_, there := lookup(m.maps["maps/zones.map"], route)
+	return !there || m.served(route)
 }
 
 // renderedRequest is one that a and b answer, with the routes that it may take on the way.
@@ -67,7 +78,8 @@ func (w *walk) renderedRequests() []renderedRequest {
 	for _, file := range []string{"maps/paths.map", "maps/exact.map", "maps/prefixes.map"} {
 		for _, e := range slices.Concat(from.maps[file], to.maps[file]) {
 			if i := strings.IndexAny(e.Key, "/|"); i >= 0 {
-				paths = append(paths, "/"+strings.Trim(e.Key[i+1:], "/"))
+				path := "/" + strings.Trim(e.Key[i+1:], "/")
+				paths = append(paths, path, path+"/x")
 			}
 		}
 	}
@@ -81,10 +93,10 @@ func (w *walk) renderedRequests() []renderedRequest {
 		for _, h := range from.maps[hosts] {
 			x, y := from.siteAt(hosts, h.Key), to.siteAt(hosts, h.Key)
 			for _, p := range paths {
-				a, b := from.routeOf(x, p), to.routeOf(y, p)
+				a, b := from.routeOf(hosts, h.Key, p), to.routeOf(hosts, h.Key, p)
 				// A route that is dead on one side may be met on the way by who changes routes, and so may what
 				// the new site had for the path before.
-				alive := to.servedIfThere(a) && from.servedIfThere(b) && from.servedIfThere(from.routeOf(y, p))
+				alive := to.servedIfThere(a) && from.servedIfThere(b) && from.servedIfThere(from.routeIn(y, p))
 				if y != "" && from.served(a) && to.served(b) && (x == y && a == b || alive) {
 					list = append(list, renderedRequest{hosts, h.Key, p, [2]string{a, b}})
 				}
@@ -106,7 +118,7 @@ func (w *walk) follow(p Plan, requests []renderedRequest) *violation {
 			v = w.danglers()
 		}
 		for _, q := range requests {
-			route := w.m.routeOf(w.m.siteAt(q.hosts, q.host), q.path)
+			route := w.m.routeOf(q.hosts, q.host, q.path)
 			if v == nil && !w.m.served(route) {
 				v = &violation{unserved, fmt.Sprintf("%s %s%s takes %s", q.hosts, q.host, q.path, route)}
 			}
