@@ -204,6 +204,11 @@ func (e *engine) retryBinds() bool {
 }
 
 func (e *engine) start(ctx context.Context, want haproxy.Config) error {
+	if text, err := os.ReadFile(e.folder.path(haproxy.StateFile)); err == nil {
+		if err := e.carry(string(text), want); err != nil {
+			return err
+		}
+	}
 	process, err := hapctl.Start(ctx, e.options)
 	if err != nil {
 		return err
@@ -215,7 +220,11 @@ func (e *engine) start(ctx context.Context, want haproxy.Config) error {
 
 func (e *engine) reload(ctx context.Context, want haproxy.Config, reasons []plan.Reason) error {
 	// Without this every checked server would come up at once, dead ones too.
-	if err := e.process.Client().DumpServersState(ctx, e.folder.path(haproxy.StateFile)); err != nil {
+	text, err := e.process.Client().ServersStateText(ctx)
+	if err == nil {
+		err = e.carry(text, want)
+	}
+	if err != nil {
 		return err
 	}
 	if _, err := e.process.Reload(ctx); err != nil {
@@ -228,6 +237,17 @@ func (e *engine) reload(ctx context.Context, want haproxy.Config, reasons []plan
 		e.reloads.Reasons = append(e.reloads.Reasons, r.String())
 	}
 	return e.loaded(ctx, want)
+}
+
+// carry writes what is known of the servers for a HAProxy that reads want. What can't be read is no loss: every
+// server then waits for its first check.
+func (e *engine) carry(text string, want haproxy.Config) error {
+	carried, err := haproxy.CarryState(text, want)
+	if err != nil {
+		e.log.Debug("servers' state is left out", "error", err)
+		carried = ""
+	}
+	return secrets.WriteFile(e.folder.path(haproxy.StateFile), []byte(carried), 0o600)
 }
 
 // restore puts the files of what HAProxy runs with back on disk.
@@ -438,3 +458,6 @@ func (e *engine) keys(certificate, chain, path string) (secrets.Secret, error) {
 }
 
 func (e *engine) runningPath() string { return filepath.Join(e.folder.dir, "running.json") }
+
+// spare names what HAProxy keeps until its next reload although nobody asks for it.
+func (e *engine) spare() []string { return plan.Spare(e.have, e.want) }

@@ -218,7 +218,25 @@ func (c *Client) remove(ctx context.Context, condition, name, what string) (bool
 	} else if err != nil {
 		return false, err
 	}
+	if what == "backend" {
+		return true, c.deleteBackend(ctx, name)
+	}
 	return true, c.run(ctx, "del", what, name)
+}
+
+// deleteBackend looks for itself when the answer tells nothing: HAProxy answers with all that happened to
+// servers lately, cut at a kilobyte, and puts what became of the command last.
+func (c *Client) deleteBackend(ctx context.Context, name string) error {
+	err := c.run(ctx, "del", "backend", name)
+	var refused *Refused
+	if !errors.As(err, &refused) || !refused.Unexpected {
+		return err
+	}
+	names, lerr := c.Backends(ctx)
+	if lerr != nil || slices.Contains(names, name) {
+		return errors.Join(err, lerr)
+	}
+	return nil
 }
 
 func (c Executor) setCA(ctx context.Context, path string) error {

@@ -45,7 +45,7 @@ func (c *Client) Clear(ctx context.Context) ([]string, error) {
 		}
 	}
 	for _, name := range left {
-		if err := c.run(ctx, "del", "backend", name); err != nil {
+		if err := c.deleteBackend(ctx, name); err != nil {
 			return nil, err
 		}
 	}

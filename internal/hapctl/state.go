@@ -14,10 +14,7 @@ import (
 // after a reload or restart servers that were down stay down. The file is either the old one or the whole
 // new one, also after a crash.
 func (c *Client) DumpServersState(ctx context.Context, file string) error {
-	text, err := ask(ctx, c, func(text string) (string, error) {
-		_, err := haproxy.ParseServersState(text)
-		return text + "\n", err
-	}, "show", "servers", "state")
+	text, err := c.ServersStateText(ctx)
 	if err != nil {
 		return err
 	}
@@ -25,6 +22,14 @@ func (c *Client) DumpServersState(ctx context.Context, file string) error {
 		return fmt.Errorf("dump servers' state: %w", err)
 	}
 	return nil
+}
+
+// ServersStateText gives what HAProxy has of all servers as the text of a server-state file.
+func (c *Client) ServersStateText(ctx context.Context) (string, error) {
+	return ask(ctx, c, func(text string) (string, error) {
+		_, err := haproxy.ParseServersState(text)
+		return text + "\n", err
+	}, "show", "servers", "state")
 }
 
 // writeFile writes beside, syncs and renames.

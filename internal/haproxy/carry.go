@@ -1,0 +1,134 @@
+package haproxy
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// CarryState rewrites a dump of «show servers state» for a HAProxy that will read want: what is known of a
+// member goes with it when its server or its pool gets another name, so that it neither waits for a check that
+// it has passed already, nor comes up when it was down. Weights are want's; who was in maintenance and is not
+// to be is left out, and checked like a new one. When nobody is left who was up in a pool that served, those
+// of whom nothing is known are taken for up: refusing every request would be worse. The other lines stay.
+func CarryState(text string, want Config) (string, error) {
+	states, err := ParseServersState(text)
+	if err != nil {
+		return "", err
+	}
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	c := carrier{
+		named: make(map[string]*carried, len(states)), members: map[string]*carried{}, up: map[string]*carried{},
+		columns: strings.Fields(strings.TrimPrefix(lines[1], "#")),
+	}
+	for i := range states {
+		c.learn(&carried{ServerState: states[i], fields: strings.Split(lines[2+i], " ")})
+	}
+	out := append([]string{}, lines[:2]...)
+	wanted := map[string]bool{}
+	for i := range want.Backends {
+		b := &want.Backends[i]
+		for j := range b.Servers {
+			wanted[b.Name+"/"+b.Servers[j].Name] = true
+		}
+		out = append(out, c.backend(b)...)
+	}
+	for i, st := range states {
+		if !wanted[st.Backend+"/"+st.Server] {
+			out = append(out, lines[2+i])
+		}
+	}
+	return strings.Join(out, "\n") + "\n", nil
+}
+
+type carrier struct {
+	columns []string
+	named   map[string]*carried // by backend/server
+	members map[string]*carried // by pool, member and address; who is up goes before who is down
+	up      map[string]*carried // by pool: one who is up
+}
+
+// carried is a line with what it says.
+type carried struct {
+	ServerState
+	fields []string
+}
+
+func (s *carried) alive() bool { return s.Op != OpStopped && !s.Maint() }
+
+func (c *carrier) learn(s *carried) {
+	c.named[s.Backend+"/"+s.Server] = s
+	if s.Maint() {
+		return
+	}
+	pool := BaseName(s.Backend)
+	key := memberKey(s.Backend, s.Server, joined(s.Address, s.Port))
+	if old := c.members[key]; old == nil || s.alive() && !old.alive() {
+		c.members[key] = s
+	}
+	if s.alive() && s.Weight > 0 && c.up[pool] == nil {
+		c.up[pool] = s
+	}
+}
+
+func memberKey(backend, server, address string) string {
+	return BaseName(backend) + "/" + BaseName(server) + " " + address
+}
+
+func joined(address string, port int) string {
+	if a, err := netip.ParseAddr(address); err == nil {
+		return netip.AddrPortFrom(a, uint16(port)).String()
+	}
+	return address + ":" + strconv.Itoa(port)
+}
+
+// backend gives the lines of a backend's servers.
+func (c *carrier) backend(b *Backend) []string {
+	var out []string
+	var unknown []*Server
+	alive := false
+	for i := range b.Servers {
+		s := &b.Servers[i]
+		if s.Maintenance || !s.Check {
+			continue // as the file says
+		}
+		old := c.named[b.Name+"/"+s.Name]
+		if old == nil {
+			old = c.members[memberKey(b.Name, s.Name, s.Address)]
+		}
+		if old == nil || old.Maint() {
+			unknown = append(unknown, s)
+			continue
+		}
+		alive = alive || old.alive() && s.Weight > 0
+		out = append(out, c.line(old, b, s))
+	}
+	if model := c.up[BaseName(b.Name)]; !alive && model != nil {
+		for _, s := range unknown {
+			out = append(out, c.line(model, b, s))
+		}
+	}
+	return out
+}
+
+// line says of a server what is known of old.
+func (c *carrier) line(old *carried, b *Backend, s *Server) string {
+	fields := slices.Clone(old.fields)
+	set := func(column, value string) {
+		if i := slices.Index(c.columns, column); i >= 0 {
+			fields[i] = value
+		}
+	}
+	set("be_name", b.Name)
+	set("srv_name", s.Name)
+	set("srv_id", strconv.Itoa(s.ID))
+	if a, err := netip.ParseAddrPort(s.Address); err == nil {
+		set("srv_addr", a.Addr().String())
+		set("srv_port", strconv.Itoa(int(a.Port())))
+	}
+	set("srv_uweight", strconv.Itoa(s.Weight))
+	set("srv_iweight", strconv.Itoa(s.Weight))
+	set("srv_admin_state", "0")
+	return strings.Join(fields, " ")
+}
