@@ -90,10 +90,11 @@ frontend http from base
   LOG
   log-format 'HTTPFORMAT'
   error-log-format 'ERRORFORMAT'
+  capture request header Host len 255
   http-request set-var(txn.host) req.hdr(host),host_only,lower
   http-request return status 404 unless { var(txn.host) -m end .example.com }
-  http-request set-var(txn.site) var(txn.host),field(1,.)
-  http-request set-var(txn.route) str(api) if { path_beg /api }
+  http-request set-var(txn.route) var(txn.host),field(1,.)
+  http-request set-var(txn.route) var(txn.route),concat(/api) if { path_beg /api }
   http-request set-var(txn.zone) str(az1)
   http-request deny if { path /denied }
   use_backend dead if { path /dead }
@@ -105,11 +106,10 @@ frontend unsafe from base
   LOG
   log-format 'CAPTURED'
   error-log-format 'ERRORFORMAT'
-  declare capture request len 200
+  capture request header Host len 255
+  capture request header User-Agent len 200
   declare capture response len 20
-  http-request capture req.hdr(user-agent) id 0
-  http-request set-var(txn.host) req.hdr(host)
-  http-request set-var(txn.site) req.hdr(x-site)
+  http-request set-var(txn.route) req.hdr(x-site)
   http-request return status 200 content-type text/plain string ok
 frontend tcp from base
   mode tcp
@@ -117,7 +117,7 @@ frontend tcp from base
   LOG
   log-format 'TCPFORMAT'
   error-log-format 'ERRORFORMAT'
-  tcp-request content set-var(txn.site) str(ldap)
+  tcp-request content set-var(txn.route) str(ldap)
   tcp-request content set-var(txn.zone) str(az2)
   default_backend stream
 backend web from base

@@ -78,11 +78,11 @@ func TestHAProxyEveryRequestCountsOnce(t *testing.T) {
 		if in, out := c.Get(Key{"ldap", "stream", "az2"}).Bytes(); in == 0 || out == 0 {
 			t.Errorf("tcp: %d bytes in, %d out", in, out)
 		}
-		if shop := r.Recent(Filter{Site: "shop"}, 1)[0]; shop.Host != "shop.example.com" || shop.Path != "/fine" ||
+		if shop := r.Recent(Filter{Site: "shop"}, 1)[0]; shop.Host != "SHOP.example.com:8001" || shop.Path != "/fine" ||
 			shop.Server != "one" || shop.Method != "GET" || shop.Version != "HTTP/1.1" || shop.Client != "127.0.0.1" {
 			t.Errorf("entry %+v", shop)
 		}
-		if api := r.Recent(Filter{Site: "www", Status: 500}, 1)[0]; api.Route != "api" {
+		if api := r.Recent(Filter{Site: "www", Status: 500}, 1)[0]; api.Route != "www/api" {
 			t.Errorf("entry %+v", api)
 		}
 		if secure := r.Recent(Filter{Site: "www", Status: 200}, 1)[0]; secure.TLSVersion != "TLSv1.3" || secure.TLSCipher == "" {

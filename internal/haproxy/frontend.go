@@ -94,10 +94,10 @@ func (r *renderer) errorPages(s *Section) {
 		}
 		path := mapPages(status)
 		r.maps[path] = orEmpty(r.maps[path])
-		s.own(owner, `http-error status %d content-type text/html lf-string "%%[var(txn.site,-),map_str(%s,%s),b64dec]"`,
+		s.own(owner, `http-error status %d content-type text/html lf-string "%%[var(txn.route,-),field(1,/),map_str(%s,%s),b64dec]"`,
 			status, opt(path), base64.StdEncoding.EncodeToString([]byte(body)))
 	}
-	s.add("http-after-response set-header content-type %%[status,concat(|,txn.site),map_str(%s,text/html)] if { status ge 400 } { res.timer.hdr lt 0 } { var(txn.site) -m found }", opt(mapPageTypes))
+	s.add("http-after-response set-header content-type %%[status,concat(|,txn.route,/),map_beg(%s,text/html)] if { status ge 400 } { res.timer.hdr lt 0 } { var(txn.route) -m found }", opt(mapPageTypes))
 }
 
 func plainPage(status weir.Status3) string {
@@ -165,7 +165,6 @@ func (r *renderer) connection(s *Section, p port, bindOptions string) {
 	s.own(p.owner, "bind %s name %s-%d%s%s", binds, p.mode, p.number, bindOptions, v6)
 	s.add("tcp-request connection set-var(sess.vip) dst,map_ip(%s)", opt(mapVIPs))
 	s.add("tcp-request connection reject unless { var(sess.vip) -m found }")
-	s.add("tcp-request connection set-var(sess.home) dst,map_ip(%s,0)", opt(mapHomes))
 	s.add("tcp-request connection expect-proxy layer4 if { src,map_ip(%s) -m found }", opt(mapProxies))
 }
 
@@ -193,61 +192,66 @@ func (r *renderer) tlsOptions(p port) string {
 func (r *renderer) httpFrontend(p port) {
 	s := r.frontend(p)
 	secure := p.mode == weir.PortHTTPS
-	hosts, redirects := opt(mapHosts(p.number)), mapRedirects(p.number)
-	r.maps[redirects] = orEmpty(r.maps[redirects])
-	bindOptions, proto := "", "http"
+	hosts := opt(mapHosts(p.number))
+	for _, path := range []string{mapRedirects(p.number), mapPaths(p.number)} {
+		r.maps[path] = orEmpty(r.maps[path])
+	}
+	bindOptions, proto, same := "", "http", ""
 	if secure {
 		bindOptions, proto = r.tlsOptions(p), "https"
 	}
 	r.connection(s, p, bindOptions)
+	// The log's Host, as the client wrote it, for every request, refused ones too.
+	s.add("capture request header Host len 255")
 	s.add("tcp-request session set-var(sess.trusted) src,map_ip(%s)", opt(mapForwarders))
-	same := ""
 	if secure {
 		// The site that the client named in the handshake, once per connection.
 		s.add("tcp-request session set-var(sess.host) ssl_fc_sni,lower")
 		hostLookup(s, "tcp-request session", "sess.named", "sess.host", hosts, "{ ssl_fc_has_sni }")
 		s.add("tcp-request session set-var(sess.named) str(-) if { ssl_fc_has_sni } !{ var(sess.named) -m found }")
-		same = " { var(txn.site),strcmp(sess.named) eq 0 }"
+		same = " { var(txn.route),field(1,/),strcmp(sess.named) eq 0 }"
 	}
 	s.add("http-request set-header X-Forwarded-For %%[src] unless { var(sess.trusted) -m found }")
 	s.add("http-request set-header X-Forwarded-Proto %s unless { var(sess.trusted) -m found }", proto)
 	s.add("http-request add-header X-Forwarded-For %%[src] if { var(sess.trusted) -m found }")
 	s.add("http-request del-header Forwarded unless { var(sess.trusted) -m found }")
 
-	// The short way: the host as it stands names a site that needs no more than path prefixes, and the
-	// pool of the home zone has servers.
-	s.add("http-request set-var(txn.host) req.hdr(host),host_only,lower")
-	s.add("http-request set-var(txn.site) var(txn.host),concat(|,sess.vip),map_str(%s)", hosts)
-	s.add("http-request set-var(txn.path) path")
-	s.add("http-request set-var(txn.route) var(txn.site),concat(,txn.path,/),map_beg(%s)", opt(mapPaths))
-	s.add("http-request set-var(txn.be) var(txn.route),concat(@,sess.home),map_str(%s)", opt(mapPools))
+	// The short way: host and path as they stand begin with a key of the map, the site that it belongs to
+	// has the connection's address, and the pool of the address's home zone has servers. What is done here
+	// is done for every request: docs/decisions/0008-short-way.md has the prices.
+	s.add("http-request set-var(txn.route) base,map_beg(%s)", opt(mapPaths(p.number)))
+	s.add("http-request set-var(txn.be) var(txn.route),concat(@,sess.vip),map_str(%s)", opt(mapPools))
 	s.add("http-request allow if { var(txn.be),nbsrv gt 0 }%s", same)
 
-	r.longWay(s, p, hosts, redirects, secure)
+	r.longWay(s, p, hosts, secure)
 	s.add("use_backend %%[var(txn.be)]")
 }
 
 // longWay is everything that the short way leaves: other spellings of the host, other kinds of routes,
-// refusals, redirects, and zones without servers.
-func (r *renderer) longWay(s *Section, p port, hosts, redirects string, secure bool) {
+// refusals, redirects, and zones without servers. It decides anew and alone: the short way only foretells it.
+func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	rule := func(format string, args ...any) { s.add("http-request "+format, args...) }
+	rule("unset-var(txn.route)")
+	rule("unset-var(txn.be)")
 	rule("set-var(txn.host) req.hdr(host),host_only,lower,rtrim(.)")
 	rule("deny deny_status 400 if !HTTP_1.0 !{ var(txn.host) -m len gt 0 }")
 	hostLookup(s, "http-request", "txn.site", "txn.host", hosts, "")
 	rule("deny deny_status 404 if !{ var(txn.site) -m found }")
+	// Until it is known, the route is the site alone, for the log and the error pages.
+	rule("set-var(txn.route) var(txn.site),ltrim(%s)", Redirecting)
 	if secure {
 		// A request that came by a connection for another site (RFC 9110, 15.5.20).
 		rule("deny deny_status 421 if { var(sess.named) -m found } !{ var(txn.site),strcmp(sess.named) eq 0 }")
 	}
-	rule("set-var(txn.to) var(txn.site),map_str(%s)", opt(redirects))
+	rule("set-var(txn.to) var(txn.site),map_str(%s)", opt(mapRedirects(p.number)))
 	rule("redirect code 308 location https://%%[var(txn.host)]%%[pathq] if { var(txn.to) -m str 443 }")
 	rule("redirect code 308 location https://%%[var(txn.host)]:%%[var(txn.to)]%%[pathq] if { var(txn.to) -m found }")
 
-	unrouted := "if !{ var(txn.route) -m found }"
+	unrouted := "if { var(txn.route),strcmp(txn.site) eq 0 }"
+	rule("set-var(txn.path) path")
 	rule("set-var(txn.lists) src,map_ip(%s)", opt(mapLists))
 	rule("set-var(txn.route) var(txn.site),concat(|,txn.lists),map_str(%s) if { var(txn.lists) -m found }", opt(mapListRoutes))
 	for _, step := range []struct{ join, converter, path string }{
-		{",txn.path,/", "map_beg", mapPaths},
 		{"|,txn.path", "map_str", mapExact},
 		{",txn.path,/", "map_beg", mapPrefixes},
 		{"|,txn.path", "map_reg", mapRegexes},
@@ -283,7 +287,7 @@ func (r *renderer) spread(s *Section, rule, scope, done string) {
 	set := func(name, format string, args ...any) {
 		s.add("%s set-var(%s) %s", rule, v(name), fmt.Sprintf(format, args...))
 	}
-	set("be", "var(%s),concat(@,sess.home),map_str(%s)", v("route"), opt(mapPools))
+	set("be", "var(%s),concat(@,sess.vip),map_str(%s)", v("route"), opt(mapPools))
 	s.add("%s %s if { var(%s),nbsrv gt 0 }", rule, done, v("be"))
 	set("zones", "var(%s),map_str(%s)", v("route"), opt(mapZones))
 	set("best", "int(-1)")

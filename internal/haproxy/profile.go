@@ -104,6 +104,11 @@ func (r *renderer) serverDefaults(mode string) {
 	s.add("load-server-state-from-file global")
 	if mode == "http" {
 		s.add("retry-on conn-failure empty-response")
+		if r.can.SmallBuffers {
+			// A request is kept until its answer begins, in case it must be sent again: in a buffer of its own
+			// size, instead of one of bufsize that is copied whole.
+			s.add("option use-small-buffers l7-retries")
+		}
 	}
 }
 

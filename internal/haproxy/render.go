@@ -39,6 +39,10 @@ const (
 	PlaceholderCert = "certs/_weir.pem"
 )
 
+// smallBuffer is the size in bytes of the buffers for requests kept for a retry; longer ones, with large cookies,
+// take a usual buffer.
+const smallBuffer = 4096
+
 // Render decides everything that HAProxy is told for a node. It is a pure function: equal nodes give equal
 // configurations.
 func Render(n ir.Node, env Env) Config {
@@ -149,6 +153,9 @@ func (r *renderer) global() {
 		if v != 0 {
 			s.own(owner, "%s %d", name, v)
 		}
+	}
+	if r.can.SmallBuffers {
+		s.add("tune.bufsize.small %d", smallBuffer)
 	}
 	s.own(owner, "spread-checks %d", *t.SpreadChecks)
 	s.own(owner, "hard-stop-after %s", ms(t.HardStopAfter))

@@ -12,7 +12,8 @@ import (
 )
 
 // routing fills the maps that say whose a request is and where it goes. Its keys: a host is looked up as
-// "www.example.com|address", a path as "site/path/" where the longest prefix wins, a route as "site/backend".
+// "www.example.com|IPAddress", a path as "site/path/" where the longest prefix wins, a route as "site/backend". The
+// short way looks host and path up at once, as "www.example.com/path/".
 func (r *renderer) routing() {
 	owner := "LoadBalancerGroup/" + r.node.Group.Name
 	for _, p := range r.node.Group.ProxyProtocol {
@@ -24,7 +25,6 @@ func (r *renderer) routing() {
 	for _, a := range r.node.Addresses {
 		local := r.local(a.Address).String()
 		r.put(mapVIPs, local, a.Name, "IPAddress/"+a.Name)
-		r.put(mapHomes, local, fmt.Sprint(r.node.Group.Slot(a.HomeZone)), "IPAddress/"+a.Name)
 	}
 	sets := r.listSets()
 	for i := range r.node.Sites {
@@ -90,15 +90,6 @@ func (r *renderer) siteListeners(s *ir.Site) {
 	}
 }
 
-// mapHosts is the map of a port: host|address → site, or address → site for tcp.
-func mapHosts(p weir.Port) string { return fmt.Sprintf("maps/hosts-%d.map", p) }
-
-// mapRedirects is the map of a port: !site → the port to send clients to.
-func mapRedirects(p weir.Port) string { return fmt.Sprintf("maps/redirects-%d.map", p) }
-
-// mapPages is the map of a status: site → page, base64.
-func mapPages(status weir.Status3) string { return fmt.Sprintf("maps/page-%d.map", status) }
-
 // none stands for a zone without a pool where slots are listed; no backend has that name.
 const none = "_"
 
@@ -114,29 +105,37 @@ func (r *renderer) siteBackends(s *ir.Site) {
 			}
 			if name, ok := r.names[pool]; ok {
 				slots[i] = name
-				r.put(mapPools, fmt.Sprintf("%s@%d", route, i+1), name, owner)
 			}
 		}
-		if name, ok := r.names[b.Pool]; ok {
-			r.put(mapPools, route+"@0", name, owner)
-			slots[0] = name
+		everywhere, ok := r.names[b.Pool]
+		if ok {
+			slots[0] = everywhere
 		}
 		r.put(mapZones, route, strings.Join(slots, ":"), owner)
+		for _, address := range s.Addresses {
+			name := everywhere
+			if home := r.homeSlot(address); home > 0 {
+				name = slots[home-1]
+			}
+			if name != "" && name != none {
+				r.put(mapPools, route+"@"+address, name, owner)
+			}
+		}
 	}
 }
 
-// siteRoutes fills the path maps. A site whose routes are all prefixes takes the short way (mapPaths, where
-// "site/" is its default); any other kind of route sends the whole site the long way.
+// homeSlot gives the slot of an address's home zone, 0 when it has none that the group spans.
+func (r *renderer) homeSlot(address string) int {
+	a, ok := r.addresses[address]
+	if !ok {
+		return 0
+	}
+	return r.node.Group.Slot(a.HomeZone)
+}
+
+// siteRoutes fills the path maps.
 func (r *renderer) siteRoutes(s *ir.Site, sets listSets) {
 	owner := "Site/" + s.Name
-	prefixes := mapPaths
-	if slices.ContainsFunc(s.Routes, func(route weir.SiteRoute) bool {
-		return route.Match.Path == nil || route.Match.Path.Prefix == ""
-	}) {
-		prefixes = mapPrefixes
-	} else if s.Mode == "http" && len(s.Backends) > 0 {
-		r.put(mapPaths, s.Name+"/", s.Name+"/default", owner)
-	}
 	for _, route := range s.Routes {
 		target := s.Name + "/" + route.Backend
 		switch m := route.Match; {
@@ -151,9 +150,65 @@ func (r *renderer) siteRoutes(s *ir.Site, sets listSets) {
 		case m.Path.Regex != "":
 			r.push(mapRegexes, regexKey(s.Name, m.Path.Regex), target, owner)
 		default:
-			r.put(prefixes, prefixKey(s.Name, m.Path.Prefix), target, owner)
+			r.put(mapPrefixes, prefixKey(s.Name, m.Path.Prefix), target, owner)
 		}
 	}
+	if s.Mode == "http" && len(s.Backends) > 0 && !slices.ContainsFunc(s.Routes, needsLongWay) {
+		r.shortWay(s)
+	}
+}
+
+func needsLongWay(route weir.SiteRoute) bool {
+	return route.Match.Path == nil || route.Match.Path.Prefix == ""
+}
+
+// undecided stands for a route where only the long way knows; no site has that name.
+const undecided = "!"
+
+// shortWay fills the maps by which a request of a site whose routes are all prefixes is decided at once: host
+// and path, as far as the question mark, begin with a key. The host can't hold a slash, HAProxy refuses such.
+// A prefix stands for whole elements of a path: "/api/" is a key, and "/api" is one too, for paths like "/api"
+// itself and "/apix", which are left to the long way.
+func (r *renderer) shortWay(s *ir.Site) {
+	for _, l := range s.Listeners {
+		if l.RedirectTo != 0 {
+			continue
+		}
+		for _, host := range s.Hostnames {
+			if strings.HasPrefix(host, "*") {
+				continue
+			}
+			for _, spelling := range hostSpellings(host, l) {
+				r.shortPaths(s, l.Port, spelling)
+			}
+		}
+	}
+}
+
+func (r *renderer) shortPaths(s *ir.Site, p weir.Port, host string) {
+	owner, path := "Site/"+s.Name, mapPaths(p)
+	// Routes first, as they are: of equal keys the first counts, so that no mark and no default hides a route.
+	for _, route := range s.Routes {
+		r.put(path, prefixKey(host, route.Match.Path.Prefix), s.Name+"/"+route.Backend, owner)
+	}
+	r.put(path, host+"/", s.Name+"/default", owner)
+	for _, route := range s.Routes {
+		if key := prefixKey(host, route.Match.Path.Prefix); key != host+"/" {
+			r.put(path, strings.TrimSuffix(key, "/"), undecided, owner)
+		}
+	}
+}
+
+// hostSpellings gives how clients write a host: with the port unless it is the usual one.
+func hostSpellings(host string, l ir.Listener) []string {
+	usual := weir.Port(80)
+	if l.Mode == weir.PortHTTPS {
+		usual = 443
+	}
+	if l.Port == usual {
+		return []string{host}
+	}
+	return []string{host, host + ":" + l.Port.String()}
 }
 
 // siteMap copies a Map's entries under the site's name, as far as they name backends of the site.
@@ -225,7 +280,7 @@ func (r *renderer) sitePages(s *ir.Site) {
 		if p := r.page(name); p != nil {
 			owner := "ErrorPage/" + name
 			r.put(mapPages(status), s.Name, base64.StdEncoding.EncodeToString([]byte(p.Body)), owner)
-			r.put(mapPageTypes, fmt.Sprintf("%d|%s", status, s.Name), strings.ReplaceAll(p.ContentType, " ", ""), owner)
+			r.put(mapPageTypes, fmt.Sprintf("%d|%s/", status, s.Name), strings.ReplaceAll(p.ContentType, " ", ""), owner)
 		}
 	}
 }
