@@ -198,7 +198,7 @@ func (p place) handwritten(log haproxy.Log) []haproxy.File {
 	}
 	data.Log, data.VIP, data.Port = log.Target, p.vip(0).String(), handwrittenPort
 	// Here a backend is a route, and so the line can say its name.
-	data.Format = strings.Replace(log.HTTPFormat, `%{+json}[var(txn.route)]`, `"%b"`, 1)
+	data.Format = strings.NewReplacer(`%{+json}[var(txn.route),field(1,/)]`, `%{+json}[var(txn.site)]`, `%{+json}[var(txn.route)]`, `"%b"`).Replace(log.HTTPFormat)
 	var hosts strings.Builder
 	for _, site := range siteNames() {
 		fmt.Fprintln(&hosts, hostOf(site), site)
