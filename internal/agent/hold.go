@@ -34,7 +34,54 @@ func (e *engine) hold(ctx context.Context, failure error, all, list []ir.Resourc
 	if any {
 		return owners, true
 	}
-	return e.holdByHalves(ctx, failure, all, list)
+	if owners, held := e.holdByHalves(ctx, failure, all, list); held {
+		return owners, true
+	}
+	return e.holdChanged(failure, all, want)
+}
+
+// holdChanged is for what only a start shows, such as more files than the system gives: HAProxy's check is content
+// with it and its words name no object. One object at a time is held of those that changed the text, what is the
+// whole process's first.
+func (e *engine) holdChanged(failure error, all []ir.Resource, want haproxy.Config) ([]string, bool) {
+	if !errors.As(failure, new(*hapctl.ReloadError)) && !errors.As(failure, new(*hapctl.StartError)) {
+		return nil, false
+	}
+	for _, owner := range suspects(e.have, want) {
+		held, err := e.quarantine.hold(resourcesOf(owner, all), all, e.good, owner, failure.Error())
+		if err != nil {
+			e.log.Error("quarantine", "error", err)
+			return nil, false
+		}
+		if held {
+			e.log.Warn("object put into quarantine, since it changed what HAProxy starts with", "object", owner, "reason", failure)
+			return []string{owner}, true
+		}
+	}
+	return nil, false
+}
+
+// suspects are the owners of the text that differs, those of the global section first.
+func suspects(have, want haproxy.Config) []string {
+	var first, others []string
+	old := map[string]bool{}
+	for _, s := range have.Sections {
+		for _, l := range s.Lines {
+			old[s.Kind+"\n"+s.Name+"\n"+l.Text] = true
+		}
+	}
+	for _, s := range want.Sections {
+		for _, l := range s.Lines {
+			switch {
+			case l.Owner == "" || old[s.Kind+"\n"+s.Name+"\n"+l.Text]:
+			case s.Kind == "global":
+				first = append(first, l.Owner)
+			default:
+				others = append(others, l.Owner)
+			}
+		}
+	}
+	return append(first, others...)
 }
 
 // guilty gives the objects that HAProxy's words name.

@@ -84,7 +84,7 @@ func (v *view) loadBalancer(self ir.Self) {
 	wanted, _ := v.hub.Wanted(self.Name)
 	bad := ""
 	for _, id := range sortedNames(rep.Resources.Deviations) {
-		if d := rep.Resources.Deviations[id]; d.State == link.Quarantined && ir.Owner(id) == v.ref.String() {
+		if d := rep.Resources.Deviations[id]; d.State == link.Quarantined && v.isOf(id) {
 			bad = self.Name + ": " + d.Message
 			v.held, v.reason = append(v.held, bad), d.Reason
 		}
@@ -100,6 +100,17 @@ func (v *view) loadBalancer(self ir.Self) {
 	} else {
 		v.laggards = append(v.laggards, self.Name)
 	}
+}
+
+// isOf says whether a resource of one of the object's groups comes from the object.
+func (v *view) isOf(id string) bool {
+	switch v.ref.Kind {
+	case "Tuning":
+		return id == "tuning"
+	case "Server":
+		return strings.HasPrefix(id, "server/") && strings.HasSuffix(id, "/"+v.ref.Name)
+	}
+	return ir.Owner(id) == v.ref.String()
 }
 
 func (v *view) accepted() weir.Condition {

@@ -160,14 +160,14 @@ func (f *fleet) group(view *weir.Set, name string, old *groupState) *groupState 
 	}
 	if old == nil {
 		next.resources = slices.DeleteFunc(node.Resources(), func(r ir.Resource) bool { return r.ID == "self" })
-		next.objects = objectsOf(next.resources, name)
+		next.objects = objectsOf(next.resources, node)
 		return next
 	}
 	put, gone := compile.Delta(old.node, node)
 	next.resources = patch(old.resources, put, gone)
 	next.objects = old.objects
 	if len(put)+len(gone) > 0 {
-		next.objects = objectsOf(next.resources, name)
+		next.objects = objectsOf(next.resources, node)
 	}
 	return next
 }
@@ -195,8 +195,8 @@ func patch(list, put []ir.Resource, gone []string) []ir.Resource {
 
 // objectsOf lists the objects that resources come from. A member of a pool counts for the pool and for the
 // Server of its name.
-func objectsOf(list []ir.Resource, group string) map[weir.Ref]bool {
-	objects := map[weir.Ref]bool{{Kind: "LoadBalancerGroup", Name: group}: true}
+func objectsOf(list []ir.Resource, node ir.Node) map[weir.Ref]bool {
+	objects := map[weir.Ref]bool{{Kind: "LoadBalancerGroup", Name: node.Group.Name}: true, {Kind: "Tuning", Name: node.Tuning.Name}: true}
 	for _, r := range list {
 		kind, name, _ := strings.Cut(ir.Owner(r.ID), "/")
 		if kind != "" {
