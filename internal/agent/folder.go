@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -14,11 +13,18 @@ import (
 	"weir/internal/secrets"
 )
 
-// folder is a load balancer's folder on disk: what a HAProxy that starts anew reads.
+// folder is a load balancer's folder on disk: what a HAProxy that starts anew reads. One agent writes it.
 type folder struct {
 	dir string
 	// written remembers what each file holds, so that an unchanged one is not written again.
-	written map[string][sha256.Size]byte
+	written map[string]holding
+}
+
+// holding is what a file held when it was last looked at, and by what it is seen that nobody has touched it
+// since.
+type holding struct {
+	sum  [sha256.Size]byte
+	info fs.FileInfo
 }
 
 // keySource gives the private key, PEM, of a certificate with the chain that belongs into the file at path.
@@ -30,29 +36,63 @@ func openFolder(dir string) (*folder, error) {
 			return nil, fmt.Errorf("open state folder: %w", err)
 		}
 	}
-	return &folder{dir: dir, written: map[string][sha256.Size]byte{}}, nil
+	return &folder{dir: dir, written: map[string]holding{}}, nil
 }
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 
-// write brings a file to content unless it has it already; the first write of a file since the start compares
-// with what is on disk.
-func (f *folder) write(name string, content []byte) error {
-	sum := sha256.Sum256(content)
-	if old, ok := f.written[name]; ok && old == sum {
-		return nil
-	}
-	if _, ok := f.written[name]; !ok {
-		if have, err := os.ReadFile(f.path(name)); err == nil && bytes.Equal(have, content) {
-			f.written[name] = sum
+// How a file is written. All that Weir wants is in the journal, which is synced, and every file is made from it
+// anew before HAProxy starts: so a file need not outlive a loss of power, only be whole and seen by whoever opens
+// it. A certificate's file may be the last one that holds a key, and must.
+const (
+	derived = false
+	durable = true
+)
+
+// write brings a file to content unless it has it already; one that is new to the agent, or that somebody else
+// has touched, is compared with what is on disk.
+func (f *folder) write(name string, content []byte, keep bool) error {
+	sum, path := sha256.Sum256(content), f.path(name)
+	info, err := os.Stat(path)
+	if err == nil {
+		last, ok := f.written[name]
+		if ok = ok && sameFile(last.info, info); !ok {
+			have, err := os.ReadFile(path)
+			last.sum, ok = sha256.Sum256(have), err == nil
+		}
+		if ok && last.sum == sum {
+			f.written[name] = holding{sum, info}
 			return nil
 		}
 	}
-	if err := secrets.WriteFile(f.path(name), content, 0o600); err != nil {
+	delete(f.written, name)
+	if keep {
+		err = secrets.WriteFile(path, content, 0o600)
+	} else {
+		err = replace(path, content)
+	}
+	if err == nil {
+		info, err = os.Stat(path)
+	}
+	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	f.written[name] = sum
+	f.written[name] = holding{sum, info}
 	return nil
+}
+
+func sameFile(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// replace puts content at path, whole at any moment, for everybody who opens it from then on; it is not synced.
+func replace(path string, content []byte) error {
+	dir, base := filepath.Split(path)
+	beside := dir + "." + base + ".new"
+	if err := os.WriteFile(beside, content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(beside, path)
 }
 
 // save brings every file of a configuration to disk, what is referred to first.
@@ -65,17 +105,17 @@ func (f *folder) save(c haproxy.Config, keys keySource) error {
 		if err != nil {
 			return &blamed{Owner: cert.Owner, Err: fmt.Errorf("key of certificate %s: %w", cert.Certificate, err)}
 		}
-		if err := f.write(cert.Path, append([]byte(withNewline(cert.Chain)), key.Bytes()...)); err != nil {
+		if err := f.write(cert.Path, append([]byte(withNewline(cert.Chain)), key.Bytes()...), durable); err != nil {
 			return err
 		}
 	}
 	for _, file := range c.Files() {
-		if err := f.write(file.Path, []byte(file.Content)); err != nil {
+		if err := f.write(file.Path, []byte(file.Content), derived); err != nil {
 			return err
 		}
 	}
 	if _, err := os.Stat(f.path(haproxy.StateFile)); errors.Is(err, fs.ErrNotExist) {
-		return f.write(haproxy.StateFile, nil)
+		return f.write(haproxy.StateFile, nil, derived)
 	}
 	return nil
 }

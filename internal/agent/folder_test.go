@@ -1,0 +1,98 @@
+package agent
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"weir/internal/haproxy"
+	"weir/internal/weirtest"
+)
+
+// TestFilesAreMadeAnewBeforeAStart spoils the files as a loss of power can: they are not synced, since all that
+// is wanted is in the journal.
+func TestFilesAreMadeAnewBeforeAStart(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		b := newBed(t, h)
+		b.site("www", 40)
+		b.converge()
+		b.serves("www")
+		files := b.want.Files()
+		spoil := func(f haproxy.File, i int) {
+			path, text := b.folder.path(f.Path), f.Content[:len(f.Content)/2]
+			switch i % 3 {
+			case 0:
+				text = ""
+			case 1: // as long as it was, and other bytes
+				text = string(make([]byte, len(f.Content)))
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for round, how := range []string{"an agent that goes on", "an agent that starts anew"} {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			if err := b.process.Stop(ctx); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			for i, f := range files {
+				spoil(f, i+round)
+			}
+			b.process, b.have = nil, haproxy.Config{}
+			if round == 1 {
+				b.folder.written = map[string]holding{}
+			}
+			b.converge()
+			for _, f := range files {
+				if have, err := os.ReadFile(b.folder.path(f.Path)); err != nil || string(have) != f.Content {
+					t.Errorf("%s: %s holds %q (%v)", how, f.Path, have, err)
+				}
+			}
+			b.serves("www")
+		}
+	})
+}
+
+func TestFolderLeavesAloneWhatIsAsWanted(t *testing.T) {
+	f, err := openFolder(weirtest.TempDir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, keep := range []bool{derived, durable} {
+		write := func(content string) os.FileInfo {
+			t.Helper()
+			if err := f.write("maps/a.map", []byte(content), keep); err != nil {
+				t.Fatal(err)
+			}
+			info, err := os.Stat(f.path("maps/a.map"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Mode() != 0o600 {
+				t.Errorf("mode %s", info.Mode())
+			}
+			return info
+		}
+		one := write("a 1\n")
+		if again := write("a 1\n"); !os.SameFile(one, again) {
+			t.Error("an unchanged file was written again")
+		}
+		f.written = map[string]holding{}
+		if again := write("a 1\n"); !os.SameFile(one, again) {
+			t.Error("after a start, an unchanged file was written again")
+		}
+		if two := write("a 2\n"); os.SameFile(one, two) {
+			t.Error("a file was changed in place: whoever reads it could see half of it")
+		}
+		if err := os.Remove(f.path("maps/a.map")); err != nil {
+			t.Fatal(err)
+		}
+		write("a 2\n")
+	}
+	entries, err := os.ReadDir(f.path("maps"))
+	if err != nil || len(entries) != 1 {
+		t.Errorf("left behind: %v %v", entries, err)
+	}
+}
