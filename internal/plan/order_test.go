@@ -98,13 +98,35 @@ func TestNothingStandsInForWhatIsWaitedFor(t *testing.T) {
 	a, b := edge(), edge()
 	b.Backends = append(b.Backends, haproxy.Backend{Name: "xxl.aaaa", Profile: "p-robin", Mode: "http", Servers: []haproxy.Server{server("s1.aaaa", "10.0.2.1:80", 1)}})
 	b.Maps[2].Entries = append(b.Maps[2].Entries, haproxy.Entry{Key: "www/img/", Value: "api.aaaa"}, haproxy.Entry{Key: "www/img/xxl/", Value: "xxl.aaaa"})
-	b.Maps[0].Entries = []haproxy.Entry{{Key: "www.example.com", Value: "other"}}
+	b.Maps[0].Entries = []haproxy.Entry{{Key: "www.example.com", Value: "other"}, {Key: "www|plain", Value: "1"}, {Key: "xyz|plain", Value: "1"}}
 	p := holds(t, a, b, "stand in")
+	before(t, p, "# wait until s1.aaaa of xxl.aaaa", "add map maps/hosts www|plain") // it is about the same site
+	before(t, p, "add map maps/hosts xyz|plain", "# wait until s1.aaaa of xxl.aaaa")
 	before(t, p, "# wait until s1.aaaa of xxl.aaaa", "add map maps/routes www/img/xxl/")
 	before(t, p, "add map maps/routes www/img/xxl/", "add map maps/routes www/img/ ")
 	before(t, p, "# wait until s1.aaaa of xxl.aaaa", "set map maps/hosts www.example.com")
 	back := holds(t, b, a, "back")
 	before(t, back, "del map maps/routes www/img/\n", "del map maps/routes www/img/xxl/\n")
+}
+
+// A longer path comes before the shorter one that begins it and goes after it, whatever else leads where.
+func TestLongPathsComeFirstAndGoLast(t *testing.T) {
+	t.Parallel()
+	a, b := edge(), edge()
+	for _, c := range []*haproxy.Config{&a, &b} {
+		c.Maps[0].Path, c.Maps[2].Path = "maps/a-hosts", "maps/n-paths"
+		c.Maps[2].Entries = nil
+		c.Maps = append(c.Maps, haproxy.Map{Path: "maps/z-pools"})
+	}
+	b.Maps[0].Entries = append(b.Maps[0].Entries, haproxy.Entry{Key: "www.example.net", Value: "www/"})
+	b.Maps[2].Entries = []haproxy.Entry{{Key: "www/", Value: "default"}, {Key: "www/img/", Value: "img"}}
+	b.Maps[3].Entries = []haproxy.Entry{{Key: "img@1", Value: "web.aaaa"}}
+	come := holds(t, a, b, "come")
+	before(t, come, "add map maps/n-paths www/img/ ", "add map maps/n-paths www/ ")
+	before(t, come, "add map maps/z-pools img@1", "add map maps/n-paths www/img/ ")
+	gone := holds(t, b, a, "go")
+	before(t, gone, "del map maps/n-paths www/\n", "del map maps/n-paths www/img/\n")
+	before(t, gone, "del map maps/n-paths www/img/\n", "del map maps/z-pools img@1")
 }
 
 // Where several entries say which pools serve, those that lead to servers come before those that lead to none.
