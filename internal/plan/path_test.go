@@ -271,7 +271,7 @@ func TestPathsOfRandomPairs(t *testing.T) {
 	t.Parallel()
 	kinds := map[Kind]int{}
 	served := 0
-	for seed := range rounds(2000) {
+	for seed := range rounds(1500) {
 		r := random(seed)
 		a, b := newWorld(r).config(), newWorld(r).config()
 		p := holds(t, a, b, fmt.Sprint("pair ", seed))
@@ -349,7 +349,7 @@ func alone(w *walk, backend string) bool {
 
 func TestPathsOfRandomWalks(t *testing.T) {
 	t.Parallel()
-	for seed := range rounds(40) {
+	for seed := range rounds(30) {
 		r := random(seed)
 		w := newWorld(r)
 		have := w.config()

@@ -55,8 +55,13 @@ func Diff(have, want haproxy.Config) Plan {
 	}
 	d.certificates()
 	d.crtLists()
-	for i := range d.fresh {
-		d.newBackend(d.fresh[i])
+	n := 0
+	for _, b := range d.fresh {
+		n += 2 + 3*len(b.Servers)
+	}
+	d.stages.serveIn = make([]Op, 0, n)
+	for _, b := range d.fresh {
+		d.newBackend(b)
 	}
 	for _, p := range d.changed {
 		d.servers(p.have, p.want)

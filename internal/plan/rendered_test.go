@@ -161,7 +161,7 @@ func (w *walk) danglers() *violation {
 func TestPathsOfRenderedObjects(t *testing.T) {
 	t.Parallel()
 	atRunTime, reloads, watched := 0, 0, 0
-	for seed := range rounds(20) {
+	for seed := range rounds(10) {
 		r := random(seed)
 		version := []haproxy.Version{v34, v34, v34, v32}[seed%4]
 		options := weirtest.Options{Sealed: true}
@@ -196,7 +196,7 @@ func TestPathsOfRenderedObjects(t *testing.T) {
 			}
 		}
 	}
-	if atRunTime < 50 || reloads == 0 || watched < 1000 {
+	if atRunTime < 200 || reloads == 0 || watched < 1000 {
 		t.Errorf("%d plans at run time, %d reloads, %d requests watched: the walk shows little", atRunTime, reloads, watched)
 	}
 	t.Logf("%d plans at run time, %d reloads, %d requests watched", atRunTime, reloads, watched)
