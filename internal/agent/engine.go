@@ -305,14 +305,20 @@ func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op
 		}
 		return false, err
 	}
-	sections := e.have.Sections
-	e.have, e.waiting, e.waitedSince = want, waiting, nil
-	e.have.Sections = sections
-	if len(waiting) > 0 {
-		e.have = union(want, leftovers(want, waiting))
-		e.have.Sections = sections
-	}
+	e.have, e.waiting, e.waitedSince = plan.Apply(plan.Plan{Ops: without(ops, waiting)}, e.have), waiting, nil
 	return true, nil
+}
+
+// without gives the operations that have been carried out: all but those that wait.
+func without(ops, waiting []plan.Op) []plan.Op {
+	if len(waiting) == 0 {
+		return ops
+	}
+	return slices.DeleteFunc(slices.Clone(ops), func(op plan.Op) bool {
+		return slices.ContainsFunc(waiting, func(w plan.Op) bool {
+			return w.Kind == op.Kind && w.Backend == op.Backend && w.Server == op.Server
+		})
+	})
 }
 
 // bound is how long the first check of the servers that are waited for may take.
@@ -368,22 +374,6 @@ func (e *engine) interrupted(ctx context.Context, want haproxy.Config, ops []pla
 		}
 	}
 	return hapctl.ErrInterrupted
-}
-
-// leftovers is what removals that wait have left in HAProxy.
-func leftovers(want haproxy.Config, waiting []plan.Op) haproxy.Config {
-	c := haproxy.Config{Version: want.Version}
-	for _, op := range waiting {
-		i := slices.IndexFunc(c.Backends, func(b haproxy.Backend) bool { return b.Name == op.Backend })
-		if i < 0 {
-			c.Backends = append(c.Backends, haproxy.Backend{Name: op.Backend})
-			i = len(c.Backends) - 1
-		}
-		if op.Server != "" {
-			c.Backends[i].Servers = append(c.Backends[i].Servers, haproxy.Server{Name: op.Server, Maintenance: true})
-		}
-	}
-	return c
 }
 
 // union gives a with the backends and servers of b that it doesn't have.

@@ -41,6 +41,9 @@ type Report struct {
 	Counts json.RawMessage `json:"counts,omitempty"`
 	// Plan holds the operations executed last, one a line; the newest come last.
 	Plan []string `json:"plan,omitempty"`
+	// Spare names what HAProxy has beyond what is wanted and keeps until its next reload, so that plans can be
+	// made as if by the agent: see plan.Spare.
+	Spare []string `json:"spare,omitempty"`
 }
 
 // ResourceState is how far one resource is.
@@ -106,6 +109,7 @@ const (
 	maxText       = 2 << 10
 	maxOperations = 200
 	maxReasons    = 50
+	maxSpare      = 2000
 	maxCounts     = 4 << 20
 	maxServers    = 150_000
 )
@@ -121,6 +125,7 @@ func (r Report) bound() Report {
 	r.Servers = boundServers(r.Servers)
 	r.Reloads.Reasons = boundTexts(r.Reloads.Reasons, maxReasons)
 	r.Plan = boundTexts(r.Plan, maxOperations)
+	r.Spare = boundTexts(r.Spare, maxSpare)
 	if len(r.Counts) > maxCounts || !json.Valid(r.Counts) {
 		r.Counts = nil
 	}

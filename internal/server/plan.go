@@ -59,10 +59,11 @@ func (p *planner) loadBalancer(name string, lb *weir.LoadBalancer) (api.LoadBala
 		// A load balancer that is new starts with all there is; one in maintenance is left alone.
 		return api.LoadBalancerPlan{}, false
 	}
-	key := likeness(was) + likeness(self) + version.String()
+	spare := p.spareOf(name)
+	key := likeness(was) + likeness(self) + version.String() + strings.Join(spare, "\n")
 	one, ok := p.known[key]
 	if !ok {
-		one = p.diff(version, was, self)
+		one = p.diff(version, was, self, spare)
 		p.known[key] = one
 	}
 	if one.Empty() {
@@ -84,14 +85,15 @@ func reasonsOf(list []plan.Reason) []api.ReloadReason {
 	return out
 }
 
-func (p *planner) diff(version haproxy.Version, was, self ir.Self) plan.Plan {
+func (p *planner) diff(version haproxy.Version, was, self ir.Self, spare []string) plan.Plan {
 	now := p.clock()
 	old, next := p.old, p.next
 	old.Self, next.Self = was, self
 	old, _ = old.At(now)
 	next, _ = next.At(now)
 	env := haproxy.Env{Version: version}
-	return plan.Diff(haproxy.Render(old, env), haproxy.Render(next, env))
+	want := haproxy.Render(next, env)
+	return plan.Diff(plan.WithSpare(haproxy.Render(old, env), want, spare), want)
 }
 
 // likeness is equal for load balancers that get the same plan.
@@ -112,6 +114,12 @@ func (f *fleet) versionOf(name string) (haproxy.Version, string) {
 		}
 	}
 	return newest, ""
+}
+
+// spareOf gives what the HAProxy of a load balancer has beyond what is wanted, as its agent has told.
+func (f *fleet) spareOf(name string) []string {
+	rep, _ := f.hub.Reports().Get(name)
+	return rep.Spare
 }
 
 // Render gives the files that a load balancer is to have, without keys.
