@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-
-	"weir"
 )
 
 // Bounds of what is shown of a change before it is folded.
@@ -128,7 +126,7 @@ func printFolded(s *screen, objects []objectChange) {
 		if n := len(g.names); n > 1 {
 			names += " … " + g.names[n-1]
 		}
-		s.printf("  %s  %s\n", s.paint(colors[g.sign], fmt.Sprintf("%s %s %s", g.sign, thousands(len(g.names)), plural(g.kind, len(g.names)))), s.faint(clean(names)))
+		s.printf("  %s  %s\n", s.paint(colors[g.sign], fmt.Sprintf("%s %s %s", g.sign, thousands(len(g.names)), g.kind)), s.faint(clean(names)))
 	}
 }
 
@@ -140,13 +138,6 @@ func signOf(o objectChange) string {
 		return "-"
 	}
 	return "~"
-}
-
-func plural(kind string, n int) string {
-	if k, ok := weir.KindByName(kind); ok && n != 1 {
-		return k.Plural
-	}
-	return kind
 }
 
 func thousands(n int) string {

@@ -27,6 +27,9 @@ const (
 	longestLine  = 64 << 20
 )
 
+// wallClock is this machine's clock; tests set another.
+var wallClock = time.Now
+
 // client talks to one control plane.
 type client struct {
 	base    *url.URL
@@ -51,7 +54,7 @@ func newClient(to namedContext, timeout time.Duration) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	tls, err := secrets.ClientTLS(secrets.ClientConfig{ServerName: base.Hostname(), CAHash: to.CA, Now: time.Now})
+	tls, err := secrets.ClientTLS(secrets.ClientConfig{ServerName: base.Hostname(), CAHash: to.CA, Now: wallClock})
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +74,7 @@ func newClient(to namedContext, timeout time.Duration) (*client, error) {
 }
 
 // now is the time by the control plane's clock, so that a wrong one here makes no expired wishes.
-func (c *client) now() time.Time { return time.Now().Add(time.Duration(c.skew.Load())) }
+func (c *client) now() time.Time { return wallClock().Add(time.Duration(c.skew.Load())) }
 
 // call is one request to the API.
 type call struct {
@@ -140,17 +143,17 @@ func (c *client) send(ctx context.Context, what call) (*http.Response, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		if inner := new(url.Error); errors.As(err, &inner) {
+			err = inner.Err // it names only what was asked, which people know
+		}
 		if cause := c.lost(ctx, err); cause != nil {
 			return nil, cause
-		}
-		if inner := new(url.Error); errors.As(err, &inner) {
-			err = inner.Err
 		}
 		return nil, fmt.Errorf("the control plane at %s can't be reached: %w", c.base.Host, err)
 	}
 	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		// A difference below that is the answer's way and the header's whole seconds.
-		if skew := time.Until(at); skew.Abs() > 2*time.Second {
+		if skew := at.Sub(wallClock()); skew.Abs() > 2*time.Second {
 			c.skew.Store(int64(skew))
 		}
 	}

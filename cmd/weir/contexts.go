@@ -34,6 +34,9 @@ type namedContext struct {
 	Token string `yaml:"token"`
 }
 
+// errNowhere is the error of who has never logged in.
+var errNowhere = errors.New("no control plane is known: run weir login URL --ca sha256:…, or set WEIR_URL, WEIR_CA and WEIR_TOKEN")
+
 func contextsPath() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
@@ -156,7 +159,7 @@ func (n namedContext) with(env namedContext) (namedContext, error) {
 	}
 	switch {
 	case n.URL == "":
-		return n, errors.New("no control plane is known: run weir login URL --ca sha256:…, or set WEIR_URL, WEIR_CA and WEIR_TOKEN")
+		return n, errNowhere
 	case n.CA == "":
 		return n, fmt.Errorf("no CA is pinned for %s: set WEIR_CA to the hash that the control plane prints when it starts, or run weir login", n.URL)
 	case n.Token == "":

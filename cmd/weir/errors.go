@@ -27,6 +27,12 @@ type statusError int
 // Error names the status.
 func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
+// interruptedError is the end by Ctrl-C of something of which more is to be said than that.
+type interruptedError string
+
+// Error says what stays.
+func (e interruptedError) Error() string { return string(e) }
+
 // refusal is a problem that the API answered with.
 type refusal struct{ api.Problem }
 

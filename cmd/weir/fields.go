@@ -129,7 +129,7 @@ func text(v any) string {
 		return ""
 	case string:
 		if len(v) > 80 || strings.Contains(v, "\n") {
-			return fmt.Sprintf("%q… (%d bytes)", cut(oneLine(v), 30), len(v))
+			return fmt.Sprintf("%s (%d bytes)", cut(oneLine(v), 40), len(v))
 		}
 		return v
 	case []any:

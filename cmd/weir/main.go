@@ -63,8 +63,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if err == nil {
 		return exitOK
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		_, _ = fmt.Fprintln(errOut, "interrupted")
+	interrupted := interruptedError("interrupted")
+	if errors.As(err, &interrupted) || ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		_, _ = fmt.Fprintln(errOut, interrupted)
 		return exitInterrupted
 	}
 	return report(cmd, err)

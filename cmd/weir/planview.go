@@ -96,6 +96,8 @@ func printReload(s *screen, e *effect, sizes map[string]int) {
 func whichOnes(e *effect, sizes map[string]int) string {
 	n := len(e.names)
 	switch {
+	case n == 2 && n == sizes[e.group]:
+		return "Both load balancers of " + e.group
 	case n > 1 && n == sizes[e.group]:
 		return fmt.Sprintf("All %d load balancers of %s", n, e.group)
 	case n == 1 && sizes[e.group] == 1:

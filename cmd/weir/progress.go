@@ -61,7 +61,7 @@ func (c *client) stream(ctx context.Context, path string, query url.Values, take
 func (c *client) follow(cmd *cobra.Command, revision int64, within time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), within, errTimeout)
 	defer cancel()
-	p := &progressView{screen: screenOf(cmd, cmd.ErrOrStderr()), start: time.Now()}
+	p := &progressView{screen: screenOf(cmd, cmd.ErrOrStderr()), start: wallClock()}
 	var last *api.Progress
 	for {
 		err := c.stream(ctx, "status", url.Values{"wait": {itoa(revision)}}, func(line streamLine) (bool, error) {
@@ -78,7 +78,7 @@ func (c *client) follow(cmd *cobra.Command, revision int64, within time.Duration
 			return nil
 		case cmd.Context().Err() != nil:
 			p.clear()
-			return fmt.Errorf("stopped waiting; revision %d stays and the load balancers go on: %w", revision, cmd.Context().Err())
+			return interruptedError(fmt.Sprintf("stopped waiting; revision %d stays and the load balancers go on", revision))
 		case errors.Is(context.Cause(ctx), errTimeout):
 			p.clear()
 			return laggards(revision, last, within)
@@ -206,7 +206,7 @@ func (p *progressView) finish(last *api.Progress) {
 	if all == 1 {
 		where = "on the one load balancer"
 	}
-	p.printf("%s\n", p.good(fmt.Sprintf("Revision %d is %s it concerns.", last.Revision, where))+p.faint(" "+time.Since(p.start).Round(10*time.Millisecond).String()))
+	p.printf("%s\n", p.good(fmt.Sprintf("Revision %d is %s it concerns.", last.Revision, where))+p.faint(" "+wallClock().Sub(p.start).Round(10*time.Millisecond).String()))
 }
 
 // cutStyled is cut for a text with colours: escapes take no place.

@@ -143,8 +143,8 @@ func faultText(s *screen, f *fault, of int, now time.Time) string {
 	} else {
 		text += clean(some(f.names, 4))
 	}
-	if when := ago(f.Since, now); when != "" {
-		text += ", since " + when
+	if !f.Since.IsZero() {
+		text += ", for " + span(now.Sub(f.Since))
 	}
 	if why := cmp.Or(f.Message, f.Reason); why != "" {
 		text += ": " + oneLine(why)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"runtime"
 	"runtime/debug"
 
@@ -52,10 +53,13 @@ func newVersion() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s := stdout(cmd)
 		s.printf("weir %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-		if to, err := chosen(cmd); *only || err != nil || to.URL == "" {
-			return nil // whoever is not logged in asks for this program's version only
+		if *only {
+			return nil
 		}
 		c, err := connect(cmd)
+		if errors.Is(err, errNowhere) {
+			return nil // whoever never logged in asks for this program's version only
+		}
 		if err != nil {
 			return err
 		}

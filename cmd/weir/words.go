@@ -106,7 +106,7 @@ func parseSpan(text string) (time.Duration, error) {
 	}
 	var d time.Duration
 	if rest != "" {
-		if d, err = time.ParseDuration(rest); err != nil {
+		if d, err = time.ParseDuration(rest); err != nil || d < 0 {
 			return 0, fmt.Errorf("%q must be a length of time such as 30m, 2h or 90d", text)
 		}
 	}

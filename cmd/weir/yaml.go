@@ -69,10 +69,27 @@ func yamlNode(decoder *json.Decoder) (*yaml.Node, error) {
 func yamlString(s string) *yaml.Node {
 	n := new(yaml.Node)
 	n.SetString(s)
-	if strings.Contains(s, "\n") && clean(s) == s {
+	if strings.Contains(s, "\n") {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	if isBlock(s) {
 		n.Style = yaml.LiteralStyle
 	}
 	return n
+}
+
+// isBlock says whether a text can be written as lines, as people write it. What begins with a blank, or holds a
+// tab at the begin of a line or blanks at the end of one, is read back differently, or not at all.
+func isBlock(s string) bool {
+	if !strings.Contains(s, "\n") || clean(s) != s || strings.ContainsAny(s[:1], " \n") {
+		return false
+	}
+	for line := range strings.Lines(s) {
+		if strings.HasPrefix(strings.TrimLeft(line, " "), "\t") || strings.TrimRight(line, " \n") != strings.TrimSuffix(line, "\n") {
+			return false
+		}
+	}
+	return true
 }
 
 func yamlMapping(decoder *json.Decoder) (*yaml.Node, error) {

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"weir/internal/api"
+)
+
+var update = flag.Bool("update", false, "write what the commands print into the scripts' golden files; look at it before committing")
+
+// theNow is the moment at which all scripts happen, so that what they print is always the same.
+var theNow = time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
+
+func theClock() time.Time { return theNow }
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"weir": func() {
+		wallClock = theClock
+		main()
+	}})
+}
+
+// TestScripts runs the program as people do, each script against a control plane of its own.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata", UpdateScripts: *update, RequireUniqueNames: true, RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			p := startControlPlane(env.T().(testing.TB))
+			env.Values[planeKey{}] = p
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("TZ", "UTC")
+			env.Setenv("URL", p.url)
+			env.Setenv("CA", p.ca)
+			env.Setenv("WEIR_URL", p.url)
+			env.Setenv("WEIR_CA", p.ca)
+			env.Setenv("WEIR_TOKEN", p.token)
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "certificate.yaml"), []byte(p.certificate), 0o600); err != nil {
+				return err
+			}
+			fleet, err := os.ReadFile(filepath.Join("testdata", "fleet.yaml"))
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(env.WorkDir, "fleet.yaml"), fleet, 0o600)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile,
+		},
+	})
+}
+
+type planeKey struct{}
+
+func planeOf(ts *testscript.TestScript) *controlPlane { return ts.Value(planeKey{}).(*controlPlane) }
+
+// exits STATUS COMMAND… runs a command that must end with exactly this status.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%v ended with status %d, not %d", args[1:], got, want)
+	}
+}
+
+// mode FILE MODE holds a file's permissions against what they must be.
+func fileMode(ts *testscript.TestScript, _ bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[1] {
+		ts.Fatalf("%s has mode %s, not %s", args[0], got, args[1])
+	}
+}
+
+// lag LB MESSAGE makes a load balancer stay behind from now on; without a message it catches up.
+func lag(ts *testscript.TestScript, _ bool, args []string) {
+	planeOf(ts).status.set(func(s *standIn) {
+		if len(args) == 1 {
+			delete(s.lags, args[0])
+			return
+		}
+		s.lags[args[0]] = args[1]
+	})
+}
+
+// silent LB makes an agent not be heard.
+func silent(ts *testscript.TestScript, _ bool, args []string) {
+	planeOf(ts).status.set(func(s *standIn) { s.silent[args[0]] = true })
+}
+
+// quarantine OBJECT MESSAGE makes every load balancer refuse an object.
+func quarantine(ts *testscript.TestScript, _ bool, args []string) {
+	planeOf(ts).status.set(func(s *standIn) { s.quarantined[args[0]] = args[1] })
+}
+
+// reloads LB COUNT OBJECT REASON counts reloads of a load balancer.
+func reloads(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	planeOf(ts).status.set(func(s *standIn) {
+		s.reloads[args[0]] = api.ReloadsStatus{Count: n, Last: theNow.Add(-3 * time.Hour), Reasons: []api.ReloadReason{{Object: args[2], Text: args[3]}}}
+	})
+}
+
+// tokenfile SUBJECT FILE writes a token of a subject, made behind the API's back.
+func tokenFile(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := planeOf(ts).tokenFor(args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text+"\n"), 0o600))
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"weir"
+	"weir/internal/api"
+	"weir/internal/store"
+)
+
+// standIn says what is so in place of agents: every load balancer has everything, but for what a script said.
+type standIn struct {
+	store *store.Store
+
+	mu          sync.Mutex
+	moved       chan struct{} // closed and replaced whenever something is set
+	lags        map[string]string
+	silent      map[string]bool
+	quarantined map[string]string
+	reloads     map[string]api.ReloadsStatus
+}
+
+func newStandIn(st *store.Store) *standIn {
+	return &standIn{
+		store: st, moved: make(chan struct{}), lags: map[string]string{}, silent: map[string]bool{},
+		quarantined: map[string]string{}, reloads: map[string]api.ReloadsStatus{},
+	}
+}
+
+func (s *standIn) set(f func(*standIn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s)
+	close(s.moved)
+	s.moved = make(chan struct{})
+}
+
+// Status implements api.StatusSource.
+func (s *standIn) Status(o *weir.Object) *weir.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since := theNow.Add(-90 * time.Minute)
+	status := &weir.Status{Conditions: []weir.Condition{{Type: weir.Accepted, Status: "True", Reason: "Valid", Message: "the wish obeys the rules", Since: since}}}
+	switch o.Kind {
+	case "Site", "Pool", "IPAddress", "Certificate", "ErrorPage", "Map", "AccessList":
+	default:
+		return status
+	}
+	total := s.store.View().Len("LoadBalancer")
+	c := weir.Condition{Type: weir.Programmed, Status: "True", Reason: "ReadBack", Ready: total - len(s.lags), Of: total, Message: fmt.Sprintf("read back from %d of %d load balancers", total-len(s.lags), total), Since: since}
+	if c.Ready < total {
+		c.Status = "False"
+	}
+	status.Conditions = append(status.Conditions, c)
+	if o.Kind == "Site" || o.Kind == "Pool" {
+		status.Conditions = append(status.Conditions, weir.Condition{Type: weir.Serving, Status: "True", Reason: "Up", Message: "3 of 3 servers are up", Since: since})
+	}
+	if why, ok := s.quarantined[o.Ref().String()]; ok {
+		status.Conditions = append(status.Conditions, weir.Condition{Type: weir.Quarantined, Status: "True", Reason: "Refused", Message: why, Since: since})
+	}
+	return status
+}
+
+// Fleet implements api.StatusSource.
+func (s *standIn) Fleet() api.FleetStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	view := s.store.View()
+	fleet := api.FleetStatus{Version: "test", Revision: view.Revision}
+	for g := range view.All("LoadBalancerGroup") {
+		group := api.GroupStatus{Name: g.Metadata.Name, Wanted: view.Revision}
+		for o := range view.All("LoadBalancer") {
+			if spec := o.Spec.(*weir.LoadBalancer); spec.Group == g.Metadata.Name {
+				lb := s.loadBalancer(o.Metadata.Name, spec, view.Revision)
+				group.LoadBalancers = append(group.LoadBalancers, lb)
+				if spec.State != weir.Active {
+					continue
+				}
+				group.Of++
+				if lb.Ready {
+					group.Ready++
+				} else {
+					group.Laggards = append(group.Laggards, lb.Name)
+				}
+			}
+		}
+		fleet.Groups = append(fleet.Groups, group)
+	}
+	return fleet
+}
+
+func (s *standIn) loadBalancer(name string, spec *weir.LoadBalancer, revision int64) api.LoadBalancerStatus {
+	lb := api.LoadBalancerStatus{
+		Name: name, Zone: spec.Zone, State: spec.State, Run: "converged", Ready: true, Reachable: true, Revision: revision, Seen: revision,
+		LastSeen: theNow.Add(-2 * time.Second), Agent: "test", HAProxy: "3.4.7", Reloads: s.reloads[name], Programmed: 12,
+	}
+	if why, ok := s.lags[name]; ok {
+		lb.Ready, lb.Run, lb.Message, lb.Revision, lb.Pending = false, "failed", why, revision-1, 1
+		lb.Deviations = append(lb.Deviations, api.Deviation{Object: "Site/www", State: "pending", Message: why, Since: theNow.Add(-42 * time.Second)})
+	}
+	if s.silent[name] {
+		lb.Ready, lb.Reachable, lb.LastSeen = false, false, theNow.Add(-5*time.Minute)
+	}
+	for object, why := range s.quarantined {
+		lb.Quarantined++
+		lb.Deviations = append(lb.Deviations, api.Deviation{Object: object, State: "quarantined", Message: why, Since: theNow.Add(-90 * time.Minute)})
+	}
+	slices.SortFunc(lb.Deviations, func(a, b api.Deviation) int { return cmp.Compare(a.Object, b.Object) })
+	return lb
+}
+
+// Wait implements api.StatusSource.
+func (s *standIn) Wait(ctx context.Context, revision int64) iter.Seq[api.Progress] {
+	return func(yield func(api.Progress) bool) {
+		for {
+			s.mu.Lock()
+			moved := s.moved
+			s.mu.Unlock()
+			p := api.Progress{Revision: revision, Done: true}
+			for _, g := range s.Fleet().Groups {
+				part := api.GroupProgress{Name: g.Name, Ready: g.Ready, Of: g.Of, Laggards: g.Laggards}
+				if len(g.Laggards) > 0 {
+					p.Done = false
+					s.mu.Lock()
+					part.Message = g.Laggards[0] + " is silent"
+					if why := s.lags[g.Laggards[0]]; why != "" {
+						part.Message = g.Laggards[0] + " failed: " + why
+					}
+					s.mu.Unlock()
+				}
+				p.Groups = append(p.Groups, part)
+			}
+			if !yield(p) || p.Done {
+				return
+			}
+			select {
+			case <-moved:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// SiteCounts implements api.StatusSource.
+func (s *standIn) SiteCounts() map[string]api.SiteCounts {
+	return map[string]api.SiteCounts{"www": {
+		Requests: 1_234_567, Statuses: map[string]uint64{"2xx": 1_230_000, "4xx": 4_500, "5xx": 67},
+		Zones: map[string]uint64{"az1": 617_283, "az2": 617_284}, Pools: map[string]uint64{"web-az1": 617_283, "web-az2": 617_284},
+		Latency: api.Latency{P50: 1.4, P90: 3.2, P99: 18.5},
+	}}
+}
+
+// ServerHealth implements api.StatusSource.
+func (s *standIn) ServerHealth(pool string) []api.ServerHealth {
+	o := s.store.View().Get(weir.Ref{Kind: "Pool", Name: pool})
+	if o == nil || o.Spec.(*weir.Pool).Selector == nil {
+		return nil
+	}
+	var list []api.ServerHealth
+	for server := range s.store.View().All("Server") {
+		if !o.Spec.(*weir.Pool).Selects(o.Metadata.Role, server) {
+			continue
+		}
+		h := api.ServerHealth{Server: server.Metadata.Name}
+		for lb := range s.store.View().All("LoadBalancer") {
+			v := api.ServerView{LoadBalancer: lb.Metadata.Name, State: "up", Since: theNow.Add(-26 * time.Hour), Check: "L7OK 200 in 2ms"}
+			if server.Metadata.Name == "web-az1-2" && lb.Metadata.Name == "lb-az2-1" {
+				v = api.ServerView{LoadBalancer: lb.Metadata.Name, State: "down", Since: theNow.Add(-3 * time.Minute), Check: "L4TOUT in 2000ms"}
+			} else {
+				h.Up++
+			}
+			h.Of++
+			h.Views = append(h.Views, v)
+		}
+		list = append(list, h)
+	}
+	return list
+}
+
+// Render implements api.StatusSource.
+func (s *standIn) Render(_ context.Context, loadBalancer string) (map[string]string, error) {
+	return map[string]string{"haproxy.cfg": "global\n  # " + loadBalancer + "\n", "maps/hosts-443.map": "www.example.com|www-az1 www\n"}, nil
+}
+
+// standInPlanner plans what can be told from the objects alone: a Site on a port that no other has reloads.
+type standInPlanner struct{}
+
+// Plan implements api.Planner.
+func (standInPlanner) Plan(_ context.Context, before, after *weir.Set, written []weir.Ref) (api.PlanAnswer, error) {
+	var answer api.PlanAnswer
+	var reasons []api.ReloadReason
+	var sentences, commands []string
+	for _, r := range written {
+		if p := newPort(before, after, r); p != "" {
+			reasons = append(reasons, api.ReloadReason{Object: r.String(), Text: "port " + p + " is new to the group"})
+		}
+		switch {
+		case after.Get(r) == nil:
+		case r.Kind == "ErrorPage" && len(after.Get(r).Spec.(*weir.ErrorPage).Body) > 100:
+			answer.Problems = append(answer.Problems, weir.Problem{Object: r.String(), Path: "spec.body", Message: "does not fit the buffers of group edge; the last good form stays"})
+		case r.Kind == "Pool" && before.Get(r) == nil:
+			sentences = append(sentences, "adds pool "+r.Name, "adds 2 servers to pool "+r.Name)
+			commands = append(commands, "add backend "+r.Name+" from p-http", "add server "+r.Name+"/s1 10.1.0.1:80 id 1", "enable health "+r.Name+"/s1", "add server "+r.Name+"/s2 10.1.0.2:80 id 2", "enable health "+r.Name+"/s2", "publish backend "+r.Name)
+		case r.Kind == "Pool" || r.Kind == "Site" || r.Kind == "Override":
+			sentences = append(sentences, "changes what belongs to "+r.String())
+			commands = append(commands, "set map maps/sites.map "+r.Name+" x")
+		}
+	}
+	for o := range after.All("LoadBalancer") {
+		spec := o.Spec.(*weir.LoadBalancer)
+		lb := api.LoadBalancerPlan{Name: o.Metadata.Name, Group: spec.Group, Zone: spec.Zone, Version: "3.4.7"}
+		if spec.Group != "edge" || len(commands)+len(reasons) == 0 {
+			continue
+		}
+		if lb.Reload = reasons; len(reasons) == 0 {
+			lb.Sentences, lb.Commands = sentences, commands
+		}
+		answer.LoadBalancers = append(answer.LoadBalancers, lb)
+	}
+	return answer, nil
+}
+
+func newPort(before, after *weir.Set, r weir.Ref) string {
+	site := weir.Find[weir.Site](after, r.Kind, r.Name)
+	if site == nil {
+		return ""
+	}
+	for _, l := range site.Listeners {
+		known := false
+		for o := range before.All("Site") {
+			known = known || slices.ContainsFunc(o.Spec.(*weir.Site).Listeners, func(k weir.Listener) bool { return k.Port == l.Port })
+		}
+		if !known && before.Len("Site") > 0 {
+			return l.Port.String()
+		}
+	}
+	return ""
+}
