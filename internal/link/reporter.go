@@ -21,7 +21,8 @@ const (
 	// reportPause is kept between two reports, and reportRetry after one that failed.
 	reportPause = 20 * time.Millisecond
 	reportRetry = time.Second
-	minGzip     = 1 << 10
+	// minGzip is the length from which compressing costs less than sending.
+	minGzip = 16 << 10
 )
 
 // reporter sends the newest report, and of the health of servers only the pools that changed.
@@ -37,6 +38,7 @@ type reporter struct {
 	count  int
 	base   string // what the control plane is known to have
 	sent   map[string]sentPool
+	zip    *gzip.Writer // kept, since each new one takes a megabyte
 }
 
 type sentPool struct {
@@ -162,16 +164,10 @@ func (r *reporter) post(ctx context.Context, t http.RoundTripper, base string, r
 	}
 	header := http.Header{}
 	if len(body) > minGzip {
-		var z bytes.Buffer
-		w, _ := gzip.NewWriterLevel(&z, gzip.BestSpeed) // the level is a known one
-		if _, err := w.Write(body); err != nil {
-			return err
-		}
-		if err := w.Close(); err != nil {
+		if body, err = r.compress(body); err != nil {
 			return err
 		}
 		header.Set("Content-Encoding", "gzip")
-		body = z.Bytes()
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -180,6 +176,21 @@ func (r *reporter) post(ctx context.Context, t http.RoundTripper, base string, r
 	}
 	r.base, r.sent = p.Seq, sent
 	return nil
+}
+
+func (r *reporter) compress(body []byte) ([]byte, error) {
+	var z bytes.Buffer
+	if r.zip == nil {
+		r.zip, _ = gzip.NewWriterLevel(&z, gzip.BestSpeed) // the level is a known one
+	}
+	r.zip.Reset(&z)
+	if _, err := r.zip.Write(body); err != nil {
+		return nil, err
+	}
+	if err := r.zip.Close(); err != nil {
+		return nil, err
+	}
+	return z.Bytes(), nil
 }
 
 // build works out what to send and what the control plane then has.
