@@ -36,7 +36,7 @@ The exit status is 0 when the change was made or nothing differs, and 1 when it 
 		if err != nil {
 			return err
 		}
-		return write(cmd, w, *reason, *dryRun, *wait, *output)
+		return write(cmd, w, writeOptions{reason: *reason, dryRun: *dryRun, wait: *wait, output: *output})
 	}
 	return cmd
 }
@@ -105,48 +105,63 @@ func (w *writes) locate(answer *applied) {
 	}
 }
 
+// writeOptions say how a change is made and told about.
+type writeOptions struct {
+	reason       string
+	dryRun, wait bool
+	output       string
+	// note is said to people once the change is made.
+	note string
+}
+
+func (o *writeOptions) query(query url.Values) url.Values {
+	if o.reason != "" {
+		query.Set("reason", o.reason)
+	}
+	if o.dryRun {
+		query.Set("dryRun", "true")
+		query.Set("plan", "true")
+	}
+	return query
+}
+
 // write makes one change, or shows what it would do, and tells about it.
-func write(cmd *cobra.Command, w *writes, reason string, dryRun, wait bool, output string) error {
+func write(cmd *cobra.Command, w *writes, o writeOptions) error {
 	c, err := connect(cmd)
 	if err != nil {
 		return err
 	}
 	c.timeout = timeoutOf(cmd, applyWithin)
-	query := w.query()
-	if reason != "" {
-		query.Set("reason", reason)
-	}
-	if dryRun {
-		query.Set("dryRun", "true")
-		query.Set("plan", "true")
-	}
 	answer := new(applied)
-	if err := c.do(cmd.Context(), call{method: http.MethodPost, path: "apply", query: query, body: w.body}, answer); err != nil {
+	if err := c.do(cmd.Context(), call{method: http.MethodPost, path: "apply", query: o.query(w.query()), body: w.body}, answer); err != nil {
 		return unchanged(w.located(err))
 	}
 	w.locate(answer)
-	return tell(cmd, c, answer, dryRun, wait, output)
+	return tell(cmd, c, answer, o)
 }
 
 // tell shows what became of a write, and waits for it when asked.
-func tell(cmd *cobra.Command, c *client, answer *applied, dryRun, wait bool, output string) error {
-	if dryRun {
-		if err := showPlan(cmd, answer, output, false); err != nil {
+func tell(cmd *cobra.Command, c *client, answer *applied, o writeOptions) error {
+	if o.dryRun {
+		if err := showPlan(cmd, answer, o.output, false); err != nil {
 			return err
 		}
-		if output == "text" && len(answer.Change.Objects) > 0 {
+		if o.output == "text" && len(answer.Change.Objects) > 0 {
 			stdout(cmd).line("Nothing was changed.")
 		}
 		return nil
 	}
-	if output != "text" {
-		if err := printValue(cmd.OutOrStdout(), output, answer); err != nil {
+	if o.output != "text" {
+		if err := printValue(cmd.OutOrStdout(), o.output, answer); err != nil {
 			return err
 		}
 	} else {
 		tellApplied(stdout(cmd), answer)
+		if o.note != "" {
+			stdout(cmd).line(o.note)
+		}
 	}
-	if !wait {
+	if !o.wait {
 		return nil
 	}
 	return c.follow(cmd, answer.Revision, timeoutOf(cmd, convergeWithin))

@@ -15,7 +15,7 @@ import (
 // kindTables are the columns that matter for each kind.
 var kindTables = map[string]kindTable{
 	"Site": {
-		columns: []column{{title: "MODE", optional: true}, {title: "HOSTNAMES", shrinks: true}, {title: "ADDRESSES", shrinks: true, optional: true}, {title: "PORTS"}, {title: "PROGRAMMED"}, {title: "SERVING"}, {title: "REQUESTS", right: true}, {title: "ERRORS", right: true}},
+		columns: []column{{title: "MODE", optional: true}, {title: "HOSTNAMES", shrinks: true}, {title: "ADDRESSES", shrinks: true, optional: true}, {title: "PORTS"}, {title: "PROGRAMMED"}, {title: "SERVING"}, {title: "REQUESTS", right: true, restless: true}, {title: "ERRORS", right: true, restless: true}},
 		learn:   learnCounts, cells: siteCells,
 	},
 	"Pool": {
@@ -23,7 +23,7 @@ var kindTables = map[string]kindTable{
 		learn:   learnHealth, cells: poolCells,
 	},
 	"LoadBalancer": {
-		columns: []column{{title: "GROUP"}, {title: "ZONE"}, {title: "STATE"}, {title: "HAPROXY"}, {title: "REVISION", right: true}, {title: "CONVERGED"}, {title: "RELOADS", right: true}, {title: "HEARD", optional: true}},
+		columns: []column{{title: "GROUP"}, {title: "ZONE"}, {title: "STATE"}, {title: "HAPROXY"}, {title: "REVISION", right: true, restless: true}, {title: "CONVERGED"}, {title: "RELOADS", right: true}, {title: "HEARD", optional: true, restless: true}},
 		learn:   learnFleet, cells: loadBalancerCells,
 	},
 	"LoadBalancerGroup": {
@@ -31,7 +31,7 @@ var kindTables = map[string]kindTable{
 		learn:   learnFleet, cells: groupCells,
 	},
 	"Override": {
-		columns: []column{{title: "SERVER"}, {title: "POOL"}, {title: "DOES"}, {title: "EXPIRES"}, {title: "REASON", shrinks: true}},
+		columns: []column{{title: "SERVER"}, {title: "POOL"}, {title: "DOES"}, {title: "EXPIRES", restless: true}, {title: "REASON", shrinks: true}},
 		cells:   overrideCells,
 	},
 	"Certificate": {
@@ -49,7 +49,7 @@ var kindTables = map[string]kindTable{
 	"Zone":       {columns: []column{{title: "CAPACITY", right: true}}, cells: func(_ *facts, o *object) []cell { return words(strconv.Itoa(o.Spec.(*weir.Zone).Capacity)) }},
 	"Role":       {columns: []column{{title: "CONTACT", shrinks: true}, {title: "HOSTNAMES", shrinks: true}, {title: "GROUPS"}}, cells: roleCells},
 	"Grant":      {columns: []column{{title: "SUBJECT"}, {title: "RIGHT"}, {title: "ON ROLE"}}, cells: grantCells},
-	"Token":      {columns: []column{{title: "SUBJECT"}, {title: "EXPIRES"}, {title: "FOR"}}, cells: tokenCells},
+	"Token":      {columns: []column{{title: "SUBJECT"}, {title: "EXPIRES", restless: true}, {title: "FOR"}}, cells: tokenCells},
 	"Secret":     {columns: []column{{title: "GENERATION", right: true}}, cells: secretCells},
 	"Map":        {columns: []column{{title: "MATCH"}, {title: "ENTRIES", right: true}, {title: "PROGRAMMED"}}, cells: mapCells},
 	"AccessList": {columns: []column{{title: "NETWORKS", shrinks: true}, {title: "PROGRAMMED"}}, cells: accessListCells},

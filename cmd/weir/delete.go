@@ -41,7 +41,7 @@ refers to is refused. A deletion can be undone with weir undo.`,
 				return err
 			}
 		}
-		return write(cmd, &writes{deletes: refs}, *reason, *dryRun, *wait, *output)
+		return write(cmd, &writes{deletes: refs}, writeOptions{reason: *reason, dryRun: *dryRun, wait: *wait, output: *output})
 	}
 	return cmd
 }

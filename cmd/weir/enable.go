@@ -47,13 +47,10 @@ The server then has the weight of its own object, and its health checks decide.`
 		if why == "" {
 			why = "enable " + server
 		}
-		if err := write(cmd, &writes{deletes: refs}, why, *dryRun, *wait, *output); err != nil {
-			return err
-		}
 		if left != nil {
 			noted(cmd.ErrOrStderr(), "%s still holds for every pool: %s.", left.Ref(), doesText(left.Spec.(*weir.Override)))
 		}
-		return nil
+		return write(cmd, &writes{deletes: refs}, writeOptions{reason: why, dryRun: *dryRun, wait: *wait, output: *output})
 	}
 	return cmd
 }

@@ -42,7 +42,7 @@ Each right holds those before it. One subject has one right per role; a second g
 		if err != nil {
 			return fmt.Errorf("write %s: %w", o.Ref(), err)
 		}
-		return write(cmd, &writes{body: body}, *reason, false, false, "text")
+		return write(cmd, &writes{body: body}, writeOptions{reason: *reason, output: "text"})
 	}
 	cmd.AddCommand(
 		newListOf("Grant", "List who has which right", "  weir grant list"),

@@ -67,13 +67,10 @@ func (f *overrideFlags) run(cmd *cobra.Command, server string, set func(*weir.Ov
 		return fmt.Errorf("write %s: %w", o.Ref(), err)
 	}
 	f.warn(cmd, c, o, others)
-	if err := write(cmd, &writes{body: body}, *f.reason, *f.dryRun, *f.wait, *f.output); err != nil {
-		return err
-	}
-	if *f.output == "text" && !*f.dryRun {
-		stdout(cmd).printf("%s until %s (%s); weir enable %s ends it before.\n", describeOverride(spec), clock(spec.ExpiresAt), span(lasts), server)
-	}
-	return nil
+	return write(cmd, &writes{body: body}, writeOptions{
+		reason: *f.reason, dryRun: *f.dryRun, wait: *f.wait, output: *f.output,
+		note: fmt.Sprintf("%s until %s (%s); weir enable %s ends it before.", describeOverride(spec), clock(spec.ExpiresAt), span(lasts), server),
+	})
 }
 
 func (f *overrideFlags) check(server string) error {

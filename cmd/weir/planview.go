@@ -66,11 +66,12 @@ func printEffects(s *screen, plan *api.PlanAnswer, sizes map[string]int, command
 				s.line(s.faint("      " + oneLine(c)))
 			}
 		} else if n > 0 {
-			note := strings.Join(folded(e.first.Commands), ", ")
-			if e.differ {
-				note += "; arguments differ between load balancers"
+			for _, line := range s.items("    ", folded(e.first.Commands)) {
+				s.line(s.faint(line))
 			}
-			s.line(s.faint(s.wrapped("    ", note)))
+			if e.differ {
+				s.line(s.faint("    arguments differ between load balancers"))
+			}
 		}
 	}
 	if len(plan.Problems) > 0 {

@@ -129,3 +129,24 @@ func (s *screen) wrapped(indent, text string) string {
 	}
 	return indent + strings.ReplaceAll(lipgloss.Wrap(text, s.width-len(indent), ""), "\n", "\n"+indent)
 }
+
+// items puts short texts with commas between into lines that fit the screen, none of them broken.
+func (s *screen) items(indent string, list []string) []string {
+	var lines []string
+	line := ""
+	for i, item := range list {
+		if i < len(list)-1 {
+			item += ","
+		}
+		switch {
+		case line == "":
+			line = indent + item
+		case s.width > 0 && lipgloss.Width(line+" "+item) > s.width:
+			lines = append(lines, line)
+			line = indent + item
+		default:
+			line += " " + item
+		}
+	}
+	return append(lines, line)
+}

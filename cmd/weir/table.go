@@ -16,6 +16,8 @@ type column struct {
 	shrinks bool
 	// optional says that it may be left out before others are cut to little.
 	optional bool
+	// restless cells change all the time: a watch does not print a row again because of them.
+	restless bool
 }
 
 // cell is one place of a table.

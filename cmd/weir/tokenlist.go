@@ -52,7 +52,7 @@ func newDeleteOf(kindName, use, short, example string) *cobra.Command {
 		if err := c.allExist(cmd.Context(), refs); err != nil {
 			return err
 		}
-		return write(cmd, &writes{deletes: refs}, *reason, false, false, "text")
+		return write(cmd, &writes{deletes: refs}, writeOptions{reason: *reason, output: "text"})
 	}
 	return cmd
 }

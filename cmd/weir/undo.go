@@ -34,19 +34,12 @@ Tokens are never restored.`,
 			return err
 		}
 		c.timeout = timeoutOf(cmd, applyWithin)
-		query := url.Values{}
-		if *reason != "" {
-			query.Set("reason", *reason)
-		}
-		if *dryRun {
-			query.Set("dryRun", "true")
-			query.Set("plan", "true")
-		}
+		o := writeOptions{reason: *reason, dryRun: *dryRun, wait: *wait, output: *output}
 		answer := new(applied)
-		if err := c.do(cmd.Context(), call{method: http.MethodPost, path: "changes/" + itoa(revision) + "/undo", query: query}, answer); err != nil {
+		if err := c.do(cmd.Context(), call{method: http.MethodPost, path: "changes/" + itoa(revision) + "/undo", query: o.query(url.Values{})}, answer); err != nil {
 			return unchanged(err)
 		}
-		return tell(cmd, c, answer, *dryRun, *wait, *output)
+		return tell(cmd, c, answer, o)
 	}
 	return cmd
 }

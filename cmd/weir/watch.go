@@ -60,8 +60,10 @@ func (f *getFlags) news(ctx context.Context, c *client, s *screen, kind weir.Kin
 		name := objects[i].Metadata.Name
 		there[name] = true
 		key := ""
-		for _, c := range row {
-			key += c.text + "\x00"
+		for j, c := range row {
+			if !t.columns[j].restless {
+				key += c.text + "\x00"
+			}
 		}
 		if shown[name] != key {
 			shown[name] = key
