@@ -314,7 +314,8 @@ func (r *renderer) tcpFrontend(p port) {
 	rule := "tcp-request content"
 	if p.mode == weir.PortTLSPassthrough {
 		s.add("tcp-request inspect-delay 5s")
-		s.add("tcp-request content reject if WAIT_END !{ req.ssl_hello_type 1 }")
+		// Waits for a whole greeting, and for nothing else: what is none is cut off at once.
+		s.add("tcp-request content reject if !{ req.ssl_hello_type 1 }")
 		s.add("tcp-request content set-var(txn.host) req.ssl_sni,lower")
 		hostLookup(s, rule, "txn.site", "txn.host", hosts, "{ req.ssl_hello_type 1 }")
 		s.add("tcp-request content reject if { req.ssl_hello_type 1 } !{ var(txn.site) -m found }")
