@@ -76,6 +76,8 @@ func (c tlsClient) get(addr, host, path string) (tlsAnswer, error) {
 	}
 	transport := &http.Transport{
 		TLSClientConfig: c.config(), ForceAttemptHTTP2: c.alpn[0] == "h2",
+		// Below the time that a greeting is waited for: nobody may wait that long.
+		TLSHandshakeTimeout: 4 * time.Second,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return c.dialer().DialContext(ctx, network, address)
 		},
