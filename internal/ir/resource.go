@@ -163,7 +163,7 @@ func by[T any](list []T, key func(T) string) {
 }
 
 // At gives the node as it must be at a moment: overrides that have not expired are applied to their servers,
-// in the order of their names, and none are left. The time is when the next one expires, zero for never.
+// and none are left. The time is when the next one expires, zero for never.
 func (n Node) At(now time.Time) (Node, time.Time) {
 	var next time.Time
 	n.Pools = slices.Clone(n.Pools)
@@ -175,31 +175,35 @@ func (n Node) At(now time.Time) (Node, time.Time) {
 		p.Servers = slices.Clone(p.Servers)
 		for j := range p.Servers {
 			s := &p.Servers[j]
+			var live []Override
 			for _, o := range s.Overrides {
 				if !now.Before(o.ExpiresAt) {
 					continue
 				}
-				s.apply(o)
+				live = append(live, o)
 				if next.IsZero() || o.ExpiresAt.Before(next) {
 					next = o.ExpiresAt
 				}
 			}
+			s.apply(live)
 			s.Overrides = nil
 		}
 	}
 	return n, next
 }
 
-func (s *Server) apply(o Override) {
-	if o.Weight != nil {
-		s.Weight = *o.Weight
+// apply puts overrides on a server: of several weights the last by name counts, and taking traffic away is
+// stronger than any of them.
+func (s *Server) apply(list []Override) {
+	drained := false
+	for _, o := range list {
+		if o.Weight != nil {
+			s.Weight = *o.Weight
+		}
+		drained = drained || o.State == weir.StateDrain
+		s.Maintenance = s.Maintenance || o.State == weir.StateMaintenance
 	}
-	switch o.State {
-	case weir.StateDrain:
+	if drained {
 		s.Weight = 0
-	case weir.StateMaintenance:
-		s.Maintenance = true
-	case weir.StateReady:
-		s.Maintenance = false
 	}
 }

@@ -1,0 +1,84 @@
+package ir_test
+
+import (
+	"net/netip"
+	"reflect"
+	"testing"
+	"time"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+var now = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func node(overrides ...ir.Override) ir.Node {
+	return ir.Node{
+		Self:  ir.Self{Name: "lb1", Zone: "az1", State: weir.Active},
+		Group: ir.Group{Name: "edge", Zones: []string{"az1"}},
+		Pools: []ir.Pool{{Name: "web", Mode: "http", Servers: []ir.Server{{
+			Name: "s1", Address: netip.MustParseAddrPort("10.0.0.1:80"), Weight: 100, Owner: "Server/s1", Overrides: overrides,
+		}}}},
+		Sites: []ir.Site{{Name: "www", Mode: "http", Addresses: []string{"vip"}}},
+		Pages: []ir.Page{{Name: "sorry", Body: "x"}},
+	}
+}
+
+func TestOverridesHoldUntilTheyExpire(t *testing.T) {
+	weight := func(w int, until time.Duration) ir.Override { return ir.Override{Name: "w", Weight: &w, ExpiresAt: now.Add(until)} }
+	state := func(s string, until time.Duration) ir.Override {
+		return ir.Override{Name: "a", State: s, ExpiresAt: now.Add(until)}
+	}
+	for name, c := range map[string]struct {
+		overrides   []ir.Override
+		weight      int
+		maintenance bool
+		next        time.Duration
+	}{
+		"none":                             {nil, 100, false, 0},
+		"a weight":                         {[]ir.Override{weight(7, time.Hour)}, 7, false, time.Hour},
+		"an expired one":                   {[]ir.Override{weight(7, 0)}, 100, false, 0},
+		"a drain":                          {[]ir.Override{state("drain", time.Minute)}, 0, false, time.Minute},
+		"a weight does not lift a drain":   {[]ir.Override{state("drain", time.Minute), weight(7, time.Hour)}, 0, false, time.Minute},
+		"after the drain the weight holds": {[]ir.Override{state("drain", -time.Second), weight(7, time.Hour)}, 7, false, time.Hour},
+		"maintenance":                      {[]ir.Override{state("maintenance", time.Minute)}, 100, true, time.Minute},
+		"ready lifts no maintenance":       {[]ir.Override{state("maintenance", time.Minute), state("ready", time.Hour)}, 100, true, time.Minute},
+	} {
+		n := node(c.overrides...)
+		at, next := n.At(now)
+		s := at.Pools[0].Servers[0]
+		if s.Weight != c.weight || s.Maintenance != c.maintenance || len(s.Overrides) != 0 {
+			t.Errorf("%s: %+v", name, s)
+		}
+		if want := now.Add(c.next); c.next == 0 && !next.IsZero() || c.next != 0 && !next.Equal(want) {
+			t.Errorf("%s: next at %v", name, next)
+		}
+		if left := n.Pools[0].Servers[0]; left.Weight != 100 || len(left.Overrides) != len(c.overrides) {
+			t.Errorf("%s: the node itself was changed: %+v", name, left)
+		}
+	}
+}
+
+func TestResourcesAssembleToTheSameNode(t *testing.T) {
+	n := node()
+	list := n.Resources()
+	back, err := ir.Assemble(list)
+	if err != nil || !reflect.DeepEqual(back, n) {
+		t.Errorf("%v\n%+v\n%+v", err, back, n)
+	}
+	if owner := ir.Owner("server/web/s1"); owner != "Pool/web" {
+		t.Errorf("owner %q", owner)
+	}
+	if _, err := ir.Assemble([]ir.Resource{{ID: "future/x", Body: []byte("{}")}}); err == nil {
+		t.Error("an unknown kind of resource was passed over")
+	}
+	without := list[:0:0]
+	for _, r := range list {
+		if r.ID != "pool/web" {
+			without = append(without, r)
+		}
+	}
+	if left, err := ir.Assemble(without); err != nil || len(left.Pools) != 0 {
+		t.Errorf("a server without its pool: %v %+v", err, left.Pools)
+	}
+}
