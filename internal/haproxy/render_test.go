@@ -40,19 +40,23 @@ func testNode(prefix netip.Prefix) ir.Node {
 		},
 		Sites: []ir.Site{
 			{Name: "db", Mode: "tcp", Addresses: []string{"vip1"}, Listeners: []ir.Listener{{Port: 3890, Mode: weir.PortTCP}}, Backends: []ir.Backend{{Name: "default", Pool: "db"}}},
-			{Name: "rich", Mode: "http", Hostnames: []string{"*.rich.example", "rich.example"}, Addresses: []string{"vip1"}, Listeners: []ir.Listener{{Port: 8080, Mode: weir.PortHTTP}},
+			{
+				Name: "rich", Mode: "http", Hostnames: []string{"*.rich.example", "rich.example"}, Addresses: []string{"vip1"}, Listeners: []ir.Listener{{Port: 8080, Mode: weir.PortHTTP}},
 				Backends: []ir.Backend{{Name: "api", Pool: "api"}, {Name: "default", Pool: "web1"}},
 				Routes: []weir.SiteRoute{
 					{Match: weir.RouteMatch{Path: &weir.PathMatch{Exact: "/one"}}, Backend: "api"},
 					{Match: weir.RouteMatch{Path: &weir.PathMatch{Regex: "/r[0-9]+"}}, Backend: "api"},
 					{Match: weir.RouteMatch{Path: &weir.PathMatch{Prefix: "/deep/"}}, Backend: "api"},
 					{Match: weir.RouteMatch{Map: "legacy"}},
-				}},
+				},
+			},
 			{Name: "sni", Mode: "tls-passthrough", Hostnames: []string{"sni.example"}, Addresses: []string{"vip1"}, Listeners: []ir.Listener{{Port: 8444, Mode: weir.PortTLSPassthrough}}, Backends: []ir.Backend{{Name: "default", Pool: "db"}}},
-			{Name: "www", Mode: "http", Hostnames: []string{"www.example"}, Addresses: []string{"vip1", "vip2"}, Listeners: []ir.Listener{{Port: 8080, Mode: weir.PortHTTP}},
+			{
+				Name: "www", Mode: "http", Hostnames: []string{"www.example"}, Addresses: []string{"vip1", "vip2"}, Listeners: []ir.Listener{{Port: 8080, Mode: weir.PortHTTP}},
 				Backends:   []ir.Backend{{Name: "api", Pool: "api"}, {Name: "default", Slots: []string{"web1", "web2"}}},
 				Routes:     []weir.SiteRoute{{Match: weir.RouteMatch{Path: &weir.PathMatch{Prefix: "/api"}}, Backend: "api"}},
-				ErrorPages: map[weir.Status3]string{503: "sorry"}},
+				ErrorPages: map[weir.Status3]string{503: "sorry"},
+			},
 		},
 		Maps:  []ir.Map{{Name: "legacy", Match: "prefix", Entries: []weir.MapEntry{{Key: "/old", Value: "api"}}}},
 		Pages: []ir.Page{{Name: "sorry", ContentType: "application/json", Body: `{"sorry":"503"}`}},

@@ -25,7 +25,9 @@ func node(overrides ...ir.Override) ir.Node {
 }
 
 func TestOverridesHoldUntilTheyExpire(t *testing.T) {
-	weight := func(w int, until time.Duration) ir.Override { return ir.Override{Name: "w", Weight: &w, ExpiresAt: now.Add(until)} }
+	weight := func(w int, until time.Duration) ir.Override {
+		return ir.Override{Name: "w", Weight: &w, ExpiresAt: now.Add(until)}
+	}
 	state := func(s string, until time.Duration) ir.Override {
 		return ir.Override{Name: "a", State: s, ExpiresAt: now.Add(until)}
 	}
