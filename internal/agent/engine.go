@@ -280,6 +280,34 @@ func (e *engine) observe(ctx context.Context, known haproxy.Config) error {
 	return nil
 }
 
+// observeBroken is observe after something that was not brought to its end. plan.Diff believes that a server which
+// is enabled is up; those that are not, which may be new ones that nobody waited for to the end, are given to it
+// as in maintenance: it enables them and waits for them before it takes away who serves in their place.
+func (e *engine) observeBroken(ctx context.Context, known haproxy.Config) error {
+	if err := e.observe(ctx, known); err != nil {
+		return err
+	}
+	if plan.Diff(e.have, known).Empty() {
+		return nil
+	}
+	states, err := e.process.Client().ServersState(ctx, "")
+	if err != nil {
+		return fmt.Errorf("read back: %w", err)
+	}
+	down := map[[2]string]bool{}
+	for _, st := range states {
+		down[[2]string{st.Backend, st.Server}] = st.Op == haproxy.OpStopped
+	}
+	for i := range e.have.Backends {
+		b := &e.have.Backends[i]
+		for j := range b.Servers {
+			s := &b.Servers[j]
+			s.Maintenance = s.Maintenance || s.Check && down[[2]string{b.Name, s.Name}]
+		}
+	}
+	return nil
+}
+
 func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op) (bool, error) {
 	executor := hapctl.Executor{
 		Client: e.process.Client(),
@@ -296,7 +324,7 @@ func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op
 	if err != nil {
 		known := union(want, e.have)
 		known.Sections = e.have.Sections
-		if seen := e.observe(ctx, known); seen != nil {
+		if seen := e.observeBroken(ctx, known); seen != nil {
 			return false, errors.Join(err, seen)
 		}
 		var op *hapctl.OpError
@@ -429,7 +457,7 @@ func (e *engine) resume(ctx context.Context, all []ir.Resource) error {
 	}
 	known := e.render(node)
 	known.Sections = e.runningSections(ctx)
-	return e.observe(ctx, known)
+	return e.observeBroken(ctx, known)
 }
 
 // keys gives the key of a certificate of the node that was rendered last. One whose last good form stands in
