@@ -34,22 +34,24 @@ func (r *renderer) profileOf(p *ir.Pool) profile {
 	return f
 }
 
-// name is p-http-leastconn-t-c-SRV and the like.
+// name is p-http-header-t.h-X-User.c-SRV and the like. The names of headers and cookies, which people choose,
+// hold no dot, so that no choice can make two profiles one.
 func (f profile) name() string {
 	parts := []string{"p", f.mode, f.balance}
-	if f.header != "" {
-		parts = append(parts, f.header)
-	}
 	if f.timeouts {
 		parts = append(parts, "t")
 	}
 	if f.class != 0 {
 		parts = append(parts, weir.Duration(f.class).String())
 	}
-	if f.cookie != "" {
-		parts = append(parts, "c", f.cookie)
+	name := strings.Join(parts, "-")
+	if f.header != "" {
+		name += ".h-" + f.header
 	}
-	return strings.Join(parts, "-")
+	if f.cookie != "" {
+		name += ".c-" + f.cookie
+	}
+	return name
 }
 
 // catalogue is what every configuration offers, asked for or not, so that a pool of a usual kind is never a
@@ -150,11 +152,13 @@ func checkOf(p *ir.Pool) check {
 	return check{kind: h.Type, method: h.Method, expect: h.Expect, body: h.Body != ""}
 }
 
+var classOfCheck = strings.NewReplacer(",", "_", " ", "")
+
 func (c check) name() string {
 	if c.kind != "http" {
 		return "hc-tcp"
 	}
-	expect := strings.NewReplacer(",", "_", " ", "").Replace(c.expect)
+	expect := classOfCheck.Replace(c.expect)
 	if c.body {
 		expect = "body"
 	}

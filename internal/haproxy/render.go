@@ -3,7 +3,6 @@ package haproxy
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -204,27 +203,43 @@ func (r *renderer) finish() Config {
 	return c
 }
 
-var mapInText = regexp.MustCompile(`opt@([A-Za-z0-9/._-]+)`)
-
 // mapsInText finds the maps that the text names: HAProxy knows no others.
 func (r *renderer) mapsInText() map[string]bool {
 	used := map[string]bool{}
-	note := func(line string) {
-		for _, m := range mapInText.FindAllStringSubmatch(line, -1) {
-			used[m[1]] = true
-		}
-	}
 	for _, s := range r.sections {
 		for _, l := range s.Lines {
-			note(l.Text)
+			noteMaps(used, l.Text)
 		}
 	}
 	for _, b := range r.backend {
 		for _, line := range b.Text {
-			note(line)
+			noteMaps(used, line)
 		}
 	}
 	return used
+}
+
+// noteMaps adds the paths behind each "opt@" of a line. It is no regular expression because all text passes here
+// at every change.
+func noteMaps(used map[string]bool, line string) {
+	for {
+		_, rest, ok := strings.Cut(line, "opt@")
+		if !ok {
+			return
+		}
+		end := strings.IndexFunc(rest, func(c rune) bool { return !partOfPath(c) })
+		if end < 0 {
+			end = len(rest)
+		}
+		if end > 0 {
+			used[rest[:end]] = true
+		}
+		line = rest[end:]
+	}
+}
+
+func partOfPath(c rune) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '/' || c == '_' || c == '-'
 }
 
 // ms writes a duration as HAProxy reads it.

@@ -13,23 +13,28 @@ type File struct {
 
 // Text writes haproxy.cfg. The list holds, for each line from the first, the object that it comes from.
 func (c Config) Text() (string, []string) {
-	w := &textWriter{}
-	w.line("# Written by Weir; a change by hand is undone. See the wishes with: weir get", "")
+	var w textWriter
+	w.room(c)
+	w.line("", "# Written by Weir; a change by hand is undone. See the wishes with: weir get")
 	for _, s := range c.Sections {
-		w.line("", "")
-		w.line(strings.TrimRight(s.Kind+" "+s.Name, " "), "")
+		w.line("")
+		if s.Name == "" {
+			w.line("", s.Kind)
+		} else {
+			w.line("", s.Kind, " ", s.Name)
+		}
 		for _, l := range s.Lines {
-			w.line("    "+l.Text, l.Owner)
+			w.line(l.Owner, "    ", l.Text)
 		}
 	}
 	for _, b := range c.Backends {
-		w.line("", "")
-		w.line("backend "+b.Name+" from "+b.Profile, b.Owner)
+		w.line("")
+		w.line(b.Owner, "backend ", b.Name, " from ", b.Profile)
 		for _, t := range b.Text {
-			w.line("    "+t, b.Owner)
+			w.line(b.Owner, "    ", t)
 		}
 		for _, s := range b.Servers {
-			w.line("    server "+s.Line(false), s.Owner)
+			w.line(s.Owner, "    server ", s.Line(false))
 		}
 	}
 	return w.b.String(), w.owners
@@ -40,8 +45,32 @@ type textWriter struct {
 	owners []string
 }
 
-func (w *textWriter) line(text, owner string) {
-	w.b.WriteString(text)
+// room makes place for about what a configuration takes: it is written at every change.
+func (w *textWriter) room(c Config) {
+	size, lines := 128, 1
+	for _, s := range c.Sections {
+		size, lines = size+len(s.Kind)+len(s.Name)+3, lines+2+len(s.Lines)
+		for _, l := range s.Lines {
+			size += len(l.Text) + 5
+		}
+	}
+	for _, b := range c.Backends {
+		size, lines = size+len(b.Name)+len(b.Profile)+16, lines+2+len(b.Text)+len(b.Servers)
+		for _, t := range b.Text {
+			size += len(t) + 5
+		}
+		for _, s := range b.Servers {
+			size += len(s.Name) + len(s.Address) + len(s.Options) + 64
+		}
+	}
+	w.b.Grow(size)
+	w.owners = make([]string, 0, lines)
+}
+
+func (w *textWriter) line(owner string, parts ...string) {
+	for _, p := range parts {
+		w.b.WriteString(p)
+	}
 	w.b.WriteByte('\n')
 	w.owners = append(w.owners, owner)
 }
