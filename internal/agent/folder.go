@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,8 @@ type folder struct {
 	dir string
 	// written remembers what each file holds, so that an unchanged one is not written again.
 	written map[string]holding
+	// kept is what the last sweep left, so that the next looks only when that has changed.
+	kept map[string]bool
 }
 
 // holding is what a file held when it was last looked at, and by what it is seen that nobody has touched it
@@ -64,6 +67,8 @@ func (f *folder) write(name string, content []byte, keep bool) error {
 			f.written[name] = holding{sum, info}
 			return nil
 		}
+	} else {
+		f.kept = nil // what is new may have to be swept
 	}
 	delete(f.written, name)
 	if keep {
@@ -126,8 +131,14 @@ func (f *folder) sweep(c haproxy.Config) error {
 	for _, cert := range c.Certs {
 		keep[cert.Path] = true
 	}
-	for _, file := range c.Files() {
-		keep[file.Path] = true
+	for _, list := range c.CrtLists {
+		keep[list.Path] = true
+	}
+	for _, m := range c.Maps {
+		keep[m.Path] = true
+	}
+	if maps.Equal(keep, f.kept) {
+		return nil
 	}
 	for _, sub := range []string{"maps", "certs"} {
 		entries, err := os.ReadDir(f.path(sub))
@@ -145,6 +156,7 @@ func (f *folder) sweep(c haproxy.Config) error {
 			delete(f.written, name)
 		}
 	}
+	f.kept = keep
 	return nil
 }
 

@@ -96,3 +96,29 @@ func TestFolderLeavesAloneWhatIsAsWanted(t *testing.T) {
 		t.Errorf("left behind: %v %v", entries, err)
 	}
 }
+
+func TestSweepRemovesWhatCameBetween(t *testing.T) {
+	f, err := openFolder(weirtest.TempDir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := haproxy.Config{Maps: []haproxy.Map{{Path: "maps/a.map"}}}
+	for _, stray := range []string{"maps/b.map", "maps/b.map", "certs/c.pem"} {
+		for _, name := range []string{"maps/a.map", stray} {
+			if err := f.write(name, nil, derived); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if err := f.sweep(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := os.Stat(f.path(stray)); err == nil {
+			t.Errorf("%s is still there", stray)
+		}
+		if _, err := os.Stat(f.path("maps/a.map")); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"os/user"
+	"sync"
 	"time"
 
 	"weir/internal/accesslog"
@@ -22,9 +23,24 @@ import (
 	"weir/internal/secrets"
 )
 
+// accounts remembers what account found: to ask the machine takes longer than all else that a change needs, and
+// workers that run as somebody else from one change to the next would be a reload that nobody asked for.
+var accounts sync.Map
+
 // account gives who HAProxy's workers run as: nobody else than us when we are not root; the accounts asked for
-// when the machine has them, else those that every machine has.
+// when the machine has them, else those that every machine has. The machine is asked once while the agent runs.
 func account(name, group string) (string, string) {
+	asked := [2]string{name, group}
+	found, ok := accounts.Load(asked)
+	if !ok {
+		u, g := lookUpAccount(name, group)
+		found, _ = accounts.LoadOrStore(asked, [2]string{u, g})
+	}
+	both := found.([2]string)
+	return both[0], both[1]
+}
+
+func lookUpAccount(name, group string) (string, string) {
 	if os.Geteuid() != 0 {
 		return "", ""
 	}
