@@ -90,11 +90,78 @@ func (r *renderer) shown(s *ir.Site, number weir.Port, byName map[string]*ir.Cer
 			}
 			files[certFile(name)] = certificate(c)
 			entry := CrtEntry{File: certFile(name), Options: profileOptions(l.TLS), Owner: "Site/" + s.Name}
-			if !slices.Contains(s.Hostnames, "*") {
-				entry.SNI = slices.Clone(s.Hostnames)
+			if s.Mode == "tcp" {
+				list = append(list, entry) // for all names of the certificate
+				continue
 			}
-			list = append(list, entry)
+			for _, part := range parts(r.shownFor(s, number, c)) {
+				entry.SNI = part
+				list = append(list, entry)
+			}
 		}
+	}
+	return list
+}
+
+// shownFor gives the names that a site shows a certificate for: its own, and where it answers to every name those
+// of the certificate that no other site of the port answers to, so that nobody is shown a stranger's.
+func (r *renderer) shownFor(s *ir.Site, number weir.Port, c *ir.Certificate) []string {
+	if !slices.Contains(s.Hostnames, "*") {
+		return s.Hostnames
+	}
+	taken := r.namesOfOthers(s, number)
+	names := slices.DeleteFunc(slices.Clone(s.Hostnames), func(h string) bool { return h == "*" })
+	for _, name := range c.Names {
+		if canonical, err := weir.CanonicalHostname(name); err == nil && canonical != "*" && !covered(taken, canonical) {
+			names = append(names, canonical)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (r *renderer) namesOfOthers(s *ir.Site, number weir.Port) map[string]bool {
+	taken := map[string]bool{}
+	for i := range r.node.Sites {
+		other := &r.node.Sites[i]
+		if other.Name == s.Name || !slices.ContainsFunc(other.Listeners, func(l ir.Listener) bool { return l.Port == number }) {
+			continue
+		}
+		for _, h := range other.Hostnames {
+			taken[h] = h != "*"
+		}
+	}
+	return taken
+}
+
+// covered says whether a name is in the set, or below a wildcard in it.
+func covered(set map[string]bool, name string) bool {
+	if set[name] {
+		return true
+	}
+	rest, more := strings.TrimPrefix(name, "*."), true
+	for {
+		if _, rest, more = strings.Cut(rest, "."); !more {
+			return false
+		}
+		if set["*."+rest] {
+			return true
+		}
+	}
+}
+
+// maxShown bounds the names on one line of a crt-list, in bytes, so that a run-time command can carry it.
+const maxShown = 4000
+
+// parts cuts a list of names where a line of it is full.
+func parts(names []string) [][]string {
+	var list [][]string
+	size := 0
+	for _, name := range names {
+		if size += len(name) + 1; size > maxShown || list == nil {
+			list, size = append(list, nil), len(name)+1
+		}
+		list[len(list)-1] = append(list[len(list)-1], name)
 	}
 	return list
 }

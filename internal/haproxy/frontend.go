@@ -233,6 +233,9 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	rule := func(format string, args ...any) { s.add("http-request "+format, args...) }
 	rule("unset-var(txn.route)")
 	rule("unset-var(txn.be)")
+	// A CONNECT names no path, so that it always comes this way. The tunnel that an origin could answer with
+	// would carry requests that nobody looks at, with whatever X-Forwarded-For.
+	rule("deny deny_status 405 if METH_CONNECT")
 	rule("set-var(txn.host) req.hdr(host),host_only,lower,rtrim(.)")
 	rule("deny deny_status 400 if !HTTP_1.0 !{ var(txn.host) -m len gt 0 }")
 	hostLookup(s, "http-request", "txn.site", "txn.host", hosts, "")

@@ -1,7 +1,9 @@
 package haproxy
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -263,7 +265,7 @@ func (r *renderer) listSets() listSets {
 		}
 		slices.Sort(in)
 		in = slices.Compact(in)
-		id := strings.Join(in, "+")
+		id := setID(in)
 		r.put(mapLists, network.String(), id, "AccessList/"+in[0])
 		if !seen[id] {
 			seen[id] = true
@@ -273,6 +275,19 @@ func (r *renderer) listSets() listSets {
 		}
 	}
 	return sets
+}
+
+// longestID is how long the names of a set's lists may be together and still stand in maps as they are, in bytes.
+const longestID = 255
+
+// setID names a set of lists: by their names, or by a digest where those would not fit a map's entry.
+func setID(names []string) string {
+	id := strings.Join(names, "+")
+	if len(id) <= longestID {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "+" + hex.EncodeToString(sum[:])
 }
 
 func (r *renderer) sitePages(s *ir.Site) {
