@@ -113,7 +113,7 @@ func (r *renderer) serverOptions(p *ir.Pool) string {
 		case t.CA == "":
 			add("verify required ca-file @system-ca")
 		default:
-			add("verify required ca-file %s", authorityFile(t.CA))
+			add("verify required ca-file %s", authorityFile(r.certificateOf(t.CA)))
 		}
 		if t.SNI != "" {
 			add("sni str(%s) check-sni %s", t.SNI, t.SNI)
@@ -132,6 +132,17 @@ func (r *renderer) serverOptions(p *ir.Pool) string {
 		add("slowstart %s", ms(weir.Duration(p.SlowStart)))
 	}
 	return b.String()
+}
+
+// certificateOf gives a certificate of the node; one that is not there has no chain, so that HAProxy refuses who
+// asks for it.
+func (r *renderer) certificateOf(name string) *ir.Certificate {
+	for i := range r.node.Certificates {
+		if c := &r.node.Certificates[i]; c.Name == name {
+			return c
+		}
+	}
+	return &ir.Certificate{Name: name}
 }
 
 // fastInterval is the interval while a server's state is changing: 3.4 waits so long before the first check of

@@ -11,8 +11,13 @@ import (
 	"weir/internal/ir"
 )
 
-func certFile(name string) string      { return "certs/" + name + ".pem" }
-func authorityFile(name string) string { return "certs/" + name + ".ca.pem" }
+func certFile(name string) string { return "certs/" + name + ".pem" }
+
+// authorityFile has the digest of what it holds in its name: HAProxy does not let a server believe another
+// authority at run time (TestTLSToServers in e2e), so a new one is a new file, and its servers are made anew.
+func authorityFile(c *ir.Certificate) string {
+	return "certs/" + c.Name + "-" + chainDigest(c.Chain) + ".ca.pem"
+}
 
 func crtListFile(p weir.Port) string { return fmt.Sprintf("certs/port-%d.list", p) }
 
@@ -68,7 +73,7 @@ func (r *renderer) certificates() {
 			files[certFile(c.Name)] = certificate(c)
 		}
 		if c := byName[t.CA]; c != nil {
-			path := authorityFile(c.Name)
+			path := authorityFile(c)
 			files[path] = Cert{Path: path, Chain: c.Chain, Certificate: c.Name, Digest: chainDigest(c.Chain), Authority: true, Owner: "Certificate/" + c.Name}
 		}
 	}
