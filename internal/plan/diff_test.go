@@ -91,7 +91,7 @@ func TestDiffByHand(t *testing.T) {
 			"a new server", func(c *haproxy.Config) {
 				c.Backends[1].Servers = append(c.Backends[1].Servers, server("s4.aaaa", "10.0.1.4:80", 4))
 			},
-			"add server web.aaaa/s4.aaaa 10.0.1.4:80 id 4 weight 100 check inter 2s; enable health web.aaaa/s4.aaaa; enable server web.aaaa/s4.aaaa",
+			"add server web.aaaa/s4.aaaa 10.0.1.4:80 id 4 weight 100 check inter 2s; enable server web.aaaa/s4.aaaa; enable health web.aaaa/s4.aaaa",
 			"adds server s4 to pool web",
 		},
 		{
@@ -100,7 +100,7 @@ func TestDiffByHand(t *testing.T) {
 				s.Options = "check inter 1s"
 				c.Backends[1].Servers[0] = s
 			},
-			"add server web.aaaa/s1.bbbb 10.0.1.1:80 id 9 weight 100 check inter 1s; enable health web.aaaa/s1.bbbb; enable server web.aaaa/s1.bbbb; " +
+			"add server web.aaaa/s1.bbbb 10.0.1.1:80 id 9 weight 100 check inter 1s; enable server web.aaaa/s1.bbbb; enable health web.aaaa/s1.bbbb; " +
 				"# wait until s1.bbbb of web.aaaa is up; disable server web.aaaa/s1.aaaa; del server web.aaaa/s1.aaaa",
 			"makes server s1 of pool web anew; waits for 1 server of pool web to come up",
 		},
@@ -109,7 +109,7 @@ func TestDiffByHand(t *testing.T) {
 				c.Backends[1].Servers[0] = server("s1.bbbb", "10.0.9.1:80", 1)
 			},
 			"disable server web.aaaa/s1.aaaa; del server web.aaaa/s1.aaaa; add server web.aaaa/s1.bbbb 10.0.9.1:80 id 1 weight 100 check inter 2s; " +
-				"enable health web.aaaa/s1.bbbb; enable server web.aaaa/s1.bbbb; # wait until s1.bbbb of web.aaaa is up", "",
+				"enable server web.aaaa/s1.bbbb; enable health web.aaaa/s1.bbbb; # wait until s1.bbbb of web.aaaa is up", "",
 		},
 		{
 			"a pool under another profile", func(c *haproxy.Config) {
@@ -117,8 +117,8 @@ func TestDiffByHand(t *testing.T) {
 				c.Backends[0].Servers = c.Backends[0].Servers[:1]
 				c.Maps[2].Entries = []haproxy.Entry{c.Maps[2].Entries[0], {Key: "www/api", Value: "api.bbbb", Owner: "Site/www"}}
 			},
-			"add backend api.bbbb from p-robin mode http; add server api.bbbb/s1.aaaa 10.0.0.1:80 id 1 weight 100 check inter 2s; enable health api.bbbb/s1.aaaa; " +
-				"enable server api.bbbb/s1.aaaa; publish backend api.bbbb; # wait until s1.aaaa of api.bbbb is up; set map maps/routes www/api api.bbbb; " +
+			"add backend api.bbbb from p-robin mode http; add server api.bbbb/s1.aaaa 10.0.0.1:80 id 1 weight 100 check inter 2s; enable server api.bbbb/s1.aaaa; " +
+				"enable health api.bbbb/s1.aaaa; publish backend api.bbbb; # wait until s1.aaaa of api.bbbb is up; set map maps/routes www/api api.bbbb; " +
 				"unpublish backend api.aaaa; disable server api.aaaa/s1.aaaa; disable server api.aaaa/s2.aaaa; del server api.aaaa/s1.aaaa; " +
 				"del server api.aaaa/s2.aaaa; del backend api.aaaa",
 			"makes pool api anew under profile p-robin, beside the old one; waits for 1 server of pool api to come up; sends www/api to pool api",

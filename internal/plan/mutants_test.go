@@ -67,6 +67,7 @@ var mutants = []mutant{
 	{"changes maps last", dangling, moving(later, mapKinds...)},
 	{"forgets to enable", elsewhere, moving(drop, EnableServer)},
 	{"forgets the checks", refused, moving(drop, EnableHealth)},
+	{"lets checks run in maintenance", early, moving(forward, AddBackend, AddServer, EnableHealth)},
 	{"removes servers that are not in maintenance", refused, moving(drop, DisableServer)},
 	{"removes backends before their servers", refused, moving(forward, RemoveBackend)},
 	{"leaves old servers", refused, moving(drop, RemoveServer)},

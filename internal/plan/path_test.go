@@ -22,7 +22,7 @@ const (
 	touched   = "touched"   // a server is changed that is the same before and after
 	hidden    = "hidden"    // a certificate shown before and after is not shown on the way
 	misrouted = "misrouted" // a host belongs to a site that it belongs to neither before nor after
-	early     = "early"     // checks run before the map says what they ask for
+	early     = "early"     // checks run before the map says what they ask for, or before their results count
 	elsewhere = "elsewhere" // the end is not what was wanted
 )
 
@@ -198,8 +198,18 @@ func (w *walk) look(o *Op) *violation {
 		if _, ok := lookup(w.m.maps["maps/hc_path"], o.Backend); asked && !ok {
 			return &violation{early, "the checks of " + o.Backend + " have no path"}
 		}
+		if w.m.backends[o.Backend].servers[o.Server].Maintenance && wantsServing(w.b, o.Backend, o.Server) {
+			return &violation{early, o.Backend + "/" + o.Server + " is checked in maintenance"}
+		}
 	}
 	return nil
+}
+
+// wantsServing says whether a configuration has a server that is not in maintenance.
+func wantsServing(c haproxy.Config, backend, server string) bool {
+	return slices.ContainsFunc(c.Backends, func(b haproxy.Backend) bool {
+		return b.Name == backend && slices.ContainsFunc(b.Servers, func(s haproxy.Server) bool { return s.Name == server && !s.Maintenance })
+	})
 }
 
 func (w *walk) lookAtServers() *violation {

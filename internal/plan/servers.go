@@ -16,11 +16,21 @@ func addServer(ops []Op, backend string, s *haproxy.Server) []Op {
 	add.Address, add.Options, add.Check = s.Address, s.Options, s.Check
 	add.ID, add.Weight, add.MaxConnections = s.ID, s.Weight, s.MaxConnections
 	ops = append(ops, add)
+	if !s.Maintenance {
+		return enable(ops, backend, s)
+	}
 	if s.Check {
 		ops = append(ops, serverOp(EnableHealth, backend, s))
 	}
-	if !s.Maintenance {
-		ops = append(ops, serverOp(EnableServer, backend, s))
+	return ops
+}
+
+// enable takes a server out of maintenance and lets its checks run, in this order: a check that ends in
+// maintenance does not count, and another interval would be waited for.
+func enable(ops []Op, backend string, s *haproxy.Server) []Op {
+	ops = append(ops, serverOp(EnableServer, backend, s))
+	if s.Check {
+		ops = append(ops, serverOp(EnableHealth, backend, s))
 	}
 	return ops
 }
@@ -179,11 +189,7 @@ func moveServer(backend string, p serverPair) (gain, loss []Op) {
 	}
 	switch {
 	case h.Maintenance && !w.Maintenance:
-		gain = append(gain, weight...)
-		if w.Check {
-			gain = append(gain, serverOp(EnableHealth, backend, w))
-		}
-		gain = append(gain, serverOp(EnableServer, backend, w))
+		gain = enable(append(gain, weight...), backend, w)
 	case !h.Maintenance && w.Maintenance:
 		loss = append(append(loss, serverOp(DisableServer, backend, w)), weight...)
 	case serves(h) && !serves(w):
