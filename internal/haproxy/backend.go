@@ -42,12 +42,8 @@ func (r *renderer) poolMaps(p *ir.Pool, name, owner string) {
 	if p.ServerTimeout != 0 && p.Mode == "http" {
 		r.put(mapServerTimeout, name, fmt.Sprint(p.ServerTimeout.Ms()), owner)
 	}
-	switch {
-	case p.NoQueue:
-		// 0 would mean the default; one millisecond answers 503 at once.
-		r.put(mapQueueTimeout, name, "1", owner)
-	case p.QueueTimeout != 0:
-		r.put(mapQueueTimeout, name, fmt.Sprint(p.QueueTimeout.Ms()), owner)
+	if timeout := queueTimeout(p); timeout != 0 {
+		r.put(mapQueueTimeout, name, fmt.Sprint(timeout.Milliseconds()), owner)
 	}
 	if p.Check.Type == "http" {
 		r.put(mapCheckPath, name, p.Check.Path, owner)

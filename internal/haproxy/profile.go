@@ -16,6 +16,8 @@ type profile struct {
 	mode, balance, header, cookie string
 	// timeouts asks for the pool's own server and queue timeouts (http).
 	timeouts bool
+	// queue is the queue timeout where HAProxy can't be told per request, and so a map can't say it; 0 is the group's.
+	queue time.Duration
 	// class is the server timeout of a tcp profile, which can't be set per request; 0 is the group's.
 	class time.Duration
 }
@@ -27,11 +29,23 @@ func (r *renderer) profileOf(p *ir.Pool) profile {
 	f := profile{mode: p.Mode, balance: p.Balance, header: p.BalanceHeader, cookie: p.Cookie}
 	if p.Mode == "http" {
 		f.timeouts = p.ServerTimeout != 0 || p.QueueTimeout != 0 || p.NoQueue
+		if !r.can.SetTimeouts {
+			f.queue = queueTimeout(p)
+		}
 	} else if p.ServerTimeout != 0 {
 		i := slices.IndexFunc(tcpClasses, func(c time.Duration) bool { return c >= p.ServerTimeout.D() })
 		f.class = tcpClasses[i]
 	}
 	return f
+}
+
+// queueTimeout is how long a request may wait for a server of a pool, 0 when the pool does not say. Zero would mean
+// the default to HAProxy; one millisecond answers 503 at once.
+func queueTimeout(p *ir.Pool) time.Duration {
+	if p.NoQueue {
+		return time.Millisecond
+	}
+	return p.QueueTimeout.D()
 }
 
 // name is p-http-header-t.h-X-User.c-SRV and the like. The names of headers and cookies, which people choose,
@@ -40,6 +54,9 @@ func (f profile) name() string {
 	parts := []string{"p", f.mode, f.balance}
 	if f.timeouts {
 		parts = append(parts, "t")
+	}
+	if f.queue != 0 {
+		parts = append(parts, "q"+ms(weir.Duration(f.queue)))
 	}
 	if f.class != 0 {
 		parts = append(parts, weir.Duration(f.class).String())
@@ -135,6 +152,9 @@ func (r *renderer) profile(f profile) {
 		if r.can.SetTimeouts {
 			s.add("http-request set-timeout queue be_name,map_str_int(%s,%d)", opt(mapQueueTimeout), r.node.Tuning.Timeouts.Queue.Ms())
 		}
+	}
+	if f.queue != 0 {
+		s.add("timeout queue %s", ms(weir.Duration(f.queue)))
 	}
 	if f.class != 0 {
 		s.add("timeout server %s", ms(weir.Duration(f.class)))
