@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -87,7 +88,8 @@ func (w *world) secureOrigin(addr, name string, config *tls.Config) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
+	quiet := log.New(io.Discard, "", 0)
+	server := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
 		out.Header().Set("X-Origin", name)
 		out.Header().Set("X-SNI", in.TLS.ServerName)
 		if len(in.TLS.PeerCertificates) > 0 {
