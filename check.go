@@ -10,6 +10,9 @@ import (
 // MaxZones is how many zones one load-balancer group can span: the rules in haproxy.cfg have that many places.
 const MaxZones = 8
 
+// MaxPorts is how many ports one load-balancer group can listen at: each is a frontend of some fifty rules.
+const MaxPorts = 256
+
 // named is how many objects a message names before it only says that there are more.
 const named = 5
 
@@ -68,7 +71,7 @@ func (c *checker) object(r Ref, old, now *Object) {
 	case *Pool:
 		c.pool(old, now, spec)
 	case *Certificate:
-		c.certificate(now, spec)
+		c.certificate(old, now, spec)
 	case *IPAddress:
 		c.ipAddress(old, now, spec)
 	case *Override:

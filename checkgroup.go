@@ -33,7 +33,7 @@ func (g *groupCheck) suspect(claimant, cause Ref) {
 }
 
 // claim is something that only one site, or one mode, of a group can have: a host name; every name at an
-// address and port; or a port.
+// address and port; a port; or the name of a certificate at a port.
 type claim struct {
 	host, address string
 	port          Port
@@ -44,14 +44,19 @@ type holder struct {
 	ref  Ref
 	path string
 	mode PortMode // of a port
+	// certificate holds the name that is shown.
+	certificate string
 }
 
-// conflicts says whether two holders can't both have the claim.
-func (h holder) conflicts(c claim, other holder) bool {
-	if h.ref == other.ref {
+// conflict says whether two holders can't both have the claim.
+func (c *checker) conflict(cl claim, h, other holder) bool {
+	switch {
+	case h.ref == other.ref:
 		return false
+	case cl.shown():
+		return h.certificate != other.certificate && c.roleOf(h.ref) != c.roleOf(other.ref)
 	}
-	return c.host != "" || h.mode != other.mode
+	return cl.host != "" || h.mode != other.mode
 }
 
 func (c *checker) checkGroups() {
@@ -63,6 +68,9 @@ func (c *checker) checkGroups() {
 		g := c.gather(name, spec)
 		c.claims(g, c.groups[name])
 		c.localPorts(g, c.groups[name])
+		if n := len(g.bound(nil)); n > MaxPorts {
+			c.add(c.groups[name].cause, "", "group %s would listen at %d ports; at most %d are possible: use other addresses of one port, or another group", name, n, MaxPorts)
+		}
 		if len(g.zones) > MaxZones {
 			c.add(c.groups[name].cause, "", "group %s would span %d zones, %s; at most %d are possible: leave one out, or use another group",
 				name, len(g.zones), strings.Join(sortedKeys(g.zones), ", "), MaxZones)
@@ -72,6 +80,7 @@ func (c *checker) checkGroups() {
 
 // groupView is a group with what it serves.
 type groupView struct {
+	set       *Set
 	name      string
 	tuning    Ref
 	ports     []BoundPort
@@ -82,7 +91,7 @@ type groupView struct {
 }
 
 func (c *checker) gather(name string, spec *LoadBalancerGroup) *groupView {
-	g := &groupView{name: name, addresses: map[string]bool{}, sites: map[string]*Site{}, balancers: map[string]*LoadBalancer{}, zones: map[string]bool{}}
+	g := &groupView{set: c.after, name: name, addresses: map[string]bool{}, sites: map[string]*Site{}, balancers: map[string]*LoadBalancer{}, zones: map[string]bool{}}
 	if t := Find[Tuning](c.after, "Tuning", spec.Tuning); t != nil {
 		g.tuning, g.ports = Ref{"Tuning", spec.Tuning}, t.Ports
 	}
@@ -139,26 +148,27 @@ func (c *checker) claims(g *groupView, check *groupCheck) {
 		// One sentence for each pair of objects is enough.
 		if pair := [2]Ref{claimant.ref, owner.ref}; !told[pair] {
 			told[pair] = true
-			c.conflict(g, check.suspects[claimant.ref], cl, claimant, owner)
+			c.taken(g, check.suspects[claimant.ref], cl, claimant, owner)
 		}
 	}
 	each(true, func(cl claim, h holder) {
 		if other, ok := held[cl]; !ok {
 			held[cl] = h
-		} else if h.conflicts(cl, other) {
+		} else if c.conflict(cl, h, other) {
 			tell(cl, h, other)
 		}
 	})
 	each(false, func(cl claim, h holder) {
-		if suspect, ok := held[cl]; ok && h.conflicts(cl, suspect) {
+		if suspect, ok := held[cl]; ok && c.conflict(cl, h, suspect) {
 			tell(cl, suspect, h)
 		}
 	})
+	c.below(g, check, each)
 }
 
 func (g *groupView) tuningClaims(take func(claim, holder)) {
 	for i, b := range g.ports {
-		take(claim{port: b.Port}, holder{g.tuning, index("spec.ports", i), b.Mode})
+		take(claim{port: b.Port}, holder{ref: g.tuning, path: index("spec.ports", i), mode: b.Mode})
 	}
 }
 
@@ -167,7 +177,7 @@ func (g *groupView) siteClaims(name string, take func(claim, holder)) {
 	every := len(s.Hostnames) == 0 || slices.Contains(s.Hostnames, "*")
 	for i, l := range s.Listeners {
 		path := index("spec.listeners", i) + ".port"
-		take(claim{port: l.Port}, holder{ref, path, s.PortMode(l)})
+		take(claim{port: l.Port}, holder{ref: ref, path: path, mode: s.PortMode(l)})
 		for _, a := range s.Addresses {
 			if every && g.addresses[a] {
 				take(claim{host: "*", address: a, port: l.Port}, holder{ref: ref, path: path})
@@ -179,15 +189,20 @@ func (g *groupView) siteClaims(name string, take func(claim, holder)) {
 			take(claim{host: h}, holder{ref: ref, path: index("spec.hostnames", i)})
 		}
 	}
+	g.shownClaims(s, ref, take)
 }
 
-func (c *checker) conflict(g *groupView, cause Ref, cl claim, claimant, owner holder) {
+// causePath is the field by which a change of a kind makes a site claim something.
+var causePath = map[string]string{"IPAddress": "spec.groups", "LoadBalancerGroup": "spec.tuning", "Role": "spec.hostnames", "Certificate": "spec.chain"}
+
+func (c *checker) taken(g *groupView, cause Ref, cl claim, claimant, owner holder) {
 	path, who := claimant.path, ""
 	if cause != claimant.ref {
-		who = claimant.ref.String() + ": "
-		path = map[string]string{"IPAddress": "spec.groups", "LoadBalancerGroup": "spec.tuning"}[cause.Kind]
+		who, path = claimant.ref.String()+": ", causePath[cause.Kind]
 	}
 	switch {
+	case cl.shown():
+		c.add(cause, path, "%s%s shows a certificate of its own for %q at port %d of group %s; take another port or group", who, owner.ref, cl.host, cl.port, g.name)
 	case cl.host == "":
 		c.add(cause, path, "%sport %d of group %s speaks %s, as %s asks, and can't speak %s too; take another port, or an address of another group",
 			who, cl.port, g.name, owner.mode, owner.ref, claimant.mode)
@@ -198,19 +213,25 @@ func (c *checker) conflict(g *groupView, cause Ref, cl claim, claimant, owner ho
 	}
 }
 
-// localPorts: translated or not, no two ports of the group are bound at one port of a machine.
-func (c *checker) localPorts(g *groupView, check *groupCheck) {
+// bound gives the ports of the group, each with one who asks for it, a written one if there is.
+func (g *groupView) bound(written map[Ref]bool) map[Port]Ref {
 	holders := map[Port]Ref{}
 	for _, b := range g.ports {
 		holders[b.Port] = g.tuning
 	}
 	for _, name := range sortedKeys(g.sites) {
 		for _, l := range g.sites[name].Listeners {
-			if ref := (Ref{"Site", name}); holders[l.Port] == (Ref{}) || c.written[ref] {
+			if ref := (Ref{"Site", name}); holders[l.Port] == (Ref{}) || written[ref] {
 				holders[l.Port] = ref
 			}
 		}
 	}
+	return holders
+}
+
+// localPorts: translated or not, no two ports of the group are bound at one port of a machine.
+func (c *checker) localPorts(g *groupView, check *groupCheck) {
+	holders := g.bound(c.written)
 	for _, name := range sortedKeys(g.balancers) {
 		lb := g.balancers[name]
 		if len(lb.LocalPorts) == 0 {

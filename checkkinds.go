@@ -28,13 +28,7 @@ func (c *checker) site(o *Object, s *Site) {
 		}
 	}
 	c.siteRights(o, s)
-	for _, name := range s.Addresses {
-		if a := Find[IPAddress](c.after, "IPAddress", name); a != nil {
-			for _, g := range a.Groups {
-				c.touch(g, o.Ref()).suspect(o.Ref(), o.Ref())
-			}
-		}
-	}
+	c.suspectSite(o.Ref(), o.Ref())
 }
 
 func (c *checker) pool(old, o *Object, p *Pool) {
@@ -69,7 +63,8 @@ func (c *checker) sharesServers(owner, with string) bool {
 	return false
 }
 
-func (c *checker) certificate(o *Object, cert *Certificate) {
+func (c *checker) certificate(old, o *Object, cert *Certificate) {
+	c.newNames(old, o, cert)
 	if cert.HasKey() {
 		return
 	}
@@ -88,6 +83,33 @@ func (c *checker) certificate(o *Object, cert *Certificate) {
 	}
 	if !list.empty() {
 		c.add(o.Ref(), "spec.key", "is required: %s show the certificate", list)
+	}
+}
+
+// newNames: tcp sites that show the certificate claim its names.
+func (c *checker) newNames(old, o *Object, cert *Certificate) {
+	if cert.Info == nil || old != nil && old.Spec.(*Certificate).Info != nil && slices.Equal(old.Spec.(*Certificate).Info.Names, cert.Info.Names) {
+		return
+	}
+	for r := range c.after.ReferrersOf("Site", o.Ref()) {
+		if s := Find[Site](c.after, r.Kind, r.Name); s != nil && s.Mode == "tcp" {
+			c.suspectSite(r, o.Ref())
+		}
+	}
+}
+
+// suspectSite has what a site claims looked at in all its groups, for the sake of an object that was written.
+func (c *checker) suspectSite(site, cause Ref) {
+	spec := Find[Site](c.after, site.Kind, site.Name)
+	if spec == nil {
+		return
+	}
+	for _, name := range spec.Addresses {
+		if a := Find[IPAddress](c.after, "IPAddress", name); a != nil {
+			for _, g := range a.Groups {
+				c.touch(g, cause).suspect(site, cause)
+			}
+		}
 	}
 }
 

@@ -90,6 +90,7 @@ func (c *checker) role(old, o *Object, r *Role) {
 		if site == nil || c.written[s] || site.Metadata.Role != o.Metadata.Name {
 			continue
 		}
+		c.suspectSite(s, o.Ref()) // what stands below others' wildcards may do so by the role's list
 		spec := site.Spec.(*Site)
 		if slices.ContainsFunc(spec.Hostnames, func(h string) bool { return !r.MayClaim(h) }) {
 			claims.add(s.String())

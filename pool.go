@@ -296,6 +296,8 @@ func (h *HealthCheck) validate(p *Problems) {
 		}
 		if _, err := ParseStatuses(h.Expect); err != nil {
 			p.Add("healthCheck.expect", "%s", err)
+		} else {
+			text(p, "healthCheck.expect", h.Expect, 100)
 		}
 		text(p, "healthCheck.body", h.Body, 255)
 	} else if h.Method != "" || h.Path != "" || h.Host != "" || h.Expect != "" || h.Body != "" {

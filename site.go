@@ -11,8 +11,9 @@ import (
 type Site struct {
 	// Mode is http, tcp or tls-passthrough.
 	Mode string `json:"mode,omitempty"`
-	// Hostnames are what the site answers to; "*.example.com" for everything below, "*" for whatever no other
-	// site at the address claims. A tcp site has none.
+	// Hostnames are what the site answers to; "*.example.com" for everything below, up to five labels, "*" for
+	// whatever no other site at the address claims. A tcp site has none. Below the wildcard of another role only
+	// what the Role's own hostnames list can be claimed.
 	Hostnames []string `json:"hostnames,omitempty"`
 	// Addresses name the IPAddresses of the site; several sites may share one by port or hostname.
 	Addresses []string   `json:"addresses"`
@@ -104,6 +105,7 @@ type RouteMatch struct {
 type PathMatch struct {
 	Exact string `json:"exact,omitempty"`
 	// Prefix matches whole path elements: /api matches /api and /api/x, not /apis; a trailing slash changes nothing.
+	// Paths are looked at as clients write them: /%61pi, //api and /x/../api don't begin with /api.
 	Prefix string `json:"prefix,omitempty"`
 	// Regex is a PCRE that must match the whole path.
 	Regex string `json:"regex,omitempty"`
@@ -176,9 +178,16 @@ func (s *Site) Validate(p *Problems) {
 	}
 }
 
+// MaxListeners is how many ports one site can have.
+const MaxListeners = 64
+
 func (s *Site) validateListeners(p *Problems) {
 	if len(s.Listeners) == 0 {
 		p.Add("listeners", "needs at least one port")
+	}
+	if len(s.Listeners) > MaxListeners {
+		p.Add("listeners", "are %d; at most %d are possible", len(s.Listeners), MaxListeners)
+		return
 	}
 	seen := map[Port]bool{}
 	secure := slices.ContainsFunc(s.Listeners, func(l Listener) bool { return l.TLS != nil })

@@ -37,7 +37,7 @@ func (w *world) wild() (weir.Write, bool) {
 		spec.Mode = pick(w.rng, "http", "tcp")
 	case *weir.Site:
 		if len(spec.Hostnames) > 0 {
-			spec.Hostnames = []string{pick(w.rng, "*", "shared.example.com", "site-00.example.com")}
+			spec.Hostnames = []string{pick(w.rng, "*", "shared.example.com", "site-00.example.com", "x.site-00.example.com", "*.example.com")}
 		}
 		if len(spec.Listeners) > 0 {
 			spec.Listeners[0].Port = pick(w.rng, w.Ports...).Port
