@@ -86,15 +86,17 @@ func resourceReport(s link.State, e *engine, err error) link.ResourceReport {
 	rep := link.ResourceReport{Deviations: map[string]link.Deviation{}}
 	for id, h := range e.quarantine.held {
 		message := "HAProxy refuses it: " + h.Reason
+		reason := link.Refused
 		if len(h.Good) > 0 {
 			message += "; its last good form stays"
 		} else {
 			message += "; nothing stands in for it"
+			reason = link.RefusedAtFirst
 		}
-		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: "Refused", Message: message, Since: h.Since}
+		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: reason, Message: message, Since: h.Since}
 	}
 	for id, message := range unbindable(s.Resources, e) {
-		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: "CannotBind", Message: message}
+		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: link.CannotBind, Message: message}
 	}
 	rep.Quarantined = len(rep.Deviations)
 	if err != nil {

@@ -65,6 +65,13 @@ type ResourceReport struct {
 	Deviations map[string]Deviation `json:"deviations,omitempty"`
 }
 
+// The reasons of a quarantine.
+const (
+	Refused        = "Refused"        // HAProxy refuses it; its last good form stays
+	RefusedAtFirst = "RefusedAtFirst" // HAProxy refuses it, and it has no earlier form
+	CannotBind     = "CannotBind"     // the machine can't listen at the address
+)
+
 // Deviation is a resource that is not programmed.
 type Deviation struct {
 	State   ResourceState `json:"state"`

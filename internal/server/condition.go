@@ -25,7 +25,7 @@ func (f *fleet) Status(o *weir.Object) *weir.Status {
 		conditions = append(conditions, serving)
 	}
 	if len(v.held) > 0 {
-		conditions = append(conditions, weir.Condition{Type: weir.Quarantined, Status: "True", Reason: v.reason, Message: strings.Join(v.held, "; ")})
+		conditions = append(conditions, v.quarantined())
 	}
 	return &weir.Status{Conditions: conditions}
 }
@@ -41,9 +41,32 @@ type view struct {
 
 	ready, of int
 	laggards  []string
-	held      []string // what load balancers have against it
+	held      []objection // what load balancers have against it
 	reason    string
 	problems  []string
+}
+
+// objection is what some load balancers have against an object, in the same words.
+type objection struct {
+	text, reason string
+	by           []string
+}
+
+func (v *view) hold(loadBalancer string, d link.Deviation) {
+	i := slices.IndexFunc(v.held, func(o objection) bool { return o.text == d.Message })
+	if i < 0 {
+		v.held = append(v.held, objection{text: d.Message, reason: d.Reason})
+		i = len(v.held) - 1
+	}
+	v.held[i].by = append(v.held[i].by, loadBalancer)
+}
+
+func (v *view) quarantined() weir.Condition {
+	var texts []string
+	for _, o := range v.held {
+		texts = append(texts, strings.Join(o.by, ", ")+": "+o.text)
+	}
+	return weir.Condition{Type: weir.Quarantined, Status: "True", Reason: v.reason, Message: strings.Join(texts, "; ")}
 }
 
 // look goes through the load balancers of the groups that the object is part of.
@@ -85,16 +108,18 @@ func (v *view) loadBalancer(self ir.Self) {
 	bad := ""
 	for _, id := range sortedNames(rep.Resources.Deviations) {
 		if d := rep.Resources.Deviations[id]; d.State == link.Quarantined && v.isOf(id) {
-			bad = self.Name + ": " + d.Message
-			v.held, v.reason = append(v.held, bad), d.Reason
+			bad, v.reason = d.Message, d.Reason
+			v.hold(self.Name, d)
 		}
 	}
 	if self.State != weir.Active {
 		return
 	}
 	v.of++
-	// The object is there when a state was read back that holds it: the newest, or any from its own revision on.
-	current := heard && (has(rep, wanted) || rep.State == link.Converged && rep.Revision >= v.object.Revision && v.object.Revision > 0)
+	// The object is there when a state was read back that holds it: the newest, or any from its own revision on. A
+	// load balancer and its group are what they are to have by now.
+	whole := v.ref.Kind == "LoadBalancer" || v.ref.Kind == "LoadBalancerGroup"
+	current := heard && (has(rep, wanted) || !whole && rep.State == link.Converged && rep.Revision >= v.object.Revision && v.object.Revision > 0)
 	if current && bad == "" {
 		v.ready++
 	} else {
@@ -134,6 +159,11 @@ func (v *view) programmed() weir.Condition {
 	return c
 }
 
+// absent says that what load balancers have against the object leaves nothing of it.
+func (v *view) absent() bool {
+	return len(v.held) > 0 && !slices.ContainsFunc(v.held, func(o objection) bool { return o.reason != link.RefusedAtFirst })
+}
+
 // serving says whether something answers: of a pool its servers, of a site the pools of its backends.
 func (v *view) serving() (weir.Condition, bool) {
 	var pools []string
@@ -171,6 +201,8 @@ func (v *view) serving() (weir.Condition, bool) {
 	}
 	c := weir.Condition{Type: weir.Serving, Ready: up, Of: of}
 	switch {
+	case v.of > 0 && v.ready == 0 && v.absent():
+		c.Status, c.Reason, c.Message = "False", "Quarantined", "no load balancer has it: all refuse it, and it has no earlier form"
 	case !known:
 		c.Status, c.Reason, c.Message = "Unknown", "NotSeen", "no load balancer has told of its servers yet"
 	case up == 0:

@@ -91,9 +91,14 @@ func (p *planner) diff(version haproxy.Version, was, self ir.Self, spare []strin
 	old.Self, next.Self = was, self
 	old, _ = old.At(now)
 	next, _ = next.At(now)
-	env := haproxy.Env{Version: version}
-	want := haproxy.Render(next, env)
-	return plan.Diff(plan.WithSpare(haproxy.Render(old, env), want, spare), want)
+	want := haproxy.Render(next, envOf(next, version))
+	return plan.Diff(plan.WithSpare(haproxy.Render(old, envOf(old, version)), want, spare), want)
+}
+
+// envOf is what an agent that runs as root adds to a node; the log's place, which no plan is about, is left out.
+func envOf(n ir.Node, version haproxy.Version) haproxy.Env {
+	n.Tuning.Normalize()
+	return haproxy.Env{Version: version, User: n.Tuning.User, Group: n.Tuning.Group}
 }
 
 // likeness is equal for load balancers that get the same plan.
@@ -131,7 +136,7 @@ func (f *fleet) Render(_ context.Context, name string) (map[string]string, error
 	node, _ = node.At(f.clock())
 	version, _ := f.versionOf(name)
 	files := map[string]string{}
-	for _, file := range haproxy.Render(node, haproxy.Env{Version: version}).Files() {
+	for _, file := range haproxy.Render(node, envOf(node, version)).Files() {
 		files[file.Path] = file.Content
 	}
 	return files, nil
