@@ -141,7 +141,7 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 		out.Plan.Reload, out.Reloaded = p.Reload, true
 		return false, e.reload(ctx, want, p.Reload)
 	case len(p.Ops) > 0:
-		out.Plan.Ops = append(out.Plan.Ops, p.Ops...)
+		out.Plan.Ops = append(out.Plan.Ops, e.news(p.Ops)...)
 		return e.execute(ctx, want, p.Ops)
 	}
 	e.waiting = nil
@@ -314,6 +314,9 @@ func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op
 		File:   func(path string) ([]byte, error) { return os.ReadFile(e.folder.path(path)) },
 		Bound:  func(op plan.Op) time.Duration { return e.patience(want, op) }, Interrupt: e.interrupt,
 	}
+	if len(e.waiting) == 0 {
+		executor.Patience = removalPatience // those that have waited before must not hold up what is new
+	}
 	waiting, err := executor.Execute(ctx, ops)
 	if errors.Is(err, hapctl.ErrInterrupted) {
 		return false, e.interrupted(ctx, want, ops)
@@ -335,6 +338,22 @@ func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op
 	}
 	e.have, e.waiting, e.waitedSince = plan.Apply(plan.Plan{Ops: without(ops, waiting)}, e.have), waiting, nil
 	return true, nil
+}
+
+// removalPatience is how long removals wait for connections to end before everything else goes on.
+const removalPatience = 100 * time.Millisecond
+
+// news leaves out the removals that were tried before and wait still, with what goes before them.
+func (e *engine) news(ops []plan.Op) []plan.Op {
+	if len(e.waiting) == 0 {
+		return ops
+	}
+	before := map[plan.Kind]plan.Kind{plan.DisableServer: plan.RemoveServer, plan.UnpublishBackend: plan.RemoveBackend}
+	return slices.DeleteFunc(slices.Clone(ops), func(op plan.Op) bool {
+		return slices.ContainsFunc(e.waiting, func(w plan.Op) bool {
+			return (w.Kind == op.Kind || w.Kind == before[op.Kind]) && w.Backend == op.Backend && w.Server == op.Server
+		})
+	})
 }
 
 // without gives the operations that have been carried out: all but those that wait.
@@ -450,10 +469,9 @@ func (e *engine) resume(ctx context.Context, all []ir.Resource) error {
 		return err
 	}
 	node, _ = node.At(e.clock())
-	if left, err := process.Client().Clear(ctx); err != nil {
+	// An open transaction would refuse every later change of a certificate.
+	if err := process.Client().AbortCert(ctx); err != nil {
 		return err
-	} else if len(left) > 0 {
-		e.log.Info("half-made backends removed", "backends", left)
 	}
 	known := e.render(node)
 	known.Sections = e.runningSections(ctx)

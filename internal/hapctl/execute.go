@@ -41,6 +41,8 @@ type Executor struct {
 	Bound func(op plan.Op) time.Duration
 	// Interrupt, when it gives a value, ends a wait for servers: something newer is wanted.
 	Interrupt <-chan struct{}
+	// Patience is how long all removals of one Execute together may wait for connections to end.
+	Patience time.Duration
 }
 
 // ErrInterrupted says that a wait for servers was ended by Executor.Interrupt; the operations after it were not
@@ -51,6 +53,7 @@ var ErrInterrupted = errors.New("something newer is wanted")
 // still open: what they remove takes no new traffic meanwhile.
 func (c Executor) Execute(ctx context.Context, ops []plan.Op) ([]plan.Op, error) {
 	var waiting []plan.Op
+	rest := c.Patience
 	for len(ops) > 0 {
 		n := batchLength(ops)
 		if n > 0 {
@@ -60,7 +63,15 @@ func (c Executor) Execute(ctx context.Context, ops []plan.Op) ([]plan.Op, error)
 			ops = ops[n:]
 			continue
 		}
-		done, err := c.executeOne(ctx, ops[0])
+		done, err := true, error(nil)
+		switch ops[0].Kind {
+		case plan.RemoveServer, plan.RemoveBackend:
+			begin := time.Now()
+			done, err = c.remove(ctx, ops[0], rest)
+			rest -= time.Since(begin)
+		default:
+			err = c.executeOne(ctx, ops[0])
+		}
 		if err != nil {
 			return waiting, &OpError{ops[0], err}
 		}
@@ -163,58 +174,53 @@ func commandOf(op plan.Op) (Command, error) {
 	return Command{}, fmt.Errorf("operation %q is no single command", op.Kind)
 }
 
-// executeOne carries out one operation; false means that it has to wait.
-func (c Executor) executeOne(ctx context.Context, op plan.Op) (bool, error) {
+// executeOne carries out one operation that is no removal.
+func (c Executor) executeOne(ctx context.Context, op plan.Op) error {
 	switch op.Kind {
 	case plan.SetCert:
 		pem, err := c.File(op.Path)
 		if err != nil {
-			return false, err
+			return err
 		}
-		return true, c.SetCert(ctx, op.Path, string(pem))
+		return c.SetCert(ctx, op.Path, string(pem))
 	case plan.SetCA:
-		return true, c.setCA(ctx, op.Path)
+		return c.setCA(ctx, op.Path)
 	case plan.AddCrt:
-		return true, c.addCrt(ctx, op)
+		return c.addCrt(ctx, op)
 	case plan.DelCrt:
-		return true, c.delCrt(ctx, op)
+		return c.delCrt(ctx, op)
 	case plan.MapSwap:
 		pairs := make([]haproxy.MapPair, len(op.Entries))
 		for i, e := range op.Entries {
 			pairs[i] = haproxy.MapPair{Key: e.Key, Value: e.Value}
 		}
-		return true, c.ReplaceMap(ctx, op.Path, pairs)
+		return c.ReplaceMap(ctx, op.Path, pairs)
 	case plan.WaitUp:
-		return true, c.waitUp(ctx, op)
-	case plan.RemoveServer:
-		return c.remove(ctx, "srv-removable", op.Backend+"/"+op.Server, "server")
-	case plan.RemoveBackend:
-		return c.remove(ctx, "be-removable", op.Backend, "backend")
+		return c.waitUp(ctx, op)
 	}
 	cmd, err := commandOf(op)
 	if err != nil {
-		return false, err
+		return err
 	}
 	_, err = c.Do(ctx, cmd)
-	return true, err
+	return err
 }
 
-// removalPatience is how long a removal waits for connections to end before others go first.
-const removalPatience = "100ms"
-
-// remove deletes a server or backend; false means that connections hold it.
-func (c *Client) remove(ctx context.Context, condition, name, what string) (bool, error) {
-	wait, err := NewCommand("wait", removalPatience, condition, name)
+// remove deletes a server or backend; false means that connections hold it. To ask at all ends connections that
+// are idle.
+func (c Executor) remove(ctx context.Context, op plan.Op, patience time.Duration) (bool, error) {
+	condition, what, name := "srv-removable", "server", op.Backend+"/"+op.Server
+	if op.Kind == plan.RemoveBackend {
+		condition, what, name = "be-removable", "backend", op.Backend
+	}
+	wait, err := NewCommand("wait", strconv.FormatInt(max(patience.Milliseconds(), 1), 10)+"ms", condition, name)
 	if err != nil {
 		return false, err
 	}
 	var refused *Refused
 	if _, err := c.Do(ctx, wait); errors.As(err, &refused) {
 		// What is not there any more needs no removal.
-		if strings.Contains(refused.Text, "No such") || strings.Contains(refused.Text, "not found") {
-			return true, nil
-		}
-		return false, nil
+		return strings.Contains(refused.Text, "No such") || strings.Contains(refused.Text, "not found"), nil
 	} else if err != nil {
 		return false, err
 	}

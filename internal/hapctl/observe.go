@@ -17,41 +17,6 @@ import (
 	"weir/internal/plan"
 )
 
-// Clear ends what a crash in the middle of a change can leave behind: an open certificate transaction, and
-// backends that were added and not yet published. It returns the names of the latter.
-func (c *Client) Clear(ctx context.Context) ([]string, error) {
-	if err := c.AbortCert(ctx); err != nil {
-		return nil, err
-	}
-	rows, err := c.Stat(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var left []string
-	for _, row := range rows {
-		if row.Type == haproxy.StatBackend && row.Unpublished {
-			left = append(left, row.Proxy)
-		}
-	}
-	for _, row := range rows {
-		if row.Type == haproxy.StatServer && slices.Contains(left, row.Proxy) {
-			at := row.Proxy + "/" + row.Service
-			if err := c.run(ctx, "disable", "server", at); err != nil {
-				return nil, err
-			}
-			if err := c.run(ctx, "del", "server", at); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for _, name := range left {
-		if err := c.deleteBackend(ctx, name); err != nil {
-			return nil, err
-		}
-	}
-	return left, nil
-}
-
 // Observe gives what a running HAProxy has, as far as the run-time socket can change it. known is what it may
 // have: it says which maps and lists to look at, and what names stand for, since a name holds a digest of
 // everything that HAProxy doesn't show. Sections are taken from known as they are.
@@ -134,14 +99,18 @@ func (o *observer) limits(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	limit := map[[2]string]int{}
+	limit, hidden := map[[2]string]int{}, map[string]bool{}
 	for _, row := range rows {
-		if row.Type == haproxy.StatServer {
+		switch row.Type {
+		case haproxy.StatServer:
 			limit[[2]string{row.Proxy, row.Service}] = row.SessionLimit
+		case haproxy.StatBackend:
+			hidden[row.Proxy] = row.Unpublished
 		}
 	}
 	for i := range o.seen.Backends {
 		b := &o.seen.Backends[i]
+		b.Unpublished = hidden[b.Name]
 		for j := range b.Servers {
 			b.Servers[j].MaxConnections = limit[[2]string{b.Name, b.Servers[j].Name}]
 		}

@@ -51,6 +51,9 @@ type Backend struct {
 	Text    []string
 	Owner   string
 	Servers []Server
+	// Unpublished backends are chosen by no rule: one that is being made, or that is to go and can't yet. It is
+	// never wanted, only found.
+	Unpublished bool
 }
 
 // Server is one member.

@@ -68,9 +68,11 @@ func (m *model) do(o *Op) {
 		m.entry(o)
 	case AddBackend:
 		m.backends[o.Backend] = &modelBackend{
-			Backend: haproxy.Backend{Name: o.Backend, Profile: o.Profile, Mode: o.Mode, Owner: o.Owner},
+			Backend: haproxy.Backend{Name: o.Backend, Profile: o.Profile, Mode: o.Mode, Owner: o.Owner, Unpublished: true},
 			servers: map[string]*haproxy.Server{},
 		}
+	case PublishBackend, UnpublishBackend:
+		m.backend(o.Backend).Unpublished = o.Kind == UnpublishBackend
 	case RemoveBackend:
 		m.backend(o.Backend).gone = true
 	case AddServer:

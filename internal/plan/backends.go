@@ -76,7 +76,7 @@ func inOrder[T any](list []T, compare func(a, b *T) int) []T {
 }
 
 func sameBackend(h, w *haproxy.Backend) bool {
-	if len(h.Servers) != len(w.Servers) || !sameText(h, w) {
+	if len(h.Servers) != len(w.Servers) || h.Unpublished != w.Unpublished || !sameText(h, w) {
 		return false
 	}
 	for i := range h.Servers {
@@ -104,7 +104,7 @@ func sameForm(h, w *haproxy.Server) bool {
 
 // findCold notes a backend that serves in want and doesn't in have.
 func (d *differ) findCold(h, w *haproxy.Backend) {
-	if h != nil && slices.ContainsFunc(h.Servers, func(s haproxy.Server) bool { return serves(&s) }) {
+	if h != nil && !h.Unpublished && slices.ContainsFunc(h.Servers, func(s haproxy.Server) bool { return serves(&s) }) {
 		return
 	}
 	if !slices.ContainsFunc(w.Servers, func(s haproxy.Server) bool { return serves(&s) }) {
@@ -136,7 +136,9 @@ func (d *differ) newBackend(w *haproxy.Backend) {
 // goneBackend takes a backend away to which no map leads any more.
 func (d *differ) goneBackend(h *haproxy.Backend) {
 	s := &d.stages
-	s.drain = append(s.drain, Op{Kind: UnpublishBackend, Owner: h.Owner, Backend: h.Name})
+	if !h.Unpublished {
+		s.drain = append(s.drain, Op{Kind: UnpublishBackend, Owner: h.Owner, Backend: h.Name})
+	}
 	for i := range h.Servers {
 		s.drain = append(s.drain, serverOp(DisableServer, h.Name, &h.Servers[i]))
 		s.remove = append(s.remove, serverOp(RemoveServer, h.Name, &h.Servers[i]))

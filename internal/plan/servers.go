@@ -71,6 +71,9 @@ func (d *differ) servers(h, w *haproxy.Backend) {
 		s.serveIn = append(s.serveIn, gain...)
 		losses = append(losses, loss...)
 	}
+	if h.Unpublished { // it was to go, or was never finished
+		s.serveIn = append(s.serveIn, Op{Kind: PublishBackend, Owner: w.Owner, Backend: w.Name})
+	}
 
 	wait, most := b.waits()
 	if len(wait) > 0 {
