@@ -42,8 +42,12 @@ func TestKeysComeAndGo(t *testing.T) {
 				name, _, _ := strings.Cut(e.Name(), ".")
 				gen := strings.Split(e.Name(), ".")[1]
 				have = append(have, name+"@"+gen)
-				if info, err := e.Info(); err != nil || info.Mode().Perm() != 0o600 {
-					return fmt.Errorf("%s: mode %v, %v", e.Name(), info.Mode(), err)
+				info, err := e.Info()
+				if err != nil {
+					return err // it went away just now
+				}
+				if info.Mode().Perm() != 0o600 {
+					return fmt.Errorf("%s: mode %v", e.Name(), info.Mode())
 				}
 			}
 			if !reflect.DeepEqual(have, files) {
