@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,10 +44,10 @@ with Ctrl-C. With --seconds it ends by itself and says of each promise whether i
 // runDemo starts everything in order, and ends it in reverse.
 func runDemo(ctx context.Context, o demoOptions, out io.Writer) error {
 	d := &demo{options: o, out: out, began: time.Now()}
+	defer d.end()
 	if err := d.prepare(); err != nil {
 		return err
 	}
-	defer d.end()
 	for _, step := range []struct {
 		say string
 		run func(context.Context) error
@@ -82,7 +83,8 @@ type demo struct {
 	out     io.Writer
 	began   time.Time
 
-	base    string // "127.77"
+	base    string      // "127.77"
+	held    []io.Closer // what keeps other demos away
 	client  *client
 	server  *child
 	agents  []*child
@@ -99,22 +101,46 @@ func (d *demo) prepare() error {
 		return err
 	}
 	d.options.dir = dir
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) > 0 {
 		if _, err := os.Stat(filepath.Join(dir, marker)); err != nil {
 			return fmt.Errorf("%s holds something that is no demo; name another folder with --dir", dir)
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("remove the earlier demo: %w", err)
 		}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, marker), nil, 0o600); err != nil {
+	if err := d.lock(filepath.Join(dir, marker)); err != nil {
 		return err
 	}
-	d.base, err = freeBase()
-	return err
+	for _, e := range entries {
+		if e.Name() == marker {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("remove the earlier demo: %w", err)
+		}
+	}
+	base, reserved, err := freeBase()
+	if err != nil {
+		return err
+	}
+	d.base, d.held = base, append(d.held, reserved)
+	return nil
+}
+
+// lock keeps the folder for this demo until it ends.
+func (d *demo) lock(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return fmt.Errorf("a demo runs in %s; end it first, or name another folder with --dir", filepath.Dir(path))
+	}
+	d.held = append(d.held, f)
+	return nil
 }
 
 func (d *demo) path(names ...string) string {
@@ -133,6 +159,9 @@ func (d *demo) end() {
 	stopAll(append(append([]*child{}, d.agents...), d.server))
 	for _, stop := range d.origins {
 		stop()
+	}
+	for _, h := range d.held {
+		_ = h.Close()
 	}
 }
 

@@ -48,10 +48,15 @@ func demoZone(i int) int { return i/2 + 1 }
 // vip is where load balancer i has the address of its own zone.
 func (d *demo) vip(i int) string { return fmt.Sprintf("%s.%d.%d", d.base, 11+i, demoZone(i)) }
 
-// freeBase finds a part of the loopback network that nobody listens at, so that demos don't meet.
-func freeBase() (string, error) {
+// freeBase finds a part of the loopback network that nobody listens at, so that demos don't meet. It is kept
+// for the caller, as long as that does not close the listener, from demos that begin at the same moment.
+func freeBase() (string, net.Listener, error) {
 	for n := 77; n < 110; n++ {
 		base := fmt.Sprintf("127.%d", n)
+		reserved, err := net.Listen("tcp", base+".0.1:7442")
+		if err != nil {
+			continue
+		}
 		free := true
 		for _, at := range []string{".0.1:7443", ".0.1:7444", ".11.1:8080", ".16.3:8443", ".201.1:9000"} {
 			l, err := net.Listen("tcp", base+at)
@@ -62,10 +67,11 @@ func freeBase() (string, error) {
 			_ = l.Close()
 		}
 		if free {
-			return base, nil
+			return base, reserved, nil
 		}
+		_ = reserved.Close()
 	}
-	return "", errors.New("find addresses: something listens at the demo's ports on every part of loopback tried; end another demo first")
+	return "", nil, errors.New("find addresses: something listens at the demo's ports on every part of loopback tried; end another demo first")
 }
 
 // child is a process of the demo.

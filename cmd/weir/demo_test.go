@@ -1,0 +1,48 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"weir/internal/weirtest"
+)
+
+func TestDemosKeepOutOfEachOthersWay(t *testing.T) {
+	dir := weirtest.TempDir(t)
+	prepared := func(dir string) (*demo, error) {
+		d := &demo{options: demoOptions{dir: dir}, out: io.Discard}
+		t.Cleanup(d.end)
+		return d, d.prepare()
+	}
+	first, err := prepared(filepath.Join(dir, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(first.path("kept"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second, err := prepared(filepath.Join(dir, "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.base == second.base {
+		t.Errorf("two demos that begin together both take %s", first.base)
+	}
+	if _, err := prepared(filepath.Join(dir, "a")); err == nil || !strings.Contains(err.Error(), "a demo runs in") {
+		t.Errorf("a demo in the folder of one that runs: %v", err)
+	}
+	if _, err := os.Stat(first.path("kept")); err != nil {
+		t.Errorf("the running demo's folder: %v", err)
+	}
+	first.end()
+	again, err := prepared(filepath.Join(dir, "a"))
+	if err != nil {
+		t.Fatalf("after the first has ended: %v", err)
+	}
+	if _, err := os.Stat(again.path("kept")); err == nil {
+		t.Error("the earlier demo's files are still there")
+	}
+}
