@@ -56,7 +56,7 @@ func newBed(t *testing.T, h weirtest.HAProxy) *bed {
 	return b
 }
 
-func openEngine(t *testing.T, h weirtest.HAProxy, version haproxy.Version, dir string) *engine {
+func openEngine(t testing.TB, h weirtest.HAProxy, version haproxy.Version, dir string) *engine {
 	t.Helper()
 	live, err := openFolder(filepath.Join(dir, "live"))
 	if err != nil {

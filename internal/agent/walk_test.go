@@ -1,0 +1,390 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"weir"
+	"weir/internal/compile"
+	"weir/internal/haproxy"
+	"weir/internal/ir"
+	"weir/internal/plan"
+	"weir/internal/secrets"
+	"weir/internal/weirtest"
+)
+
+// walk takes a real HAProxy through random changes of objects and holds, at every step, what is promised of it.
+type walk struct {
+	*engine
+	t      *testing.T
+	h      weirtest.HAProxy
+	dir    string
+	rng    *rand.Rand
+	random weirtest.Options
+	// set is the random part, canary the part of the site that is asked all the time.
+	set, canary *weir.Set
+	sites       netip.Prefix // bound by HAProxy
+	origins     netip.Prefix
+	undo        [][]weir.Write
+	said        []string
+
+	client  *canaryClient
+	sampler *sampler
+	seen    walkCounts
+}
+
+// walkCounts say what a walk has met, so that one which shows little fails.
+type walkCounts struct {
+	RunTime, Reloads, Empty, Leftovers, Fresh, Resumed, Killed int
+	// Interrupted steps were ended in the middle; Late ones were done before that.
+	Interrupted, Late int
+}
+
+const walkLB = "edge-az1-1"
+
+func newWalk(t *testing.T, h weirtest.HAProxy, seed uint64) *walk {
+	t.Helper()
+	w := &walk{
+		t: t, h: h, dir: weirtest.TempDir(t), rng: rand.New(rand.NewPCG(seed, 3)),
+		sites: weirtest.Prefix(t), origins: weirtest.Prefix(t),
+	}
+	w.random = weirtest.Options{
+		Ranges: []netip.Prefix{netip.PrefixFrom(hostOf(w.sites, 16), 28)}, Groups: 1, Addresses: 8, Sealed: true, Faults: true,
+	}
+	certificate := originCertificate(t)
+	for i := range 16 {
+		at := netip.AddrPortFrom(hostOf(w.origins, byte(10+i)), 8000)
+		polyglot(t, at, certificate)
+		w.random.Origins = append(w.random.Origins, at)
+	}
+	first := weirtest.RandomObjects(seed, w.random)
+	w.set = weir.NewSet()
+	for o := range first.Every() {
+		w.set.Put(w.answerable(o))
+	}
+	w.canary = weir.NewSet()
+	for _, o := range w.canaryObjects() {
+		w.canary.Put(w.valid(o))
+	}
+	w.open()
+	t.Cleanup(func() { w.end() })
+	w.client = newCanaryClient(t, netip.AddrPortFrom(hostOf(w.sites, 30), 8080))
+	w.sampler = newSampler(t, w.folder.path(haproxy.AdminSocket))
+	return w
+}
+
+func hostOf(p netip.Prefix, host byte) netip.Addr {
+	a := p.Addr().As4()
+	a[3] = host
+	return netip.AddrFrom4(a)
+}
+
+// open makes an engine that knows nothing but the folder.
+func (w *walk) open() {
+	w.t.Helper()
+	version, err := haproxy.ParseVersion(w.h.Version)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.engine = openEngine(w.t, w.h, version, w.dir)
+	w.engine.log = slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	w.engine.key = func(name string, ref weir.SealedRef) (secrets.Secret, error) {
+		for o := range w.set.All("Certificate") {
+			c := o.Spec.(*weir.Certificate)
+			if c.Info != nil && strings.HasPrefix(c.Info.SHA256, ref.Fingerprint) {
+				return secrets.NewSecret([]byte(weirtest.CertificateKey(c.Chain))), nil
+			}
+		}
+		return secrets.Secret{}, fmt.Errorf("certificate %s: no key %s", name, ref.Fingerprint)
+	}
+}
+
+func (w *walk) end() {
+	if w.process == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = w.process.Stop(ctx)
+}
+
+// wanted gives what a planner that knows nothing but the objects takes for the text of a set.
+func (w *walk) wanted(set *weir.Set) haproxy.Config {
+	w.t.Helper()
+	node, _, err := compile.Node(set, walkLB)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	node, _ = node.At(time.Now())
+	return haproxy.Render(node, haproxy.Env{Version: w.env.Version})
+}
+
+// pass converges to the present wishes.
+func (w *walk) pass(ctx context.Context) (outcome, error) {
+	node, _, err := compile.Node(w.all(), walkLB)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.converge(ctx, node.Resources())
+}
+
+func (w *walk) fail(format string, args ...any) {
+	w.t.Helper()
+	if w.process != nil {
+		w.t.Logf("haproxy wrote last:\n%s", strings.Join(w.process.Output(), "\n"))
+	}
+	w.t.Fatalf("step %d (%s): %s", len(w.undo), strings.Join(w.said, ", "), fmt.Sprintf(format, args...))
+}
+
+// step brings HAProxy from one set to the present one and holds everything that is promised on the way.
+func (w *walk) step(before *weir.Set) {
+	w.t.Helper()
+	old, want := w.wanted(before), w.wanted(w.all())
+	planned := plan.Diff(plan.WithSpare(old, want, w.spare()), want)
+	w.sampler.begin()
+	out, err := w.pass(w.t.Context())
+	if err != nil {
+		w.fail("converge: %v", err)
+	}
+	if len(out.Held) > 0 {
+		w.fail("held %v: %v", out.Held, w.quarantine.held)
+	}
+	w.count(out)
+	if diff := samePlan(planned, out.Plan); diff != "" {
+		w.fail("another thing was executed than was planned: %s", diff)
+	}
+	w.held(out.Plan)
+}
+
+func (w *walk) count(out outcome) {
+	switch {
+	case out.Reloaded:
+		w.seen.Reloads++
+	case len(out.Plan.Ops) > 0:
+		w.seen.RunTime++
+	default:
+		w.seen.Empty++
+	}
+}
+
+// settle passes again until removals that waited for connections are done: those, and nothing else, may be left.
+func (w *walk) settle() {
+	w.t.Helper()
+	for range 100 {
+		rest := len(w.waiting)
+		out, err := w.pass(w.t.Context())
+		if err != nil {
+			w.fail("converge again: %v", err)
+		}
+		for _, op := range out.Plan.Ops {
+			if op.Kind != plan.RemoveServer && op.Kind != plan.RemoveBackend && op.Kind != plan.DisableServer && op.Kind != plan.UnpublishBackend || rest == 0 {
+				w.fail("converge again is not empty: %s", script(out.Plan))
+			}
+		}
+		if len(out.Plan.Reload) > 0 {
+			w.fail("converge again reloads: %s", script(out.Plan))
+		}
+		if out.Plan.Empty() {
+			return
+		}
+		w.seen.Leftovers++
+	}
+	w.fail("something is never removed: %v", w.waiting)
+}
+
+func samePlan(planned, done plan.Plan) string {
+	a, b := script(planned), script(done)
+	if a == b {
+		return ""
+	}
+	return "planned\n" + a + "executed\n" + b
+}
+
+func script(p plan.Plan) string {
+	var b strings.Builder
+	for _, r := range p.Reload {
+		fmt.Fprintf(&b, "  reload: %s\n", r)
+	}
+	for _, op := range p.Ops {
+		fmt.Fprintf(&b, "  %s\n", op)
+	}
+	return b.String()
+}
+
+// readBack gives what HAProxy has, with the text that it has read.
+func (w *walk) readBack() haproxy.Config {
+	w.t.Helper()
+	seen, err := w.process.Client().Observe(w.t.Context(), w.want)
+	if err != nil {
+		w.fail("%v", err)
+	}
+	seen.Sections = w.have.Sections
+	return seen
+}
+
+// leave abandons the engine, as an agent does that ends; HAProxy goes on.
+func (w *walk) leave() {
+	w.process.Client().Close()
+	w.open()
+	if err := w.resume(w.t.Context(), w.resources()); err != nil {
+		w.fail("resume: %v", err)
+	}
+	if w.process == nil {
+		w.fail("the running HAProxy was not found")
+	}
+	w.seen.Resumed++
+}
+
+// kill ends HAProxy as the kernel does when memory is short, and lets it be started anew.
+func (w *walk) kill() {
+	w.t.Helper()
+	w.client.stop()
+	w.sampler.stop()
+	if err := unix.Kill(-w.process.Pid(), unix.SIGKILL); err != nil {
+		w.fail("kill: %v", err)
+	}
+	<-w.process.Done()
+	w.process, w.have = nil, haproxy.Config{} // as the agent's loop does
+	if out, err := w.pass(w.t.Context()); err != nil || len(out.Held) > 0 {
+		w.fail("start anew: %v, held %v", err, out.Held)
+	}
+	w.settle()
+	w.watch()
+	w.seen.Killed++
+}
+
+// interrupt begins a step and ends the engine in the middle of it; a new one goes on.
+func (w *walk) interrupt(before *weir.Set) {
+	w.t.Helper()
+	old, want := w.wanted(before), w.wanted(w.all())
+	planned := plan.Diff(plan.WithSpare(old, want, w.spare()), want)
+	w.sampler.begin()
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Duration(w.rng.IntN(8_000))*time.Microsecond)
+	defer cancel()
+	_, err := w.pass(ctx)
+	if err == nil {
+		w.seen.Late++
+	} else if ctx.Err() == nil {
+		w.fail("converge: %v", err)
+	}
+	w.leave()
+	out, err := w.pass(w.t.Context())
+	switch {
+	case err != nil:
+		w.fail("converge after an interruption: %v", err)
+	case len(out.Held) > 0:
+		w.fail("held after an interruption %v: %v", out.Held, w.quarantine.held)
+	case out.Reloaded && len(planned.Reload) == 0:
+		w.fail("an interruption takes a reload: %v", out.Plan.Reload)
+	}
+	w.held(out.Plan)
+	w.seen.Interrupted++
+}
+
+// held is what holds after every step.
+func (w *walk) held(done plan.Plan) {
+	w.t.Helper()
+	w.settle()
+	if said := w.sampler.end(); said != "" {
+		w.fail("%s\nplan:\n%s", said, script(done))
+	}
+	if said := w.client.failures(); said != "" {
+		w.fail("%s\nplan:\n%s", said, script(done))
+	}
+	w.said = nil
+}
+
+// watch lets clients ask and somebody count servers from now on.
+func (w *walk) watch() {
+	w.t.Helper()
+	w.client.serves()
+	w.client.start()
+	w.sampler.start()
+}
+
+// back undoes the last changes, in one go.
+func (w *walk) back(changes int) {
+	w.t.Helper()
+	before := w.all()
+	for range min(changes, len(w.undo)) {
+		last := w.undo[len(w.undo)-1]
+		w.undo = w.undo[:len(w.undo)-1]
+		w.make(last)
+	}
+	w.step(before)
+}
+
+// A walk of random changes on a real HAProxy: what is executed is what was planned; the HAProxy that went
+// through it is as a fresh one; to converge again is nothing; no pool that could serve before and after was
+// empty on the way, and no request for a site in the midst of it fails; agents that end, and HAProxies that
+// are killed, change none of that; and to undo all ends where it began.
+func TestWalk(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		steps, chunk, limit := 60, 6, time.Hour
+		if os.Getenv("WEIR_SOAK") != "" {
+			steps, chunk = 1000, 25
+		}
+		steps = number(t, "WEIR_WALK_STEPS", steps)
+		limit = time.Duration(number(t, "WEIR_WALK_MINUTES", int(limit.Minutes()))) * time.Minute
+		w := newWalk(t, h, uint64(number(t, "WEIR_WALK_SEED", 1)))
+		if _, err := w.pass(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		first := w.readBack()
+		w.watch()
+		begin := time.Now()
+		for i := range steps {
+			before := w.all()
+			w.change()
+			if i%6 == 2 {
+				w.interrupt(before)
+			} else {
+				w.step(before)
+			}
+			switch {
+			case i%24 == 11:
+				w.leave()
+			case i%24 == 23:
+				w.kill()
+			}
+			if i%8 == 7 {
+				w.settle()
+				w.likeFresh()
+			}
+			if time.Since(begin) > limit {
+				t.Logf("%d steps took %s: the walk ends here", i+1, limit)
+				break
+			}
+		}
+		for len(w.undo) > 0 {
+			w.back(chunk)
+		}
+		w.likeFresh()
+		if last := w.readBack(); !plan.Equivalent(last, first) {
+			w.fail("all is undone and HAProxy is not as it was; it would take\n%s", script(plan.Diff(last, first)))
+		}
+		t.Logf("%+v, %d requests, %d samples", w.seen, w.client.asked, w.sampler.samples)
+		if w.seen.RunTime < steps/4 || w.seen.Reloads == 0 || w.seen.Interrupted < steps/10 || w.sampler.samples < steps || w.client.asked < 10*steps {
+			t.Errorf("the walk shows little: %+v", w.seen)
+		}
+	})
+}
+
+// resources are what the agent is sent.
+func (w *walk) resources() []ir.Resource {
+	node, _, err := compile.Node(w.all(), walkLB)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return node.Resources()
+}
