@@ -250,6 +250,10 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, depth int) {
 		d.fail(n, path, "anchors and aliases are not read; write the value out")
 		return
 	}
+	if n.Style&yaml.TaggedStyle != 0 {
+		d.fail(n, path, "tags are not read; leave %s out, and put quotes around what is text", clip(n.Tag))
+		return
+	}
 	if n.Tag == "!!null" {
 		return
 	}

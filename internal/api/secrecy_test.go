@@ -70,11 +70,11 @@ func TestSecretsAreNotTold(t *testing.T) {
 	secret := func(data string) string {
 		return "kind: Secret\nmetadata: {name: s, role: web}\nspec: {data: " + data + "}"
 	}
-	for _, body := range []string{secret("canary"), secret(`"canary\u0001"`), secret("'canary%[src]'"), secret("!!binary canary"), secret("!x canary")} {
+	for _, body := range []string{secret("canary"), secret(`"canary\u0001"`), secret("'canary%[src]'")} {
 		try(200, "POST", "/api/v1/apply?plan=true", body)
 		try(200, "POST", "/api/v1/plan", body)
 	}
-	for _, data := range []string{"*canary", "[canary]", "{a: canary}", "&a canary", "\"canary", "canary: canary", "@canary", "`canary", "%canary", "|canary", "!<canary canary", "\"\\canary\""} {
+	for _, data := range []string{"*canary", "[canary]", "{a: canary}", "&a canary", "\"canary", "canary: canary", "@canary", "`canary", "%canary", "|canary", "!<canary canary", "!!binary canary", "!x canary", "\"\\canary\""} {
 		try(400, "PUT", "/api/v1/secrets/s", secret(data))
 	}
 	try(400, "PUT", "/api/v1/secrets/s", strings.Replace(secret("canary"), "role: web", "role: nix", 1))
