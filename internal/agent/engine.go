@@ -130,6 +130,9 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 			return false, nil
 		}
 	}
+	if starting || len(p.Reload) > 0 {
+		e.folder.doubt()
+	}
 	if err := e.folder.save(want, e.keys); err != nil {
 		return false, err
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -18,16 +19,9 @@ import (
 type folder struct {
 	dir string
 	// written remembers what each file holds, so that an unchanged one is not written again.
-	written map[string]holding
+	written map[string][sha256.Size]byte
 	// kept is what the last sweep left, so that the next looks only when that has changed.
 	kept map[string]bool
-}
-
-// holding is what a file held when it was last looked at, and by what it is seen that nobody has touched it
-// since.
-type holding struct {
-	sum  [sha256.Size]byte
-	info fs.FileInfo
 }
 
 // keySource gives the private key, PEM, of a certificate with the chain that belongs into the file at path.
@@ -39,7 +33,7 @@ func openFolder(dir string) (*folder, error) {
 			return nil, fmt.Errorf("open state folder: %w", err)
 		}
 	}
-	return &folder{dir: dir, written: map[string]holding{}}, nil
+	return &folder{dir: dir, written: map[string][sha256.Size]byte{}}, nil
 }
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
@@ -52,42 +46,38 @@ const (
 	durable = true
 )
 
-// write brings a file to content unless it has it already; one that is new to the agent, or that somebody else
-// has touched, is compared with what is on disk.
+// doubt forgets what the files hold: HAProxy is about to read them, and a loss of power or somebody's editor may
+// have changed them since.
+func (f *folder) doubt() { clear(f.written) }
+
+// write brings a file to content unless it has it already; what is in doubt is compared with the disk.
 func (f *folder) write(name string, content []byte, keep bool) error {
 	sum, path := sha256.Sum256(content), f.path(name)
-	info, err := os.Stat(path)
-	if err == nil {
-		last, ok := f.written[name]
-		if ok = ok && sameFile(last.info, info); !ok {
-			have, err := os.ReadFile(path)
-			last.sum, ok = sha256.Sum256(have), err == nil
-		}
-		if ok && last.sum == sum {
-			f.written[name] = holding{sum, info}
+	last, ok := f.written[name]
+	if ok && last == sum {
+		return nil
+	}
+	if !ok {
+		if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, content) {
+			f.written[name] = sum
 			return nil
 		}
-	} else {
-		f.kept = nil // what is new may have to be swept
 	}
 	delete(f.written, name)
+	if !f.kept[name] {
+		f.kept = nil // what is new may have to be swept
+	}
+	var err error
 	if keep {
 		err = secrets.WriteFile(path, content, 0o600)
 	} else {
 		err = replace(path, content)
 	}
-	if err == nil {
-		info, err = os.Stat(path)
-	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	f.written[name] = holding{sum, info}
+	f.written[name] = sum
 	return nil
-}
-
-func sameFile(a, b fs.FileInfo) bool {
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 // replace puts content at path, whole at any moment, for everybody who opens it from then on; it is not synced.
@@ -127,7 +117,7 @@ func (f *folder) save(c haproxy.Config, keys keySource) error {
 
 // sweep removes maps and certificates that the configuration no longer names.
 func (f *folder) sweep(c haproxy.Config) error {
-	keep := map[string]bool{haproxy.PlaceholderCert: true}
+	keep := map[string]bool{haproxy.PlaceholderCert: true, haproxy.ConfigFile: true, haproxy.StateFile: true}
 	for _, cert := range c.Certs {
 		keep[cert.Path] = true
 	}
