@@ -22,6 +22,8 @@ type quarantine struct {
 	path  string
 	held  map[string]held
 	clock func() time.Time
+	// version is HAProxy's.
+	version string
 }
 
 // held is one refused form of a resource.
@@ -32,12 +34,14 @@ type held struct {
 	Owner  string    `json:"owner"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
+	// Around is what else it depends on whether HAProxy takes it: another Tuning or HAProxy may.
+	Around string `json:"around,omitempty"`
 	// Good is the body that stands in; empty for none.
 	Good json.RawMessage `json:"good,omitempty"`
 }
 
-func openQuarantine(path string, clock func() time.Time) (*quarantine, error) {
-	q := &quarantine{path: path, held: map[string]held{}, clock: clock}
+func openQuarantine(path, version string, clock func() time.Time) (*quarantine, error) {
+	q := &quarantine{path: path, held: map[string]held{}, clock: clock, version: version}
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return q, nil
@@ -56,16 +60,18 @@ func bodyHash(body []byte) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// effective gives the resources with the held ones replaced. What has changed since, or is gone, is released.
+// effective gives the resources with the held ones replaced. What has changed since, is gone or is to be judged by
+// another Tuning or HAProxy is released.
 func (q *quarantine) effective(list []ir.Resource) ([]ir.Resource, error) {
 	if len(q.held) == 0 {
 		return list, nil
 	}
 	out := make([]ir.Resource, 0, len(list))
 	still := map[string]bool{}
+	around := q.around(list)
 	for _, r := range list {
 		h, ok := q.held[r.ID]
-		if !ok || h.Hash != bodyHash(r.Body) {
+		if !ok || h.Hash != bodyHash(r.Body) || h.Around != around(r.ID) {
 			out = append(out, r)
 			continue
 		}
@@ -85,16 +91,33 @@ func (q *quarantine) effective(list []ir.Resource) ([]ir.Resource, error) {
 	return out, q.save()
 }
 
+// around gives what a resource's form is judged by besides itself.
+func (q *quarantine) around(list []ir.Resource) func(id string) string {
+	tuning := ""
+	for _, r := range list {
+		if r.ID == "tuning" {
+			tuning = " " + bodyHash(r.Body)
+		}
+	}
+	return func(id string) string {
+		if id == "tuning" {
+			return q.version
+		}
+		return q.version + tuning
+	}
+}
+
 // hold puts resources away for a reason. good are the resources that HAProxy last ran with. It says whether
 // anything is held now that wasn't before: if not, holding doesn't help.
 func (q *quarantine) hold(ids []string, list, good []ir.Resource, owner, reason string) (bool, error) {
 	changed := false
+	around := q.around(list)
 	for _, id := range ids {
 		i := slices.IndexFunc(list, func(r ir.Resource) bool { return r.ID == id })
 		if i < 0 || id == "self" || id == "group" {
 			continue
 		}
-		h := held{Hash: bodyHash(list[i].Body), Owner: owner, Reason: clip(reason, 1000), Since: q.clock()}
+		h := held{Hash: bodyHash(list[i].Body), Owner: owner, Reason: clip(reason, 1000), Since: q.clock(), Around: around(id)}
 		if old, ok := q.held[id]; ok && old.Hash == h.Hash {
 			// The form that stood in is refused as well.
 			if len(old.Good) == 0 {
@@ -110,12 +133,6 @@ func (q *quarantine) hold(ids []string, list, good []ir.Resource, owner, reason 
 		return false, nil
 	}
 	return true, q.save()
-}
-
-// release lets everything be tried again.
-func (q *quarantine) release() error {
-	q.held = map[string]held{}
-	return q.save()
 }
 
 func (q *quarantine) save() error {

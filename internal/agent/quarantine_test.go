@@ -17,7 +17,7 @@ func resource(id, body string) ir.Resource { return ir.Resource{ID: id, Body: js
 
 func opened(t *testing.T, path string) *quarantine {
 	t.Helper()
-	q, err := openQuarantine(path, func() time.Time { return time.Unix(1000, 0).UTC() })
+	q, err := openQuarantine(path, "3.4.7", func() time.Time { return time.Unix(1000, 0).UTC() })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +98,38 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
+// What was refused is tried again with another Tuning and with another HAProxy.
+func TestQuarantineTriesAgainWhenThingsAroundChange(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(weirtest.TempDir(t), "quarantine.json")
+	page, small, large := resource("page/long", `"p"`), resource("tuning", `"small"`), resource("tuning", `"large"`)
+	hold := func(id string, list ...ir.Resource) *quarantine {
+		t.Helper()
+		q := opened(t, path)
+		if held, err := q.hold([]string{id}, list, nil, "ErrorPage/long", ""); !held || err != nil {
+			t.Fatal(held, err)
+		}
+		return q
+	}
+	q := hold("page/long", page, small)
+	if got := shows(t, q, page, small); got != `tuning="small"` {
+		t.Errorf("as it was: %s", got)
+	}
+	if got := shows(t, q, page, large); got != `page/long="p" tuning="large"` {
+		t.Errorf("another tuning: %s", got)
+	}
+	q = hold("page/long", page, small)
+	q.version = "3.4.8"
+	if got := shows(t, q, page, small); got != `page/long="p" tuning="small"` {
+		t.Errorf("another HAProxy: %s", got)
+	}
+	// A Tuning is judged by itself.
+	q = hold("tuning", page, small)
+	if got := shows(t, q, page, small); got != `page/long="p"` {
+		t.Errorf("a held tuning: %s", got)
+	}
+}
+
 func TestQuarantineHoldsNoLoadBalancer(t *testing.T) {
 	t.Parallel()
 	q := opened(t, filepath.Join(weirtest.TempDir(t), "quarantine.json"))
@@ -126,7 +158,7 @@ func TestQuarantineFileThatIsNone(t *testing.T) {
 	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openQuarantine(path, time.Now); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "remove the file") {
+	if _, err := openQuarantine(path, "3.4.7", time.Now); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "remove the file") {
 		t.Errorf("error: %v", err)
 	}
 }
