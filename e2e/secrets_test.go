@@ -1,0 +1,219 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"weir/internal/weirtest"
+)
+
+// canary is a secret by the forms in which it could be found.
+type canary struct {
+	name  string
+	forms [][]byte
+}
+
+func newCanary(name, secret string) canary {
+	c := canary{name: name}
+	for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)), fmt.Sprintf("%x", secret)} {
+		c.forms = append(c.forms, []byte(form))
+	}
+	return c
+}
+
+func (c canary) in(text []byte) bool {
+	for _, form := range c.forms {
+		if bytes.Contains(text, form) {
+			return true
+		}
+	}
+	return false
+}
+
+// keyCanary is a line in the middle of a key's PEM, and the bytes that it stands for.
+func keyCanary(t *testing.T, name, key string) canary {
+	t.Helper()
+	line := strings.Split(key, "\n")[2]
+	raw, err := base64.StdEncoding.DecodeString(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCanary(name, line)
+	c.forms = append(c.forms, newCanary(name, string(raw)).forms...)
+	return c
+}
+
+// logged keeps everything that is logged, at every level.
+type logged struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+// Write keeps it.
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(b)
+}
+
+func (l *logged) bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.all.Bytes())
+}
+
+// TestSecretsStayWhereTheyBelong: a served key, a client key, a Secret, the admin's token and a join token are in no
+// file of the store, no log, answer or metric; of the agent's files only those of mode 0600 that HAProxy reads keys
+// from hold keys.
+func TestSecretsStayWhereTheyBelong(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		w := newWorld(t)
+		w.stopServer()
+		log := &logged{}
+		w.log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
+		w.startServer()
+		w.origin(200, "web1")
+		ca := newAuthority(t, "ca")
+		served, shown, replaced := ca.sign(rsaKey(t, 2048), "one.example.com"), ca.sign(rsaKey(t, 2048), "weir"), ca.sign(rsaKey(t, 2048), "one.example.com")
+		const secret = "canary-of-a-secret-e91f"
+		canaries := []canary{
+			keyCanary(t, "served key", served.key), keyCanary(t, "client key", shown.key), keyCanary(t, "replaced key", replaced.key),
+			newCanary("secret", secret), newCanary("admin token", w.token),
+		}
+		told := &bytes.Buffer{}
+		w.apply(w.oneZone() + replaced.manifest("one") + secureSite("one", "one.example.com", "[one]") +
+			keyPair{chain: ca.pem}.manifest("ca") + shown.manifest("weir") + "---\nkind: Secret\nmetadata: {name: s, role: web}\nspec: {data: " + secret + "}\n" +
+			poolSite("outward", fmt.Sprintf("members: [{name: m, address: %s, port: 4430}], healthCheck: {type: none}, tls: {verify: ca, ca: ca, sni: a.example, clientCertificate: weir}", w.at(201))))
+		a := w.join("lb1", "edge", "az1", h, "")
+		w.converged(1)
+		revision := w.apply(served.manifest("one"))
+		w.converged(revision)
+		tlsClient{w: w, roots: ca.pool(), sni: "one.example.com"}.serves(w.at(17).String()+":8443", "one.example.com", "/")
+		w.provoke(told, served, secret)
+		w.readAll(told, revision)
+		for _, c := range canaries {
+			if c.in(told.Bytes()) {
+				t.Errorf("the %s is in an answer", c.name)
+			}
+		}
+		w.converged(1)
+		w.stopServer()
+		a.stop()
+		for _, c := range canaries {
+			if c.in(log.bytes()) {
+				t.Errorf("the %s is in the log", c.name)
+			}
+		}
+		if len(log.bytes()) == 0 {
+			t.Error("nothing was logged: that shows nothing")
+		}
+		w.searchFiles(a, canaries)
+	})
+}
+
+// provoke makes refusals that hold secrets.
+func (w *world) provoke(told io.Writer, served keyPair, secret string) {
+	w.t.Helper()
+	other := newAuthority(w.t, "other").issue("x.example.com")
+	for _, body := range []string{
+		keyPair{other.chain, served.key}.manifest("wrong"),
+		keyPair{served.chain, strings.ReplaceAll(served.key, "PRIVATE", "PIRATE")}.manifest("wrong"),
+		keyPair{served.key, served.key}.manifest("wrong"),
+		"kind: Secret\nmetadata: {name: x, role: nobody}\nspec: {data: " + secret + "}\n",
+		"kind: Secret\nmetadata: {name: x}\nspec: {data: [" + secret + "]}\n",
+		"kind: Secret\nmetadata: {name: x}\nspec: {data: *" + secret + "}\n",
+		"kind: Secret\nmetadata: {name: x}\nspec: {dat: " + secret + "}\n",
+	} {
+		status, err := w.call("POST", "/api/v1/apply", body, nil)
+		if status != 400 {
+			w.t.Errorf("%.60q: %d %v", body, status, err)
+		}
+		fmt.Fprintln(told, err)
+	}
+}
+
+// readAll reads everything that the API tells.
+func (w *world) readAll(told *bytes.Buffer, revision int64) {
+	w.t.Helper()
+	for _, o := range w.everything() {
+		told.WriteString(o)
+	}
+	paths := []string{"/api/v1/status", "/api/v1/counts", "/api/v1/changes", "/api/v1/loadbalancers/lb1/render", "/api/v1/pools/outward/health", "/api/v1/whoami"}
+	for r := int64(1); r <= revision; r++ {
+		paths = append(paths, fmt.Sprintf("/api/v1/changes/%d", r))
+	}
+	for _, path := range paths {
+		var answer any
+		if _, err := w.call("GET", path, "", &answer); err != nil {
+			w.t.Error(err)
+		}
+		told.WriteString(toJSON(answer))
+	}
+	var answer any
+	if _, err := w.call("POST", fmt.Sprintf("/api/v1/changes/%d/undo?dryRun=true&plan=true", revision), "", &answer); err != nil {
+		w.t.Error(err)
+	}
+	told.WriteString(toJSON(answer))
+	metrics, err := http.Get("http://" + w.at(1).String() + ":7444/metrics")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer metrics.Body.Close()
+	if _, err := io.Copy(told, metrics.Body); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// searchFiles looks through everything that control plane and agent have on disk.
+func (w *world) searchFiles(a *runningAgent, canaries []canary) {
+	w.t.Helper()
+	found := map[string]bool{}
+	err := filepath.WalkDir(w.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		for _, c := range canaries {
+			if !c.in(text) {
+				continue
+			}
+			name := strings.TrimPrefix(path, w.dir+"/")
+			found[c.name] = true
+			switch {
+			case info.Mode().Perm() != 0o600:
+				w.t.Errorf("%s, mode %v, holds the %s", name, info.Mode(), c.name)
+			case c.name == "admin token" && filepath.Dir(name) == "server" && strings.Contains(name, "token"):
+			case c.name == "replaced key" && strings.HasPrefix(name, "lb1/link/keys/"): // until the next heartbeat
+			case (c.name == "served key" || c.name == "client key") && strings.HasPrefix(path, a.dir):
+			default:
+				w.t.Errorf("%s holds the %s", name, c.name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, want := range []string{"served key", "client key", "admin token"} {
+		if !found[want] {
+			w.t.Errorf("the %s is nowhere: the search shows nothing", want)
+		}
+	}
+}
