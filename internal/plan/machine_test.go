@@ -269,7 +269,7 @@ func (m *machine) has() haproxy.Config {
 		}
 		for _, s := range b.servers {
 			server := s.Server
-			if s.Check && !s.checked {
+			if s.Check && !s.checked && !s.Maintenance {
 				server.Options += " (checks don't run)"
 			}
 			out.Servers = append(out.Servers, server)

@@ -16,13 +16,10 @@ func addServer(ops []Op, backend string, s *haproxy.Server) []Op {
 	add.Address, add.Options, add.Check = s.Address, s.Options, s.Check
 	add.ID, add.Weight, add.MaxConnections = s.ID, s.Weight, s.MaxConnections
 	ops = append(ops, add)
-	if !s.Maintenance {
-		return enable(ops, backend, s)
+	if s.Maintenance {
+		return ops // its checks would run all the same
 	}
-	if s.Check {
-		ops = append(ops, serverOp(EnableHealth, backend, s))
-	}
-	return ops
+	return enable(ops, backend, s)
 }
 
 // enable takes a server out of maintenance and lets its checks run, in this order: a check that ends in
