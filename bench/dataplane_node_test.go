@@ -11,6 +11,7 @@ import (
 const (
 	weirPort        = 8080
 	handwrittenPort = 8081
+	leanPort        = 8082
 	sites           = 50
 )
 

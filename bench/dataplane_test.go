@@ -10,17 +10,23 @@ import (
 	"text/template"
 	"time"
 
+	"weir"
 	"weir/internal/accesslog"
 	"weir/internal/haproxy"
 	"weir/internal/weirtest"
 )
 
-var dataPlaneFigures = []string{"dataplane_vs_handwritten_ratio", "dataplane_weir_us", "dataplane_handwritten_us"}
+var dataPlaneFigures = []string{
+	"dataplane_vs_handwritten_ratio", "dataplane_vs_lean_ratio",
+	"dataplane_weir_us", "dataplane_handwritten_us", "dataplane_lean_us",
+}
 
+// Slices are short, so that the noise of a busy machine meets all proxies alike.
 const (
 	connections = 24
-	inSlice     = 1000             // requests
-	measureFor  = 35 * time.Second // both proxies together
+	before      = 100              // requests of a slice that don't count: caches are another's
+	inSlice     = 300             // requests that do
+	measureFor  = 35 * time.Second // all proxies together
 )
 
 // contender is a proxy to measure.
@@ -33,34 +39,48 @@ type contender struct {
 	spent   []float64 // processor time of a request in each slice, in microseconds
 }
 
-// measureDataPlane sends the same requests to a Weir-made HAProxy and to one with a configuration written by
-// hand, in short slices by turns, and compares the processor time that they took.
+// measureDataPlane sends the same requests to a Weir-made HAProxy, to one with a configuration written by hand
+// and to that without retries of requests (lean), in short slices by turns, and compares the processor time that
+// they took.
 func measureDataPlane(t *testing.T) []figure {
 	where := place{weirtest.Prefix(t)}
 	l := newLoop(t)
 	for _, member := range where.members() {
 		l.origin(t, member, answer())
 	}
-	made := startContender(t, "weir", where, func(log haproxy.Log) []haproxy.File {
+	start := func(name string, port weir.Port, files func(haproxy.Log) []haproxy.File) *contender {
+		c := startContender(t, name, files)
+		c.addr = netip.AddrPortFrom(where.vip(0), uint16(port))
+		return c
+	}
+	made := start("weir", weirPort, func(log haproxy.Log) []haproxy.File {
 		return haproxy.Render(where.node(), haproxy.Env{Version: haproxy.Version{Major: 3, Minor: 4}, Log: log}).Files()
 	})
-	written := startContender(t, "handwritten", where, where.handwritten)
-	apart(t, made.process.Pid(), written.process.Pid())
-	made.addr, written.addr = netip.AddrPortFrom(where.vip(0), weirPort), netip.AddrPortFrom(where.vip(0), handwrittenPort)
-	compare(t, l, []*contender{made, written}, measureFor)
-	ratios := make([]float64, len(made.spent))
-	for i := range ratios {
-		ratios[i] = written.spent[i] / made.spent[i]
-	}
+	written := start("handwritten", handwrittenPort, func(log haproxy.Log) []haproxy.File {
+		return where.handwritten(log, handwrittenPort, true)
+	})
+	lean := start("lean", leanPort, func(log haproxy.Log) []haproxy.File { return where.handwritten(log, leanPort, false) })
+	apart(t, made.process.Pid(), written.process.Pid(), lean.process.Pid())
+	compare(t, l, []*contender{made, written, lean}, measureFor)
 	return []figure{
-		{dataPlaneFigures[0], median(ratios), "ratio"},
-		{dataPlaneFigures[1], median(made.spent), "us"},
-		{dataPlaneFigures[2], median(written.spent), "us"},
+		{dataPlaneFigures[0], written.against(made), "ratio"},
+		{dataPlaneFigures[1], lean.against(made), "ratio"},
+		{dataPlaneFigures[2], median(made.spent), "us"},
+		{dataPlaneFigures[3], median(written.spent), "us"},
+		{dataPlaneFigures[4], median(lean.spent), "us"},
 	}
 }
 
-// compare measures the contenders by turns, each round in the opposite order of the last, and looks at their
-// logs afterwards.
+// against gives what a request costs c, as a part of what it costs another in the slice beside.
+func (c *contender) against(other *contender) float64 {
+	ratios := make([]float64, len(c.spent))
+	for i := range ratios {
+		ratios[i] = c.spent[i] / other.spent[i]
+	}
+	return median(ratios)
+}
+
+// compare measures the contenders by turns, each round in another order, and looks at their logs afterwards.
 func compare(t *testing.T, l *loop, list []*contender, total time.Duration) {
 	t.Helper()
 	for _, c := range list {
@@ -75,35 +95,37 @@ func compare(t *testing.T, l *loop, list []*contender, total time.Duration) {
 	asked := 0
 	warm := time.Now().Add(3 * time.Second) // until every server has been found healthy
 	for end := warm.Add(total); time.Now().Before(end); {
+		counts := time.Now().After(warm)
 		for i := range list {
-			if asked%2 == 1 {
+			i = (i + asked) % len(list)
+			if asked/len(list)%2 == 1 {
 				i = len(list) - 1 - i
 			}
-			list[i].slice(t, time.Now().After(warm))
+			list[i].slice(t, counts)
 		}
 		asked++
 	}
 	for _, c := range list {
-		c.checkLog(t, asked*inSlice)
+		c.checkLog(t, asked*(before+inSlice))
 	}
 }
 
 // slice asks for a number of things and notes what that cost.
 func (c *contender) slice(t *testing.T, counts bool) {
 	t.Helper()
-	before, err := cpuTime(c.process.Pid())
-	if err != nil {
-		t.Fatalf("%s: %v", c.name, err)
+	ask := func(requests int) time.Duration {
+		if err := c.clients.ask(requests, 10*time.Second); err != nil {
+			t.Fatalf("%s: %v\n%s", c.name, err, c.process.Output())
+		}
+		spent, err := cpuTime(c.process.Pid())
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		return spent
 	}
-	if err := c.clients.ask(inSlice, 10*time.Second); err != nil {
-		t.Fatalf("%s: %v\n%s", c.name, err, c.process.Output())
-	}
-	after, err := cpuTime(c.process.Pid())
-	if err != nil {
-		t.Fatalf("%s: %v", c.name, err)
-	}
-	if counts {
-		c.spent = append(c.spent, float64((after-before).Nanoseconds())/1000/inSlice)
+	start := ask(before)
+	if spent := ask(inSlice) - start; counts {
+		c.spent = append(c.spent, float64(spent.Nanoseconds())/1000/inSlice)
 	}
 }
 
@@ -153,7 +175,7 @@ func (c *contender) ready(t *testing.T, l *loop) {
 }
 
 // startContender runs HAProxy with files that are given the access log's directive and formats.
-func startContender(t *testing.T, name string, where place, files func(haproxy.Log) []haproxy.File) *contender {
+func startContender(t *testing.T, name string, files func(haproxy.Log) []haproxy.File) *contender {
 	t.Helper()
 	token := accesslog.NewToken()
 	receiver, err := accesslog.Listen("127.0.0.1:0", token)
@@ -181,7 +203,7 @@ func startContender(t *testing.T, name string, where place, files func(haproxy.L
 }
 
 // handwritten fills in what depends on the test: addresses, and the sites, of which there are many alike.
-func (p place) handwritten(log haproxy.Log) []haproxy.File {
+func (p place) handwritten(log haproxy.Log, port weir.Port, retries bool) []haproxy.File {
 	type server struct {
 		Name    string
 		Address netip.AddrPort
@@ -193,10 +215,11 @@ func (p place) handwritten(log haproxy.Log) []haproxy.File {
 	}
 	var data struct {
 		Log, Format, VIP string
-		Port             int
+		Port             weir.Port
+		Retries          bool
 		Backends         []backend
 	}
-	data.Log, data.VIP, data.Port = log.Target, p.vip(0).String(), handwrittenPort
+	data.Log, data.VIP, data.Port, data.Retries = log.Target, p.vip(0).String(), port, retries
 	// Here a backend is a route, and so the line can say its name.
 	data.Format = strings.NewReplacer(`%{+json}[var(txn.route),field(1,/)]`, `%{+json}[var(txn.site)]`, `%{+json}[var(txn.route)]`, `"%b"`).Replace(log.HTTPFormat)
 	var hosts strings.Builder
