@@ -123,6 +123,10 @@ func (a *Agent) open(version haproxy.Version) error {
 	if err != nil {
 		return err
 	}
+	forms, err := openGoodForms(filepath.Join(a.opts.Dir, "good.jsonl"))
+	if err != nil {
+		return err
+	}
 	receiver, place, err := listenLog(filepath.Join(a.opts.Dir, "log.json"))
 	if err != nil {
 		return err
@@ -133,6 +137,7 @@ func (a *Agent) open(version haproxy.Version) error {
 		options:   hapctl.Options{Path: a.opts.HAProxy, Dir: live.dir, Log: a.log, DieWithParent: a.opts.StopWithAgent},
 		env:       haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
 		interrupt: make(chan struct{}, 1), folder: live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]string{},
+		forms: forms, good: forms.resources(),
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -161,10 +162,7 @@ func TestCertificateThatHAProxyRefuses(t *testing.T) {
 		for _, again := range []string{"", "the agent", "haproxy"} {
 			switch again {
 			case "the agent":
-				old := b.engine
-				old.process.Client().Close()
-				b.engine = openEngine(t, h, old.env.Version, strings.TrimSuffix(old.folder.dir, "/live"))
-				b.key = v.key
+				b.anew(h, v)
 				if err := b.resume(t.Context(), b.node.Resources()); err != nil {
 					t.Fatal(err)
 				}
@@ -187,10 +185,31 @@ func TestCertificateThatHAProxyRefuses(t *testing.T) {
 		b.converge()
 		b.settled()
 		shows("bad.example", second)
+
+		// A bad one that comes while no agent runs.
+		b.anew(h, v)
+		use(v.certificate("bad", "bad.example", true))
+		if err := b.resume(t.Context(), b.node.Resources()); err != nil {
+			t.Fatal(err)
+		}
+		b.converge()
+		b.settled()
+		refused(true)
+		shows("bad.example", second)
+		use(v.certificate("bad", "bad.example", false))
+		b.converge()
 		if len(b.quarantine.held) > 0 || b.reloads.Count > 0 {
 			t.Errorf("held: %+v, reloads: %v", b.quarantine.held, b.reloads)
 		}
 	})
+}
+
+// anew abandons the engine for one that knows the folder alone.
+func (b *bed) anew(h weirtest.HAProxy, v *vault) {
+	old := b.engine
+	old.process.Client().Close()
+	b.engine = openEngine(b.t, h, old.env.Version, filepath.Dir(old.folder.dir))
+	b.key = v.key
 }
 
 func contextFor(t *testing.T) (context.Context, context.CancelFunc) {

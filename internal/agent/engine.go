@@ -37,6 +37,7 @@ type engine struct {
 	// have is what HAProxy was read back to have, want what it was last brought to, good the resources of that.
 	have, want haproxy.Config
 	good       []ir.Resource
+	forms      *goodForms
 	zones      map[string]string // of pools
 	// interrupt gives a value when something newer is wanted; waitedSince is when a backend was first waited for.
 	interrupt   chan struct{}
@@ -86,6 +87,9 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 		done, err := e.apply(ctx, want, &out)
 		if err == nil && done {
 			e.want, e.good, e.zones = want, list, zonesOf(node)
+			if err := e.forms.keep(list); err != nil {
+				e.log.Warn("a refused object may have no good form after a restart", "error", err)
+			}
 			return out, e.folder.sweep(want)
 		}
 		if err == nil {

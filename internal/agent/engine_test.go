@@ -75,7 +75,12 @@ func openEngine(t testing.TB, h weirtest.HAProxy, version haproxy.Version, dir s
 	if err != nil {
 		t.Fatal(err)
 	}
+	forms, err := openGoodForms(filepath.Join(dir, "good.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &engine{
+		forms: forms, good: forms.resources(),
 		log: slog.New(slog.NewTextHandler(t.Output(), nil)), clock: time.Now,
 		key: func(string, weir.SealedRef) (secrets.Secret, error) {
 			return secrets.Secret{}, fmt.Errorf("no keys here")
