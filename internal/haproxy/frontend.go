@@ -211,6 +211,7 @@ func (r *renderer) httpFrontend(p port) {
 		s.add("tcp-request session set-var(sess.named) str(-) if { ssl_fc_has_sni } !{ var(sess.named) -m found }")
 		same = " { var(txn.route),field(1,/),strcmp(sess.named) eq 0 }"
 	}
+	s.add("# who the client is; others are believed only when they are in the map")
 	s.add("http-request set-header X-Forwarded-For %%[src] unless { var(sess.trusted) -m found }")
 	s.add("http-request set-header X-Forwarded-Proto %s unless { var(sess.trusted) -m found }", proto)
 	s.add("http-request add-header X-Forwarded-For %%[src] if { var(sess.trusted) -m found }")
@@ -219,6 +220,7 @@ func (r *renderer) httpFrontend(p port) {
 	// The short way: host and path as they stand begin with a key of the map, the site that it belongs to
 	// has the connection's address, and the pool of the address's home zone has servers. What is done here
 	// is done for every request: docs/decisions/0008-short-way.md has the prices.
+	s.add("# the short way: host and path name a route, route and address a pool; it is taken if the pool has servers")
 	s.add("http-request set-var(txn.route) base,map_beg(%s)", opt(mapPaths(p.number)))
 	s.add("http-request set-var(txn.be) var(txn.route),concat(@,sess.vip),map_str(%s)", opt(mapPools))
 	s.add("http-request allow if { var(txn.be),nbsrv gt 0 }%s", same)
@@ -231,6 +233,7 @@ func (r *renderer) httpFrontend(p port) {
 // refusals, redirects, and zones without servers. It decides anew and alone: the short way only foretells it.
 func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	rule := func(format string, args ...any) { s.add("http-request "+format, args...) }
+	s.add("# the long way: other spellings of hosts, other kinds of routes, refusals, redirects, zones without servers")
 	rule("unset-var(txn.route)")
 	rule("unset-var(txn.be)")
 	// A CONNECT names no path, so that it always comes this way. The tunnel that an origin could answer with

@@ -277,6 +277,9 @@ func TestShortWayForetellsTheLongWay(t *testing.T) {
 				t.Errorf("a dead server: %s", got)
 			}
 		}
+		if got := w.ask(t, question{vip: 17, raw: strings.Replace(q.raw, "dead", "empty", 1)}, longOffset); got != "503   text/html" {
+			t.Errorf("a site without backends: %s", got)
+		}
 		if decided < 200 {
 			t.Errorf("the short way decided %d questions of 1500: too few to show anything", decided)
 		}
