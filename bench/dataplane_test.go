@@ -25,7 +25,7 @@ var dataPlaneFigures = []string{
 const (
 	connections = 24
 	before      = 100              // requests of a slice that don't count: caches are another's
-	inSlice     = 300             // requests that do
+	inSlice     = 300              // requests that do
 	measureFor  = 35 * time.Second // all proxies together
 )
 
