@@ -308,3 +308,71 @@ func TestAWaitForServersEndsWhenSomethingNewerIsWanted(t *testing.T) {
 		b.serves("one")
 	})
 }
+
+// A Tuning that HAProxy refuses leaves the group with the last good one, or with the defaults when there was none.
+func TestHeldTuning(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		b := newBed(t, h)
+		b.site("one", 40)
+		fine, bad := b.node.Tuning, b.node.Tuning
+		fine.Name, fine.MaxConnections = "t", 777
+		bad.Name, bad.Threads = "t", 100_000
+		b.node.Tuning = bad
+		b.converge()
+		b.settled()
+		b.serves("one")
+		if held := b.quarantine.held["tuning"]; held.Owner != "Tuning/t" || len(held.Good) > 0 {
+			t.Errorf("held: %+v", b.quarantine.held)
+		}
+		b.node.Tuning = fine
+		b.converge()
+		b.settled()
+		if len(b.quarantine.held) > 0 {
+			t.Errorf("held: %+v", b.quarantine.held)
+		}
+		b.node.Tuning = bad
+		for range 2 {
+			b.converge()
+			b.settled()
+		}
+		b.serves("one")
+		text, _ := b.engine.want.Text()
+		if held := b.quarantine.held["tuning"]; len(held.Good) == 0 || !strings.Contains(text, "maxconn 777") {
+			t.Errorf("held: %+v\n%s", held, text)
+		}
+	})
+}
+
+// The good form of a held site goes on without what it refers to, when that is taken away.
+func TestHeldSiteWhosePoolGoes(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		b := newBed(t, h)
+		b.site("good", 40)
+		b.site("bad", 41)
+		b.site("other", 42)
+		bad := &b.node.Sites[1]
+		bad.Backends = append(bad.Backends, ir.Backend{Name: "more", Pool: "other"})
+		bad.Routes = []weir.SiteRoute{{Match: weir.RouteMatch{Path: &weir.PathMatch{Prefix: "/more"}}, Backend: "more"}}
+		b.converge()
+		b.settled()
+		bad.Routes = []weir.SiteRoute{{Match: weir.RouteMatch{Path: &weir.PathMatch{Regex: "/(?<unclosed"}}, Backend: "default"}}
+		b.converge()
+		b.serves("bad")
+		b.node.Sites = b.node.Sites[:2]
+		b.node.Pools = b.node.Pools[:2]
+		b.converge()
+		b.settled()
+		b.serves("good")
+		b.serves("bad")
+		if status, err := b.get("bad.example", "/more"); status != http.StatusServiceUnavailable {
+			t.Errorf("a route without a pool: %d %v", status, err)
+		}
+		if len(b.quarantine.held) != 1 {
+			t.Errorf("held: %+v", b.quarantine.held)
+		}
+		b.node.Pools = b.node.Pools[:1]
+		b.converge()
+		b.settled()
+		b.serves("good")
+	})
+}
