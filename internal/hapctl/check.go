@@ -36,6 +36,8 @@ func Check(ctx context.Context, path, dir, config string) error {
 		return nil
 	case !errors.As(err, &exit) || ctx.Err() != nil:
 		return fmt.Errorf("check %s: %w", config, err)
+	case endedOutside(err):
+		return fmt.Errorf("check %s: %w: %w", config, ErrEnded, err)
 	}
 	lines := strings.Split(out, "\n")
 	why := problems(lines, true)

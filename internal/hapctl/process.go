@@ -93,7 +93,8 @@ func (e *StartError) Unwrap() error { return e.Err }
 
 // Start runs HAProxy with a master and waits until it serves: the master has a worker, and the worker answers
 // on its socket. When ctx ends before, HAProxy is ended again; afterwards ctx means nothing to it. The error
-// is a *StartError when HAProxy gave up by itself, and ErrRunning when another one is there.
+// is a *StartError when HAProxy gave up by itself, ErrEnded when it was ended, and ErrRunning when another one is
+// there.
 func Start(ctx context.Context, opts Options) (*Process, error) {
 	opts, err := opts.filled()
 	if err != nil {
@@ -162,6 +163,9 @@ func (p *Process) ready(ctx context.Context) error {
 		}
 		select {
 		case <-p.done:
+			if endedOutside(p.err) {
+				return fmt.Errorf("start haproxy: %w: %w", ErrEnded, p.err)
+			}
 			return &StartError{Lines: problems(p.output.rest(), false), Err: p.err}
 		case <-ctx.Done():
 			return fmt.Errorf("start haproxy: %w: %w", context.Cause(ctx), err)

@@ -66,6 +66,9 @@ func (p *Process) Reload(ctx context.Context) (Reloaded, error) {
 		return Reloaded{}, fmt.Errorf("reload haproxy: %w", err)
 	}
 	p.client.Reset()
+	if !answer.Success && loadEnded(answer.Logs) {
+		return Reloaded{}, fmt.Errorf("reload haproxy: the new worker: %w", ErrEnded)
+	}
 	if !answer.Success {
 		return Reloaded{}, &ReloadError{Lines: problems(answer.Logs, false), Logs: answer.Logs}
 	}
