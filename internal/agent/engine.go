@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"weir"
@@ -46,6 +47,8 @@ type engine struct {
 	refusedBinds map[netip.AddrPort]string
 	reloads      reloads
 	waiting      []plan.Op
+	// stateFile is held while HAProxy is about to read the file of the servers' state.
+	stateFile sync.Mutex
 }
 
 // reloads counts what the agent did to HAProxy as a whole.
@@ -211,6 +214,8 @@ func (e *engine) retryBinds() bool {
 }
 
 func (e *engine) start(ctx context.Context, want haproxy.Config) error {
+	e.stateFile.Lock()
+	defer e.stateFile.Unlock()
 	if text, err := os.ReadFile(e.folder.path(haproxy.StateFile)); err == nil {
 		if err := e.carry(string(text), want); err != nil {
 			return err
@@ -226,6 +231,8 @@ func (e *engine) start(ctx context.Context, want haproxy.Config) error {
 }
 
 func (e *engine) reload(ctx context.Context, want haproxy.Config, reasons []plan.Reason) error {
+	e.stateFile.Lock()
+	defer e.stateFile.Unlock()
 	// Without this every checked server would come up at once, dead ones too.
 	text, err := e.process.Client().ServersStateText(ctx)
 	if err == nil {

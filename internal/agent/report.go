@@ -147,14 +147,14 @@ func (e *engine) maintained(list []ir.Resource) bool {
 // The pace of the health watch: as fast as it is cheap.
 const (
 	healthPace = time.Second
-	stateDump  = 15 * time.Second
+	stateDump  = 5 * time.Second
 )
 
 // watchHealth reads how HAProxy sees its servers and reports that with the access log's counters.
 func (a *Agent) watchHealth(ctx context.Context) {
 	timer := time.NewTimer(healthPace)
 	defer timer.Stop()
-	dumped := time.Now()
+	var keep keeping
 	for {
 		select {
 		case <-ctx.Done():
@@ -163,25 +163,45 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		}
 		began := time.Now()
 		changed := a.readHealth(ctx)
-		if changed && time.Since(dumped) > stateDump {
-			// So that a HAProxy which starts anew knows who was down.
-			dumped = time.Now()
-			a.dumpState(ctx)
+		if keep.due(changed, began) {
+			keep.done(a.dumpState(ctx))
 		}
 		timer.Reset(max(healthPace, 20*time.Since(began)))
 	}
 }
 
-func (a *Agent) dumpState(ctx context.Context) {
+// keeping decides when the servers' state is written to disk, so that a HAProxy which starts anew knows who was up:
+// after a change, at once or as soon as the last time is long enough ago.
+type keeping struct {
+	unkept bool
+	last   time.Time
+}
+
+func (k *keeping) due(changed bool, now time.Time) bool {
+	k.unkept = k.unkept || changed
+	if !k.unkept || now.Sub(k.last) < stateDump {
+		return false
+	}
+	k.last = now
+	return true
+}
+
+func (k *keeping) done(kept bool) { k.unkept = !kept }
+
+// dumpState says whether the state is on disk now.
+func (a *Agent) dumpState(ctx context.Context) bool {
 	a.report.mu.Lock()
 	client := a.report.client
 	a.report.mu.Unlock()
-	if client == nil {
-		return
+	if client == nil || !a.engine.stateFile.TryLock() {
+		return false
 	}
-	if err := client.DumpServersState(ctx, a.engine.folder.path(haproxy.StateFile)); err != nil && ctx.Err() == nil {
+	defer a.engine.stateFile.Unlock()
+	err := client.DumpServersState(ctx, a.engine.folder.path(haproxy.StateFile))
+	if err != nil && ctx.Err() == nil {
 		a.log.Warn("keep the servers' state", "error", err)
 	}
+	return err == nil
 }
 
 // readHealth says whether a server's state has changed since the last time.
