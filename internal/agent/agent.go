@@ -32,6 +32,9 @@ type Options struct {
 	Version string
 	Log     *slog.Logger
 	Clock   func() time.Time
+	// LookEvery is how often HAProxy is read back though nothing new is wanted, to find and take back what others
+	// changed at its socket; 30 s when zero.
+	LookEvery time.Duration
 	// StopWithAgent ends HAProxy together with the agent; else it serves on and is found again.
 	StopWithAgent bool
 }
@@ -206,6 +209,8 @@ func (a *Agent) loop(ctx context.Context) {
 	retry := firstRetry
 	timer := time.NewTimer(farFuture)
 	defer timer.Stop()
+	looks := time.NewTimer(a.nextLook(0))
+	defer looks.Stop()
 	for {
 		var gone <-chan struct{}
 		if a.engine.process != nil {
@@ -227,6 +232,13 @@ func (a *Agent) loop(ctx context.Context) {
 			a.engine.process, a.engine.have = nil, haproxy.Config{}
 			a.report.process(nil)
 		case <-timer.C:
+		case <-looks.C:
+			begin := time.Now()
+			drifted := have && !a.engine.maintained(latest.Resources) && a.look(ctx)
+			looks.Reset(a.nextLook(time.Since(begin)))
+			if !drifted {
+				continue
+			}
 		}
 		if have && !resumed {
 			resumed = true

@@ -70,7 +70,12 @@ func serversOf(states []haproxy.ServerState, known []haproxy.Server) []haproxy.S
 	var list []haproxy.Server
 	for _, st := range states {
 		s := byName[st.Server]
+		wished := s.Maintenance
 		s.Name, s.Address, s.ID, s.Weight, s.Maintenance = st.Server, addressOf(st), st.ID, st.Weight, st.Maint()
+		if st.Admin&haproxy.AdminForcedDrain != 0 {
+			// Weir drains by weight: this is another hand's, and not what is wished, whatever that is.
+			s.Maintenance = !wished
+		}
 		list = append(list, s)
 	}
 	// In the order in which they are known, then by name: order is no state.
