@@ -35,6 +35,7 @@ type world struct {
 	token  string
 	client *http.Client
 	log    *slog.Logger
+	look   time.Duration // how often agents look for what others changed
 
 	stopServer func()
 	agents     map[string]*runningAgent
@@ -163,7 +164,7 @@ func (w *world) join(name, group, zone string, h weirtest.HAProxy, local string)
 }
 
 func (w *world) agentOptions(a *runningAgent) agent.Options {
-	return agent.Options{Dir: a.dir, HAProxy: a.haproxy.Path, URLs: []string{w.url}, Version: "test", Log: w.log, StopWithAgent: true}
+	return agent.Options{Dir: a.dir, HAProxy: a.haproxy.Path, URLs: []string{w.url}, Version: "test", Log: w.log, LookEvery: w.look, StopWithAgent: true}
 }
 
 func (w *world) startAgent(a *runningAgent) {
