@@ -60,7 +60,7 @@ token's file is named in the log. Secrets are sealed with a key that is kept in 
 	f.StringVar(&o.Listen, "listen", ":7443", "address of API and agents")
 	f.StringVar(&o.MetricsListen, "metrics-listen", "127.0.0.1:7444", "address of /metrics, /healthz and /readyz without TLS; empty for none")
 	f.StringSliceVar(&o.Names, "name", nil, "host name that clients and agents use, for the server's certificate; may be repeated")
-	f.StringSliceVar(&addresses, "address", nil, "IP address that clients and agents use, likewise")
+	f.StringSliceVar(&addresses, "address", nil, "IP address that clients and agents use, for the server's certificate; may be repeated")
 	f.StringVar(&keyFile, "sealing-key-file", "", "file with the key that seals secrets, when not in the data folder")
 	f.StringVar(&logFormat, "log", "text", "format of the log: text or json")
 	_ = cmd.MarkFlagRequired("data-dir")
