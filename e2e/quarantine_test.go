@@ -89,7 +89,7 @@ type fault struct {
 	// held says that a load balancer keeps the object out; else it is left out when compiling.
 	held bool
 	// vip and path are where it serves when it is good.
-	port, vip, path string
+	vip, path string
 }
 
 // badSite is a site of its own for a fault, with a backend "other" for what the fault is about.
