@@ -128,10 +128,12 @@ type sampler struct {
 	rows map[string][]string
 	// proven are the servers that were up since they were made; only sample uses it.
 	proven map[string]bool
+	// late are the pools of which some server was not checked in time since begin.
+	late map[string]bool
 }
 
 func newSampler(t *testing.T, socket string) *sampler {
-	s := &sampler{t: t, client: hapctl.NewClient(socket), stop: func() {}, low: map[string]int{}, rows: map[string][]string{}, proven: map[string]bool{}}
+	s := &sampler{t: t, client: hapctl.NewClient(socket), stop: func() {}, low: map[string]int{}, rows: map[string][]string{}, proven: map[string]bool{}, late: map[string]bool{}}
 	t.Cleanup(func() {
 		s.stop()
 		s.client.Close()
@@ -174,6 +176,8 @@ func (s *sampler) sample(ctx context.Context) {
 	if err != nil {
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	active := map[string]int{}
 	for _, row := range rows {
 		if row.Type == haproxy.StatBackend && !row.Unpublished {
@@ -196,18 +200,19 @@ func (s *sampler) sample(ctx context.Context) {
 			now[base] = min(now[base], n)
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.samples++
 	s.now = now
 	for base, n := range now {
 		if low, ok := s.low[base]; ok && n >= low {
 			continue
 		}
-		s.low[base] = n
 		if n == 0 {
-			s.rows[base] = rowsOf(base, rows)
+			// «show stat» leaves rows out when backends go while it writes.
+			if s.rows[base] = rowsOf(base, rows); len(s.rows[base]) == 0 {
+				continue
+			}
 		}
+		s.low[base] = n
 	}
 }
 
@@ -230,8 +235,18 @@ func (s *sampler) serving(row haproxy.StatRow) bool {
 		s.proven[name] = true
 	case !strings.HasPrefix(row.Status, "DOWN") || row.CheckStatus == "" || strings.HasSuffix(row.CheckStatus, "INI"):
 		delete(s.proven, name)
+	case s.proven[name]:
+		s.late[haproxy.BaseName(row.Proxy)] = true
 	}
 	return s.proven[name] && row.UserWeight > 0
+}
+
+// wasLate says that checks of a pool were not answered in time since begin: the machine was too busy for requests
+// that fail to tell anything.
+func (s *sampler) wasLate(pool string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.late[pool]
 }
 
 // next waits for a sample that began after now.
@@ -255,7 +270,7 @@ func (s *sampler) begin() {
 	s.next()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.first, s.low, s.rows = s.now, map[string]int{}, map[string][]string{}
+	s.first, s.low, s.rows, s.late = s.now, map[string]int{}, map[string][]string{}, map[string]bool{}
 }
 
 // end names the pools that had servers before and have some now, and were without on the way. A pool that is
@@ -269,7 +284,7 @@ func (s *sampler) end() string {
 		var emptied, coming []string
 		for base, n := range s.first {
 			switch {
-			case n == 0 || s.low[base] > 0:
+			case n == 0 || s.low[base] > 0 || s.late[base]:
 			case s.now[base] > 0:
 				emptied = append(emptied, base)
 			default:

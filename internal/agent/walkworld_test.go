@@ -58,7 +58,7 @@ func (w *walk) canaryPool() *weir.Object {
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	p := &weir.Pool{Mode: "http", Port: "8000", Balance: pick("roundrobin", "roundrobin", "leastconn", "random", "uri")}
 	p.HealthCheck = &weir.HealthCheck{
-		Type: pick("http", "http", "tcp"), Interval: weir.Duration(time.Duration(1+r.IntN(2)) * 100 * time.Millisecond), Rise: 1 + r.IntN(2), Fall: 3,
+		Type: pick("http", "http", "tcp"), Interval: weir.Duration(time.Duration(2+r.IntN(2)) * 100 * time.Millisecond), Rise: 1 + r.IntN(2), Fall: 5,
 	}
 	if p.HealthCheck.Type == "http" {
 		p.HealthCheck.Path = pick("/", "/ping")
