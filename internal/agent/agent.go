@@ -122,7 +122,7 @@ func (a *Agent) open(version haproxy.Version) error {
 			return err
 		}
 	}
-	held, err := openQuarantine(filepath.Join(a.opts.Dir, "quarantine.json"), a.haproxy, a.opts.Clock)
+	held, err := openQuarantine(filepath.Join(a.opts.Dir, "quarantine.json"), a.haproxy, a.opts.Clock, a.log)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func openEngine(t testing.TB, h weirtest.HAProxy, version haproxy.Version, dir s
 			t.Fatal(err)
 		}
 	}
-	held, err := openQuarantine(filepath.Join(dir, "quarantine.json"), h.Full, time.Now)
+	held, err := openQuarantine(filepath.Join(dir, "quarantine.json"), h.Full, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

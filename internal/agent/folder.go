@@ -20,20 +20,32 @@ type folder struct {
 	dir string
 	// written remembers what each file holds, so that an unchanged one is not written again.
 	written map[string][sha256.Size]byte
+	// certs are the digests of the certificates that files hold, so that the keys of unchanged ones are not asked for.
+	certs map[string]string
 	// kept is what the last sweep left, so that the next looks only when that has changed.
 	kept map[string]bool
+	// placed says that the placeholder was looked at.
+	placed bool
 }
 
 // keySource gives the private key, PEM, of a certificate with the chain that belongs into the file at path.
 type keySource func(certificate, chain, path string) (secrets.Secret, error)
 
 func openFolder(dir string) (*folder, error) {
+	f := &folder{dir: dir, written: map[string][sha256.Size]byte{}}
+	if err := f.make(); err != nil {
+		return nil, fmt.Errorf("open state folder: %w", err)
+	}
+	return f, nil
+}
+
+func (f *folder) make() error {
 	for _, sub := range []string{"", "maps", "certs", "run"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-			return nil, fmt.Errorf("open state folder: %w", err)
+		if err := os.MkdirAll(filepath.Join(f.dir, sub), 0o700); err != nil {
+			return err
 		}
 	}
-	return &folder{dir: dir, written: map[string][sha256.Size]byte{}}, nil
+	return nil
 }
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
@@ -48,7 +60,10 @@ const (
 
 // doubt forgets what the files hold: HAProxy is about to read them, and a loss of power or somebody's editor may
 // have changed them since.
-func (f *folder) doubt() { clear(f.written) }
+func (f *folder) doubt() {
+	clear(f.written)
+	f.placed = false
+}
 
 // write brings a file to content unless it has it already; what is in doubt is compared with the disk.
 func (f *folder) write(name string, content []byte, keep bool) error {
@@ -67,13 +82,11 @@ func (f *folder) write(name string, content []byte, keep bool) error {
 	if !f.kept[name] {
 		f.kept = nil // what is new may have to be swept
 	}
-	var err error
+	put := replace
 	if keep {
-		err = secrets.WriteFile(path, content, 0o600)
-	} else {
-		err = replace(path, content)
+		put = func(path string, content []byte) error { return secrets.WriteFile(path, content, 0o600) }
 	}
-	if err != nil {
+	if err := put(path, content); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	f.written[name] = sum
@@ -92,10 +105,28 @@ func replace(path string, content []byte) error {
 
 // save brings every file of a configuration to disk, what is referred to first.
 func (f *folder) save(c haproxy.Config, keys keySource) error {
+	err := f.saveAll(c, keys)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Somebody has removed the folder, or a part of it: everything in it is in doubt.
+		if f.doubt(); f.make() == nil {
+			err = f.saveAll(c, keys)
+		}
+	}
+	return err
+}
+
+func (f *folder) saveAll(c haproxy.Config, keys keySource) error {
+	if !f.placed {
+		if err := placeholder(f); err != nil {
+			return err
+		}
+		f.placed = true
+	}
 	for _, cert := range c.Certs {
-		if cert.Authority {
+		if cert.Authority || f.certs[cert.Path] == cert.Digest {
 			continue
 		}
+		delete(f.certs, cert.Path)
 		key, err := keys(cert.Certificate, cert.Chain, cert.Path)
 		if err != nil {
 			return &blamed{Owner: cert.Owner, Err: fmt.Errorf("key of certificate %s: %w", cert.Certificate, err)}
@@ -103,6 +134,7 @@ func (f *folder) save(c haproxy.Config, keys keySource) error {
 		if err := f.write(cert.Path, append([]byte(withNewline(cert.Chain)), key.Bytes()...), durable); err != nil {
 			return err
 		}
+		f.certs[cert.Path] = cert.Digest
 	}
 	for _, file := range c.Files() {
 		if err := f.write(file.Path, []byte(file.Content), derived); err != nil {
@@ -144,6 +176,7 @@ func (f *folder) sweep(c haproxy.Config) error {
 				return fmt.Errorf("sweep: %w", err)
 			}
 			delete(f.written, name)
+			delete(f.certs, name)
 		}
 	}
 	f.kept = keep

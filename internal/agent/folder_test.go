@@ -123,3 +123,29 @@ func TestSweepRemovesWhatCameBetween(t *testing.T) {
 		}
 	}
 }
+
+func TestFolderThatSomebodyRemovedIsMadeAnew(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		b := newBed(t, h)
+		b.site("www", 40)
+		b.converge()
+		placed := b.staging.path(haproxy.PlaceholderCert)
+		for i, spoil := range []func() error{
+			func() error { return os.RemoveAll(b.staging.dir) },
+			func() error { return os.RemoveAll(b.staging.path("maps")) },
+			func() error { return os.RemoveAll(b.folder.path("maps")) },
+			func() error { b.staging.doubt(); return os.WriteFile(placed, []byte("no certificate"), 0o600) },
+		} {
+			if err := spoil(); err != nil {
+				t.Fatal(err)
+			}
+			name := "site" + string(rune('a'+i))
+			b.site(name, byte(41+i))
+			b.converge()
+			b.serves(name)
+			if err := b.engine.check(t.Context(), b.want); err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+	})
+}

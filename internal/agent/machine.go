@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
@@ -98,10 +99,12 @@ func listenLog(path string) (*accesslog.Receiver, haproxy.Log, error) {
 // placeholder makes the certificate that stands in every crt-list, so that none is ever empty. It names a host
 // that can't exist (RFC 6761, 6.4), is nobody's, and is made once for a folder.
 func placeholder(f *folder) error {
-	if have, err := os.ReadFile(f.path(haproxy.PlaceholderCert)); err == nil && len(have) > 0 {
-		return nil
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	have, err := os.ReadFile(f.path(haproxy.PlaceholderCert))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read placeholder certificate: %w", err)
+	}
+	if _, err := tls.X509KeyPair(have, have); err == nil {
+		return nil
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -120,5 +123,5 @@ func placeholder(f *folder) error {
 		return fmt.Errorf("make placeholder certificate: %w", err)
 	}
 	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...)
-	return secrets.WriteFile(f.path(haproxy.PlaceholderCert), text, 0o600)
+	return f.write(haproxy.PlaceholderCert, text, durable)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -40,7 +41,8 @@ type held struct {
 	Good json.RawMessage `json:"good,omitempty"`
 }
 
-func openQuarantine(path, version string, clock func() time.Time) (*quarantine, error) {
+// openQuarantine reads the file; one that can't be read is put aside, and everything is tried again.
+func openQuarantine(path, version string, clock func() time.Time, log *slog.Logger) (*quarantine, error) {
 	q := &quarantine{path: path, held: map[string]held{}, clock: clock, version: version}
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -49,8 +51,12 @@ func openQuarantine(path, version string, clock func() time.Time) (*quarantine, 
 	if err != nil {
 		return nil, fmt.Errorf("open quarantine: %w", err)
 	}
-	if err := json.Unmarshal(raw, &q.held); err != nil {
-		return nil, fmt.Errorf("open quarantine %s: %w; remove the file to try everything again", path, err)
+	if err := json.Unmarshal(raw, &q.held); err != nil || q.held == nil {
+		log.Warn("the list of what is in quarantine can't be read; it is put aside and everything is tried again", "file", path, "aside", path+".broken", "error", err)
+		q.held = map[string]held{}
+		if err := os.Rename(path, path+".broken"); err != nil {
+			return nil, fmt.Errorf("open quarantine: %w", err)
+		}
 	}
 	return q, nil
 }

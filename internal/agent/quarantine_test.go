@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,7 @@ func resource(id, body string) ir.Resource { return ir.Resource{ID: id, Body: js
 
 func opened(t *testing.T, path string) *quarantine {
 	t.Helper()
-	q, err := openQuarantine(path, "3.4.7", func() time.Time { return time.Unix(1000, 0).UTC() })
+	q, err := openQuarantine(path, "3.4.7", func() time.Time { return time.Unix(1000, 0).UTC() }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,12 +155,22 @@ func TestQuarantineGoodFormIsAnotherOne(t *testing.T) {
 
 func TestQuarantineFileThatIsNone(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(weirtest.TempDir(t), "quarantine.json")
-	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := openQuarantine(path, "3.4.7", time.Now); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "remove the file") {
-		t.Errorf("error: %v", err)
+	for _, text := range []string{"{", "null", "", "[]", "\x00"} {
+		path := filepath.Join(weirtest.TempDir(t), "quarantine.json")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		q, err := openQuarantine(path, "3.4.7", time.Now, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if held, err := q.hold([]string{"site/a"}, []ir.Resource{resource("site/a", "1")}, nil, "Site/a", "why"); !held || err != nil {
+			t.Errorf("%q: nothing can be held: %v", text, err)
+		}
+		if aside, err := os.ReadFile(path + ".broken"); err != nil || string(aside) != text {
+			t.Errorf("%q: put aside is %q, %v", text, aside, err)
+		}
 	}
 }
 

@@ -48,8 +48,8 @@ func (r *renderer) certificates() {
 	}
 	files := map[string]Cert{}
 	for _, p := range r.ports() {
-		if p.mode != weir.PortHTTPS && p.mode != weir.PortTLSTCP {
-			continue
+		if p.mode != weir.PortHTTPS && p.mode != weir.PortTLSTCP || r.binds(p.number) == "" {
+			continue // HAProxy knows only lists of frontends that are there
 		}
 		// A list must never be empty: without strict SNI HAProxy would not start, with it it warns.
 		list := CrtList{Path: crtListFile(p.number), Entries: []CrtEntry{{File: PlaceholderCert}}}

@@ -102,3 +102,19 @@ func TestRenderPassesHAProxy(t *testing.T) {
 		}
 	})
 }
+
+func TestPortThatCannotBeBoundHasNoCertificateList(t *testing.T) {
+	n := testNode(netip.MustParsePrefix("127.9.9.0/24"))
+	n.Tuning.Ports = append(n.Tuning.Ports, weir.BoundPort{Port: 8443, Mode: weir.PortHTTPS})
+	env := haproxy.Env{Version: haproxy.Version{Major: 3, Minor: 4}, Unbindable: map[netip.AddrPort]bool{}}
+	if c := haproxy.Render(n, env); len(c.CrtLists) != 1 {
+		t.Fatalf("lists %v", c.CrtLists)
+	}
+	for host := range 4 {
+		env.Unbindable[netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 9, 9, byte(16 + host)}), 8443)] = true
+	}
+	// HAProxy would never have it, so that there would be a reload after the other.
+	if c := haproxy.Render(n, env); len(c.CrtLists) != 0 {
+		t.Errorf("without a frontend there is %v", c.CrtLists)
+	}
+}
