@@ -32,6 +32,7 @@ func Check(before, after *Set, written []Ref) []Problem {
 		c.object(r, before.Get(r), after.Get(r))
 	}
 	c.checkGroups()
+	c.checkAdmins()
 	return c.problems.List()
 }
 
