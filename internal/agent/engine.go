@@ -39,6 +39,7 @@ type engine struct {
 	have, want haproxy.Config
 	good       []ir.Resource
 	forms      *goodForms
+	assembler  ir.Assembler
 	zones      map[string]string // of pools
 	// interrupt gives a value when something newer is wanted; waitedSince is when a backend was first waited for.
 	interrupt   chan struct{}
@@ -81,7 +82,7 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 		if err != nil {
 			return out, err
 		}
-		node, err := ir.Assemble(list)
+		node, err := e.assembler.Assemble(list)
 		if err != nil {
 			return out, err
 		}

@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -88,14 +89,32 @@ func (n Node) Resources() []Resource {
 
 // Assemble puts a node together again. A server whose pool is missing is left out; an unknown kind of
 // resource is an error, since a newer control plane may mean something by it.
-func Assemble(list []Resource) (Node, error) {
+func Assemble(list []Resource) (Node, error) { return new(Assembler).Assemble(list) }
+
+// Assembler is Assemble for one list after the other: what has not changed is not read again. Nodes share memory
+// with it and with each other: nobody may change them. The zero value is ready, for one goroutine at a time.
+type Assembler struct {
+	// last and next hold what the bodies of the list before and of the present one say, by ID.
+	last, next map[string]reading
+}
+
+// reading is what a body says.
+type reading struct {
+	body  json.RawMessage
+	value any
+}
+
+// Assemble puts a node together; see the function Assemble.
+func (a *Assembler) Assemble(list []Resource) (Node, error) {
 	var n Node
+	a.next = make(map[string]reading, len(list))
 	servers := map[string][]Server{}
 	for _, r := range list {
-		if err := n.take(r, servers); err != nil {
+		if err := a.take(&n, r, servers); err != nil {
 			return Node{}, fmt.Errorf("resource %s: %w", r.ID, err)
 		}
 	}
+	a.last, a.next = a.next, nil
 	for i := range n.Pools {
 		n.Pools[i].Servers = servers[n.Pools[i].Name]
 	}
@@ -103,45 +122,49 @@ func Assemble(list []Resource) (Node, error) {
 	return n, nil
 }
 
-func (n *Node) take(r Resource, servers map[string][]Server) error {
+func (a *Assembler) take(n *Node, r Resource, servers map[string][]Server) error {
 	kind, rest, _ := strings.Cut(r.ID, "/")
 	switch kind {
 	case "self":
-		return json.Unmarshal(r.Body, &n.Self)
+		return read(a, r, func(v Self) { n.Self = v })
 	case "group":
-		return json.Unmarshal(r.Body, &n.Group)
+		return read(a, r, func(v Group) { n.Group = v })
 	case "tuning":
-		return json.Unmarshal(r.Body, &n.Tuning)
+		return read(a, r, func(v Tuning) { n.Tuning = v })
 	case "address":
-		return into(&n.Addresses, r.Body)
+		return read(a, r, func(v Address) { n.Addresses = append(n.Addresses, v) })
 	case "site":
-		return into(&n.Sites, r.Body)
+		return read(a, r, func(v Site) { n.Sites = append(n.Sites, v) })
 	case "pool":
-		return into(&n.Pools, r.Body)
+		return read(a, r, func(v Pool) { n.Pools = append(n.Pools, v) })
 	case "server":
 		pool, _, _ := strings.Cut(rest, "/")
-		list := servers[pool]
-		err := into(&list, r.Body)
-		servers[pool] = list
-		return err
+		return read(a, r, func(v Server) { servers[pool] = append(servers[pool], v) })
 	case "list":
-		return into(&n.Lists, r.Body)
+		return read(a, r, func(v AccessList) { n.Lists = append(n.Lists, v) })
 	case "map":
-		return into(&n.Maps, r.Body)
+		return read(a, r, func(v Map) { n.Maps = append(n.Maps, v) })
 	case "page":
-		return into(&n.Pages, r.Body)
+		return read(a, r, func(v Page) { n.Pages = append(n.Pages, v) })
 	case "certificate":
-		return into(&n.Certificates, r.Body)
+		return read(a, r, func(v Certificate) { n.Certificates = append(n.Certificates, v) })
 	}
 	return fmt.Errorf("is of a kind that this version does not know; upgrade the agent")
 }
 
-func into[T any](list *[]T, body json.RawMessage) error {
+// read gives what a resource's body says.
+func read[T any](a *Assembler, r Resource, use func(T)) error {
+	if old, ok := a.last[r.ID]; ok && bytes.Equal(old.body, r.Body) {
+		a.next[r.ID] = old
+		use(old.value.(T))
+		return nil
+	}
 	var v T
-	if err := json.Unmarshal(body, &v); err != nil {
+	if err := json.Unmarshal(r.Body, &v); err != nil {
 		return err
 	}
-	*list = append(*list, v)
+	a.next[r.ID] = reading{r.Body, v}
+	use(v)
 	return nil
 }
 

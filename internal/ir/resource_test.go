@@ -1,8 +1,11 @@
 package ir_test
 
 import (
+	"encoding/json"
+	"math/rand/v2"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -82,5 +85,45 @@ func TestResourcesAssembleToTheSameNode(t *testing.T) {
 	}
 	if left, err := ir.Assemble(without); err != nil || len(left.Pools) != 0 {
 		t.Errorf("a server without its pool: %v %+v", err, left.Pools)
+	}
+}
+
+// An Assembler that has seen other lists gives what one that has not gives.
+func TestAssemblerReadsWhatHasChanged(t *testing.T) {
+	t.Parallel()
+	var a ir.Assembler
+	r := rand.New(rand.NewPCG(1, 9))
+	list := node().Resources()
+	for range 300 {
+		next := slices.Clone(list)
+		next = slices.DeleteFunc(next, func(ir.Resource) bool { return r.IntN(10) == 0 })
+		for i := range next {
+			var fields map[string]any
+			if err := json.Unmarshal(next[i].Body, &fields); err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := fields["weight"]; ok && r.IntN(3) == 0 {
+				fields["weight"] = r.IntN(256)
+				raw, err := json.Marshal(fields)
+				if err != nil {
+					t.Fatal(err)
+				}
+				next[i].Body = raw
+			}
+		}
+		got, err := a.Assemble(next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := ir.Assemble(next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %+v\nwant %+v", got, want)
+		}
+	}
+	if _, err := a.Assemble(append(slices.Clone(list), ir.Resource{ID: "site/x", Body: []byte("{")})); err == nil {
+		t.Error("half a body is taken")
 	}
 }
