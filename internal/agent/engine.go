@@ -257,7 +257,7 @@ func (e *engine) reload(ctx context.Context, want haproxy.Config, reasons []plan
 // carry writes what is known of the servers for a HAProxy that reads want. What can't be read is no loss: every
 // server then waits for its first check.
 func (e *engine) carry(text string, want haproxy.Config) error {
-	carried, err := haproxy.CarryState(text, want)
+	carried, err := haproxy.CarryState(text, e.have, want)
 	if err != nil {
 		e.log.Debug("servers' state is left out", "error", err)
 		carried = ""

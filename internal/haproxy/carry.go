@@ -10,9 +10,10 @@ import (
 // CarryState rewrites a dump of «show servers state» for a HAProxy that will read want: what is known of a
 // member goes with it when its server or its pool gets another name, so that it neither waits for a check that
 // it has passed already, nor comes up when it was down. Weights are want's; who was in maintenance and is not
-// to be is left out, and checked like a new one. When nobody is left who was up in a pool that served, those
-// of whom nothing is known are taken for up: refusing every request would be worse. The other lines stay.
-func CarryState(text string, want Config) (string, error) {
+// to be is left out, and checked like a new one. When nobody is left who was up in a pool that served, or on a
+// route of a site that served in have, those of whom nothing is known are taken for up: refusing every request
+// would be worse. The other lines stay.
+func CarryState(text string, have, want Config) (string, error) {
 	states, err := ParseServersState(text)
 	if err != nil {
 		return "", err
@@ -27,12 +28,23 @@ func CarryState(text string, want Config) (string, error) {
 	}
 	out := append([]string{}, lines[:2]...)
 	wanted := map[string]bool{}
+	takeovers := c.takeovers(have, want)
 	for i := range want.Backends {
 		b := &want.Backends[i]
 		for j := range b.Servers {
 			wanted[b.Name+"/"+b.Servers[j].Name] = true
 		}
-		out = append(out, c.backend(b)...)
+		known, unknown, alive := c.backend(b)
+		model := c.up[BaseName(b.Name)]
+		if model == nil {
+			model = takeovers[b.Name]
+		}
+		if !alive && model != nil {
+			for _, s := range unknown {
+				known = append(known, c.line(model, b, s))
+			}
+		}
+		out = append(out, known...)
 	}
 	for i, st := range states {
 		if !wanted[st.Backend+"/"+st.Server] {
@@ -83,14 +95,13 @@ func joined(address string, port int) string {
 	return address + ":" + strconv.Itoa(port)
 }
 
-// backend gives the lines of a backend's servers.
-func (c *carrier) backend(b *Backend) []string {
-	var out []string
-	var unknown []*Server
-	alive := false
+// backend gives the lines of a backend's servers of whom something is known, the others that are checked, and
+// whether anybody is up.
+func (c *carrier) backend(b *Backend) (known []string, unknown []*Server, alive bool) {
 	for i := range b.Servers {
 		s := &b.Servers[i]
 		if s.Maintenance || !s.Check {
+			alive = alive || !s.Maintenance && s.Weight > 0
 			continue // as the file says
 		}
 		old := c.named[b.Name+"/"+s.Name]
@@ -102,14 +113,59 @@ func (c *carrier) backend(b *Backend) []string {
 			continue
 		}
 		alive = alive || old.alive() && s.Weight > 0
-		out = append(out, c.line(old, b, s))
+		known = append(known, c.line(old, b, s))
 	}
-	if model := c.up[BaseName(b.Name)]; !alive && model != nil {
-		for _, s := range unknown {
-			out = append(out, c.line(model, b, s))
+	return known, unknown, alive
+}
+
+// takeovers finds the backends that will be all there is on a route of a site that has served, with one who was up
+// there: a reload brings such a backend and what leads to it at once.
+func (c *carrier) takeovers(have, want Config) map[string]*carried {
+	serving := map[string]*carried{} // by site
+	for route, backends := range routesOf(have) {
+		for _, name := range backends {
+			if model := c.up[BaseName(name)]; model != nil {
+				serving[siteOf(route)] = model
+			}
 		}
 	}
-	return out
+	taken := map[string]*carried{}
+	if len(serving) == 0 {
+		return taken
+	}
+	alive := map[string]bool{}
+	for i := range want.Backends {
+		_, _, alive[want.Backends[i].Name] = c.backend(&want.Backends[i])
+	}
+	for route, backends := range routesOf(want) {
+		model := serving[siteOf(route)]
+		if model == nil || slices.ContainsFunc(backends, func(name string) bool { return alive[name] }) {
+			continue
+		}
+		for _, name := range backends {
+			taken[name] = model
+		}
+	}
+	return taken
+}
+
+// routesOf gives the backends of each route of a configuration.
+func routesOf(c Config) map[string][]string {
+	routes := map[string][]string{}
+	for _, m := range c.Maps {
+		if m.Path != mapZones {
+			continue
+		}
+		for _, e := range m.Entries {
+			routes[e.Key] = slices.DeleteFunc(strings.Split(e.Value, ":"), func(name string) bool { return name == none })
+		}
+	}
+	return routes
+}
+
+func siteOf(route string) string {
+	site, _, _ := strings.Cut(route, "/")
+	return site
 }
 
 // line says of a server what is known of old.

@@ -72,7 +72,7 @@ func TestCarryState(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			text, err := CarryState(dump, Config{Backends: []Backend{c.want}})
+			text, err := CarryState(dump, Config{}, Config{Backends: []Backend{c.want}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,10 +97,45 @@ func TestCarryState(t *testing.T) {
 	}
 }
 
+func TestCarryStateOfRoutesThatChangeTheirPool(t *testing.T) {
+	t.Parallel()
+	dump := dumpHead + dumpLine("old.aaaa", "s1.aaaa", "10.0.0.1", "2", "0", "100") + dumpLine("dead.aaaa", "s1.aaaa", "10.0.0.1", "0", "0", "100")
+	zones := func(pairs ...string) Config {
+		m := Map{Path: mapZones}
+		for i := 0; i < len(pairs); i += 2 {
+			m.Entries = append(m.Entries, Entry{Key: pairs[i], Value: pairs[i+1]})
+		}
+		return Config{Maps: []Map{m}, Backends: []Backend{
+			{Name: "new.aaaa", Servers: []Server{{Name: "s9.aaaa", Address: "10.0.0.9:80", Weight: 1, Check: true}}},
+			{Name: "old.aaaa", Servers: []Server{{Name: "s1.aaaa", Address: "10.0.0.1:8000", Weight: 1, Check: true}}},
+		}}
+	}
+	for _, c := range []struct {
+		name       string
+		have, want Config
+		up         bool
+	}{
+		{"a pool takes over a route that served", zones("www/default", "old.aaaa:_"), zones("www/default", "new.aaaa:_"), true},
+		{"a new route of a site that served", zones("www/default", "old.aaaa:_"), zones("www/api", "new.aaaa:_", "www/default", "old.aaaa:_"), true},
+		{"another zone is up on the route", zones("www/default", "_:old.aaaa"), zones("www/default", "new.aaaa:old.aaaa"), false},
+		{"a route that did not serve", zones("www/default", "dead.aaaa:_"), zones("www/default", "new.aaaa:_"), false},
+		{"a new site", zones("www/default", "old.aaaa:_"), zones("w/default", "new.aaaa:_", "www/default", "old.aaaa:_"), false},
+		{"nothing is known of routes", Config{}, zones("www/default", "new.aaaa:_"), false},
+	} {
+		text, err := CarryState(dump, c.have, c.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(text, " new.aaaa 0 s9.aaaa 10.0.0.9 2 0 1 "); got != c.up {
+			t.Errorf("%s: taken for up %t, want %t:\n%s", c.name, got, c.up, text)
+		}
+	}
+}
+
 func TestCarryStateRefusesWhatIsNoDump(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "1\n", "2\n# be_name\n", dumpHead + "3 web\n"} {
-		if got, err := CarryState(text, Config{}); err == nil {
+		if got, err := CarryState(text, Config{}, Config{}); err == nil {
 			t.Errorf("%q: got %q", text, got)
 		}
 	}
