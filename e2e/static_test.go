@@ -63,6 +63,43 @@ func (w *world) asked(at, host string) *http.Response {
 	return answer
 }
 
+// TestReloadHandsRouteToNewPool: the pool comes with a reload, on every version, its servers have not been checked
+// by then, and the site fails no request.
+func TestReloadHandsRouteToNewPool(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		w := newWorld(t)
+		w.origin(200, "web1")
+		w.origin(201, "other")
+		w.apply(w.oneZone())
+		w.join("lb1", "edge", "az1", h, "")
+		w.converged(1)
+		at := w.at(17).String() + ":8080"
+		w.serves(at, "www.example.com", "/")
+		clients := w.send(at, "www.example.com")
+		clients.more(50)
+		reloads := w.reloads()
+		w.converged(w.apply(fmt.Sprintf(`
+kind: Tuning
+metadata: {name: default}
+spec: {ports: [{port: 8080, mode: http}, {port: 8443, mode: https}, {port: 8081, mode: http}]}
+---
+kind: Pool
+metadata: {name: slow, role: web}
+spec: {members: [{name: m, address: %s, port: 9000}], healthCheck: {path: /ping, interval: 10s, rise: 3}}
+---
+kind: Site
+metadata: {name: www, role: web}
+spec: {hostnames: [www.example.com], addresses: [www], listeners: [{port: 8080}, {port: 8081}], backends: {default: slow}}
+`, w.at(201))))
+		w.onlyFrom(at, "www.example.com", "other")
+		clients.more(50)
+		clients.flawless()
+		if w.reloads() == reloads {
+			t.Error("nothing was reloaded: that shows nothing")
+		}
+	})
+}
+
 // TestUndoBringsTrafficBack: a site is broken by a change, and the change is undone; the history has who, why,
 // before and after of both.
 func TestUndoBringsTrafficBack(t *testing.T) {
