@@ -14,7 +14,7 @@ import (
 func certFile(name string) string { return "certs/" + name + ".pem" }
 
 // authorityFile has the digest of what it holds in its name: HAProxy does not let a server believe another
-// authority at run time (TestTLSToServers in e2e), so a new one is a new file, and its servers are made anew.
+// authority at run time (TestFactAuthorityOfServerStays), so a new one is a new file, and its servers are made anew.
 func authorityFile(c *ir.Certificate) string {
 	return "certs/" + c.Name + "-" + chainDigest(c.Chain) + ".ca.pem"
 }
