@@ -32,7 +32,7 @@ type folder struct {
 type keySource func(certificate, chain, path string) (secrets.Secret, error)
 
 func openFolder(dir string) (*folder, error) {
-	f := &folder{dir: dir, written: map[string][sha256.Size]byte{}}
+	f := &folder{dir: dir, written: map[string][sha256.Size]byte{}, certs: map[string]string{}}
 	if err := f.make(); err != nil {
 		return nil, fmt.Errorf("open state folder: %w", err)
 	}
@@ -62,6 +62,7 @@ const (
 // have changed them since.
 func (f *folder) doubt() {
 	clear(f.written)
+	clear(f.certs)
 	f.placed = false
 }
 

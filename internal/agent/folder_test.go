@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weir/internal/haproxy"
+	"weir/internal/secrets"
 	"weir/internal/weirtest"
 )
 
@@ -148,4 +149,32 @@ func TestFolderThatSomebodyRemovedIsMadeAnew(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The key of a certificate that has not changed is not asked for again, until the files are in doubt.
+func TestFolderAsksForKeysOnce(t *testing.T) {
+	f, err := openFolder(weirtest.TempDir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	keys := func(string, string, string) (secrets.Secret, error) {
+		asked++
+		return secrets.NewSecret([]byte("key\n")), nil
+	}
+	c := haproxy.Config{Certs: []haproxy.Cert{{Path: "certs/www.pem", Chain: "chain\n", Digest: "1"}}}
+	for _, want := range []int{1, 1, 2, 3} {
+		switch want {
+		case 2:
+			c.Certs[0].Digest = "2"
+		case 3:
+			f.doubt()
+		}
+		if err := f.save(c, keys); err != nil || asked != want {
+			t.Errorf("asked %d times, %v; want %d", asked, err, want)
+		}
+	}
+	if text, err := os.ReadFile(f.path("certs/www.pem")); err != nil || string(text) != "chain\nkey\n" {
+		t.Errorf("%q %v", text, err)
+	}
 }
