@@ -74,6 +74,7 @@ func TestOverrides(t *testing.T) {
 
 // TestOverrideEndsWithoutControlPlane: the agent ends it by itself, also after a restart on what it has on disk.
 func TestOverrideEndsWithoutControlPlane(t *testing.T) {
+	t.Parallel() // it mostly waits
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")
