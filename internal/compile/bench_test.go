@@ -87,3 +87,18 @@ func BenchmarkOneSite(b *testing.B) {
 		compiler.Group(set, "edge")
 	}
 }
+
+// BenchmarkGroupsOfManyWrites finds whom a change concerns that writes 20,000 servers beside 1,000 pools.
+func BenchmarkGroupsOfManyWrites(b *testing.B) {
+	after := fleet()
+	var written []weir.Ref
+	for i := range 20_000 {
+		written = append(written, weir.Ref{Kind: "Server", Name: fmt.Sprintf("s-%06d", i)})
+	}
+	before := weir.NewSet()
+	for b.Loop() {
+		if groups := compile.Groups(before, after, written); len(groups) != 1 {
+			b.Fatal(groups)
+		}
+	}
+}

@@ -19,6 +19,8 @@ type effects struct {
 	groups        map[string]bool
 	seen          map[weir.Ref]bool
 	pools         []*weir.Object // of both sets, made when the first server is looked at
+	// choosing finds the pools that may select a server by its role and cluster, "" for those that take any.
+	choosing map[[2]string][]*weir.Object
 }
 
 func (e *effects) object(r weir.Ref) {
@@ -79,15 +81,42 @@ func (e *effects) back(r weir.Ref) {
 	}
 }
 
+// server follows the pools that select the server, without looking at the others: a change can write as many
+// servers as there are.
 func (e *effects) server(r weir.Ref) {
-	for _, pool := range e.allPools() {
-		spec, role := pool.Spec.(*weir.Pool), pool.Metadata.Role
-		e.both(r, func(server *weir.Object) {
-			if spec.Selects(role, server) {
-				e.object(pool.Ref())
+	choosing := e.selecting()
+	e.both(r, func(server *weir.Object) {
+		role := server.Metadata.Role
+		for _, cluster := range append([]string{""}, server.Spec.(*weir.Server).Clusters...) {
+			for _, pool := range choosing[[2]string{role, cluster}] {
+				if !e.seen[pool.Ref()] && pool.Spec.(*weir.Pool).Selects(pool.Metadata.Role, server) {
+					e.object(pool.Ref())
+				}
 			}
-		})
+		}
+	})
+}
+
+func (e *effects) selecting() map[[2]string][]*weir.Object {
+	if e.choosing != nil {
+		return e.choosing
 	}
+	e.choosing = map[[2]string][]*weir.Object{}
+	for _, pool := range e.allPools() {
+		s := pool.Spec.(*weir.Pool).Selector
+		if s == nil {
+			continue
+		}
+		clusters := s.Clusters
+		if len(clusters) == 0 {
+			clusters = []string{""}
+		}
+		for _, cluster := range clusters {
+			key := [2]string{s.Role, cluster}
+			e.choosing[key] = append(e.choosing[key], pool)
+		}
+	}
+	return e.choosing
 }
 
 func (e *effects) override(r weir.Ref) {
