@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os/exec"
 	"reflect"
 	"strings"
 	"testing"
@@ -128,4 +129,24 @@ func TestSlowLoggerDoesNotHoldUpHAProxy(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// An agent that stands still, as one that is being debugged or swapped, reads nothing at all.
+func TestNobodyWhoReadsDoesNotHoldUpHAProxy(t *testing.T) {
+	t.Parallel()
+	s, err := newStderr(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.abandon()
+	cmd := exec.CommandContext(bounded(t), "sh", "-c", "head -c 4000000 /dev/zero >&2; exit 7")
+	cmd.Stderr = s.write
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.unblock()
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 7 {
+		t.Errorf("it stood still before the full pipe: %v", err)
+	}
 }

@@ -11,16 +11,19 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
 	keptLines  = 200
 	maxLogLine = 4 << 10 // bytes; the rest of a longer line is dropped
 	queuedLogs = 500     // lines that wait for a slow logger; more are dropped and counted
+	pipeSize   = 1 << 20 // bytes that wait for this program, when the system allows
 )
 
-// stderr passes on what HAProxy writes, and remembers the end of it. It always reads, however slow the
-// logger is, because HAProxy would stand still before a full pipe.
+// stderr passes on what HAProxy writes, and remembers the end of it. It always reads, however slow the logger is;
+// and when this program itself stands still, HAProxy loses lines instead of standing still before a full pipe.
 type stderr struct {
 	log         *slog.Logger
 	queue       chan string
@@ -45,8 +48,22 @@ func (s *stderr) abandon() {
 	s.write.Close()
 }
 
+// unblock lets who writes go on when the pipe is full. It is for when the writer was started, since starting one
+// makes the pipe block again.
+func (s *stderr) unblock() {
+	raw, err := s.write.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize)
+		_ = unix.SetNonblock(int(fd), true)
+	})
+}
+
 // started leaves the writing end to HAProxy; reading ends with the last of its processes.
 func (s *stderr) started() {
+	s.unblock()
 	s.write.Close()
 	go s.pass()
 	go func() {
