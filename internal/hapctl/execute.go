@@ -2,6 +2,7 @@ package hapctl
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"regexp"
@@ -86,8 +87,7 @@ func (c Executor) Execute(ctx context.Context, ops []plan.Op) ([]plan.Op, error)
 // maxBatch is how many commands go out before answers are read.
 const maxBatch = 256
 
-// batchLength counts the operations at the front that are one plain command each and can be sent together:
-// those about servers, or those about map entries.
+// batchLength counts the operations at the front that are one plain command each and can be sent together.
 func batchLength(ops []plan.Op) int {
 	family := batchFamily(ops[0])
 	if family == 0 {
@@ -100,12 +100,20 @@ func batchLength(ops []plan.Op) int {
 	return n
 }
 
+// batchFamily gives operations of one kind of risk the same number: what takes something away never goes out
+// before the answers to what is to take its place, since HAProxy carries out what follows a refused command.
 func batchFamily(op plan.Op) int {
 	switch op.Kind {
-	case plan.AddServer, plan.EnableHealth, plan.EnableServer, plan.DisableServer, plan.SetWeight, plan.SetMaxConnections:
+	case plan.AddServer, plan.EnableHealth, plan.EnableServer:
 		return 1
-	case plan.MapAdd, plan.MapSet, plan.MapDel:
+	case plan.DisableServer, plan.SetWeight, plan.SetMaxConnections:
 		return 2
+	case plan.MapAdd:
+		return 3
+	case plan.MapSet:
+		return 4
+	case plan.MapDel:
+		return 5
 	}
 	return 0
 }
@@ -245,22 +253,56 @@ func (c *Client) deleteBackend(ctx context.Context, name string) error {
 	return nil
 }
 
+// setCA fills an authority file, in parts when one command can't hold it, and commits it.
 func (c Executor) setCA(ctx context.Context, path string) error {
-	pem, err := c.File(path)
+	bundle, err := c.File(path)
 	if err != nil {
 		return err
 	}
-	set, err := NewCommand("set", "ssl", "ca-file", path)
-	if err != nil {
-		return err
-	}
-	if set, err = set.WithPayload(string(pem)); err != nil {
-		return err
-	}
-	if _, err := c.Do(ctx, set); err != nil {
-		return err
+	verb := "set"
+	for _, part := range caParts(bundle) {
+		cmd, err := NewCommand(verb, "ssl", "ca-file", path)
+		if err != nil {
+			return err
+		}
+		if cmd, err = cmd.WithPayload(part); err != nil {
+			return err
+		}
+		if _, err := c.Do(ctx, cmd); err != nil {
+			// Left open, the transaction would take the next change for its continuation.
+			return errors.Join(err, c.abortCA(ctx, path, verb))
+		}
+		verb = "add"
 	}
 	return c.run(ctx, "commit", "ssl", "ca-file", path)
+}
+
+func (c Executor) abortCA(ctx context.Context, path, verb string) error {
+	if verb == "set" {
+		return nil
+	}
+	return c.run(ctx, "abort", "ssl", "ca-file", path)
+}
+
+// caParts cuts a bundle between its certificates into pieces that a command can hold.
+func caParts(bundle []byte) []string {
+	const most = 15_000
+	var parts []string
+	var b strings.Builder
+	for {
+		block, rest := pem.Decode(bundle)
+		if block == nil {
+			break
+		}
+		text := pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})
+		if b.Len() > 0 && b.Len()+len(text) > most {
+			parts = append(parts, b.String())
+			b.Reset()
+		}
+		b.Write(text)
+		bundle = rest
+	}
+	return append(parts, b.String())
 }
 
 func (c *Client) addCrt(ctx context.Context, op plan.Op) error {

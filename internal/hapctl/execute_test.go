@@ -1,11 +1,14 @@
 package hapctl
 
 import (
+	"encoding/pem"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"weir/internal/plan"
+	"weir/internal/weirtest"
 )
 
 // HAProxy answers «del backend» with what happened to servers lately, cut after a kilobyte, and then the result.
@@ -30,6 +33,49 @@ func TestRemoveBackendWhoseAnswerDrowns(t *testing.T) {
 		}
 		if names, err := l.c.Backends(bounded(t)); err != nil || slices.Contains(names, "d") {
 			t.Errorf("backends: %v, %v", names, err)
+		}
+	})
+}
+
+// A bundle of authorities is larger than a command may be, and a part that HAProxy refuses leaves nothing open.
+func TestAuthoritiesLargerThanACommand(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		l := newLab(t, h, byMap)
+		l.start()
+		var bundle strings.Builder
+		for range 60 {
+			bundle.WriteString(newPair(t, false, "an authority "+strings.Repeat("with a long name ", 3)).certPEM() + "\n")
+		}
+		if bundle.Len() < 32<<10 {
+			t.Fatalf("the bundle has %d bytes", bundle.Len())
+		}
+		set := func(content string) error {
+			e := Executor{Client: l.c, File: func(string) ([]byte, error) { return []byte(content), nil }}
+			_, err := e.Execute(bounded(t), []plan.Op{{Kind: plan.SetCA, Path: "ca.pem"}})
+			return err
+		}
+		l.do("new ssl ca-file ca.pem")
+		if err := set(bundle.String()); err != nil {
+			t.Fatal(err)
+		}
+		prints, err := l.c.AuthorityPrints(bounded(t), "ca.pem")
+		want := chainSHA1(bundle.String())
+		slices.Sort(prints)
+		slices.Sort(want)
+		if err != nil || !slices.Equal(prints, want) {
+			t.Errorf("%d of %d authorities, %v", len(prints), len(want), err)
+		}
+		broken := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not a certificate")}))
+		if err := set(bundle.String() + broken); err == nil {
+			t.Error("what is not a certificate was taken")
+		}
+		one := newPair(t, false, "the only one")
+		if err := set(one.certPEM()); err != nil {
+			t.Fatalf("after a refused one: %v", err)
+		}
+		if prints, err := l.c.AuthorityPrints(bounded(t), "ca.pem"); err != nil || !slices.Equal(prints, chainSHA1(one.certPEM())) {
+			t.Errorf("%v, %v", prints, err)
 		}
 	})
 }
