@@ -438,36 +438,6 @@ func (e *engine) interrupted(ctx context.Context, want haproxy.Config, ops []pla
 	return hapctl.ErrInterrupted
 }
 
-// union gives a with the backends and servers of b that it doesn't have.
-func union(a, b haproxy.Config) haproxy.Config {
-	out := a
-	out.Backends = slices.Clone(a.Backends)
-	for _, more := range b.Backends {
-		i := slices.IndexFunc(out.Backends, func(have haproxy.Backend) bool { return have.Name == more.Name })
-		if i < 0 {
-			out.Backends = append(out.Backends, more)
-			continue
-		}
-		servers := slices.Clone(out.Backends[i].Servers)
-		for _, s := range more.Servers {
-			if !slices.ContainsFunc(servers, func(have haproxy.Server) bool { return have.Name == s.Name }) {
-				servers = append(servers, s)
-			}
-		}
-		slices.SortFunc(servers, func(x, y haproxy.Server) int { return strings.Compare(x.Name, y.Name) })
-		out.Backends[i].Servers = servers
-	}
-	slices.SortFunc(out.Backends, func(x, y haproxy.Backend) int { return strings.Compare(x.Name, y.Name) })
-	out.Certs = slices.Clone(a.Certs)
-	for _, c := range b.Certs {
-		if !slices.ContainsFunc(out.Certs, func(have haproxy.Cert) bool { return have.Path == c.Path }) {
-			out.Certs = append(out.Certs, c)
-		}
-	}
-	slices.SortFunc(out.Certs, func(x, y haproxy.Cert) int { return strings.Compare(x.Path, y.Path) })
-	return out
-}
-
 // resume attaches to the HAProxy that an earlier run left serving, if there is one.
 func (e *engine) resume(ctx context.Context, all []ir.Resource) error {
 	process, err := hapctl.Attach(ctx, e.options)
@@ -488,8 +458,9 @@ func (e *engine) resume(ctx context.Context, all []ir.Resource) error {
 	if err := process.Client().AbortCert(ctx); err != nil {
 		return err
 	}
-	known := e.render(node)
-	known.Sections = e.runningSections(ctx)
+	running := e.runningSections(ctx)
+	known := union(e.render(node), haproxy.Named(running))
+	known.Sections = running
 	return e.observeBroken(ctx, known)
 }
 

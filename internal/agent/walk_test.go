@@ -225,7 +225,7 @@ func script(p plan.Plan) string {
 // readBack gives what HAProxy has, with the text that it has read.
 func (w *walk) readBack() haproxy.Config {
 	w.t.Helper()
-	seen, err := w.process.Client().Observe(w.t.Context(), w.want)
+	seen, err := w.process.Client().Observe(w.t.Context(), union(w.want, haproxy.Named(w.have.Sections)))
 	if err != nil {
 		w.fail("%v", err)
 	}

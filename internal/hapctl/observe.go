@@ -21,7 +21,7 @@ import (
 // have: it says which maps and lists to look at, and what names stand for, since a name holds a digest of
 // everything that HAProxy doesn't show. Sections are taken from known as they are.
 func (c *Client) Observe(ctx context.Context, known haproxy.Config) (haproxy.Config, error) {
-	o := observer{Client: c, known: known, seen: haproxy.Config{Version: known.Version, Sections: known.Sections}}
+	o := observer{Client: c, known: known, whole: true, seen: haproxy.Config{Version: known.Version, Sections: known.Sections}}
 	for _, step := range []func(context.Context) error{o.servers, o.limits, o.maps, o.certificates, o.lists} {
 		if err := step(ctx); err != nil {
 			return haproxy.Config{}, fmt.Errorf("read back: %w", err)
@@ -33,6 +33,8 @@ func (c *Client) Observe(ctx context.Context, known haproxy.Config) (haproxy.Con
 type observer struct {
 	*Client
 	known, seen haproxy.Config
+	// whole asks for certificates that are not known, too.
+	whole bool
 }
 
 func (o *observer) servers(ctx context.Context) error {
@@ -177,8 +179,26 @@ func (o *observer) certificates(ctx context.Context) error {
 		}
 		o.seen.Certs = append(o.seen.Certs, k)
 	}
+	if o.whole {
+		o.strangers(names.Names)
+	}
 	return nil
 }
+
+// strangers adds the certificates in memory that nobody knows: a change that was not brought to its end, or one
+// that nobody saw, left them.
+func (o *observer) strangers(names []string) {
+	for _, name := range names {
+		known := slices.ContainsFunc(o.known.Certs, func(c haproxy.Cert) bool { return c.Path == name && !c.Authority })
+		if !known && name != haproxy.PlaceholderCert && strings.HasPrefix(name, certFolder) {
+			o.seen.Certs = append(o.seen.Certs, haproxy.Cert{Path: name, Digest: "not known"})
+		}
+	}
+	slices.SortFunc(o.seen.Certs, func(a, b haproxy.Cert) int { return strings.Compare(a.Path, b.Path) })
+}
+
+// certFolder is where the certificates are that Weir puts into HAProxy.
+const certFolder = "certs/"
 
 func (o *observer) authority(ctx context.Context, k haproxy.Cert) error {
 	prints, err := o.AuthorityPrints(ctx, k.Path)

@@ -3,6 +3,7 @@ package haproxy
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,8 @@ func (r *renderer) backends() {
 		name, owner := r.names[p.Name], "Pool/"+p.Name
 		b := Backend{Name: name, Profile: r.profileOf(p).name(), Mode: p.Mode, Text: r.backendText(p), Owner: owner}
 		options := r.serverOptions(p)
-		taken := map[int]bool{}
+		taken := make(map[int]bool, len(p.Servers))
+		b.Servers = slices.Grow(b.Servers, len(p.Servers))
 		for _, s := range p.Servers {
 			b.Servers = append(b.Servers, server(p, s, options, taken))
 		}
