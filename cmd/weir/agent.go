@@ -29,7 +29,7 @@ goes on, and starts again, without the control plane. HAProxy serves on when the
 again.`,
 		Example: `  weir agent --dir /var/lib/weir-agent --server https://weir.example.com:7443 --join-file /run/join-token
   weir agent --dir /var/lib/weir-agent --server https://weir.example.com:7443`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := newLog(cmd.ErrOrStderr(), logFormat)
 			if err != nil {

@@ -23,7 +23,7 @@ The exit status is 0 when the change was made or nothing differs, and 1 when it 
   weir apply -f manifests/ --wait
   weir apply -f new.yaml --delete Pool/old --dry-run
   generate-manifests | weir apply -f -`,
-		Args: cobra.NoArgs,
+		Args: onlyFiles,
 	}
 	files := addFileFlag(cmd)
 	deletes := addDeleteFlag(cmd)

@@ -70,8 +70,11 @@ func completeNames(kindName string) completion {
 
 // completeObjects completes a kind, then names of it.
 func completeObjects(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
+	if len(args) == 0 && !strings.Contains(typed, "/") {
 		return kindCompletions(typed), noFiles
+	}
+	if len(args) == 0 || strings.Contains(args[0], "/") {
+		return completeRefs(cmd, args, typed)
 	}
 	kind, ok := weir.KindByWord(args[0])
 	if !ok || kind.ReadOnly {
@@ -82,7 +85,7 @@ func completeObjects(cmd *cobra.Command, args []string, typed string) ([]string,
 
 // completeObject completes a kind, then one name of it.
 func completeObject(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 1 {
+	if len(args) > 1 || len(args) == 1 && strings.Contains(args[0], "/") {
 		return nil, noFiles
 	}
 	return completeObjects(cmd, args, typed)
@@ -133,7 +136,7 @@ func completeRights(_ *cobra.Command, args []string, _ string) ([]string, cobra.
 	if len(args) != 1 {
 		return nil, noFiles
 	}
-	return []string{string(weir.Viewer), string(weir.Operator), string(weir.Owner), string(weir.Admin)}, noFiles
+	return rightWords(), noFiles
 }
 
 // completeRevisions completes the newest changes, with what they did.
@@ -179,7 +182,11 @@ func completeFiles(cmd *cobra.Command, args []string, _ string) ([]string, cobra
 	if !ok || len(args) != 1 {
 		return nil, noFiles
 	}
-	answer, err := c.render(cmd, args[0])
+	name, err := nameOf("LoadBalancer", args[0])
+	if err != nil {
+		return nil, noFiles
+	}
+	answer, err := c.render(cmd, name)
 	if err != nil {
 		return nil, noFiles
 	}

@@ -17,7 +17,7 @@ WEIR_CONTEXT names another.`,
 		Example: `  weir context
   weir context use prod
   weir --context staging get sites`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := loadContexts()
 			if err != nil {

@@ -11,13 +11,14 @@ import (
 
 func newDelete() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "delete KIND NAME… | delete -f FILE",
+		Use:     "delete KIND NAME… | delete Kind/name… | delete -f FILE",
 		GroupID: groupChange,
 		Short:   "Delete objects, as one change",
 		Long: `Delete objects, by kind and name or as manifests name them, as one atomic change. What something else still
 refers to is refused. A deletion can be undone with weir undo.`,
 		Example: `  weir delete pool web-old --reason "moved to web-az1"
   weir delete server web-az1-017 web-az1-018
+  weir delete Site/shop Pool/shop --wait
   weir delete -f site.yaml --dry-run`,
 		ValidArgsFunction: completeObjects,
 	}
@@ -74,18 +75,9 @@ func refsToDelete(cmd *cobra.Command, args, files []string) ([]weir.Ref, error) 
 		}
 		return refs, nil
 	}
-	if len(args) < 2 {
-		return nil, usagef("say what to delete: KIND NAME…, or -f FILE")
+	refs, err := refsOf(args)
+	if err == nil && len(refs) == 0 {
+		err = usagef("say what to delete: KIND NAME…, Kind/name…, or -f FILE")
 	}
-	var refs []weir.Ref
-	for _, name := range args[1:] {
-		ref, err := newRef(args[0], name)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.Contains(refs, ref) {
-			refs = append(refs, ref)
-		}
-	}
-	return refs, nil
+	return refs, err
 }

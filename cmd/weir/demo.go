@@ -31,7 +31,7 @@ servers and a small steady traffic on loopback addresses, as any user. Everythin
 with Ctrl-C. With --seconds it ends by itself and says of each promise whether it held.`,
 		Example: `  weir demo --haproxy /usr/sbin/haproxy
   weir demo --haproxy /usr/sbin/haproxy --seconds 20`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), o, cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()

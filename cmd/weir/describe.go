@@ -24,10 +24,10 @@ load balancer sees it.`,
   weir describe pool web-az1
   weir describe server web-az1-017
   weir describe lb lb-az1-1`,
-		Args:              rangeArgs(2, 2, "say which: KIND NAME"),
+		Args:              rangeArgs(1, 2, "say which: KIND NAME, or Kind/name"),
 		ValidArgsFunction: completeObject,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := newRef(args[0], args[1])
+			ref, err := oneRef(args)
 			if err != nil {
 				return err
 			}

@@ -27,9 +27,14 @@ The server then has the weight of its own object, and its health checks decide.`
 	output := addOutputFlag(cmd, "text", "json", "yaml")
 	_ = cmd.RegisterFlagCompletionFunc("pool", completeNames("Pool"))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		server := args[0]
-		if _, err := newRef("Server", server); err != nil {
+		server, err := nameOf("Server", args[0])
+		if err != nil {
 			return err
+		}
+		if *pool != "" {
+			if *pool, err = nameOf("Pool", *pool); err != nil {
+				return err
+			}
 		}
 		c, err := connect(cmd)
 		if err != nil {

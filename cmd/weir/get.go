@@ -38,28 +38,28 @@ wanted: how many load balancers have an object, what health checks see, what the
 		if len(args) == 0 {
 			return usagef("say what to get: all, %s", strings.Join(kindWords(), ", "))
 		}
-		c, err := connect(cmd)
-		if err != nil {
-			return err
-		}
 		if strings.EqualFold(args[0], "all") {
-			return f.all(cmd, c, args[1:])
+			return f.all(cmd, args[1:])
 		}
-		kind, err := parseKind(args[0])
+		kind, names, err := kindAndNames(args)
 		if err != nil {
 			return err
 		}
 		if kind.ReadOnly {
 			return usagef("a %s is read with weir history", kind.Name)
 		}
-		if f.watch {
-			return f.follow(cmd, c, kind, args[1:])
-		}
-		objects, err := f.read(cmd.Context(), c, kind, args[1:])
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}
-		return f.show(cmd, c, kind, objects, len(args) > 1)
+		if f.watch {
+			return f.follow(cmd, c, kind, names)
+		}
+		objects, err := f.read(cmd.Context(), c, kind, names)
+		if err != nil {
+			return err
+		}
+		return f.show(cmd, c, kind, objects, len(names) > 0)
 	}
 	return cmd
 }
@@ -153,12 +153,16 @@ func raws(objects []*object) []json.RawMessage {
 }
 
 // all shows every kind that services own, but servers, of which there can be very many.
-func (f *getFlags) all(cmd *cobra.Command, c *client, names []string) error {
+func (f *getFlags) all(cmd *cobra.Command, names []string) error {
 	if len(names) > 0 {
 		return usagef("get all takes no names")
 	}
 	if f.watch {
 		return usagef("--watch needs one kind")
+	}
+	c, err := connect(cmd)
+	if err != nil {
+		return err
 	}
 	var everything []*object
 	s := stdout(cmd)

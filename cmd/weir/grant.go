@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +22,7 @@ Each right holds those before it. One subject has one right per role; a second g
   weir grant oncall operator --role '*' --reason "rota"
   weir grant list
   weir grant remove ann-web`,
-		Args:              rangeArgs(2, 2, "say who and which right: viewer, operator, owner or admin"),
+		Args:              subjectAndRight,
 		ValidArgsFunction: completeRights,
 	}
 	role := cmd.Flags().String("role", "", "whose objects; '*' for everybody's and the platform's")
@@ -49,6 +50,16 @@ Each right holds those before it. One subject has one right per role; a second g
 		newDeleteOf("Grant", "remove NAME…", "Take rights away", "  weir grant remove ann-web"),
 	)
 	return cmd
+}
+
+// subjectAndRight asks for two words; when the first is like a command and the second no right, that was meant.
+func subjectAndRight(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 && (len(args) == 1 || !slices.Contains(rightWords(), args[1])) {
+		if near := nearCommands(cmd, args[0]); len(near) > 0 {
+			return unknownCommand(cmd, args[0])
+		}
+	}
+	return rangeArgs(2, 2, "say who and which right: viewer, operator, owner or admin")(cmd, args)
 }
 
 // grantName is the same for the same subject and role, so that a second grant replaces the first.

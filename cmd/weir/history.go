@@ -40,14 +40,17 @@ change: author, time, reason, and each object before and after as a unified diff
 			query.Set("author", *author)
 		}
 		if len(args) > 0 {
-			kind, err := parseKind(args[0])
+			kind, names, err := kindAndNames(args)
 			if err != nil {
 				return err
 			}
 			query.Set("kind", kind.Name)
-		}
-		if len(args) > 1 {
-			query.Set("name", args[1])
+			if len(names) > 1 {
+				return usagef("%q is one name too many", names[1])
+			}
+			if len(names) == 1 {
+				query.Set("name", names[0])
+			}
 		}
 		return listChanges(cmd, query, *output)
 	}

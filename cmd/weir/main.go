@@ -88,7 +88,7 @@ and every command here says what would happen, what happened, and what is so.`,
 		Example:       rootExample,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddGroup(
@@ -106,12 +106,13 @@ and every command here says what would happen, what happened, and what is so.`,
 		cmd.Root().SetContext(context.WithValue(cmd.Context(), started{}, true))
 		return checkGlobal(cmd)
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(unknownFlag)
 	for _, command := range commands {
 		cmd := command()
 		if cmd.GroupID == "" {
 			cmd.GroupID = groupRun
 		}
+		cmd.SuggestFor = otherWords[cmd.Name()]
 		root.AddCommand(cmd)
 	}
 	root.SetHelpCommandGroupID(groupRun)

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"weir"
 )
 
 // addOutputFlag adds -o with the forms that a command knows, the first being what it prints when nothing is said.
@@ -51,46 +49,6 @@ func printValue(out io.Writer, output string, v any) error {
 	}
 	_, err = out.Write(text)
 	return err
-}
-
-// parseKind reads a kind as people write it: Pool, pools, lb.
-func parseKind(word string) (weir.Kind, error) {
-	kind, ok := weir.KindByWord(word)
-	if !ok {
-		return kind, usagef("%q is no kind; the kinds are %s", word, strings.Join(kindWords(), ", "))
-	}
-	return kind, nil
-}
-
-// kindWords are the kinds that objects can be asked by.
-func kindWords() []string {
-	var names []string
-	for _, k := range weir.Kinds() {
-		if !k.ReadOnly {
-			names = append(names, k.Plural)
-		}
-	}
-	return names
-}
-
-// parseRef reads "pool/web-az1".
-func parseRef(word string) (weir.Ref, error) {
-	kindWord, name, ok := strings.Cut(word, "/")
-	if !ok {
-		return weir.Ref{}, usagef("%q must be a kind and a name, as Pool/web-az1", word)
-	}
-	return newRef(kindWord, name)
-}
-
-func newRef(kindWord, name string) (weir.Ref, error) {
-	kind, err := parseKind(kindWord)
-	if err != nil {
-		return weir.Ref{}, err
-	}
-	if err := weir.CheckName(name); err != nil {
-		return weir.Ref{}, usagef("%s: the name %s", kind.Name, err)
-	}
-	return weir.Ref{Kind: kind.Name, Name: name}, nil
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -43,7 +43,7 @@ func (f *overrideFlags) run(cmd *cobra.Command, server string, set func(*weir.Ov
 	if err != nil {
 		return usagef("--for: %w", err)
 	}
-	if err := f.check(server); err != nil {
+	if server, err = f.names(server); err != nil {
 		return err
 	}
 	c, err := connect(cmd)
@@ -73,15 +73,13 @@ func (f *overrideFlags) run(cmd *cobra.Command, server string, set func(*weir.Ov
 	})
 }
 
-func (f *overrideFlags) check(server string) error {
-	if _, err := newRef("Server", server); err != nil {
-		return err
+// names reads the server's name, and --pool in place.
+func (f *overrideFlags) names(word string) (server string, err error) {
+	if server, err = nameOf("Server", word); err != nil || *f.pool == "" {
+		return server, err
 	}
-	if *f.pool == "" {
-		return nil
-	}
-	_, err := newRef("Pool", *f.pool)
-	return err
+	*f.pool, err = nameOf("Pool", *f.pool)
+	return server, err
 }
 
 // warn tells of what stands in the way, or is replaced.

@@ -24,7 +24,7 @@ The exit status is 0 when the plan could be made, 1 when the manifests are refus
   weir plan -f manifests/ --commands
   weir plan -f site.yaml --delete Pool/old --exit-code
   git diff --quiet || weir plan -f . -o json | jq '.plan.loadBalancers[].reload'`,
-		Args: cobra.NoArgs,
+		Args: onlyFiles,
 	}
 	files := addFileFlag(cmd)
 	deletes := addDeleteFlag(cmd)

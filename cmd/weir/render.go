@@ -38,7 +38,11 @@ another one, or with --dir all of them in a folder. Keys and secrets are never a
 		if err != nil {
 			return err
 		}
-		answer, err := c.render(cmd, args[0])
+		name, err := nameOf("LoadBalancer", args[0])
+		if err != nil {
+			return err
+		}
+		answer, err := c.render(cmd, name)
 		if err != nil {
 			return err
 		}
@@ -51,7 +55,7 @@ another one, or with --dir all of them in a folder. Keys and secrets are never a
 		}
 		text, ok := answer.Files[*file]
 		if !ok {
-			return fmt.Errorf("%s has no file %q; weir render %s --list shows which there are", args[0], *file, args[0])
+			return fmt.Errorf("%s has no file %q; weir render %s --list shows which there are", name, *file, name)
 		}
 		_, err = io.WriteString(cmd.OutOrStdout(), text)
 		return err
@@ -60,9 +64,6 @@ another one, or with --dir all of them in a folder. Keys and secrets are never a
 }
 
 func (c *client) render(cmd *cobra.Command, name string) (*api.RenderAnswer, error) {
-	if _, err := newRef("LoadBalancer", name); err != nil {
-		return nil, err
-	}
 	answer := new(api.RenderAnswer)
 	return answer, c.get(cmd.Context(), "loadbalancers/"+name+"/render", nil, answer)
 }

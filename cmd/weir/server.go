@@ -28,7 +28,7 @@ token's file is named in the log. Secrets are sealed with a key that is kept in 
 --sealing-key-file names another place or WEIR_SEALING_KEY holds it.`,
 		Example: `  weir server --data-dir /var/lib/weir --listen :7443 --name weir.example.com
   weir server --data-dir ./weir --listen 127.0.0.1:7443 --metrics-listen 127.0.0.1:7444`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := newLog(cmd.ErrOrStderr(), logFormat)
 			if err != nil {

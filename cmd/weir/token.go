@@ -26,7 +26,7 @@ its hash is kept. What a token may do are the grants of its subject.`,
   weir token join --group edge --zone az1 > join.token
   weir token list
   weir token delete ann-k3x9`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newTokenCreate(), newTokenJoin(), newTokenList(), newTokenDelete())
@@ -63,7 +63,7 @@ the hash of the control plane's CA, so that the agent needs nothing else to know
 		Example: `  weir token join --group edge --zone az1 > join.token
   weir token join --group edge --zone az1 --name lb-az1-1 --replace > join.token
   weir token join --group edge --zone az1 --local-range 203.0.113.0/28=127.11.1.0/28 --local-port 443=8443`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	join := new(weir.JoinTerms)
 	flags := cmd.Flags()

@@ -14,7 +14,7 @@ func newTokenDelete() *cobra.Command {
 
 // newListOf makes a list command of one kind.
 func newListOf(kindName, short, example string) *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: short, Example: example, Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: short, Example: example, Args: noArgs}
 	f := new(getFlags)
 	f.output = addOutputFlag(cmd, "table", "yaml", "json", "name")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

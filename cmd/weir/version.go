@@ -47,7 +47,7 @@ func newVersion() *cobra.Command {
 		Short:   "Show the version of this program and of the control plane",
 		Example: `  weir version
   weir version --client`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	only := cmd.Flags().Bool("client", false, "do not ask the control plane")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
