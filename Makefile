@@ -29,7 +29,7 @@ build: ## build bin/weir
 	@$(GO) build -trimpath -o bin/weir ./cmd/weir
 
 .PHONY: test
-test: haproxy lint ## get what the tests need, lint, then run all tests on both HAProxy versions
+test: haproxy etcd lint ## get what the tests need, lint, then run all tests on both HAProxy versions
 	@scripts/test.sh $(RACE) -- $(TESTFLAGS)
 
 .PHONY: lint
@@ -41,17 +41,21 @@ fmt: tools ## format the code with gofumpt
 	@.tools/bin/gofumpt -w .
 
 .PHONY: bench
-bench: haproxy ## print figures as «name value unit» lines; BENCH=name for one
+bench: haproxy etcd ## print figures as «name value unit» lines; BENCH=name for one
 	@WEIR_BENCH="$(BENCH)" $(GO) test -count=1 -timeout 30m -run '^TestFigures$$' -v ./bench | scripts/figures.sh
 
 .PHONY: soak
-soak: haproxy ## long random walks, then each fuzz target for FUZZTIME (2m)
+soak: haproxy etcd ## long random walks, then each fuzz target for FUZZTIME (2m)
 	@WEIR_SOAK=1 $(GO) test -count=1 -timeout 4h -p 1 ./...
 	@scripts/fuzz.sh "$(FUZZTIME)"
 
 .PHONY: haproxy
 haproxy: ## get HAProxy 3.4 and 3.2 into .tools
 	@scripts/haproxy.sh
+
+.PHONY: etcd
+etcd: ## get etcd into .tools, for tests against a cluster outside
+	@scripts/etcd.sh
 
 .PHONY: tools
 tools:

@@ -16,7 +16,7 @@ const nobody = 65534
 // unreachable is a mirror that refuses: what works with it works without a network.
 const unreachable = "http://127.0.0.1:1/debian"
 
-// checkout is a copy of scripts/haproxy.sh in a folder of its own with a space in its name.
+// checkout is a copy of scripts/haproxy.sh and what it needs in a folder of its own with a space in its name.
 type checkout struct {
 	t   *testing.T
 	dir string
@@ -26,11 +26,13 @@ func newCheckout(t *testing.T) *checkout {
 	t.Helper()
 	top := TempDir(t)
 	c := &checkout{t: t, dir: filepath.Join(top, "a b")}
-	script, err := os.ReadFile(filepath.Join(Root(t), "scripts", "haproxy.sh"))
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"haproxy.sh", "debian.sh"} {
+		script, err := os.ReadFile(filepath.Join(Root(t), "scripts", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(c.dir, "scripts", name), string(script))
 	}
-	write(t, filepath.Join(c.dir, "scripts", "haproxy.sh"), string(script))
 	c.giveAway(top)
 	return c
 }
