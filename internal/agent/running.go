@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"weir/internal/haproxy"
 	"weir/internal/secrets"
@@ -41,3 +42,5 @@ func (e *engine) runningSections(ctx context.Context) []haproxy.Section {
 	}
 	return r.Sections
 }
+
+func (e *engine) runningPath() string { return filepath.Join(e.folder.dir, "running.json") }

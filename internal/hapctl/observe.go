@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"weir/internal/haproxy"
-	"weir/internal/plan"
 )
 
 // Observe gives what a running HAProxy has, as far as the run-time socket can change it. known is what it may
@@ -200,38 +199,6 @@ func (o *observer) strangers(names []string) {
 // certFolder is where the certificates are that Weir puts into HAProxy.
 const certFolder = "certs/"
 
-func (o *observer) authority(ctx context.Context, k haproxy.Cert) error {
-	prints, err := o.AuthorityPrints(ctx, k.Path)
-	var refused *Refused
-	if errors.As(err, &refused) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	want := chainSHA1(k.Chain)
-	slices.Sort(want)
-	slices.Sort(prints)
-	if !slices.Equal(want, prints) {
-		k.Digest, k.Chain = "another: SHA1 "+strings.Join(prints, " "), ""
-	}
-	o.seen.Certs = append(o.seen.Certs, k)
-	return nil
-}
-
-// AuthorityPrints gives the SHA1 fingerprints, upper case, of the certificates in a CA file that HAProxy has.
-func (c *Client) AuthorityPrints(ctx context.Context, path string) ([]string, error) {
-	return ask(ctx, c, func(text string) ([]string, error) {
-		var list []string
-		for line := range strings.SplitSeq(text, "\n") {
-			if _, print, ok := strings.Cut(line, "SHA1 FingerPrint: "); ok {
-				list = append(list, strings.TrimSpace(print))
-			}
-		}
-		return list, nil
-	}, "show", "ssl", "ca-file", path)
-}
-
 func leafSHA1(chain string) string {
 	if all := chainSHA1(chain); len(all) > 0 {
 		return all[0]
@@ -250,137 +217,4 @@ func chainSHA1(chain string) []string {
 		sum := sha1.Sum(block.Bytes) //nolint:gosec // as above
 		list = append(list, strings.ToUpper(hex.EncodeToString(sum[:])))
 	}
-}
-
-func (o *observer) lists(ctx context.Context) error {
-	for _, k := range o.known.CrtLists {
-		lines, err := o.CrtList(ctx, k.Path)
-		var refused *Refused
-		if errors.As(err, &refused) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		o.seen.CrtLists = append(o.seen.CrtLists, listOf(k, lines))
-	}
-	return nil
-}
-
-// listOf puts what HAProxy has in the order and the words of what is known.
-func listOf(k haproxy.CrtList, lines []haproxy.CrtListLine) haproxy.CrtList {
-	l := haproxy.CrtList{Path: k.Path}
-	for _, want := range k.Entries {
-		if i := slices.IndexFunc(lines, func(have haproxy.CrtListLine) bool { return sameEntry(have, want) }); i >= 0 {
-			l.Entries = append(l.Entries, want)
-			lines = slices.Delete(slices.Clone(lines), i, i+1)
-		}
-	}
-	for _, have := range lines {
-		l.Entries = append(l.Entries, haproxy.CrtEntry{File: have.File, Options: have.Options, SNI: have.SNI})
-	}
-	return l
-}
-
-// Verify reads back what operations have touched and tells the first thing that is not as wanted, nil when
-// all is. Removals that still wait are not looked at.
-func (c *Client) Verify(ctx context.Context, want haproxy.Config, ops []plan.Op) error {
-	part := touched(want, ops)
-	for _, name := range part.gone {
-		if states, err := c.ServersState(ctx, name); err == nil && slices.ContainsFunc(states, func(s haproxy.ServerState) bool { return !s.Maint() }) {
-			return fmt.Errorf("read back: backend %s still has servers that take traffic", name)
-		}
-	}
-	for _, b := range part.config.Backends {
-		states, err := c.ServersState(ctx, b.Name)
-		if err != nil {
-			return fmt.Errorf("read back: %w", err)
-		}
-		if err := sameServers(b, states); err != nil {
-			return err
-		}
-	}
-	o := observer{Client: c, known: part.config}
-	for _, step := range []func(context.Context) error{o.maps, o.certificates, o.lists} {
-		if err := step(ctx); err != nil {
-			return fmt.Errorf("read back: %w", err)
-		}
-	}
-	o.seen.Backends = part.config.Backends
-	o.seen.Version = part.config.Version
-	if left := plan.Diff(o.seen, part.config); !left.Empty() {
-		return fmt.Errorf("read back: HAProxy does not have what it was told: %s", firstOf(left))
-	}
-	return nil
-}
-
-func firstOf(p plan.Plan) string {
-	if len(p.Reload) > 0 {
-		return p.Reload[0].String()
-	}
-	return "missing " + p.Ops[0].String()
-}
-
-func sameServers(b haproxy.Backend, states []haproxy.ServerState) error {
-	have := make(map[string]haproxy.ServerState, len(states))
-	for _, s := range states {
-		have[s.Server] = s
-	}
-	for _, s := range b.Servers {
-		st, ok := have[s.Name]
-		switch {
-		case !ok:
-			return fmt.Errorf("read back: server %s/%s is not there", b.Name, s.Name)
-		case addressOf(st) != s.Address, st.Weight != s.Weight, st.Maint() != s.Maintenance:
-			return fmt.Errorf("read back: server %s/%s has address %s, weight %d, maintenance %t; wanted %s, %d, %t",
-				b.Name, s.Name, addressOf(st), st.Weight, st.Maint(), s.Address, s.Weight, s.Maintenance)
-		}
-		delete(have, s.Name)
-	}
-	for name, st := range have {
-		if !st.Maint() {
-			return fmt.Errorf("read back: server %s/%s takes traffic and nobody asked for it", b.Name, name)
-		}
-	}
-	return nil
-}
-
-// part is what of a configuration some operations touch.
-type part struct {
-	config haproxy.Config
-	gone   []string
-}
-
-func touched(want haproxy.Config, ops []plan.Op) part {
-	backends, paths := map[string]bool{}, map[string]bool{}
-	for _, op := range ops {
-		backends[op.Backend] = true
-		paths[op.Path] = true
-	}
-	delete(backends, "")
-	p := part{config: haproxy.Config{Version: want.Version}}
-	for name := range backends {
-		if b := findBackend(want, name); b != nil {
-			p.config.Backends = append(p.config.Backends, *b)
-		} else {
-			p.gone = append(p.gone, name)
-		}
-	}
-	slices.SortFunc(p.config.Backends, func(a, b haproxy.Backend) int { return strings.Compare(a.Name, b.Name) })
-	for _, m := range want.Maps {
-		if paths[m.Path] {
-			p.config.Maps = append(p.config.Maps, m)
-		}
-	}
-	for _, l := range want.CrtLists {
-		if paths[l.Path] {
-			p.config.CrtLists = append(p.config.CrtLists, l)
-		}
-	}
-	for _, cert := range want.Certs {
-		if paths[cert.Path] {
-			p.config.Certs = append(p.config.Certs, cert)
-		}
-	}
-	return p
 }

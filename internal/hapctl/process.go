@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Options say which HAProxy to run, and where.
@@ -202,40 +200,6 @@ func (p *Process) serving(ctx context.Context) (int, error) {
 	return 0, fmt.Errorf("worker %d answers, which is not the master's present one", pid)
 }
 
-// Attach finds the HAProxy that an earlier run of this program left serving in the folder. What it writes to
-// its standard error is lost until it is started anew.
-func Attach(ctx context.Context, opts Options) (*Process, error) {
-	opts, err := opts.filled()
-	if err != nil {
-		return nil, fmt.Errorf("attach to haproxy: %w", err)
-	}
-	p := newProcess(opts)
-	// The worker's socket tells a master that executes itself anew from one that is not there.
-	if _, err := p.client.Pid(ctx); err != nil {
-		return nil, fmt.Errorf("attach to haproxy: %w", err)
-	}
-	proc, err := p.Workers(ctx)
-	if err != nil {
-		p.client.Close()
-		return nil, fmt.Errorf("attach to haproxy: %w", err)
-	}
-	p.pid = proc.Master.Pid
-	if p.pidfd, err = openPidfd(p.pid); err != nil {
-		return nil, fmt.Errorf("attach to haproxy: master %d: %w", p.pid, err)
-	}
-	if _, err := p.serving(ctx); err != nil {
-		p.release()
-		return nil, fmt.Errorf("attach to haproxy: %w", err)
-	}
-	go func() {
-		waitPidfd(p.pidfd)
-		p.err = errors.New("its exit status is another process's to know")
-		close(p.done)
-		p.afterEnd()
-	}()
-	return p, nil
-}
-
 // Pid is the master's.
 func (p *Process) Pid() int { return p.pid }
 
@@ -261,76 +225,4 @@ func (p *Process) Output() []string {
 		return nil
 	}
 	return p.output.all()
-}
-
-// ErrKilled says that HAProxy did not end in time by itself.
-var ErrKilled = errors.New("haproxy had to be killed")
-
-// Stop lets HAProxy close its listeners and finish what it is doing. When ctx ends before that, it is killed
-// with all its connections, and the error is ErrKilled.
-func (p *Process) Stop(ctx context.Context) error {
-	p.client.Close() // an open session would keep the worker
-	if err := p.signal(unix.SIGUSR1); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("stop haproxy: %w", err)
-	}
-	select {
-	case <-p.done:
-		return nil
-	case <-ctx.Done():
-	}
-	// On SIGTERM the master ends its workers, also those of before.
-	_ = p.signal(unix.SIGTERM)
-	select {
-	case <-p.done:
-	case <-time.After(time.Second):
-		p.kill()
-		<-p.done
-	}
-	return fmt.Errorf("stop haproxy: %w", ErrKilled)
-}
-
-func (p *Process) signal(s unix.Signal) error {
-	if p.pidfd == nil {
-		return unix.ESRCH
-	}
-	rc, err := p.pidfd.SyscallConn()
-	if err != nil {
-		return unix.ESRCH // closed: it has ended
-	}
-	serr := unix.ESRCH
-	err = rc.Control(func(fd uintptr) {
-		if e := unix.PidfdSendSignal(int(fd), s, nil, 0); e == nil {
-			serr = 0
-		} else {
-			errors.As(e, &serr)
-		}
-	})
-	if err != nil || serr == unix.ESRCH {
-		return unix.ESRCH
-	}
-	if serr != 0 {
-		return serr
-	}
-	return nil
-}
-
-// kill ends master and workers at once.
-func (p *Process) kill() {
-	if err := p.signal(unix.SIGKILL); err == nil {
-		// The workers are of the master's group, which is its own when it was started here.
-		_ = unix.Kill(-p.pid, unix.SIGKILL)
-	}
-}
-
-func (p *Process) afterEnd() {
-	<-p.done
-	p.client.Reset()
-	p.release()
-}
-
-func (p *Process) release() {
-	p.client.Close()
-	if p.pidfd != nil {
-		p.pidfd.Close()
-	}
 }

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -151,76 +149,6 @@ func TestDoneWhenHAProxyIsKilled(t *testing.T) {
 	}
 }
 
-func TestReload(t *testing.T) {
-	t.Parallel()
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		l := startLab(t, h, twoServers)
-		was, err := l.c.Pid(bounded(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.config(twoServers + "backend added from base\n")
-		r := l.reload()
-		now, err := l.c.Pid(bounded(t))
-		if err != nil || now != r.Worker || now == was {
-			t.Errorf("worker %d, was %d, %+v, %v", now, was, r, err)
-		}
-		if b, err := l.c.Backends(bounded(t)); err != nil || len(b) != 2 {
-			t.Errorf("backends = %v, %v", b, err)
-		}
-		// One that HAProxy does not take.
-		l.config(twoServers + "backend added from base\n bogus x\n")
-		_, err = l.proc.Reload(bounded(t))
-		var refused *ReloadError
-		if !errors.As(err, &refused) || len(refused.Lines) != 1 || refused.Lines[0].Line == 0 || !strings.Contains(err.Error(), "haproxy.cfg:") {
-			t.Errorf("%+v, %v", refused, err)
-		}
-		if pid, err := l.c.Pid(bounded(t)); pid != now || err != nil {
-			t.Errorf("worker %d serves, want %d, %v", pid, now, err)
-		}
-		w, err := l.proc.Workers(bounded(t))
-		if err != nil || w.Failed != 1 {
-			t.Errorf("%+v, %v", w, err)
-		}
-		// And on with a good one.
-		l.config(twoServers)
-		if r := l.reload(); r.Worker == now {
-			t.Error("no new worker")
-		}
-	})
-}
-
-// Many at once are done one after the other, and others may reload by hand meanwhile.
-func TestReloadsQueue(t *testing.T) {
-	t.Parallel()
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		l := startLab(t, h, twoServers)
-		res := make(chan error)
-		const n = 4
-		for range n {
-			go func() {
-				_, err := l.proc.Reload(bounded(t))
-				res <- err
-			}()
-		}
-		if err := syscall.Kill(l.proc.Pid(), syscall.SIGUSR2); err != nil {
-			t.Error(err)
-		}
-		for range n {
-			if err := <-res; err != nil {
-				t.Error(err)
-			}
-		}
-		l.eventually(func() error {
-			w, err := l.proc.Workers(bounded(t))
-			if err == nil && (len(w.Workers) != 1 || len(w.Old) != 0) {
-				err = fmt.Errorf("%+v", w)
-			}
-			return err
-		})
-	})
-}
-
 // An agent that ends leaves HAProxy serving, and its successor finds it, can reload and stop it.
 func TestAttach(t *testing.T) {
 	t.Parallel()
@@ -295,76 +223,4 @@ func TestHelperAgent(t *testing.T) {
 	}
 	fmt.Println(p.Pid())
 	<-p.Done()
-}
-
-func TestCheck(t *testing.T) {
-	t.Parallel()
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		l := newLab(t, h, twoServers)
-		if err := Check(bounded(t), h.Path, l.dir, "haproxy.cfg"); err != nil {
-			t.Errorf("a good one: %v", err)
-		}
-		lines := func(config string) []LogLine {
-			t.Helper()
-			l.file("bad.cfg", config)
-			err := Check(bounded(t), h.Path, l.dir, "bad.cfg")
-			var check *CheckError
-			if !errors.As(err, &check) {
-				t.Fatalf("error = %v", err)
-			}
-			return check.Lines
-		}
-		two := lines("backend a\n bogus 1\nbackend b\n balance nonsense\n")
-		if len(two) != 2 || two[0].Line != 2 || two[1].Line != 4 || two[0].File != "bad.cfg" || two[0].Text != "unknown keyword 'bogus' in 'backend' section" {
-			t.Errorf("%+v", two)
-		}
-		warned := lines("global\ndefaults\n mode http\nfrontend f\n bind 127.0.0.1:1\n")
-		if len(warned) != 1 || warned[0].Level != "WARNING" || !strings.Contains(warned[0].Text, "missing timeouts") {
-			t.Errorf("%+v", warned)
-		}
-		if gone := Check(bounded(t), h.Path, l.dir, "gone.cfg"); gone == nil || !strings.Contains(gone.Error(), "gone.cfg") {
-			t.Errorf("no file: %v", gone)
-		}
-		var check *CheckError
-		if err := Check(bounded(t), "/nowhere", l.dir, "haproxy.cfg"); errors.As(err, &check) || !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("no binary: %v", err)
-		}
-		if v, err := Version(bounded(t), h.Path); v != h.Full || err != nil {
-			t.Errorf("version %q, %v", v, err)
-		}
-	})
-}
-
-func TestTestBind(t *testing.T) {
-	t.Parallel()
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		l := startLab(t, h, "frontend f from base\n bind ADDR:8080\n bind 0.0.0.0:"+wildPort(h)+"\n")
-		at := func(s string) netip.AddrPort { return netip.MustParseAddrPort(strings.ReplaceAll(s, "ADDR", l.addr)) }
-		ours := []netip.AddrPort{at("ADDR:8080"), at("0.0.0.0:" + wildPort(h))}
-		for _, s := range []string{"ADDR:8081", "ADDR:8080", "ADDR:" + wildPort(h), "[::1]:" + wildPort(h)} {
-			if err := TestBind(at(s), ours); err != nil {
-				t.Errorf("%s: %v", s, err)
-			}
-		}
-		// The same, when it is somebody else's.
-		for _, s := range []string{"ADDR:8080", "ADDR:" + wildPort(h), "0.0.0.0:8080"} {
-			if err := TestBind(at(s), nil); !errors.Is(err, ErrTaken) {
-				t.Errorf("%s: %v, want taken", s, err)
-			}
-		}
-		if err := TestBind(netip.MustParseAddrPort("192.0.2.1:80"), ours); !errors.Is(err, syscall.EADDRNOTAVAIL) {
-			t.Errorf("an address that is not here: %v", err)
-		}
-		if _, err := os.Stat(filepath.Join(l.dir, "haproxy.cfg")); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// wildPort differs by version, since both run at once.
-func wildPort(h weirtest.HAProxy) string {
-	if h.Version == "3.4" {
-		return "18534"
-	}
-	return "18532"
 }

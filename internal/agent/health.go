@@ -1,0 +1,161 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"weir/internal/haproxy"
+	"weir/internal/link"
+)
+
+// The pace of the health watch: as fast as it is cheap.
+const (
+	healthPace = time.Second
+	stateDump  = 5 * time.Second
+)
+
+// watchHealth reads how HAProxy sees its servers and reports that with the access log's counters.
+func (a *Agent) watchHealth(ctx context.Context) {
+	timer := time.NewTimer(healthPace)
+	defer timer.Stop()
+	var keep keeping
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		began := time.Now()
+		changed := a.readHealth(ctx)
+		if keep.due(changed, began) {
+			keep.done(a.dumpState(ctx))
+		}
+		timer.Reset(max(healthPace, 20*time.Since(began)))
+	}
+}
+
+// keeping decides when the servers' state is written to disk, so that a HAProxy which starts anew knows who was up:
+// after a change, at once or as soon as the last time is long enough ago.
+type keeping struct {
+	unkept bool
+	last   time.Time
+}
+
+func (k *keeping) due(changed bool, now time.Time) bool {
+	k.unkept = k.unkept || changed
+	if !k.unkept || now.Sub(k.last) < stateDump {
+		return false
+	}
+	k.last = now
+	return true
+}
+
+func (k *keeping) done(kept bool) { k.unkept = !kept }
+
+// dumpState says whether the state is on disk now.
+func (a *Agent) dumpState(ctx context.Context) bool {
+	a.report.mu.Lock()
+	client := a.report.client
+	a.report.mu.Unlock()
+	if client == nil || !a.engine.stateFile.TryLock() {
+		return false
+	}
+	defer a.engine.stateFile.Unlock()
+	err := client.DumpServersState(ctx, a.engine.folder.path(haproxy.StateFile))
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn("keep the servers' state", "error", err)
+	}
+	return err == nil
+}
+
+// readHealth says whether a server's state has changed since the last time.
+func (a *Agent) readHealth(ctx context.Context) bool {
+	r := &a.report
+	r.mu.Lock()
+	client, zones := r.client, r.zones
+	r.mu.Unlock()
+	if client == nil {
+		return false
+	}
+	rows, err := client.Stat(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			a.log.Warn("read health", "error", err)
+		}
+		return false
+	}
+	counts, err := json.Marshal(attribute(a.receiver.Snapshot(), zones))
+	if err != nil {
+		a.log.Warn("read counters", "error", err)
+	}
+	pid, _ := client.Pid(ctx)
+	servers := healthOf(rows, time.Now())
+	r.mu.Lock()
+	changed := !sameHealth(r.report.Servers, servers)
+	r.report.Servers, r.report.Counts, r.report.Worker = servers, counts, pid
+	copied := r.report
+	r.mu.Unlock()
+	if copied.State != "" {
+		a.client.Report(copied)
+	}
+	return changed
+}
+
+func healthOf(rows []haproxy.StatRow, now time.Time) map[string]map[string]link.ServerHealth {
+	out := map[string]map[string]link.ServerHealth{}
+	for _, row := range rows {
+		if row.Type != haproxy.StatServer {
+			continue
+		}
+		pool, name := haproxy.BaseName(row.Proxy), haproxy.BaseName(row.Service)
+		if out[pool] == nil {
+			out[pool] = map[string]link.ServerHealth{}
+		}
+		state := healthState(row)
+		// While a member is being replaced there are two of it; the one in maintenance is on its way out.
+		if _, ok := out[pool][name]; ok && state == link.Maint {
+			continue
+		}
+		out[pool][name] = link.ServerHealth{
+			State: state, Since: now.Add(-time.Duration(row.LastChange) * time.Second).Truncate(time.Second),
+			Check: strings.TrimSpace(row.CheckStatus + " " + row.LastCheck), Connections: row.Sessions,
+		}
+	}
+	return out
+}
+
+func healthState(row haproxy.StatRow) link.Health {
+	switch status, _, _ := strings.Cut(row.Status, " "); {
+	case strings.HasPrefix(row.Status, "no check"):
+		return link.NoCheck
+	case status == "MAINT":
+		return link.Maint
+	case status == "DRAIN":
+		return link.Drain
+	case status == "UP" || status == "NOLB":
+		return link.Up
+	case strings.Contains(row.CheckStatus, "INI") || row.CheckStatus == "":
+		return link.StartingUp
+	}
+	return link.Down
+}
+
+// sameHealth compares states alone: connections and times always differ.
+func sameHealth(a, b map[string]map[string]link.ServerHealth) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for pool, servers := range b {
+		if len(a[pool]) != len(servers) {
+			return false
+		}
+		for name, s := range servers {
+			if a[pool][name].State != s.State {
+				return false
+			}
+		}
+	}
+	return true
+}

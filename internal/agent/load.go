@@ -1,0 +1,91 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"weir/internal/hapctl"
+	"weir/internal/haproxy"
+	"weir/internal/plan"
+	"weir/internal/secrets"
+)
+
+// reloads counts what the agent did to HAProxy as a whole.
+type reloads struct {
+	Count, Starts int
+	Last          time.Time
+	Reasons       []string
+}
+
+func (e *engine) start(ctx context.Context, want haproxy.Config) error {
+	e.stateFile.Lock()
+	defer e.stateFile.Unlock()
+	if text, err := os.ReadFile(e.folder.path(haproxy.StateFile)); err == nil {
+		if err := e.carry(string(text), want); err != nil {
+			return err
+		}
+	}
+	process, err := hapctl.Start(ctx, e.options)
+	if err != nil {
+		return err
+	}
+	e.process = process
+	e.reloads.Starts++
+	return e.loaded(ctx, want)
+}
+
+func (e *engine) reload(ctx context.Context, want haproxy.Config, reasons []plan.Reason) error {
+	e.stateFile.Lock()
+	defer e.stateFile.Unlock()
+	// Without this every checked server would come up at once, dead ones too.
+	text, err := e.process.Client().ServersStateText(ctx)
+	if err == nil {
+		err = e.carry(text, want)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := e.process.Reload(ctx); err != nil {
+		return errors.Join(err, e.restore())
+	}
+	e.reloads.Count++
+	e.reloads.Last = e.clock()
+	e.reloads.Reasons = nil
+	for _, r := range reasons {
+		e.reloads.Reasons = append(e.reloads.Reasons, r.String())
+	}
+	return e.loaded(ctx, want)
+}
+
+// carry writes what is known of the servers for a HAProxy that reads want. What can't be read is no loss: every
+// server then waits for its first check.
+func (e *engine) carry(text string, want haproxy.Config) error {
+	carried, err := haproxy.CarryState(text, e.have, want)
+	if err != nil {
+		e.log.Debug("servers' state is left out", "error", err)
+		carried = ""
+	}
+	return secrets.WriteFile(e.folder.path(haproxy.StateFile), []byte(carried), 0o600)
+}
+
+// restore puts the files of what HAProxy runs with back on disk.
+func (e *engine) restore() error {
+	if len(e.want.Sections) == 0 {
+		return nil
+	}
+	return e.folder.save(e.want, e.keys)
+}
+
+// loaded reads back what HAProxy has after it has read its files, and notes which text that was.
+func (e *engine) loaded(ctx context.Context, want haproxy.Config) error {
+	if err := e.observe(ctx, want); err != nil {
+		return err
+	}
+	info, err := e.process.Client().Info(ctx)
+	if err != nil {
+		return err
+	}
+	return e.note(running{Worker: info.Pid, Sections: want.Sections})
+}

@@ -1,0 +1,150 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"weir/internal/hapctl"
+	"weir/internal/haproxy"
+	"weir/internal/link"
+	"weir/internal/plan"
+)
+
+// delivery is a state with the word that it has been taken care of.
+type delivery struct {
+	state link.State
+	done  chan struct{}
+}
+
+// The pauses between tries.
+const (
+	firstRetry   = 500 * time.Millisecond
+	longestRetry = 15 * time.Second
+	removalRetry = time.Second
+	bindRetry    = 10 * time.Second
+	farFuture    = time.Hour
+)
+
+// loop takes one thing after the other: a newer state, the end of HAProxy, or time that has come.
+func (a *Agent) loop(ctx context.Context) {
+	var latest link.State
+	have, resumed := false, false
+	retry := firstRetry
+	timer := time.NewTimer(farFuture)
+	defer timer.Stop()
+	looks := time.NewTimer(a.nextLook(0))
+	defer looks.Stop()
+	for {
+		var gone <-chan struct{}
+		if a.engine.process != nil {
+			gone = a.engine.process.Done()
+		}
+		var done chan struct{}
+		select {
+		case <-ctx.Done():
+			return
+		case d := <-a.states:
+			latest, have, done = d.state, true, d.done
+			retry = firstRetry
+			select {
+			case <-a.engine.interrupt:
+			default:
+			}
+		case <-gone:
+			a.log.Error("haproxy has ended", "error", a.engine.process.Err(), "output", a.engine.process.Output())
+			a.engine.process, a.engine.have = nil, haproxy.Config{}
+			a.report.process(nil)
+		case <-timer.C:
+		case <-looks.C:
+			begin := time.Now()
+			drifted := have && !a.engine.maintained(latest.Resources) && a.look(ctx)
+			looks.Reset(a.nextLook(time.Since(begin)))
+			if !drifted {
+				continue
+			}
+		}
+		if have && !resumed {
+			resumed = true
+			if err := a.engine.resume(ctx, latest.Resources); err != nil {
+				a.log.Warn("found haproxy running, but can't read it back; it is brought to what is wanted anew", "error", err)
+			}
+		}
+		wait := farFuture
+		if have {
+			wait = a.pass(ctx, latest, &retry)
+		}
+		if done != nil {
+			close(done)
+		}
+		timer.Reset(wait)
+	}
+}
+
+// pass converges once, says so in one line, and tells when to look again.
+func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) time.Duration {
+	begin := time.Now()
+	if a.engine.maintained(s.Resources) {
+		a.say(s, outcome{}, nil, begin)
+		return farFuture
+	}
+	if len(a.engine.refusedBinds) > 0 {
+		a.engine.retryBinds()
+	}
+	a.report.applying(s)
+	out, err := a.engine.converge(ctx, s.Resources)
+	if ctx.Err() != nil {
+		return farFuture
+	}
+	if errors.Is(err, hapctl.ErrInterrupted) {
+		a.log.Info("waiting for new servers goes on with the newer state", "revision", s.Revision)
+		return 0
+	}
+	a.report.process(a.engine.process)
+	a.say(s, out, err, begin)
+	if err != nil {
+		wait := *retry
+		*retry = min(2**retry, longestRetry)
+		return wait
+	}
+	*retry = firstRetry
+	wait := farFuture
+	if !out.Expires.IsZero() {
+		wait = min(wait, max(out.Expires.Sub(a.opts.Clock()), time.Millisecond))
+	}
+	if len(a.engine.waiting) > 0 {
+		wait = min(wait, removalRetry)
+	}
+	if len(a.engine.refusedBinds) > 0 {
+		wait = min(wait, bindRetry)
+	}
+	return wait
+}
+
+// say logs the pass in one wide line and reports it.
+func (a *Agent) say(s link.State, out outcome, err error, begin time.Time) {
+	attrs := []any{
+		"revision", s.Revision, "operations", len(out.Plan.Ops), "reload", out.Reloaded, "took", time.Since(begin).Round(10 * time.Microsecond),
+		"quarantined", len(a.engine.quarantine.held), "reloads", a.engine.reloads.Count,
+	}
+	if len(out.Plan.Reload) > 0 {
+		attrs = append(attrs, "reasons", reasonTexts(out.Plan.Reload))
+	}
+	if len(out.Held) > 0 {
+		attrs = append(attrs, "held", out.Held)
+	}
+	if err != nil {
+		a.log.Error("reconcile", append(attrs, "error", err)...)
+	} else {
+		a.log.Info("reconcile", attrs...)
+	}
+	a.report.passed(a, s, out, err)
+}
+
+func reasonTexts(reasons []plan.Reason) []string {
+	var list []string
+	for _, r := range reasons {
+		list = append(list, r.String())
+	}
+	return list
+}

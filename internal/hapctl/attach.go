@@ -1,0 +1,41 @@
+package hapctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Attach finds the HAProxy that an earlier run of this program left serving in the folder. What it writes to
+// its standard error is lost until it is started anew.
+func Attach(ctx context.Context, opts Options) (*Process, error) {
+	opts, err := opts.filled()
+	if err != nil {
+		return nil, fmt.Errorf("attach to haproxy: %w", err)
+	}
+	p := newProcess(opts)
+	// The worker's socket tells a master that executes itself anew from one that is not there.
+	if _, err := p.client.Pid(ctx); err != nil {
+		return nil, fmt.Errorf("attach to haproxy: %w", err)
+	}
+	proc, err := p.Workers(ctx)
+	if err != nil {
+		p.client.Close()
+		return nil, fmt.Errorf("attach to haproxy: %w", err)
+	}
+	p.pid = proc.Master.Pid
+	if p.pidfd, err = openPidfd(p.pid); err != nil {
+		return nil, fmt.Errorf("attach to haproxy: master %d: %w", p.pid, err)
+	}
+	if _, err := p.serving(ctx); err != nil {
+		p.release()
+		return nil, fmt.Errorf("attach to haproxy: %w", err)
+	}
+	go func() {
+		waitPidfd(p.pidfd)
+		p.err = errors.New("its exit status is another process's to know")
+		close(p.done)
+		p.afterEnd()
+	}()
+	return p, nil
+}
