@@ -240,3 +240,13 @@ func refused(err error) bool {
 	}
 	return false
 }
+
+// notAllowed tells the errors of a client that etcd doesn't know or doesn't let in.
+func notAllowed(err error) bool {
+	for _, definite := range []error{rpctypes.ErrAuthFailed, rpctypes.ErrUserEmpty, rpctypes.ErrUserNotFound, rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthNotEnabled} {
+		if errors.Is(err, definite) {
+			return true
+		}
+	}
+	return false
+}

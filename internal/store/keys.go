@@ -20,22 +20,28 @@ import (
 //	o/<kind>/<name>               an object as of mat
 //	l/<kind>/<name>/<revision>/<n> what of a large object does not fit its o/ key
 //	x/<kind>/<name>/<generation>  a sealed secret; the generation is the revision that brought it
+//	p/<name>                      a sealed value of the platform's own; its generation is etcd's version of the key
+//	e/<work>/<lease>              who waits for a turn at work that one server does, the oldest has it
+//	m/<id>                        a server that runs, under its lease
 const (
-	root          = "weir/v1/"
-	keyHead       = root + "head"
-	keyMat        = root + "mat"
-	keySwept      = root + "swept"
-	prefixChange  = root + "c/"
-	prefixBody    = root + "b/"
-	prefixStaged  = root + "s/"
-	prefixTaken   = root + "t/"
-	prefixObject  = root + "o/"
-	prefixLarge   = root + "l/"
-	prefixSealed  = root + "x/"
-	maxChunk      = 512 << 10 // a value
-	maxTxnBytes   = 900 << 10 // of 1.5 MiB that etcd takes by default
-	maxTxnOps     = 120       // of 128
-	revisionWidth = 16
+	root           = "weir/v1/"
+	keyHead        = root + "head"
+	keyMat         = root + "mat"
+	keySwept       = root + "swept"
+	prefixChange   = root + "c/"
+	prefixBody     = root + "b/"
+	prefixStaged   = root + "s/"
+	prefixTaken    = root + "t/"
+	prefixObject   = root + "o/"
+	prefixLarge    = root + "l/"
+	prefixSealed   = root + "x/"
+	prefixPlatform = root + "p/"
+	prefixLead     = root + "e/"
+	prefixMember   = root + "m/"
+	maxChunk       = 512 << 10 // a value
+	maxTxnBytes    = 900 << 10 // of 1.5 MiB that etcd takes by default
+	maxTxnOps      = 120       // of 128
+	revisionWidth  = 16
 )
 
 func number(n int64) string { return fmt.Sprintf("%0*d", revisionWidth, n) }

@@ -7,9 +7,11 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,8 +23,10 @@ import (
 
 // Options say where a store is and what it obeys.
 type Options struct {
-	// Dir is the data directory; it is made when absent, with mode 0700.
+	// Dir is the data directory of an embedded etcd; it is made when absent, with mode 0700.
 	Dir string
+	// Cluster, when set, is an etcd outside to use instead.
+	Cluster *Cluster
 	// Logger takes what is worth telling; nil tells nothing.
 	Logger *slog.Logger
 	// Clock dates the changes and decides what is old; nil is the system's.
@@ -65,6 +69,7 @@ func (o *Options) fill() {
 
 // Store is an open store. Its methods may be used by many goroutines.
 type Store struct {
+	id       string // of this server among those that share the store
 	opts     Options
 	client   *clientv3.Client
 	embedded *embedded // nil on an etcd of somebody else's
@@ -86,10 +91,13 @@ type Store struct {
 	breakWatch context.CancelFunc // ends the present watch on etcd, as a lost connection would
 }
 
-// Open starts the embedded etcd in the data directory, reads everything into memory and is ready when it
-// returns. A directory that another process has open is refused.
+// Open starts the embedded etcd in the data directory, or reaches the cluster named, reads everything into memory
+// and is ready when it returns. A directory that another process has open is refused.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.fill()
+	if opts.Cluster != nil {
+		return openCluster(ctx, opts)
+	}
 	e, err := startEmbedded(ctx, opts)
 	if err != nil {
 		return nil, fmt.Errorf("open store in %s: %w", opts.Dir, err)
@@ -101,11 +109,24 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
+func openCluster(ctx context.Context, opts Options) (*Store, error) {
+	at := strings.Join(opts.Cluster.Endpoints, ", ")
+	client, err := connect(ctx, *opts.Cluster, opts)
+	if err != nil {
+		return nil, fmt.Errorf("open store at %s: %w", at, err)
+	}
+	s, err := open(ctx, client, nil, opts)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store at %s: %w", at, err), ignoreCancelled(client.Close()))
+	}
+	return s, nil
+}
+
 // open makes a store on a client's etcd, which may have other stores on it.
 func open(ctx context.Context, client *clientv3.Client, e *embedded, opts Options) (*Store, error) {
 	opts.fill()
 	s := &Store{
-		opts: opts, client: client, embedded: e,
+		id: rand.Text(), opts: opts, client: client, embedded: e,
 		queue: make(chan *request, 256), ended: make(chan struct{}), lag: make(chan struct{}, 1), wake: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -129,6 +150,12 @@ func (s *Store) Close() error {
 	s.cancel()
 	s.loops.Wait()
 	if s.embedded == nil {
+		if s.opts.Cluster == nil {
+			return nil // the client is somebody else's
+		}
+		if err := ignoreCancelled(s.client.Close()); err != nil {
+			return fmt.Errorf("close store: %w", err)
+		}
 		return nil
 	}
 	if err := s.embedded.stop(); err != nil {
