@@ -56,7 +56,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "fleet.yaml"), fleet, 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile,
+			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage,
 		},
 	})
 }
@@ -112,6 +112,17 @@ func silent(ts *testscript.TestScript, _ bool, args []string) {
 // quarantine OBJECT MESSAGE makes every load balancer refuse an object.
 func quarantine(ts *testscript.TestScript, _ bool, args []string) {
 	planeOf(ts).status.set(func(s *standIn) { s.quarantined[args[0]] = args[1] })
+}
+
+// outage down|part OBJECT MESSAGE LB… makes load balancers not serve an object; without arguments all serve again.
+func outage(ts *testscript.TestScript, _ bool, args []string) {
+	planeOf(ts).status.set(func(s *standIn) {
+		if len(args) == 0 {
+			s.outages = nil
+			return
+		}
+		s.outages = append(s.outages, api.Outage{Down: args[0] == "down", Object: args[1], Message: args[2], LoadBalancers: args[3:]})
+	})
 }
 
 // reloads LB COUNT OBJECT REASON counts reloads of a load balancer.

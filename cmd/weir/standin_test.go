@@ -24,6 +24,7 @@ type standIn struct {
 	silent      map[string]bool
 	quarantined map[string]string
 	reloads     map[string]api.ReloadsStatus
+	outages     []api.Outage
 }
 
 func newStandIn(st *store.Store) *standIn {
@@ -88,6 +89,14 @@ func (s *standIn) Fleet() api.FleetStatus {
 				} else {
 					group.Laggards = append(group.Laggards, lb.Name)
 				}
+			}
+		}
+		for _, o := range s.outages {
+			o.LoadBalancers = slices.DeleteFunc(slices.Clone(o.LoadBalancers), func(name string) bool {
+				return !slices.ContainsFunc(group.LoadBalancers, func(lb api.LoadBalancerStatus) bool { return lb.Name == name })
+			})
+			if len(o.LoadBalancers) > 0 {
+				group.NotServing = append(group.NotServing, o)
 			}
 		}
 		fleet.Groups = append(fleet.Groups, group)

@@ -13,9 +13,13 @@ func newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "status [GROUP…]",
 		GroupID: groupLook,
-		Short:   "Show how far every group of load balancers is, who lags and why",
+		Short:   "Show how far every group of load balancers is, what does not serve, and why",
 		Long: `Show, for each group of load balancers, how many have read back what is wanted; who has not, why and since
-when; what is quarantined or left out; and how often HAProxy was reloaded, with the reasons of the last time.
+when; which sites and pools do not serve, where and why; what is quarantined or left out; and how often HAProxy was
+reloaded, with the reasons of the last time.
+
+The sign before a group says how it is: ✓ when all of it has what is wanted and everything serves, ! when something
+is missing that clients need not notice, ✗ when a load balancer lags or a site does not serve.
 
 With --wait it waits until every load balancer has the revision, showing how far they are, and exits with 1
 naming those that have not when the time is over.`,

@@ -11,23 +11,102 @@ import (
 	"weir/internal/api"
 )
 
-// printGroup tells the state of one group: how many have what is wanted, then only what needs a look.
+// printGroup tells the state of one group: how many have what is wanted and what of it does not serve, then only
+// what needs a look.
 func printGroup(s *screen, g *api.GroupStatus, now time.Time) {
-	mark, state := s.good("✓"), s.good(fmt.Sprintf("%d/%d", g.Ready, g.Of))
-	if g.Ready < g.Of {
-		mark, state = s.bad("✗"), s.bad(fmt.Sprintf("%d/%d", g.Ready, g.Of))
-	} else if g.Of == 0 {
-		mark, state = s.faint("–"), s.faint("0/0")
+	converged := s.good(fmt.Sprintf("%d/%d", g.Ready, g.Of))
+	switch {
+	case g.Ready < g.Of:
+		converged = s.bad(fmt.Sprintf("%d/%d", g.Ready, g.Of))
+	case g.Of == 0:
+		converged = s.faint("0/0")
 	}
-	s.printf("%s %s  %s converged%s\n", mark, s.title(clean(g.Name)), state, s.faint(", revision "+itoa(g.Wanted)))
+	s.printf("%s %s  %s converged%s%s\n", groupMark(s, g), s.title(clean(g.Name)), converged, s.faint(", revision "+itoa(g.Wanted)), notWell(s, g))
 	for i := range g.LoadBalancers {
 		printLoadBalancer(s, &g.LoadBalancers[i], g.Wanted, now)
 	}
+	printOutages(s, g)
 	printDeviations(s, g, now)
 	for _, p := range g.Problems {
 		s.printf("    %s %s\n", s.warning("left out:"), problemLine(s, p))
 	}
 	printReloads(s, g, now)
+}
+
+// groupMark says in one sign how a group is: well only when its load balancers have all that is wanted, were heard,
+// hold nothing back, and everything serves.
+func groupMark(s *screen, g *api.GroupStatus) string {
+	down := slices.ContainsFunc(g.NotServing, func(o api.Outage) bool { return o.Down })
+	held := slices.ContainsFunc(g.LoadBalancers, func(lb api.LoadBalancerStatus) bool {
+		return lb.Quarantined > 0 || lb.State == weir.Active && !lb.Reachable
+	})
+	switch {
+	case down || g.Ready < g.Of:
+		return s.bad("✗")
+	case held || len(g.NotServing)+g.NotServingHidden+len(g.Problems) > 0:
+		return s.warning("!")
+	case g.Of == 0:
+		return s.faint("–")
+	}
+	return s.good("✓")
+}
+
+// notWell counts what a group does not serve, or holds back.
+func notWell(s *screen, g *api.GroupStatus) string {
+	down, partly := map[string]bool{}, map[string]bool{}
+	for _, o := range g.NotServing {
+		if o.Down {
+			down[o.Object] = true
+		} else {
+			partly[o.Object] = true
+		}
+	}
+	for object := range down {
+		delete(partly, object)
+	}
+	var text string
+	if n := len(down); n > 0 {
+		text += s.bad("; " + count(n, "site does not serve", "sites do not serve"))
+	}
+	if n := len(partly); n > 0 {
+		text += s.warning("; " + count(n, "site or pool serves in part", "sites or pools serve in part"))
+	}
+	if n := g.NotServingHidden; n > 0 {
+		text += s.warning("; " + count(n, "finding is about what this token may not see", "findings are about what this token may not see"))
+	}
+	if n := len(faultsOf(g, "quarantined")); n > 0 {
+		text += s.bad(fmt.Sprintf("; %d quarantined", n))
+	}
+	if n := len(g.Problems); n > 0 {
+		text += s.warning(fmt.Sprintf("; %d left out", n))
+	}
+	return text
+}
+
+// mostOutages is how many a group's state names; after an accident there can be thousands.
+const mostOutages = 10
+
+// printOutages names what does not serve, where, and why.
+func printOutages(s *screen, g *api.GroupStatus) {
+	for i, o := range g.NotServing {
+		if i == mostOutages {
+			s.printf("    %s\n", s.faint(fmt.Sprintf("… and %d more, with -o json", len(g.NotServing)-mostOutages)))
+			return
+		}
+		word := s.warning("in part: ")
+		if o.Down {
+			word = s.bad("does not serve: ")
+		}
+		s.line(s.wrapped("    ", word+s.strong(clean(o.Object))+" on "+where(o.LoadBalancers, len(g.LoadBalancers))+": "+oneLine(o.Message)))
+	}
+}
+
+// where names load balancers of a group, or says that it is all.
+func where(names []string, of int) string {
+	if len(names) == of && of > 1 {
+		return fmt.Sprintf("all %d", of)
+	}
+	return clean(some(names, 4))
 }
 
 // printLoadBalancer says something of a load balancer only if there is something to say.
@@ -137,12 +216,7 @@ func faultText(s *screen, f *fault, of int, now time.Time) string {
 	if object == "" {
 		object = "the whole"
 	}
-	text := s.strong(clean(object)) + " on "
-	if len(f.names) == of && of > 1 {
-		text += fmt.Sprintf("all %d", of)
-	} else {
-		text += clean(some(f.names, 4))
-	}
+	text := s.strong(clean(object)) + " on " + where(f.names, of)
 	if !f.Since.IsZero() {
 		text += ", for " + span(now.Sub(f.Since))
 	}

@@ -99,6 +99,7 @@ func (*fakeStatus) Status(o *weir.Object) *weir.Status {
 func (*fakeStatus) Fleet() FleetStatus {
 	return FleetStatus{Version: "test", Revision: 1, Groups: []GroupStatus{{
 		Name: "edge", Problems: []weir.Problem{{Object: "Pool/web"}, {Object: "Pool/media"}},
+		NotServing: []Outage{{Object: "Site/films", Down: true}, {Object: "Site/www"}},
 		LoadBalancers: []LoadBalancerStatus{{
 			Name: "lb1", Deviations: []Deviation{{Object: "Pool/web"}, {Object: "Pool/media"}},
 			Reloads: ReloadsStatus{Reasons: []ReloadReason{{Object: "Pool/media", Text: "x"}, {Text: "y"}}},

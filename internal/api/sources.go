@@ -94,7 +94,34 @@ type GroupStatus struct {
 	LoadBalancers []LoadBalancerStatus `json:"loadBalancers"`
 	// Problems are what the compiler had to leave out of the group, by object and path.
 	Problems []weir.Problem `json:"problems,omitempty"`
+	// NotServing is what the group is to serve and does not, or not wholly; what is down comes first.
+	NotServing []Outage `json:"notServing,omitempty"`
+	// NotServingHidden counts what NotServing leaves out because the caller may not see it.
+	NotServingHidden int `json:"notServingHidden,omitempty"`
 }
+
+// Outage is a site or a pool that load balancers are to serve and do not, or not wholly. Ready says that they have
+// what is wanted; this says what comes of it.
+type Outage struct {
+	// Object is as "Site/www" or "Pool/web-az1".
+	Object string `json:"object"`
+	// Down says that clients get nothing of it there; else a part is missing, or something stands in for it.
+	Down bool `json:"down"`
+	// LoadBalancers are those on which it is so, by name.
+	LoadBalancers []string `json:"loadBalancers"`
+	// Reason is one of the NotServing constants, Message says the same for people with what it comes from.
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// The reasons of an Outage.
+const (
+	NotServingDown        = "NoServerUp"  // no server takes traffic: down, drained, in maintenance, or there is none
+	NotServingNotAdmitted = "NotAdmitted" // no server has passed its first check yet
+	NotServingQuarantined = "Quarantined" // HAProxy refuses it, and it has no earlier form
+	NotServingNotBound    = "NotBound"    // the machine can't listen at the address
+	NotServingUnseen      = "NotSeen"     // the load balancer has it and has not told of its servers yet
+)
 
 // LoadBalancerStatus is what is known of one load balancer.
 type LoadBalancerStatus struct {

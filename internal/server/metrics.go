@@ -21,7 +21,7 @@ func (f *fleet) Describe(chan<- *prometheus.Desc) {}
 
 // Collect gives the state of the fleet and the counters of the access logs.
 func (f *fleet) Collect(out chan<- prometheus.Metric) {
-	status := f.Fleet()
+	status, _ := f.standing()
 	out <- prometheus.MustNewConstMetric(revisionDesc, prometheus.GaugeValue, float64(status.Revision))
 	for _, g := range status.Groups {
 		for _, lb := range g.LoadBalancers {

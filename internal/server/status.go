@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,15 +21,26 @@ import (
 // every second.
 const heardWithin = 15 * time.Second
 
-// Fleet gives the state of every group and load balancer.
+// Fleet gives the state of every group and load balancer, and what they do not serve.
 func (f *fleet) Fleet() api.FleetStatus {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	status := api.FleetStatus{Version: f.version, Revision: f.revision, Groups: []api.GroupStatus{}}
-	for _, name := range sortedNames(f.groups) {
-		status.Groups = append(status.Groups, f.groupStatus(name, f.groups[name]))
+	status, groups := f.standing()
+	for i := range status.Groups {
+		g := &status.Groups[i]
+		g.NotServing = f.notServing(groups[g.Name])
 	}
 	return status
+}
+
+// standing is Fleet without a look at every site and server, for what asks often.
+func (f *fleet) standing() (api.FleetStatus, map[string]*groupState) {
+	f.mu.RLock()
+	groups, revision := maps.Clone(f.groups), f.revision
+	f.mu.RUnlock()
+	status := api.FleetStatus{Version: f.version, Revision: revision, Groups: []api.GroupStatus{}}
+	for _, name := range sortedNames(groups) {
+		status.Groups = append(status.Groups, f.groupStatus(name, groups[name]))
+	}
+	return status, groups
 }
 
 func (f *fleet) groupStatus(name string, g *groupState) api.GroupStatus {
@@ -110,7 +122,7 @@ func (f *fleet) Wait(ctx context.Context, revision int64) iter.Seq[api.Progress]
 }
 
 func (f *fleet) progress(revision int64) api.Progress {
-	status := f.Fleet()
+	status, _ := f.standing()
 	p := api.Progress{Revision: revision, Done: status.Revision >= revision, Groups: []api.GroupProgress{}}
 	for _, g := range status.Groups {
 		one := api.GroupProgress{Name: g.Name, Ready: g.Ready, Of: g.Of, Laggards: g.Laggards}

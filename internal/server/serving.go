@@ -1,0 +1,232 @@
+package server
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weir"
+	"weir/internal/api"
+	"weir/internal/ir"
+	"weir/internal/link"
+)
+
+// notServing tells what a group's active load balancers are to serve and do not, each thing once with all that it
+// is so on. Those that were not heard lately are not judged: that they are silent is told of them instead.
+func (f *fleet) notServing(g *groupState) []api.Outage {
+	var all []api.Outage
+	for _, self := range g.selves {
+		rep, heard := f.hub.Reports().Get(self.Name)
+		if self.State != weir.Active || !heard || f.clock().Sub(rep.At) >= heardWithin {
+			continue
+		}
+		for _, o := range outagesOf(&g.node, rep.Report) {
+			i := slices.IndexFunc(all, func(p api.Outage) bool {
+				return p.Object == o.Object && p.Down == o.Down && p.Reason == o.Reason && p.Message == o.Message
+			})
+			if i < 0 {
+				i, all = len(all), append(all, o)
+			}
+			all[i].LoadBalancers = append(all[i].LoadBalancers, self.Name)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b api.Outage) int {
+		return cmp.Or(cmp.Compare(down(b), down(a)), strings.Compare(a.Object, b.Object))
+	})
+	return all
+}
+
+func down(o api.Outage) int {
+	if o.Down {
+		return 1
+	}
+	return 0
+}
+
+// outagesOf holds what a load balancer reported against what it is to serve.
+func outagesOf(node *ir.Node, rep link.Report) []api.Outage {
+	j := judge{report: rep, pools: make(map[string]poolView, len(node.Pools))}
+	for i := range node.Pools {
+		j.pools[node.Pools[i].Name] = j.pool(&node.Pools[i])
+	}
+	var out []api.Outage
+	for i := range node.Sites {
+		out = append(out, j.site(&node.Sites[i])...)
+	}
+	// A pool that others stand in for, once, however many sites lead to it.
+	for _, p := range node.Pools {
+		if v := j.pools[p.Name]; v.spared {
+			out = append(out, api.Outage{Object: "Pool/" + p.Name, Reason: v.reason, Message: v.message + "; other pools stand in for it"})
+		}
+	}
+	return out
+}
+
+// judge knows one load balancer's report.
+type judge struct {
+	report link.Report
+	pools  map[string]poolView
+}
+
+// poolView is what a load balancer makes of a pool; reason is empty while it serves.
+type poolView struct {
+	reason, message string
+	// spared says that a backend lives though the pool does not.
+	spared bool
+}
+
+func (j *judge) pool(p *ir.Pool) poolView {
+	if d, ok := j.refused("pool/" + p.Name); ok {
+		return poolView{reason: api.NotServingQuarantined, message: d.Message}
+	}
+	if len(p.Servers) == 0 {
+		return poolView{reason: api.NotServingDown, message: "no server is in it"}
+	}
+	states, seen := map[link.Health]int{}, 0
+	for name, s := range j.report.Servers[p.Name] {
+		// Those that are on their way out are no longer in the pool.
+		if _, ok := slices.BinarySearchFunc(p.Servers, name, func(s ir.Server, name string) int { return strings.Compare(s.Name, name) }); ok {
+			states[s.State]++
+			seen++
+		}
+	}
+	switch {
+	case states[link.Up]+states[link.NoCheck] > 0:
+		return poolView{}
+	case seen == 0 && j.report.State != link.Converged:
+		return poolView{} // what is still on its way is told as that
+	case seen == 0:
+		return poolView{reason: api.NotServingUnseen, message: "its servers have not been looked at yet"}
+	case states[link.StartingUp] == seen:
+		return poolView{reason: api.NotServingNotAdmitted, message: "no server was admitted yet: the first check of " + servers(seen) + " is awaited"}
+	}
+	return poolView{reason: api.NotServingDown, message: "no server is up: " + inWords(states)}
+}
+
+// refused gives HAProxy's objection to a resource that leaves nothing of it.
+func (j *judge) refused(id string) (link.Deviation, bool) {
+	d, ok := j.report.Resources.Deviations[id]
+	return d, ok && d.State == link.Quarantined && d.Reason == link.RefusedAtFirst
+}
+
+func servers(n int) string {
+	if n == 1 {
+		return "1 server"
+	}
+	return fmt.Sprintf("%d servers", n)
+}
+
+// inWords counts servers by what keeps them from serving.
+func inWords(states map[link.Health]int) string {
+	var parts []string
+	for _, s := range []struct {
+		state link.Health
+		word  string
+	}{{link.Down, "down"}, {link.Drain, "drained"}, {link.Maint, "in maintenance"}, {link.StartingUp, "not admitted yet"}} {
+		if n := states[s.state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s.word))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// site says what of a site is not served. A site that is down is told by that alone.
+func (j *judge) site(s *ir.Site) []api.Outage {
+	object := "Site/" + s.Name
+	if d, ok := j.refused("site/" + s.Name); ok {
+		return []api.Outage{{Object: object, Down: true, Reason: api.NotServingQuarantined, Message: d.Message}}
+	}
+	out := j.addresses(s, object)
+	if len(out) > 0 && out[0].Down {
+		return out
+	}
+	backends, dead := j.backends(s, object)
+	if dead {
+		return backends
+	}
+	return append(out, backends...)
+}
+
+// addresses says which of a site's addresses nothing listens at.
+func (j *judge) addresses(s *ir.Site, object string) []api.Outage {
+	var out []api.Outage
+	for _, name := range s.Addresses {
+		if d, ok := j.report.Resources.Deviations["address/"+name]; ok && d.State == link.Quarantined && (d.Reason == link.CannotBind || d.Reason == link.RefusedAtFirst) {
+			o := api.Outage{Object: object, Reason: api.NotServingNotBound, Message: "IPAddress/" + name + " is not bound: " + d.Message}
+			if d.Reason == link.RefusedAtFirst {
+				o.Reason, o.Message = api.NotServingQuarantined, "IPAddress/"+name+": "+d.Message
+			}
+			out = append(out, o)
+		}
+	}
+	for i := range out {
+		out[i].Down = len(out) == len(s.Addresses)
+	}
+	return out
+}
+
+// backends says which of a site's backends have no pool that serves, and whether all have none.
+func (j *judge) backends(s *ir.Site, object string) (out []api.Outage, dead bool) {
+	var causes []string
+	said := map[string]bool{}
+	alive, worst := 0, ""
+	for _, b := range s.Backends {
+		var lost []string
+		all := poolsOf(b)
+		for _, name := range all {
+			if v := j.pools[name]; v.reason != "" {
+				lost = append(lost, name)
+			}
+		}
+		if len(lost) < len(all) || len(all) == 0 {
+			alive++
+			for _, name := range lost {
+				v := j.pools[name]
+				v.spared = true
+				j.pools[name] = v
+			}
+			continue
+		}
+		var texts []string
+		reason := ""
+		for _, name := range lost {
+			v := j.pools[name]
+			texts = append(texts, "pool "+name+": "+v.message)
+			reason = worse(reason, v.reason)
+			if !said[name] {
+				said[name] = true
+				causes = append(causes, "pool "+name+": "+v.message)
+			}
+		}
+		worst = worse(worst, reason)
+		out = append(out, api.Outage{Object: object, Reason: reason, Message: "backend " + b.Name + ": " + strings.Join(texts, "; ")})
+	}
+	if alive > 0 || len(out) == 0 {
+		return out, false
+	}
+	// What nobody has looked at yet is not said to be down.
+	return []api.Outage{{Object: object, Down: worst != api.NotServingUnseen, Reason: worst, Message: strings.Join(causes, "; ")}}, true
+}
+
+func poolsOf(b ir.Backend) []string {
+	if b.Pool != "" {
+		return []string{b.Pool}
+	}
+	var list []string
+	for _, name := range b.Slots {
+		if name != "" && !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// worse gives the reason that is told of two: the one that ends last by itself.
+func worse(a, b string) string {
+	order := []string{api.NotServingUnseen, api.NotServingNotAdmitted, api.NotServingDown, api.NotServingQuarantined}
+	if slices.Index(order, a) > slices.Index(order, b) {
+		return a
+	}
+	return b
+}
