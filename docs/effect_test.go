@@ -124,11 +124,22 @@ func effects(t *testing.T, before, after *weir.Set) []string {
 			list = append(list, "nothing")
 		case len(p.Reload) > 0:
 			list = append(list, "**reload**")
+			inWords(t, p.Reload)
 		default:
 			list = append(list, "run time")
 		}
 	}
 	return list
+}
+
+// inWords lets no reason of a change that the reference speaks of quote HAProxy's file, and none lack a why.
+func inWords(t *testing.T, reasons []plan.Reason) {
+	t.Helper()
+	for _, r := range reasons {
+		if strings.ContainsAny(r.Text, "“") || !strings.Contains(r.Text, ": HAProxy ") {
+			t.Errorf("a reason to reload that not everybody can read: %s", r)
+		}
+	}
 }
 
 // rendered is what lb1 is told, by an agent that is root.

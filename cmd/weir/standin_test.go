@@ -208,7 +208,7 @@ func (standInPlanner) Plan(_ context.Context, before, after *weir.Set, written [
 	var sentences, commands []string
 	for _, r := range written {
 		if p := newPort(before, after, r); p != "" {
-			reasons = append(reasons, api.ReloadReason{Object: r.String(), Text: "port " + p + " is new to the group"})
+			reasons = append(reasons, api.ReloadReason{Object: r.String(), Text: "port " + p + " is new to the group: HAProxy opens ports only when it starts"})
 		}
 		switch {
 		case after.Get(r) == nil:

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"weir/internal/haproxy"
@@ -30,17 +31,19 @@ func surplus(of, over []haproxy.Line) []haproxy.Line {
 func texts(lines []haproxy.Line) []string {
 	list := make([]string, 0, len(lines))
 	for _, l := range lines {
-		list = append(list, strings.TrimSpace(l.Text))
+		list = append(list, text(l))
 	}
 	return list
 }
 
-// lineChange tells in a few words which lines come and go: directives that only change their value first.
+func text(l haproxy.Line) string { return strings.TrimSpace(l.Text) }
+
+// lineChange quotes which lines come and go.
 func lineChange(added, removed []string) string {
-	if len(added)+len(removed) == 0 {
-		return "its lines come in another order"
+	var said []string
+	if len(added) == 1 && len(removed) == 1 {
+		return instead(added[0], removed[0])
 	}
-	said, added, removed := sameDirectives(added, removed)
 	for _, l := range added {
 		said = append(said, quote(l)+" is new")
 	}
@@ -53,34 +56,31 @@ func lineChange(added, removed []string) string {
 	return strings.Join(said, ", ")
 }
 
-// sameDirectives pairs the lines whose directive comes once on either side.
-func sameDirectives(added, removed []string) (said, restAdded, restRemoved []string) {
-	alone := func(list []string) map[string]string {
-		m := map[string]string{}
+// inPairs takes out the lines whose directive comes once on either side: the new one and the one that it replaces.
+func inPairs(added, removed []haproxy.Line) (pairs [][2]haproxy.Line, restAdded, restRemoved []haproxy.Line) {
+	times := func(list []haproxy.Line) map[string]int {
+		m := map[string]int{}
 		for _, l := range list {
-			d := directive(l)
-			if _, twice := m[d]; twice {
-				m[d] = ""
-				continue
-			}
-			m[d] = l
+			m[directive(l.Text)]++
 		}
 		return m
 	}
-	a, r := alone(added), alone(removed)
+	a, r := times(added), times(removed)
+	once := func(l haproxy.Line) bool { return a[directive(l.Text)] == 1 && r[directive(l.Text)] == 1 }
 	for _, l := range added {
-		if d := directive(l); a[d] != "" && r[d] != "" {
-			said = append(said, instead(l, r[d]))
+		if !once(l) {
+			restAdded = append(restAdded, l)
 			continue
 		}
-		restAdded = append(restAdded, l)
+		i := slices.IndexFunc(removed, func(o haproxy.Line) bool { return directive(o.Text) == directive(l.Text) })
+		pairs = append(pairs, [2]haproxy.Line{l, removed[i]})
 	}
 	for _, l := range removed {
-		if d := directive(l); a[d] == "" || r[d] == "" {
+		if !once(l) {
 			restRemoved = append(restRemoved, l)
 		}
 	}
-	return said, restAdded, restRemoved
+	return pairs, restAdded, restRemoved
 }
 
 // instead tells one line from another, also when they differ where nobody would read on.
@@ -92,15 +92,21 @@ func instead(now, then string) string {
 	return "“" + strings.Join(f[:min(4, len(f))], " ") + " …” ends otherwise"
 }
 
-// directive is what a line sets: its first word, and the second of those that set many things.
+// directive is what a line sets: its first word, and those after it of what sets many things.
 func directive(line string) string {
 	f := strings.Fields(line)
 	if len(f) == 0 {
 		return ""
 	}
 	switch f[0] {
-	case "timeout", "option", "http-request", "http-response", "tcp-request", "tcp-response", "http-check", "stats", "http-error", "errorfile":
-		return strings.Join(f[:min(2, len(f))], " ")
+	case "timeout", "option", "http-request", "http-response", "tcp-request", "tcp-response", "http-check", "stats":
+		n := 2
+		if len(f) > 1 && f[1] == "set-timeout" {
+			n = 3
+		}
+		return strings.Join(f[:min(n, len(f))], " ")
+	case "http-error":
+		return strings.Join(f[:min(3, len(f))], " ")
 	default:
 		return f[0]
 	}

@@ -22,20 +22,17 @@ type Reason struct {
 	Owner string `json:"owner,omitempty"`
 	// Section is the part of haproxy.cfg, as "frontend http-8080"; "" when it is about all of it.
 	Section string `json:"section,omitempty"`
-	// Text is a sentence without a capital or a full stop, as "port 8443 is new to the group".
+	// Text says what changes and why that takes a reload, to people who don't know HAProxy's file, without a full
+	// stop: "port 8443 is new to the group: HAProxy opens ports only when it starts".
 	Text string `json:"text"`
 }
 
-// String gives the sentence with what it is about.
+// String gives the sentence with whose doing it is.
 func (r Reason) String() string {
-	switch {
-	case r.Owner != "" && r.Section != "":
-		return r.Text + " (" + r.Section + ", " + r.Owner + ")"
-	case r.Owner+r.Section != "":
-		return r.Text + " (" + r.Section + r.Owner + ")"
-	default:
+	if r.Owner == "" {
 		return r.Text
 	}
+	return r.Text + " (" + r.Owner + ")"
 }
 
 // Empty says that there is nothing to do.

@@ -16,30 +16,31 @@ func (d *differ) reasons() []Reason {
 	if len(d.have.Sections) == 0 && len(d.want.Sections) > 0 {
 		return []Reason{{Text: "HAProxy has no configuration yet"}}
 	}
-	var list []Reason
+	var all []cause
 	if h, w := d.have.Version, d.want.Version; h != w {
-		list = append(list, Reason{Text: fmt.Sprintf("HAProxy %s is to run instead of %s: only a new process is", w, h)})
+		all = append(all, cause{what: fmt.Sprintf("HAProxy %s is to run instead of %s: only a new process is", w, h)})
 	}
-	sections := d.sectionReasons()
-	list = append(list, sections...)
-	list = append(list, d.backendReasons()...)
+	sections := d.sectionCauses()
+	all = append(all, sections...)
+	all = append(all, d.backendCauses()...)
 	if len(sections) == 0 { // otherwise those are why there are new files
-		list = append(list, d.fileReasons()...)
+		all = append(all, d.fileCauses()...)
 	}
+	list := reasonsOf(all)
 	if n := len(list) - mostReasons; n > 0 {
 		list = append(list[:mostReasons], Reason{Text: "and " + count(n, "more reason", "more reasons")})
 	}
 	return list
 }
 
-// backendReasons speaks of backends that the version can't make or take away, or that changed their text.
-func (d *differ) backendReasons() []Reason {
-	var list []Reason
+// backendCauses speaks of backends that the version can't make or take away, or that changed their text.
+func (d *differ) backendCauses() []cause {
+	var list []cause
 	for _, p := range d.changed {
 		if !sameText(p.have, p.want) {
-			list = append(list, Reason{
-				Owner: p.want.Owner, Section: "backend " + p.want.Name,
-				Text: "pool " + haproxy.BaseName(p.want.Name) + " changes what only a reload can: " + textChange(p.have, p.want),
+			list = append(list, cause{
+				owner: p.want.Owner, section: "backend " + p.want.Name,
+				what: "pool " + haproxy.BaseName(p.want.Name) + " becomes another kind, " + textChange(p.have, p.want), why: whyKinds,
 			})
 		}
 	}
@@ -55,12 +56,12 @@ func (d *differ) backendReasons() []Reason {
 			bare = append(bare, b)
 		}
 	}
-	list = pools(list, text, "needs directives of its own, which HAProxy only reads from its file", "need directives of their own, which HAProxy only reads from its file")
-	return pools(list, bare, "is new and has no profile to be made from at run time", "are new and have no profile to be made from at run time")
+	list = pools(list, text, "has rules of its own", "have rules of their own", whyRules)
+	return pools(list, bare, "is of no kind that HAProxy knows", "are of no kind that HAProxy knows", whyKinds)
 }
 
-// staticBackends are the reasons of a version that reads backends from its file alone.
-func (d *differ) staticBackends() []Reason {
+// staticBackends are the causes of a version that reads backends from its file alone.
+func (d *differ) staticBackends() []cause {
 	var added, changed, gone []*haproxy.Backend
 	coming := map[string]bool{}
 	for _, b := range d.fresh {
@@ -77,20 +78,13 @@ func (d *differ) staticBackends() []Reason {
 			gone = append(gone, b)
 		}
 	}
-	can := "HAProxy " + d.have.Version.String() + " can't "
-	var list []Reason
-	for _, l := range []struct {
-		what string
-		of   []*haproxy.Backend
-	}{{"add backends at run time", added}, {"change the profile or the check of a pool at run time", changed}, {"remove backends at run time", gone}} {
-		if len(l.of) > 0 {
-			list = append(list, Reason{Owner: oneOwner(l.of), Section: backendTitle(l.of), Text: can + l.what + ": " + poolNames(l.of)})
-		}
-	}
-	return list
+	why := "HAProxy " + d.have.Version.String() + " takes pools only when it starts, 3.4 and newer at any time"
+	list := pools(nil, added, "is new", "are new", why)
+	list = pools(list, changed, "balances or is checked in another way", "balance or are checked in another way", why)
+	return pools(list, gone, "goes", "go", why)
 }
 
-func pools(list []Reason, of []*haproxy.Backend, one, many string) []Reason {
+func pools(list []cause, of []*haproxy.Backend, one, many, why string) []cause {
 	if len(of) == 0 {
 		return list
 	}
@@ -98,7 +92,7 @@ func pools(list []Reason, of []*haproxy.Backend, one, many string) []Reason {
 	if len(of) > 1 {
 		verb = many
 	}
-	return append(list, Reason{Owner: oneOwner(of), Section: backendTitle(of), Text: poolNames(of) + " " + verb})
+	return append(list, cause{owner: oneOwner(of), section: backendTitle(of), what: poolNames(of) + " " + verb, why: why})
 }
 
 func poolNames(list []*haproxy.Backend) string {
@@ -132,7 +126,7 @@ func andMore(n int) string {
 func textChange(h, w *haproxy.Backend) string {
 	switch {
 	case h.Profile != w.Profile:
-		return "profile " + w.Profile + " instead of " + h.Profile
+		return w.Profile + " instead of " + h.Profile
 	case h.Mode != w.Mode:
 		return "mode " + w.Mode + " instead of " + h.Mode
 	default:
@@ -151,51 +145,28 @@ func textChange(h, w *haproxy.Backend) string {
 	}
 }
 
-// fileReasons speaks of maps and lists that HAProxy doesn't know yet: it learns of them when it starts.
-func (d *differ) fileReasons() []Reason {
-	var fresh, other, lists newFiles
+// fileCauses speaks of maps and lists that HAProxy doesn't know yet.
+func (d *differ) fileCauses() []cause {
+	var list []cause
 	byPath := func(a, b *haproxy.Map) int { return strings.Compare(a.Path, b.Path) }
 	merge(d.have.Maps, d.want.Maps, byPath, func(h, w *haproxy.Map) {
 		switch {
 		case w == nil:
 		case h == nil:
-			fresh.add(w.Path, owners(w.Entries, func(e haproxy.Entry) string { return e.Owner }))
+			owner := owners(w.Entries, func(e haproxy.Entry) string { return e.Owner })
+			list = append(list, cause{owner: owner, what: "the map " + w.Path + " is new", why: whyFiles})
 		case h.Ordered != w.Ordered:
-			other.add(w.Path, "")
+			list = append(list, cause{what: "the map " + w.Path + " is searched in another way", why: whyFiles})
 		}
 	})
 	byList := func(a, b *haproxy.CrtList) int { return strings.Compare(a.Path, b.Path) }
 	merge(d.have.CrtLists, d.want.CrtLists, byList, func(h, w *haproxy.CrtList) {
 		if h == nil {
-			lists.add(w.Path, owners(w.Entries, func(e haproxy.CrtEntry) string { return e.Owner }))
+			owner := owners(w.Entries, func(e haproxy.CrtEntry) string { return e.Owner })
+			list = append(list, cause{owner: owner, what: "the list of certificates " + w.Path + " is new", why: whyFiles})
 		}
 	})
-	list := fresh.reason(nil, "map %s is new: HAProxy learns of it when it starts", "maps %s are new: HAProxy learns of them when it starts")
-	list = other.reason(list, "map %s is searched in another way", "maps %s are searched in another way")
-	return lists.reason(list, "certificate list %s is new: HAProxy learns of it when it starts", "certificate lists %s are new: HAProxy learns of them when it starts")
-}
-
-type newFiles struct {
-	paths []string
-	owner string
-}
-
-func (f *newFiles) add(path, owner string) {
-	if len(f.paths) > 0 && owner != f.owner {
-		owner = ""
-	}
-	f.paths, f.owner = append(f.paths, path), owner
-}
-
-func (f *newFiles) reason(list []Reason, one, many string) []Reason {
-	switch len(f.paths) {
-	case 0:
-		return list
-	case 1:
-		return append(list, Reason{Owner: f.owner, Text: fmt.Sprintf(one, f.paths[0])})
-	default:
-		return append(list, Reason{Owner: f.owner, Text: fmt.Sprintf(many, some(f.paths, 3))})
-	}
+	return list
 }
 
 // owners gives the owner of all of a list, "" when there are several.

@@ -22,19 +22,19 @@ func TestReasonsToReload(t *testing.T) {
 	}{
 		{"a port", func(_, b *haproxy.Config) {
 			b.Sections = append(b.Sections, haproxy.Section{Kind: "frontend", Name: "https-8443", Lines: lines("Site/www", "bind 127.0.0.1:8443,127.0.0.2:8443 ssl")})
-		}, []string{"port 8443 is new to the group (frontend https-8443, Site/www)"}},
+		}, []string{"port 8443 is new to the group: HAProxy opens ports only when it starts (Site/www)"}},
 		{
 			"a port goes", func(_, b *haproxy.Config) { b.Sections = b.Sections[:5] },
-			[]string{"port 443 is no longer served (frontend https-443)"},
+			[]string{"port 443 is no longer served: HAProxy closes ports only when it starts"},
 		},
 		{"a port speaks otherwise", func(_, b *haproxy.Config) {
 			b.Sections[4].Name = "tcp-80"
-		}, []string{"frontend tcp-80 takes port 80 over from http-80 (frontend tcp-80)", "frontend http-80 goes (frontend http-80)"}},
+		}, []string{"port 80 speaks tcp instead of http: HAProxy opens ports only when it starts"}},
 		{
 			"limits", func(_, b *haproxy.Config) {
 				b.Sections[0].Lines = lines("Tuning/edge", "maxconn 2000", "nbthread 2", "tune.bufsize 32768")
 			},
-			[]string{"the global section changes: “maxconn 2000” instead of “maxconn 1000”, “tune.bufsize 32768” is new (global, Tuning/edge)"},
+			[]string{"maxConnections is 2000 instead of 1000, bufferSize is 32768 instead of HAProxy's own choice: HAProxy takes such settings only when it starts (Tuning/edge)"},
 		},
 		{"the same rule in many frontends", func(a, b *haproxy.Config) {
 			for i := range 40 {
@@ -44,29 +44,54 @@ func TestReasonsToReload(t *testing.T) {
 			for i := 4; i < len(b.Sections); i++ {
 				b.Sections[i].Lines = slices.Concat(b.Sections[i].Lines, lines("Site/www", "http-request capture req.hdr(X-Id) len 36"))
 			}
-		}, []string{"frontends' rules change: “http-request capture req.hdr(X-Id) len 36” is new (frontend http-80 and 41 more, Site/www)"}},
+		}, []string{"ports 80, 443, 9000, 9001, 9002 and 37 more treat clients otherwise, “http-request capture req.hdr(X-Id) len 36” is new: HAProxy reads its rules only when it starts (Site/www)"}},
 		{"many lines", func(_, b *haproxy.Config) {
 			for i := range 500 {
 				b.Sections[4].Lines = append(b.Sections[4].Lines, haproxy.Line{Text: fmt.Sprint("acl a", i, " src 10.0.0.1"), Owner: fmt.Sprint("Site/s", i)})
 			}
-		}, []string{"frontends' rules change: “acl a0 src 10.0.0.1” is new, “acl a1 src 10.0.0.1” is new and 498 more lines (frontend http-80)"}},
+		}, []string{"port 80 treats clients otherwise, “acl a0 src 10.0.0.1” is new, “acl a1 src 10.0.0.1” is new and 498 more lines: HAProxy reads its rules only when it starts"}},
 		{
 			"a rule moves", func(_, b *haproxy.Config) { slices.Reverse(b.Sections[4].Lines) },
-			[]string{"frontends' rules change: its lines come in another order (frontend http-80)"},
+			[]string{"port 80 treats clients otherwise, its rules come in another order: HAProxy reads its rules only when it starts"},
 		},
 		{"sections move", func(_, b *haproxy.Config) {
 			b.Sections[4], b.Sections[5] = b.Sections[5], b.Sections[4]
-		}, []string{"the sections of haproxy.cfg come in another order"}},
+		}, []string{"the parts of haproxy.cfg come in another order: HAProxy reads its rules only when it starts"}},
 		{"a profile", func(_, b *haproxy.Config) {
-			add(b, haproxy.Section{Kind: "defaults", Name: "p-hash", Lines: lines("", "mode http"), Spare: true})
+			add(b, haproxy.Section{Kind: "defaults", Name: "p-hash", Lines: lines("", "balance hash req.hdr(X-User)", "cookie SHOP insert indirect nocache httponly"), Spare: true})
 			b.Backends[0].Name, b.Backends[0].Profile = "api.bbbb", "p-hash"
-		}, []string{"profile p-hash is new: pool api is the first to use it (defaults p-hash, Pool/api)"}},
+		}, []string{"pool api is the first with balancing by the header X-User and the cookie SHOP: HAProxy learns new kinds of pools and checks only when it starts (Pool/api)"}},
 		{"a health check", func(_, b *haproxy.Config) {
-			add(b, haproxy.Section{Kind: "healthcheck", Name: "hc-head", Lines: lines("", "type httpchk"), Spare: true})
+			add(b, haproxy.Section{Kind: "healthcheck", Name: "hc-head", Lines: lines("", "type httpchk", "http-check send meth HEAD", "http-check expect status 200-204"), Spare: true})
 			for i := range b.Backends {
 				b.Backends[i].Servers[0].Options = "check healthcheck hc-head inter 2s"
 			}
-		}, []string{"health check hc-head is new: pools api and web are the first to use it (healthcheck hc-head)"}},
+		}, []string{"pools api and web are the first with a HEAD check that expects 200-204: HAProxy learns new kinds of pools and checks only when it starts"}},
+		{"addresses of ports", func(_, b *haproxy.Config) {
+			b.Sections[4].Lines = lines("Site/www", "bind 127.0.0.1:80,127.0.0.3:80", "http-request deny if bad")
+			b.Sections[5].Lines = lines("Site/www", "bind 127.0.0.1:443,127.0.0.2:443,127.0.0.3:443 ssl crt-list lists/443", "http-request deny if bad")
+		}, []string{"ports 80 and 443 are listened on at 127.0.0.3 as well: HAProxy opens ports only when it starts"}},
+		{"other addresses", func(_, b *haproxy.Config) {
+			b.Sections[4].Lines = lines("", "bind 0.0.0.0:80,[::]:80", "http-request deny if bad")
+			b.Sections[5].Lines = lines("", "bind 127.0.0.1:8443,127.0.0.2:8443 ssl crt-list lists/443", "http-request deny if bad")
+		}, []string{"port 80 is listened on at every IPv4 address and every IPv6 address instead of 127.0.0.1, " +
+			"port 443 is opened as 8443 instead of 443 on this machine: HAProxy opens ports only when it starts"}},
+		{"names without a certificate", func(_, b *haproxy.Config) {
+			b.Sections[5].Lines = lines("", "bind 127.0.0.1:443,127.0.0.2:443 ssl crt-list lists/443 strict-sni", "http-request deny if bad")
+		}, []string{"port 443 refuses TLS to names without a certificate (strictSNI): HAProxy opens ports only when it starts"}},
+		{"a timeout that many parts repeat", func(a, b *haproxy.Config) {
+			for c, ms := range map[*haproxy.Config]string{a: "60000", b: "90000"} {
+				add(c, haproxy.Section{Kind: "defaults", Name: "servers-http", Lines: lines("Tuning/edge", "timeout server "+ms+"ms")})
+				c.Sections[2].Lines = lines("", "http-request set-timeout server be_name,map_str_int(opt@maps/t.map,"+ms+")")
+			}
+		}, []string{"timeouts.server is 1m30s instead of 1m: HAProxy takes such settings only when it starts (Tuning/edge)"}},
+		{"pages and logs", func(a, b *haproxy.Config) {
+			a.Sections[1].Lines = lines("", `http-error status 503 content-type text/html lf-string "a"`, "log-format 'a'")
+			b.Sections[1].Lines = lines("ErrorPage/sorry", `http-error status 503 content-type text/html lf-string "b"`, "log-format 'b'")
+		}, []string{
+			"the page for status 503 changes: HAProxy takes a group's own pages only when it starts (ErrorPage/sorry)",
+			"what is logged changes: HAProxy reads its rules only when it starts (ErrorPage/sorry)",
+		}},
 		{
 			"another HAProxy", func(_, b *haproxy.Config) { b.Version = haproxy.Version{Major: 3, Minor: 5} },
 			[]string{"HAProxy 3.5 is to run instead of 3.4: only a new process is"},
@@ -74,7 +99,7 @@ func TestReasonsToReload(t *testing.T) {
 		{"a pool below 3.4", func(a, b *haproxy.Config) {
 			a.Version, b.Version = v32, v32
 			a.Backends = a.Backends[1:]
-		}, []string{"HAProxy 3.2 can't add backends at run time: pool api (backend api.aaaa, Pool/api)"}},
+		}, []string{"pool api is new: HAProxy 3.2 takes pools only when it starts, 3.4 and newer at any time (Pool/api)"}},
 		{"pools below 3.4", func(a, b *haproxy.Config) {
 			a.Version, b.Version = v32, v32
 			b.Backends[0].Name, b.Backends = "api.bbbb", b.Backends[:1]
@@ -82,32 +107,33 @@ func TestReasonsToReload(t *testing.T) {
 				b.Backends = append(b.Backends, haproxy.Backend{Name: n + ".aaaa", Owner: "Pool/" + n})
 			}
 		}, []string{
-			"HAProxy 3.2 can't add backends at run time: pools m, n, o and 1 more (backend m.aaaa and 3 more)",
-			"HAProxy 3.2 can't change the profile or the check of a pool at run time: pool api (backend api.bbbb, Pool/api)",
-			"HAProxy 3.2 can't remove backends at run time: pool web (backend web.aaaa, Pool/web)",
+			"pools m, n, o and 1 more are new: HAProxy 3.2 takes pools only when it starts, 3.4 and newer at any time",
+			"pool api balances or is checked in another way: HAProxy 3.2 takes pools only when it starts, 3.4 and newer at any time (Pool/api)",
+			"pool web goes: HAProxy 3.2 takes pools only when it starts, 3.4 and newer at any time (Pool/web)",
 		}},
 		{"text of a pool that is there", func(_, b *haproxy.Config) {
 			b.Backends[0].Profile = "p-x"
 			b.Backends[1].Text = []string{"retries 3"}
 		}, []string{
-			"pool api changes what only a reload can: profile p-x instead of p-robin (backend api.aaaa, Pool/api)",
-			"pool web changes what only a reload can: “retries 3” is new (backend web.aaaa, Pool/web)",
+			"pool api becomes another kind, p-x instead of p-robin: HAProxy learns new kinds of pools and checks only when it starts (Pool/api)",
+			"pool web becomes another kind, “retries 3” is new: HAProxy learns new kinds of pools and checks only when it starts (Pool/web)",
 		}},
 		{"a pool with text", func(a, b *haproxy.Config) {
 			a.Backends = a.Backends[1:]
 			b.Backends[0].Text = []string{"retries 3"}
-		}, []string{"pool api needs directives of its own, which HAProxy only reads from its file (backend api.aaaa, Pool/api)"}},
+		}, []string{"pool api has rules of its own: HAProxy reads its rules only when it starts (Pool/api)"}},
 		{"a pool without a profile", func(a, b *haproxy.Config) {
 			a.Backends = a.Backends[1:]
 			b.Backends[0].Profile = ""
-		}, []string{"pool api is new and has no profile to be made from at run time (backend api.aaaa, Pool/api)"}},
+		}, []string{"pool api is of no kind that HAProxy knows: HAProxy learns new kinds of pools and checks only when it starts (Pool/api)"}},
 		{"files", func(_, b *haproxy.Config) {
 			b.Maps = append(b.Maps, haproxy.Map{Path: "maps/x", Entries: []haproxy.Entry{{Key: "a", Value: "b", Owner: "Map/x"}}}, haproxy.Map{Path: "maps/y"})
 			b.Maps[1].Ordered = false
 			b.CrtLists = append(b.CrtLists, haproxy.CrtList{Path: "lists/8443", Entries: []haproxy.CrtEntry{{File: "certs/www.pem", Owner: "Site/www"}}})
 		}, []string{
-			"maps maps/x and maps/y are new: HAProxy learns of them when it starts", "map maps/patterns is searched in another way",
-			"certificate list lists/8443 is new: HAProxy learns of it when it starts (Site/www)",
+			"the map maps/patterns is searched in another way, the map maps/y is new: HAProxy learns of files only when it starts",
+			"the map maps/x is new: HAProxy learns of files only when it starts (Map/x)",
+			"the list of certificates lists/8443 is new: HAProxy learns of files only when it starts (Site/www)",
 		}},
 		{"all", func(a, _ *haproxy.Config) { *a = haproxy.Config{} }, []string{"HAProxy has no configuration yet"}},
 	} {
@@ -158,7 +184,7 @@ func TestSpareSectionsWait(t *testing.T) {
 	}
 	changed := edge()
 	changed.Sections[3].Lines = lines("", "type tcp-check")
-	if got := Diff(a, changed).Reload; len(got) != 1 || got[0].Text != "health check hc-get changes: “type tcp-check” instead of “type httpchk”" {
+	if got := Diff(a, changed).Reload; len(got) != 1 || got[0].Text != "the check hc-get changes, “type tcp-check” instead of “type httpchk”: HAProxy reads its rules only when it starts" {
 		t.Errorf("reasons: %v", got)
 	}
 	a.Sections[3].Spare = false
@@ -171,7 +197,7 @@ func TestReasonsAreBounded(t *testing.T) {
 	t.Parallel()
 	a, b := edge(), edge()
 	for i := range 100 {
-		b.Sections = append(b.Sections, haproxy.Section{Kind: "frontend", Name: fmt.Sprint("http-", i+1000), Lines: lines("", fmt.Sprint("bind :", i+1000))})
+		b.Sections = append(b.Sections, haproxy.Section{Kind: "frontend", Name: fmt.Sprint("http-", i+1000), Lines: lines(fmt.Sprint("Site/s", i), fmt.Sprint("bind :", i+1000))})
 	}
 	got := Diff(a, b).Reload
 	if len(got) != mostReasons+1 || got[mostReasons].Text != "and 80 more reasons" {

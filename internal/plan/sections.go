@@ -23,19 +23,13 @@ func plainName(s *haproxy.Section) string {
 	return name
 }
 
-// sectionChange is one section that is new, gone or different; several with the same sentence become one reason.
-type sectionChange struct {
-	owner, title, text string
-	more               int
-}
-
-// sectionReasons compares the text. Spare sections that nobody asks for any more wait for another reload.
-func (d *differ) sectionReasons() []Reason {
+// sectionCauses compares the text. Spare sections that nobody asks for any more wait for another reload.
+func (d *differ) sectionCauses() []cause {
 	have, want := d.have.Sections, d.want.Sections
 	if slices.EqualFunc(have, want, func(a, b haproxy.Section) bool { return sameSection(&a, &b) }) {
 		return nil
 	}
-	var all []sectionChange
+	var all []cause
 	matched, ordered := d.match()
 	stays := map[int]bool{}
 	for i := range want {
@@ -45,18 +39,18 @@ func (d *differ) sectionReasons() []Reason {
 		case !ok:
 			all = append(all, d.newSection(&want[i]))
 		case !sameLines(have[j].Lines, want[i].Lines):
-			all = append(all, changedSection(&have[j], &want[i]))
+			all = append(all, changedSection(&have[j], &want[i])...)
 		}
 	}
 	for j := range have {
 		if !stays[j] && !have[j].Spare {
-			all = append(all, d.goneSection(&have[j]))
+			all = append(all, d.goneSection(&have[j])...)
 		}
 	}
 	if len(all) == 0 && !ordered {
-		all = append(all, sectionChange{text: "the sections of haproxy.cfg come in another order"})
+		all = append(all, cause{what: "the parts of haproxy.cfg come in another order", why: whyRules})
 	}
-	return joined(all)
+	return all
 }
 
 // match finds for each section of want the one in have with its kind and name, and says whether their order is
@@ -83,63 +77,52 @@ func (d *differ) match() (matched map[int]int, ordered bool) {
 	return matched, ordered
 }
 
-func (d *differ) newSection(s *haproxy.Section) sectionChange {
-	c := sectionChange{owner: firstOwner(s.Lines), title: title(s)}
+func (d *differ) newSection(s *haproxy.Section) cause {
+	c := cause{owner: firstOwner(s.Lines), section: title(s)}
 	switch {
 	case s.Kind == "frontend":
-		c.text = d.newFrontend(s)
+		return d.newFrontend(s, c)
 	case s.Kind == "defaults" && s.Name != "":
 		users := d.users(func(b *haproxy.Backend) bool { return b.Profile == plainName(s) })
-		c.text, c.owner = firstUse("profile", plainName(s), users, c.owner)
+		return firstUse(c, kindOfPool(s), users)
 	case s.Kind == "healthcheck":
 		users := d.users(func(b *haproxy.Backend) bool { return checksBy(b, s.Name) })
-		c.text, c.owner = firstUse("health check", s.Name, users, c.owner)
-	default:
-		c.text = thing(s) + " is new"
+		return firstUse(c, kindOfCheck(s), users)
+	}
+	c.what, c.why = thing(s)+" is new", whyRules
+	return c
+}
+
+func (d *differ) newFrontend(s *haproxy.Section, c cause) cause {
+	mode, port := modeAndPort(s)
+	c.port, c.what, c.many, c.why = port, "is new to the group", "are new to the group", whyPorts
+	for i := range d.have.Sections {
+		if was, p := modeAndPort(&d.have.Sections[i]); p == port && was != mode {
+			c.what = "speaks " + mode + " instead of " + was
+			c.many = "speak " + mode + " instead of " + was
+		}
 	}
 	return c
 }
 
-func (d *differ) newFrontend(s *haproxy.Section) string {
-	old := map[string]string{}
-	for i := range d.have.Sections {
-		for _, p := range boundPorts(&d.have.Sections[i]) {
-			old[p] = plainName(&d.have.Sections[i])
-		}
+// modeAndPort gives what a frontend's name says: how it speaks at which port of the group, which may be another
+// than the machine's. Of other sections it gives nothing.
+func modeAndPort(s *haproxy.Section) (mode, port string) {
+	if s.Kind != "frontend" {
+		return "", ""
 	}
-	var fresh []string
-	for _, p := range boundPorts(s) {
-		if from, taken := old[p]; taken {
-			return title(s) + " takes port " + p + " over from " + from
-		}
-		fresh = append(fresh, p)
-	}
-	switch len(fresh) {
-	case 0:
-		return title(s) + " is new"
-	case 1:
-		return "port " + fresh[0] + " is new to the group"
-	default:
-		return "ports " + some(fresh, 5) + " are new to the group"
-	}
+	name := plainName(s)
+	i := strings.LastIndexByte(name, '-')
+	return name[:max(i, 0)], name[i+1:]
 }
 
-// boundPorts gives the ports of a frontend's bind lines, in order, each once.
-func boundPorts(s *haproxy.Section) []string {
-	var ports []string
-	for _, l := range s.Lines {
-		f := strings.Fields(l.Text)
-		if len(f) < 2 || f[0] != "bind" {
-			continue
-		}
-		for addr := range strings.SplitSeq(f[1], ",") {
-			p := addr[strings.LastIndexByte(addr, ':')+1:]
-			if p != "" && strings.Trim(p, "0123456789-") == "" && !slices.Contains(ports, p) {
-				ports = append(ports, p)
-			}
-		}
+// boundAt gives the addresses with ports of a bind line, in order.
+func boundAt(line string) []string {
+	f := strings.Fields(line)
+	if len(f) < 2 || f[0] != "bind" {
+		return nil
 	}
-	return ports
+	return slices.DeleteFunc(strings.Split(f[1], ","), func(at string) bool { return !strings.Contains(at, ":") })
 }
 
 // users gives the backends of want for which something holds.
@@ -160,61 +143,91 @@ func checksBy(b *haproxy.Backend, check string) bool {
 	})
 }
 
-func firstUse(what, name string, users []*haproxy.Backend, owner string) (text, by string) {
-	text = what + " " + name + " is new"
-	if len(users) == 0 {
-		return text, owner
+func firstUse(c cause, kind string, users []*haproxy.Backend) cause {
+	c.why = whyKinds
+	switch len(users) {
+	case 0:
+		c.what = "pools may now have " + kind
+		return c
+	case 1:
+		c.what = poolNames(users) + " is the first with " + kind
+	default:
+		c.what = poolNames(users) + " are the first with " + kind
 	}
-	verb := " is the first to use it"
-	if len(users) > 1 {
-		verb = " are the first to use it"
-	}
-	return text + ": " + poolNames(users) + verb, oneOwner(users)
+	c.owner = oneOwner(users)
+	return c
 }
 
-func (d *differ) goneSection(s *haproxy.Section) sectionChange {
-	c := sectionChange{owner: firstOwner(s.Lines), title: title(s), text: thing(s) + " goes"}
+func (d *differ) goneSection(s *haproxy.Section) []cause {
+	c := cause{owner: firstOwner(s.Lines), section: title(s), what: thing(s) + " goes", why: whyRules}
 	if s.Kind != "frontend" {
-		return c
+		return []cause{c}
 	}
-	still := map[string]bool{}
+	_, port := modeAndPort(s)
 	for i := range d.want.Sections {
-		for _, p := range boundPorts(&d.want.Sections[i]) {
-			still[p] = true
+		if _, p := modeAndPort(&d.want.Sections[i]); p == port {
+			return nil // that one says so
 		}
 	}
-	ports := slices.DeleteFunc(boundPorts(s), func(p string) bool { return still[p] })
-	switch {
-	case len(ports) == 1:
-		c.text = "port " + ports[0] + " is no longer served"
-	case len(ports) > 1:
-		c.text = "ports " + some(ports, 5) + " are no longer served"
-	}
-	return c
+	c.port, c.what, c.many, c.why = port, "is no longer served", "are no longer served", "HAProxy closes ports only when it starts"
+	return []cause{c}
 }
 
-func changedSection(h, w *haproxy.Section) sectionChange {
+// changedSection tells what the lines that come and go mean: those whose directive comes once on either side as
+// one that takes the other's place.
+func changedSection(h, w *haproxy.Section) []cause {
 	added, removed := lineDiff(h.Lines, w.Lines)
-	c := sectionChange{title: title(w), owner: firstOwner(added, removed)}
-	what := thing(w) + " changes: "
-	if w.Kind == "frontend" { // its name is in the title, so that alike changes of many are one reason
-		what = "frontends' rules change: "
+	_, port := modeAndPort(w)
+	var list []cause
+	say := func(c cause, owner string) {
+		c.section = title(w)
+		if c.many != "" {
+			c.port = port
+		}
+		if c.why != whyPorts { // who asked for the port first has not asked for this
+			c.owner = owner
+		}
+		list = append(list, c)
 	}
-	c.text = what + lineChange(texts(added), texts(removed))
-	return c
+	if len(added)+len(removed) == 0 {
+		say(ruleCause(w, "its rules come in another order"), "")
+	}
+	pairs, added, removed := inPairs(added, removed)
+	for _, p := range pairs {
+		say(lineCause(w, text(p[0]), text(p[1])), firstOwner(p[:]))
+	}
+	rest := func(lines []haproxy.Line, cause func(string) cause) {
+		for _, l := range lines {
+			say(cause(text(l)), l.Owner)
+		}
+	}
+	if len(added)+len(removed) > mostLines {
+		say(ruleCause(w, lineChange(texts(added), texts(removed))), firstOwner(added, removed))
+		return list
+	}
+	rest(added, func(l string) cause { return lineCause(w, l, "") })
+	rest(removed, func(l string) cause { return lineCause(w, "", l) })
+	return list
 }
+
+// mostLines is how many lines of a section are told one by one.
+const mostLines = 4
 
 // thing is a section in people's words.
 func thing(s *haproxy.Section) string {
-	switch {
+	switch name := plainName(s); {
 	case s.Kind == "global":
-		return "the global section"
-	case s.Kind == "defaults" && s.Name == "":
-		return "the defaults section"
+		return "how HAProxy runs"
+	case s.Kind == "defaults" && name == "":
+		return "what all share"
+	case s.Kind == "defaults" && strings.HasPrefix(name, "clients-"):
+		return "what all " + strings.TrimPrefix(name, "clients-") + " ports share"
+	case s.Kind == "defaults" && strings.HasPrefix(name, "servers-"):
+		return "what all " + strings.TrimPrefix(name, "servers-") + " pools share"
 	case s.Kind == "defaults":
-		return "profile " + plainName(s)
+		return "the kind of pool " + name
 	case s.Kind == "healthcheck":
-		return "health check " + s.Name
+		return "the check " + name
 	default:
 		return title(s)
 	}
@@ -235,24 +248,4 @@ func firstOwner(lists ...[]haproxy.Line) string {
 		}
 	}
 	return owner
-}
-
-// joined makes one reason of changes that read alike.
-func joined(all []sectionChange) []Reason {
-	at := map[[2]string]int{}
-	var list []sectionChange
-	for _, c := range all {
-		k := [2]string{c.owner, c.text}
-		if i, ok := at[k]; ok {
-			list[i].more++
-			continue
-		}
-		at[k] = len(list)
-		list = append(list, c)
-	}
-	reasons := make([]Reason, 0, len(list))
-	for _, c := range list {
-		reasons = append(reasons, Reason{Owner: c.owner, Section: c.title + andMore(c.more), Text: c.text})
-	}
-	return reasons
 }
