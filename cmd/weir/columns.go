@@ -16,6 +16,7 @@ type facts struct {
 	groups map[string]api.GroupStatus
 	counts map[string]api.SiteCounts
 	health map[string][]api.ServerHealth
+	moves  *moves
 	client *client
 }
 
@@ -129,32 +130,6 @@ func serving(o *object) cell {
 		return cell{"NO", bad}
 	}
 	return cell{"unknown", warning}
-}
-
-// upOf counts the servers that every load balancer, or only some, would send traffic.
-func upOf(servers []api.ServerHealth) cell {
-	up, partly := 0, 0
-	for _, s := range servers {
-		switch {
-		case s.Of > 0 && s.Up == s.Of:
-			up++
-		case s.Up > 0:
-			partly++
-		}
-	}
-	text := fmt.Sprintf("%d/%d up", up, len(servers))
-	if partly > 0 {
-		text += fmt.Sprintf(", %d partly", partly)
-	}
-	switch {
-	case len(servers) == 0:
-		return cell{"none", warning}
-	case up+partly == 0:
-		return cell{text, bad}
-	case up < len(servers):
-		return cell{text, warning}
-	}
-	return cell{text, good}
 }
 
 // requests and errors are of a site since the agents began.

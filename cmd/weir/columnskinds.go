@@ -19,8 +19,8 @@ var kindTables = map[string]kindTable{
 		learn:   learnCounts, cells: siteCells,
 	},
 	"Pool": {
-		columns: []column{{title: "MODE"}, {title: "MEMBERS"}, {title: "BALANCE"}, {title: "CHECK", shrinks: true}, {title: "PROGRAMMED"}},
-		learn:   learnHealth, cells: poolCells,
+		columns: []column{{title: "MODE"}, {title: "MEMBERS"}, {title: "BALANCE"}, {title: "CHECK", shrinks: true}, {title: "PROGRAMMED"}, {title: "BY HAND", shrinks: true, optional: true}},
+		learn:   learnPools, cells: poolCells,
 	},
 	"LoadBalancer": {
 		columns: []column{{title: "GROUP"}, {title: "ZONE"}, {title: "STATE"}, {title: "HAPROXY"}, {title: "REVISION", right: true, restless: true}, {title: "CONVERGED"}, {title: "RELOADS", right: true}, {title: "HEARD", optional: true, restless: true}},
@@ -31,16 +31,16 @@ var kindTables = map[string]kindTable{
 		learn:   learnFleet, cells: groupCells,
 	},
 	"Override": {
-		columns: []column{{title: "SERVER"}, {title: "POOL"}, {title: "DOES"}, {title: "EXPIRES", restless: true}, {title: "REASON", shrinks: true}},
-		cells:   overrideCells,
+		columns: []column{{title: "SERVER"}, {title: "POOL"}, {title: "DOES"}, {title: "EXPIRES", restless: true}, {title: "BY", optional: true}, {title: "REASON", shrinks: true}},
+		learn:   learnAuthors, cells: overrideCells,
 	},
 	"Certificate": {
 		columns: []column{{title: "NAMES", shrinks: true}, {title: "KEY"}, {title: "DAYS LEFT", right: true}, {title: "ISSUER", shrinks: true, optional: true}, {title: "PROGRAMMED"}},
 		cells:   certificateCells,
 	},
 	"Server": {
-		columns: []column{{title: "ADDRESS"}, {title: "ZONE"}, {title: "CLUSTERS", shrinks: true}, {title: "PORTS"}, {title: "WEIGHT", right: true}, {title: "BY", optional: true}},
-		cells:   serverCells,
+		columns: []column{{title: "ADDRESS"}, {title: "ZONE"}, {title: "CLUSTERS", shrinks: true}, {title: "PORTS"}, {title: "WEIGHT", right: true}, {title: "MANAGED BY", optional: true}, {title: "BY HAND", shrinks: true, optional: true}},
+		learn:   learnMoves, cells: serverCells,
 	},
 	"IPAddress": {
 		columns: []column{{title: "ADDRESS"}, {title: "HOME"}, {title: "GROUPS"}, {title: "PROGRAMMED"}},
@@ -72,9 +72,10 @@ func poolCells(f *facts, o *object) []cell {
 	p := o.Spec.(*weir.Pool)
 	members := serving(o)
 	if servers, ok := f.health[o.Metadata.Name]; ok {
-		members = upOf(servers)
+		members = f.moves.members(o.Metadata.Name, servers)
 	}
-	return []cell{{text: p.Mode}, members, {text: p.Balance}, {text: checkText(p.HealthCheck)}, programmed(o)}
+	byHand := f.moves.poolCell(o.Metadata.Name, f.moves.serversOf(o.Metadata.Name, p, f.health[o.Metadata.Name]))
+	return []cell{{text: p.Mode}, members, {text: p.Balance}, {text: checkText(p.HealthCheck)}, programmed(o), byHand}
 }
 
 func checkText(h *weir.HealthCheck) string {
@@ -163,7 +164,7 @@ func overrideCells(f *facts, o *object) []cell {
 	case left < 10*time.Minute:
 		expires.tone = warning
 	}
-	return []cell{{text: spec.Server}, {text: pool}, {text: doesText(spec)}, expires, {text: spec.Reason}}
+	return []cell{{text: spec.Server}, {text: pool}, {text: doesText(spec)}, expires, f.moves.byHand(o), {text: spec.Reason}}
 }
 
 // doesText says what an override does to its server.
@@ -200,7 +201,7 @@ func certificateCells(f *facts, o *object) []cell {
 	return []cell{{text: brief(spec.Info.Names, 3)}, {text: key}, left, {text: spec.Info.Issuer}, programmed(o)}
 }
 
-func serverCells(_ *facts, o *object) []cell {
+func serverCells(f *facts, o *object) []cell {
 	spec := o.Spec.(*weir.Server)
 	var ports []string
 	for _, name := range slices.Sorted(maps.Keys(spec.Ports)) {
@@ -213,7 +214,7 @@ func serverCells(_ *facts, o *object) []cell {
 			weight.tone = warning
 		}
 	}
-	return []cell{{text: spec.Address.String()}, {text: spec.Zone}, {text: strings.Join(spec.Clusters, ",")}, {text: strings.Join(ports, ",")}, weight, {o.Metadata.ManagedBy, faint}}
+	return []cell{{text: spec.Address.String()}, {text: spec.Zone}, {text: strings.Join(spec.Clusters, ",")}, {text: strings.Join(ports, ",")}, weight, {o.Metadata.ManagedBy, faint}, f.moves.cell("", o.Metadata.Name)}
 }
 
 func addressCells(_ *facts, o *object) []cell {

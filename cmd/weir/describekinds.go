@@ -46,8 +46,20 @@ func healthTable(servers []api.ServerHealth, d *description) *table {
 		}
 	}
 	t.columns = append(t.columns, column{title: "LAST CHECK", shrinks: true})
+	moved := d.client.moves(d.ctx, func(o *weir.Override) bool { return o.Pool == "" || o.Pool == d.object.Metadata.Name })
+	byHand := slices.ContainsFunc(servers, func(s api.ServerHealth) bool { return len(moved.of(d.object.Metadata.Name, s.Server)) > 0 })
+	if byHand {
+		t.columns = slices.Insert(t.columns, 2, column{title: "BY HAND"})
+	}
 	for _, s := range servers {
-		t.add(healthRow(s, lbs, wide, d))
+		row := healthRow(s, lbs, wide, d)
+		if byHand {
+			row = slices.Insert(row, 2, moved.cell(d.object.Metadata.Name, s.Server))
+			if moved.state(d.object.Metadata.Name, s.Server) != "" {
+				row[1].tone = warning
+			}
+		}
+		t.add(row)
 	}
 	return t
 }
