@@ -118,7 +118,7 @@ func (e *engine) interrupted(ctx context.Context, want haproxy.Config, ops []pla
 				b.Servers = slices.Clone(b.Servers)
 				for j := range b.Servers {
 					if slices.Contains(op.Servers, b.Servers[j].Name) {
-						b.Servers[j].Maintenance = true
+						b.Servers[j].Unproven = !b.Servers[j].Maintenance
 					}
 				}
 			}

@@ -20,7 +20,7 @@ func (e *engine) observe(ctx context.Context, known haproxy.Config) error {
 
 // observeBroken is observe after something that was not brought to its end. plan.Diff believes that a server which
 // is enabled is up; those that are not, which may be new ones that nobody waited for to the end, are given to it
-// as in maintenance: it enables them and waits for them before it takes away who serves in their place.
+// as unproven: it waits for them before it takes away who serves in their place.
 func (e *engine) observeBroken(ctx context.Context, known haproxy.Config) error {
 	if err := e.observe(ctx, known); err != nil {
 		return err
@@ -40,7 +40,7 @@ func (e *engine) observeBroken(ctx context.Context, known haproxy.Config) error 
 		b := &e.have.Backends[i]
 		for j := range b.Servers {
 			s := &b.Servers[j]
-			s.Maintenance = s.Maintenance || s.Check && down[[2]string{b.Name, s.Name}]
+			s.Unproven = !s.Maintenance && s.Check && down[[2]string{b.Name, s.Name}]
 		}
 	}
 	return nil

@@ -92,9 +92,9 @@ func (m *model) do(o *Op) {
 func setServer(s *haproxy.Server, o *Op) {
 	switch o.Kind {
 	case EnableServer:
-		s.Maintenance = false
+		s.Maintenance, s.Unproven = false, false
 	case DisableServer:
-		s.Maintenance = true
+		s.Maintenance, s.Unproven = true, false
 	case SetWeight:
 		s.Weight = o.Weight
 	case SetMaxConnections:

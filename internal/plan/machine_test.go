@@ -45,7 +45,9 @@ func newMachine(c haproxy.Config) *machine {
 	for _, b := range c.Backends {
 		mb := &machineBackend{Backend: b, published: true, servers: map[string]*machineServer{}}
 		for _, s := range b.Servers {
-			mb.servers[s.Name] = &machineServer{Server: s, checked: s.Check, up: !s.Check || !s.Maintenance}
+			up := !s.Check || !s.Maintenance && !s.Unproven
+			s.Unproven = false // known to who looks, not to HAProxy
+			mb.servers[s.Name] = &machineServer{Server: s, checked: s.Check, up: up}
 		}
 		m.backends[b.Name] = mb
 	}

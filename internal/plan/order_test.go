@@ -159,7 +159,7 @@ func TestAListKeepsItsPlaceHolder(t *testing.T) {
 	holds(t, Apply(p, a), a, "list, back")
 }
 
-// Who was interrupted while waiting says so by maintenance, and the plan waits again before it goes on.
+// Who was interrupted while waiting says that a server is unproven, and the plan waits again before it goes on.
 func TestAnInterruptedWaitIsWaitedAgain(t *testing.T) {
 	t.Parallel()
 	a, b := edge(), edge()
@@ -167,9 +167,21 @@ func TestAnInterruptedWaitIsWaitedAgain(t *testing.T) {
 	s.Options = "check inter 1s"
 	b.Backends[1].Servers[0] = s
 	waited := s
-	waited.Maintenance = true
+	waited.Unproven = true
 	a.Backends[1].Servers = slices.Insert(a.Backends[1].Servers, 1, waited)
 	p := holds(t, a, b, "interrupted")
 	before(t, p, "enable server web.aaaa/s1.bbbb", "# wait until s1.bbbb of web.aaaa is up")
 	before(t, p, "# wait until s1.bbbb of web.aaaa is up", "disable server web.aaaa/s1.aaaa")
+}
+
+// A server that nobody has seen up is taken out of traffic like any other: it is up in a moment, maybe.
+func TestAnUnprovenServerIsDisabled(t *testing.T) {
+	t.Parallel()
+	a, b := edge(), edge()
+	a.Backends[1].Servers[0].Unproven = true
+	b.Backends[1].Servers[0].Maintenance = true
+	p := holds(t, a, b, "unproven")
+	if got := commands(p); !slices.Equal(got, []string{"disable server web.aaaa/s1.aaaa"}) {
+		t.Errorf("operations: %q", got)
+	}
 }

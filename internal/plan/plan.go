@@ -41,9 +41,8 @@ func (p Plan) Empty() bool { return len(p.Reload) == 0 && len(p.Ops) == 0 }
 // Diff gives the plan that brings a HAProxy which has have to want. It depends on nothing but the two, and
 // Diff(b, b) is empty. What it doesn't know how to change at run time is a reason to reload, never left out.
 //
-// Diff believes have: a server in it that is enabled and has a weight is taken to be up. Who plans anew after a
-// WaitUp that did not end says so by giving the servers waited for Maintenance in have; they are then enabled
-// and waited for again.
+// Diff believes have: a server in it that is enabled and has a weight is taken to be up, unless it is Unproven, as
+// after a WaitUp that did not end: then it is enabled and waited for again.
 func Diff(have, want haproxy.Config) Plan {
 	d := differ{have: &have, want: &want, leaving: map[string]bool{}, cold: map[string]*coldBackend{}}
 	d.backends()
