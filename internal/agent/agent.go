@@ -31,6 +31,7 @@ import (
 	"weir/internal/hapctl"
 	"weir/internal/haproxy"
 	"weir/internal/link"
+	"weir/internal/secrets"
 )
 
 // Options say what an agent runs, where.
@@ -71,15 +72,25 @@ func Joined(dir string) bool {
 	return err == nil
 }
 
+// plane is the way to the control plane and the memory of what it wanted: a *link.Client.
+type plane interface {
+	Name() string
+	Key(certificate string, ref weir.SealedRef) (secrets.Secret, error)
+	Run(ctx context.Context, sink func(link.State)) error
+	Report(r link.Report)
+	Close() error
+}
+
 // Agent is one load balancer's agent.
 type Agent struct {
 	opts     Options
 	log      *slog.Logger
-	client   *link.Client
+	client   plane
 	receiver *accesslog.Receiver
 	engine   *engine
 	started  time.Time
 	haproxy  string // its version
+	failing  bool   // the last pass did
 
 	states chan delivery
 	report reporter
@@ -108,11 +119,17 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{opts: o, log: o.Log.With("loadbalancer", client.Name()), client: client, started: o.Clock(), haproxy: full, states: make(chan delivery)}
-	if err := a.open(version); err != nil {
+	a, err := openBeside(client, o, full, version)
+	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
 	return a, nil
+}
+
+// openBeside opens all but the link.
+func openBeside(client plane, o Options, full string, version haproxy.Version) (*Agent, error) {
+	a := &Agent{opts: o, log: o.Log.With("loadbalancer", client.Name()), client: client, started: o.Clock(), haproxy: full, states: make(chan delivery)}
+	return a, a.open(version)
 }
 
 func (a *Agent) open(version haproxy.Version) error {
@@ -146,7 +163,7 @@ func (a *Agent) open(version haproxy.Version) error {
 		log: a.log, clock: a.opts.Clock, key: a.client.Key, keyRefs: map[string]weir.SealedRef{},
 		options:   hapctl.Options{Path: a.opts.HAProxy, Dir: live.dir, Log: a.log, DieWithParent: a.opts.StopWithAgent},
 		env:       haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
-		interrupt: make(chan struct{}, 1), folder: live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]string{},
+		interrupt: make(chan struct{}, 1), folder: live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]refusal{},
 		forms: forms, good: forms.resources(),
 	}
 	return nil

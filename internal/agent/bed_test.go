@@ -43,15 +43,20 @@ func newBed(t *testing.T, h weirtest.HAProxy) *bed {
 			_ = b.process.Stop(ctx)
 		}
 	})
+	b.node = b.newNode()
+	return b
+}
+
+// newNode is what a load balancer without sites must do.
+func (b *bed) newNode() ir.Node {
 	tuning := weir.Tuning{Ports: []weir.BoundPort{{Port: 8080, Mode: weir.PortHTTP}}}
 	tuning.Normalize()
-	b.node = ir.Node{
+	return ir.Node{
 		Self:      ir.Self{Name: "lb1", Zone: "az1", State: weir.Active},
 		Group:     ir.Group{Name: "edge", Ranges: []netip.Prefix{netip.PrefixFrom(b.at(16), 30)}, Zones: []string{"az1"}},
 		Tuning:    ir.Tuning{Tuning: tuning},
 		Addresses: []ir.Address{{Name: "vip", Address: b.at(17), HomeZone: "az1"}},
 	}
-	return b
 }
 
 func openEngine(t testing.TB, h weirtest.HAProxy, version haproxy.Version, dir string) *engine {
@@ -86,7 +91,7 @@ func openEngine(t testing.TB, h weirtest.HAProxy, version haproxy.Version, dir s
 		keyRefs: map[string]weir.SealedRef{},
 		options: hapctl.Options{Path: h.Path, Dir: live.dir, DieWithParent: true},
 		env:     haproxy.Env{Version: version, Unbindable: map[netip.AddrPort]bool{}},
-		folder:  live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]string{},
+		folder:  live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]refusal{},
 	}
 }
 

@@ -41,7 +41,7 @@ func BenchmarkConvergeWeight(b *testing.B) {
 				all = node.Resources()
 				b.StartTimer()
 				out, err := e.converge(b.Context(), all)
-				if err != nil || out.Reloaded {
+				if err != nil || out.Started || out.Reloaded {
 					b.Fatalf("%v %v", out.Plan, err)
 				}
 			}

@@ -1,16 +1,26 @@
 package agent
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"weir/internal/hapctl"
 	"weir/internal/haproxy"
 	"weir/internal/ir"
 )
+
+// refusal is why HAProxy can't listen somewhere, and since when that is known.
+type refusal struct {
+	why   error
+	since time.Time
+}
 
 // refuseBinds tries the addresses that HAProxy doesn't listen at yet, since one that can't be bound would
 // close all its listeners for two seconds. It says whether the list of those to leave out has changed.
@@ -21,37 +31,120 @@ func (e *engine) refuseBinds(want haproxy.Config) bool {
 			ours = append(ours, b.AddrPort)
 		}
 	}
-	changed := false
+	// A machine that lacks one address of a group often lacks all: that is one line in the log, not hundreds.
+	refused := map[string][]netip.AddrPort{}
 	for _, b := range want.Binds() {
-		if err := hapctl.TestBind(b.AddrPort, ours); err != nil {
-			e.refusedBinds[b.AddrPort] = err.Error()
-			e.env.Unbindable[b.AddrPort] = true
-			e.log.Warn("address left out", "address", b.AddrPort, "owner", b.Owner, "error", err)
-			changed = true
+		err := hapctl.TestBind(b.AddrPort, ours)
+		if err == nil {
+			continue
+		}
+		why := bindReason(err)
+		e.refusedBinds[b.AddrPort] = refusal{why, e.clock()}
+		e.env.Unbindable[b.AddrPort] = true
+		refused[why.Error()] = append(refused[why.Error()], b.AddrPort)
+	}
+	for _, why := range slices.Sorted(maps.Keys(refused)) {
+		list := refused[why]
+		e.log.Warn("addresses left out", "count", len(list), "first", firstBinds(list), "error", why, "hint", bindHint(e.refusedBinds[list[0]].why))
+	}
+	return len(refused) > 0
+}
+
+// bindReason gives one of the reasons that bindHint knows, without the address, or the kernel's own.
+func bindReason(err error) error {
+	for _, known := range []error{hapctl.ErrNoAddress, hapctl.ErrTaken, hapctl.ErrNoRight} {
+		if errors.Is(err, known) {
+			return known
 		}
 	}
-	return changed
+	return cmp.Or(errors.Unwrap(err), err)
+}
+
+// bindHint says what somebody can do.
+func bindHint(why error) string {
+	switch {
+	case errors.Is(why, hapctl.ErrNoAddress):
+		return "add the addresses to the machine, or name ranges that it has in localRanges of its LoadBalancer, or set net.ipv4.ip_nonlocal_bind (net.ipv6. for IPv6) to 1"
+	case errors.Is(why, hapctl.ErrTaken):
+		return "end that program or let it listen elsewhere, or give this machine another port in localPorts of its LoadBalancer"
+	case errors.Is(why, hapctl.ErrNoRight):
+		return "give the agent CAP_NET_BIND_SERVICE, or set net.ipv4.ip_unprivileged_port_start, or give this machine another port in localPorts of its LoadBalancer"
+	}
+	return "they are tried again every " + bindRetry.String()
+}
+
+// firstBinds names a few.
+func firstBinds(list []netip.AddrPort) string {
+	const few = 3
+	var b strings.Builder
+	for i, a := range list[:min(few, len(list))] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(a.String())
+	}
+	if more := len(list) - few; more > 0 {
+		b.WriteString(" and " + strconv.Itoa(more) + " more")
+	}
+	return b.String()
 }
 
 // retryBinds tries again what was left out; true means that some can be bound now.
 func (e *engine) retryBinds() bool {
-	changed := false
+	var now []netip.AddrPort
 	for a := range e.refusedBinds {
 		if hapctl.TestBind(a, nil) == nil {
-			delete(e.refusedBinds, a)
-			delete(e.env.Unbindable, a)
-			changed = true
+			now = append(now, a)
 		}
 	}
-	return changed
+	if len(now) == 0 {
+		return false
+	}
+	slices.SortFunc(now, netip.AddrPort.Compare)
+	e.allowBinds(now)
+	e.log.Info("addresses that were left out can be listened at now", "count", len(now), "first", firstBinds(now))
+	return true
 }
 
-// unbindable says which addresses can't be listened at, by the resource of the address.
-func unbindable(list []ir.Resource, e *engine) map[string]string {
+func (e *engine) allowBinds(list []netip.AddrPort) {
+	for _, a := range list {
+		delete(e.refusedBinds, a)
+		delete(e.env.Unbindable, a)
+	}
+}
+
+// forgetBinds forgets those left out that nobody asks for any more.
+func (e *engine) forgetBinds(node ir.Node) {
+	if len(e.refusedBinds) == 0 {
+		return
+	}
+	env := e.env
+	env.Unbindable = nil
+	asked := map[netip.AddrPort]bool{}
+	for _, b := range haproxy.Render(node, env).Binds() {
+		asked[b.AddrPort] = true
+	}
+	var gone []netip.AddrPort
+	for a := range e.refusedBinds {
+		if !asked[a] {
+			gone = append(gone, a)
+		}
+	}
+	e.allowBinds(gone)
+}
+
+// unbindable is what of a resource of an address can't be listened at.
+type unbindable struct {
+	message string
+	since   time.Time
+}
+
+// unbindables says which addresses can't be listened at, by the resource of the address.
+func (e *engine) unbindables(list []ir.Resource) map[string]unbindable {
 	if len(e.refusedBinds) == 0 {
 		return nil
 	}
-	out := map[string]string{}
+	out := map[string]unbindable{}
 	node, err := ir.Assemble(list)
 	if err != nil {
 		return nil
@@ -59,15 +152,40 @@ func unbindable(list []ir.Resource, e *engine) map[string]string {
 	refused := slices.SortedFunc(maps.Keys(e.refusedBinds), netip.AddrPort.Compare)
 	for _, a := range node.Addresses {
 		local := haproxy.LocalAddress(node.Self, a.Address)
-		var said []string
+		var of []netip.AddrPort
 		for _, at := range refused {
 			if at.Addr() == local || at.Addr().IsUnspecified() && at.Addr().Is4() == local.Is4() {
-				said = append(said, fmt.Sprintf("port %d of %s can't be listened at: %s", at.Port(), at.Addr(), e.refusedBinds[at]))
+				of = append(of, at)
 			}
 		}
-		if len(said) > 0 {
-			out["address/"+a.Name] = strings.Join(said, "; ")
+		if len(of) > 0 {
+			out["address/"+a.Name] = e.unbindable(of)
 		}
 	}
 	return out
+}
+
+// unbindable says in a sentence for each reason why some ports of one address can't be listened at.
+func (e *engine) unbindable(of []netip.AddrPort) unbindable {
+	var u unbindable
+	ports, hints := map[string][]string{}, map[string]string{}
+	for _, at := range of {
+		r := e.refusedBinds[at]
+		why := r.why.Error()
+		ports[why] = append(ports[why], strconv.Itoa(int(at.Port())))
+		hints[why] = bindHint(r.why)
+		if u.since.IsZero() || r.since.Before(u.since) {
+			u.since = r.since
+		}
+	}
+	var said []string
+	for _, why := range slices.Sorted(maps.Keys(ports)) {
+		word := "port "
+		if len(ports[why]) > 1 {
+			word = "ports "
+		}
+		said = append(said, fmt.Sprintf("can't listen at %s, %s: %s; %s", of[0].Addr(), word+strings.Join(ports[why], ", "), why, hints[why]))
+	}
+	u.message = strings.Join(said, "; ")
+	return u
 }

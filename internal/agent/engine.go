@@ -42,7 +42,7 @@ type engine struct {
 	interrupt   chan struct{}
 	waitedSince map[string]time.Time
 	// refusedBinds says why an address is left out.
-	refusedBinds map[netip.AddrPort]string
+	refusedBinds map[netip.AddrPort]refusal
 	reloads      reloads
 	waiting      []plan.Op
 	// stateFile is held while HAProxy is about to read the file of the servers' state.
@@ -53,11 +53,16 @@ type engine struct {
 type outcome struct {
 	// Expires is when an override ends next, zero for never.
 	Expires time.Time
-	// Plan is what was executed, Reloaded says that it was by reload or start.
-	Plan     plan.Plan
-	Reloaded bool
+	// Plan is what was executed. Started and Reloaded say that HAProxy was, which reads everything from its files.
+	Plan              plan.Plan
+	Started, Reloaded bool
 	// Held are the objects put into quarantine in this pass.
 	Held []string
+}
+
+// idle says that a pass found everything as it should be.
+func (o outcome) idle() bool {
+	return !o.Started && !o.Reloaded && o.Plan.Empty() && len(o.Held) == 0
 }
 
 // maxRounds bounds how often one pass starts over: each round quarantines something or brings HAProxy closer.
@@ -77,6 +82,7 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 			return out, err
 		}
 		node, out.Expires = node.At(e.clock())
+		e.forgetBinds(node)
 		want := e.render(node)
 		done, err := e.apply(ctx, want, &out)
 		if err == nil && done {
@@ -134,7 +140,7 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 	}
 	switch {
 	case starting:
-		out.Reloaded = true
+		out.Started = true
 		return false, e.start(ctx, want)
 	case len(p.Reload) > 0:
 		out.Plan.Reload, out.Reloaded = p.Reload, true

@@ -121,11 +121,13 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 	return wait
 }
 
-// say logs the pass in one wide line and reports it.
+// say logs the pass in one wide line and reports it. A pass that found nothing to do is for who debugs, unless it
+// ends a failure.
 func (a *Agent) say(s link.State, out outcome, err error, begin time.Time) {
 	attrs := []any{
-		"revision", s.Revision, "operations", len(out.Plan.Ops), "reload", out.Reloaded, "took", time.Since(begin).Round(10 * time.Microsecond),
-		"quarantined", len(a.engine.quarantine.held), "reloads", a.engine.reloads.Count,
+		"revision", s.Revision, "operations", len(out.Plan.Ops), "start", out.Started, "reload", out.Reloaded,
+		"took", time.Since(begin).Round(10 * time.Microsecond), "quarantined", len(a.engine.quarantine.held),
+		"starts", a.engine.reloads.Starts, "reloads", a.engine.reloads.Count,
 	}
 	if len(out.Plan.Reload) > 0 {
 		attrs = append(attrs, "reasons", reasonTexts(out.Plan.Reload))
@@ -133,11 +135,15 @@ func (a *Agent) say(s link.State, out outcome, err error, begin time.Time) {
 	if len(out.Held) > 0 {
 		attrs = append(attrs, "held", out.Held)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		a.log.Error("reconcile", append(attrs, "error", err)...)
-	} else {
+	case out.idle() && !a.failing:
+		a.log.Debug("reconcile", attrs...)
+	default:
 		a.log.Info("reconcile", attrs...)
 	}
+	a.failing = err != nil
 	a.report.passed(a, s, out, err)
 }
 

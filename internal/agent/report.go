@@ -84,8 +84,8 @@ func resourceReport(s link.State, e *engine, err error) link.ResourceReport {
 		}
 		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: reason, Message: message, Since: h.Since}
 	}
-	for id, message := range unbindable(s.Resources, e) {
-		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: link.CannotBind, Message: message}
+	for id, u := range e.unbindables(s.Resources) {
+		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: link.CannotBind, Message: u.message, Since: u.since}
 	}
 	rep.Quarantined = len(rep.Deviations)
 	if err != nil {

@@ -167,7 +167,7 @@ func (w *walk) step(before *weir.Set) {
 
 func (w *walk) count(out outcome) {
 	switch {
-	case out.Reloaded:
+	case out.Started || out.Reloaded:
 		w.seen.Reloads++
 	case len(out.Plan.Ops) > 0:
 		w.seen.RunTime++

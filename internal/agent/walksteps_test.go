@@ -63,7 +63,7 @@ func (w *walk) interrupt(before *weir.Set) {
 		w.fail("converge after an interruption: %v", err)
 	case len(out.Held) > 0:
 		w.fail("held after an interruption %v: %v", out.Held, w.quarantine.held)
-	case out.Reloaded && len(planned.Reload) == 0:
+	case (out.Started || out.Reloaded) && len(planned.Reload) == 0:
 		w.fail("an interruption takes a reload: %v", out.Plan.Reload)
 	}
 	w.held(out.Plan)

@@ -8,8 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrTaken is wrapped by TestBind when another program listens at the address.
-var ErrTaken = errors.New("another program listens there")
+// The reasons of TestBind that somebody can do something about; others are the kernel's own words.
+var (
+	ErrTaken     = errors.New("another program listens there")
+	ErrNoAddress = errors.New("the machine does not have the address")
+	ErrNoRight   = errors.New("the agent may not listen at that port")
+)
 
 // TestBind says whether HAProxy could listen at a TCP address, before a reload tries: one that can't closes
 // all its listeners for two seconds. What is in ours is HAProxy's own already and no obstacle; wildcard
@@ -26,14 +30,22 @@ func TestBind(addr netip.AddrPort, ours []netip.AddrPort) error {
 		}
 		overlap = overlap || o.Port() == addr.Port() && (o.Addr().IsUnspecified() || addr.Addr().IsUnspecified())
 	}
-	err := bind(addr, overlap)
-	if errors.Is(err, unix.EADDRINUSE) {
-		err = fmt.Errorf("%w: %w", ErrTaken, err)
-	}
-	if err != nil {
-		return fmt.Errorf("test-bind %s: %w", addr, err)
+	if err := bind(addr, overlap); err != nil {
+		return fmt.Errorf("listen at %s: %w", addr, reasonOf(err))
 	}
 	return nil
+}
+
+func reasonOf(err error) error {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return ErrTaken
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return ErrNoAddress
+	case errors.Is(err, unix.EACCES):
+		return ErrNoRight
+	}
+	return err
 }
 
 // bind binds a socket and lets it go. The kernel compares with listeners when binding, so that listening,

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"weir/internal/weirtest"
@@ -29,7 +28,7 @@ func TestTestBind(t *testing.T) {
 				t.Errorf("%s: %v, want taken", s, err)
 			}
 		}
-		if err := TestBind(netip.MustParseAddrPort("192.0.2.1:80"), ours); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+		if err := TestBind(netip.MustParseAddrPort("192.0.2.1:80"), ours); !errors.Is(err, ErrNoAddress) {
 			t.Errorf("an address that is not here: %v", err)
 		}
 		if _, err := os.Stat(filepath.Join(l.dir, "haproxy.cfg")); err != nil {

@@ -53,7 +53,10 @@ var versionLine = regexp.MustCompile(`(?m)^HAProxy version (\S+)`)
 func Version(ctx context.Context, path string) (string, error) {
 	out, err := output(ctx, path, "", "-v")
 	if err != nil {
-		return "", fmt.Errorf("ask %s for its version: %w: %s", path, err, strings.TrimSpace(out))
+		if said := strings.TrimSpace(out); said != "" {
+			err = fmt.Errorf("%w: %s", err, said)
+		}
+		return "", fmt.Errorf("ask %s for its version: %w", path, err)
 	}
 	m := versionLine.FindStringSubmatch(out)
 	if m == nil {
