@@ -36,6 +36,9 @@ again.`,
 				return err
 			}
 			o.Log, o.Version = log, buildVersion()
+			if o.HAProxy, err = findHAProxy(cmd.Context(), o.HAProxy); err != nil {
+				return err
+			}
 			if !agent.Joined(o.Dir) {
 				if join.Token, err = joinToken(joinFile); err != nil {
 					return err
@@ -60,7 +63,7 @@ again.`,
 	f := cmd.Flags()
 	f.StringVar(&o.Dir, "dir", "", "the agent's folder (required)")
 	f.StringSliceVar(&o.URLs, "server", nil, "URL of the control plane; may be repeated (required)")
-	f.StringVar(&o.HAProxy, "haproxy", "/usr/sbin/haproxy", "path of HAProxy, 3.2 or newer")
+	f.StringVar(&o.HAProxy, "haproxy", "", haproxyUsage)
 	f.StringVar(&joinFile, "join-file", "", "file with the join token, needed once; or set WEIR_JOIN_TOKEN")
 	f.StringVar(&join.Name, "name", hostname(), "name of the load balancer, needed once")
 	f.BoolVar(&o.StopWithAgent, "stop-haproxy", false, "end HAProxy together with the agent")

@@ -29,20 +29,28 @@ func newDemo() *cobra.Command {
 		Long: `Run a control plane, six load balancers with real HAProxies and agents in three zones, a few origin
 servers and a small steady traffic on loopback addresses, as any user. Everything is in one folder and ends
 with Ctrl-C. With --seconds it ends by itself and says of each promise whether it held.`,
-		Example: `  weir demo --haproxy /usr/sbin/haproxy
-  weir demo --haproxy /usr/sbin/haproxy --seconds 20`,
+		Example: `  weir demo
+  weir demo --haproxy .tools/haproxy-3.4/usr/sbin/haproxy --seconds 20`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), o, cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", ".demo", "folder of the demo; an earlier demo's is removed")
-	f.StringVar(&o.haproxy, "haproxy", "/usr/sbin/haproxy", "path of HAProxy, 3.2 or newer")
+	f.StringVar(&o.haproxy, "haproxy", "", haproxyUsage)
 	f.IntVar(&o.seconds, "seconds", 0, "end after so many seconds with a line per promise; 0 runs until Ctrl-C")
 	return cmd
 }
 
 // runDemo starts everything in order, and ends it in reverse.
 func runDemo(ctx context.Context, o demoOptions, out io.Writer) error {
+	path, err := findHAProxy(ctx, o.haproxy)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Canceled
+		}
+		return fmt.Errorf("%w; in a clone of Weir, make demo fetches one and runs this", err)
+	}
+	o.haproxy = path
 	d := &demo{options: o, out: out, began: time.Now()}
 	defer d.end()
 	if err := d.prepare(); err != nil {

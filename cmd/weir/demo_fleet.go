@@ -18,7 +18,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -292,11 +291,7 @@ func (d *demo) startAgents(ctx context.Context) error {
 }
 
 func (d *demo) startAgent(name string) (*child, error) {
-	haproxy, err := filepath.Abs(d.options.haproxy)
-	if err != nil {
-		return nil, err
-	}
-	return d.start(name, nil, "agent", "--dir", d.path(name), "--server", d.client.base.String(), "--haproxy", haproxy,
+	return d.start(name, nil, "agent", "--dir", d.path(name), "--server", d.client.base.String(), "--haproxy", d.options.haproxy,
 		"--name", name, "--join-file", d.path(name+".join"), "--stop-haproxy")
 }
 
