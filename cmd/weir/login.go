@@ -119,26 +119,27 @@ func readToken(cmd *cobra.Command, file string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("read the token: %w", err)
 		}
-		return checkToken(string(text))
+		return checkToken(string(text), file)
 	case terminal && file == "":
 		noted(cmd.ErrOrStderr(), "Token (it is not shown):")
 		text, err := term.ReadPassword(int(f.Fd()))
 		if err != nil {
 			return "", fmt.Errorf("read the token: %w", err)
 		}
-		return checkToken(string(text))
+		return checkToken(string(text), "what you typed")
 	}
 	text, err := bufio.NewReader(io.LimitReader(in, 4096)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("read the token: %w", err)
 	}
-	return checkToken(text)
+	return checkToken(text, "standard input")
 }
 
-func checkToken(text string) (string, error) {
+// checkToken takes a text that is a token of people or programs; whence says where it was read.
+func checkToken(text, whence string) (string, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
-		return "", errors.New("the token is empty")
+		return "", fmt.Errorf("read the token: %s is empty; a token begins with weir_api_: pipe it in, or name its file with --token-file", whence)
 	}
 	kind, err := secrets.TokenKind(text)
 	if err != nil {
