@@ -32,7 +32,12 @@ with Ctrl-C. With --seconds it ends by itself and says of each promise whether i
 		Example: `  weir demo
   weir demo --haproxy .tools/haproxy-3.4/usr/sbin/haproxy --seconds 20`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), o, cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.seconds < 0 {
+				return usagef("--seconds must be positive, not %d", o.seconds)
+			}
+			return runDemo(cmd.Context(), o, cmd.OutOrStdout())
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", ".demo", "folder of the demo; an earlier demo's is removed")
@@ -200,9 +205,17 @@ func (d *demo) hints() {
     %s history
     curl -H 'Host: www.demo.example' http://%s:8080/api/
 
-  Ctrl-C ends it.
+  %s
 
-`, shellQuote(d.path("env")), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), d.vip(0))
+`, shellQuote(d.path("env")), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), d.vip(0), d.ending())
+}
+
+// ending says when the demo ends.
+func (d *demo) ending() string {
+	if d.options.seconds == 0 {
+		return "Ctrl-C ends it."
+	}
+	return fmt.Sprintf("It tries what Weir promises and ends by itself after %s.", count(d.options.seconds, "second", "seconds"))
 }
 
 // watch tells how the traffic fares until the demo ends.

@@ -46,3 +46,14 @@ func TestDemosKeepOutOfEachOthersWay(t *testing.T) {
 		t.Error("the earlier demo's files are still there")
 	}
 }
+
+func TestDemoSaysWhenItEnds(t *testing.T) {
+	t.Parallel()
+	for seconds, want := range map[int]string{
+		0: "Ctrl-C ends it.", 1: "It tries what Weir promises and ends by itself after 1 second.", 20: "It tries what Weir promises and ends by itself after 20 seconds.",
+	} {
+		if got := (&demo{options: demoOptions{seconds: seconds}}).ending(); got != want {
+			t.Errorf("with %d seconds: %q, not %q", seconds, got, want)
+		}
+	}
+}
