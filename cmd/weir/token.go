@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -143,14 +144,27 @@ func makeToken(cmd *cobra.Command, name string, token *weir.Token, life time.Dur
 		Object *object `json:"object"`
 	}
 	if err := c.do(cmd.Context(), call{method: http.MethodPost, path: "tokens", query: query, body: body}, &answer); err != nil {
-		return err
+		return noneMade(err)
 	}
 	made := answer.Object.Spec.(*weir.Token)
 	if made.Join != nil {
-		noted(cmd.ErrOrStderr(), "Join token for group %s in zone %s, valid until %s, once. Give it to the machine:\n  weir agent --dir DIR --server %s --join-file FILE", made.Join.Group, made.Join.Zone, clock(made.ExpiresAt), c.base)
+		bound := ""
+		if made.Join.LoadBalancer != "" {
+			bound = " --name " + made.Join.LoadBalancer
+		}
+		noted(cmd.ErrOrStderr(), "Join token for group %s in zone %s, valid until %s, once. Give it to the machine:\n  weir agent --dir DIR --server %s --join-file FILE%s", made.Join.Group, made.Join.Zone, clock(made.ExpiresAt), c.base, bound)
 	} else {
 		noted(cmd.ErrOrStderr(), "Token/%s for %s, valid until %s. It is shown only now; weir token delete %s ends it.", name, clean(made.Subject), clock(made.ExpiresAt), name)
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), answer.Token)
+	return err
+}
+
+// noneMade says of a refused token that there is none.
+func noneMade(err error) error {
+	var r *refusal
+	if errors.As(err, &r) && r.Status < http.StatusInternalServerError && r.Status != http.StatusUnauthorized {
+		r.Detail += "; no token was made"
+	}
 	return err
 }

@@ -39,6 +39,11 @@ func (c *call) makeToken(kind weir.Kind) error {
 	if err != nil {
 		return err
 	}
+	if join := o.Spec.(*weir.Token).Join; join != nil && join.LoadBalancer != "" {
+		if err := MayEnrol(c.h.opts.Store.View(), join, join.LoadBalancer); err != nil {
+			return err
+		}
+	}
 	text, err := c.fillToken(o)
 	if err != nil {
 		return err
@@ -59,6 +64,18 @@ func (c *call) makeToken(kind weir.Kind) error {
 		Reason: "for " + token.Subject + ", until " + token.ExpiresAt.Format(time.RFC3339),
 	})
 	return c.answer(http.StatusCreated, TokenAnswer{text, shown(res.After.Get(o.Ref())), res.Revision})
+}
+
+// MayEnrol says why the terms of a join token let nobody enrol under a name, or nil. It holds where a token is made
+// and again where it is spent, so that nobody finds out only on the machine.
+func MayEnrol(set *weir.Set, terms *weir.JoinTerms, name string) error {
+	if err := weir.CheckName(name); err != nil {
+		return weir.Errorf(weir.Invalid, "load balancer name: %s", err)
+	}
+	if !terms.Replace && set.Get(weir.Ref{Kind: "LoadBalancer", Name: name}) != nil {
+		return weir.Errorf(weir.Conflict, "load balancer %s exists: make a join token with --replace to shut its old agent out, or delete it, or take another name", name)
+	}
+	return nil
 }
 
 // fillToken gives the object its expiry and its hash, and returns the text.

@@ -183,3 +183,27 @@ func TestRefusalsAreAuditedWithinBounds(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestJoinTokensForATakenNameAreRefusedAtOnce: by the rule that would refuse whoever spends one.
+func TestJoinTokensForATakenNameAreRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ask := func(name, more string) answer {
+		return w.do("admin", "POST", "/api/v1/tokens", "kind: Token\nmetadata: {name: join}\nspec: {subject: agent, join: {group: edge, zone: az1, loadBalancer: "+name+more+"}}")
+	}
+	before := w.store.Revision()
+	p := w.want(ask("lb1", ""), 409).problem(t)
+	if !strings.Contains(p.Detail, "lb1 exists") || !strings.Contains(p.Detail, "--replace") || w.store.Revision() != before {
+		t.Errorf("revision %d after %d: %s", w.store.Revision(), before, p.Detail)
+	}
+	w.want(ask("lb1", ", replace: true"), 201)
+	for _, c := range []struct {
+		name    string
+		replace bool
+		kind    weir.ErrorKind
+	}{{"lb1", false, weir.Conflict}, {"lb1", true, ""}, {"lb2", false, ""}, {"a b", true, weir.Invalid}} {
+		if err := MayEnrol(w.store.View(), &weir.JoinTerms{Group: "edge", Zone: "az1", Replace: c.replace}, c.name); weir.KindOf(err) != c.kind {
+			t.Errorf("%q with replace %v: %v", c.name, c.replace, err)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weir"
+	"weir/internal/api"
 	"weir/internal/link"
 	"weir/internal/secrets"
 	"weir/internal/store"
@@ -56,15 +57,12 @@ func (r *registry) enrol(ctx context.Context, e link.Enrolment, issue func(name 
 		}
 		name = join.LoadBalancer
 	}
-	if err := weir.CheckName(name); err != nil {
-		return "", weir.Errorf(weir.Invalid, "load balancer name: %s", err)
+	if err := api.MayEnrol(view, join, name); err != nil {
+		return "", err
 	}
 	spec := &weir.LoadBalancer{Group: join.Group, Zone: join.Zone, LocalRanges: join.LocalRanges, LocalPorts: join.LocalPorts}
 	write := weir.Write{Put: &weir.Object{Kind: "LoadBalancer", Metadata: weir.Metadata{Name: name}, Spec: spec}, IfMatch: weir.MustNotExist}
 	if old := view.Get(weir.Ref{Kind: "LoadBalancer", Name: name}); old != nil {
-		if !join.Replace {
-			return "", weir.Errorf(weir.Conflict, "load balancer %s exists: delete it, or make a join token with --replace", name)
-		}
 		write.IfMatch = old.Revision
 		before := old.Spec.(*weir.LoadBalancer)
 		spec.State = before.State
