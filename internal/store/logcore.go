@@ -9,38 +9,48 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// logCore hands etcd's log to slog, a level lower than etcd thinks: its warnings are of interest to who looks
-// for them, its information to who debugs.
+// logCore hands etcd's log to slog, for people who run Weir and need not know etcd: what it calls an error, and the
+// few warnings that somebody can do something about, in words of ours. All else is for who debugs.
 type logCore struct {
 	log *slog.Logger
 }
 
-func levelOf(l zapcore.Level) slog.Level {
-	switch {
-	case l >= zapcore.ErrorLevel:
-		return slog.LevelError
-	case l == zapcore.WarnLevel:
-		return slog.LevelInfo
-	default:
-		return slog.LevelDebug
-	}
+// warnings are etcd's by the beginning of its words, with what they mean here.
+var warnings = []struct{ theirs, ours string }{
+	{"slow fdatasync", "store: the disk took long to keep a change; is it busy, or too slow for the data folder?"},
+	{"80% of file descriptors are used", "store: file descriptors run out; raise the limit of open files (LimitNOFILE)"},
+	{"message exceeded backend quota; raising alarm", "store: the database is full; it takes no change before old ones have gone"},
 }
 
-// noise is what etcd complains of when nothing is wrong: two are mistaken about a unix socket, one comes a moment
-// before what it misses.
+// noise are errors of etcd's when nothing is wrong: one comes a moment before what it misses, one at every orderly
+// stop; a socket that really fails is noticed by the client on it.
 var noise = []string{
-	"Running http and grpc server on single port",
-	"serving client traffic insecurely",
 	"failed to update storage version",
-	// These come at every orderly stop; a socket that really fails is noticed by the client on it.
 	"setting up serving from embedded etcd failed",
-	"stopping insecure grpc server",
-	"stopped insecure grpc server",
+}
+
+// translate gives the level and the words that an entry has in our log.
+func translate(e zapcore.Entry) (slog.Level, string) {
+	begins := func(s string) bool { return strings.HasPrefix(e.Message, s) }
+	switch {
+	case e.Level >= zapcore.ErrorLevel && !slices.ContainsFunc(noise, begins):
+		return slog.LevelError, "store: its database (etcd) has a problem: " + e.Message
+	case e.Level == zapcore.WarnLevel:
+		for _, w := range warnings {
+			if begins(w.theirs) {
+				return slog.LevelWarn, w.ours
+			}
+		}
+	}
+	return slog.LevelDebug, "etcd: " + e.Message
 }
 
 // Enabled is zapcore.Core's.
 func (c *logCore) Enabled(l zapcore.Level) bool {
-	return c.log.Enabled(context.Background(), levelOf(l))
+	if l >= zapcore.WarnLevel {
+		return true // some of them: Check knows which
+	}
+	return c.log.Enabled(context.Background(), slog.LevelDebug)
 }
 
 // With is zapcore.Core's.
@@ -50,18 +60,16 @@ func (c *logCore) With(fields []zapcore.Field) zapcore.Core {
 
 // Check is zapcore.Core's.
 func (c *logCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if slices.ContainsFunc(noise, func(s string) bool { return strings.HasPrefix(e.Message, s) }) {
+	if level, _ := translate(e); !c.log.Enabled(context.Background(), level) {
 		return ce
 	}
-	if c.Enabled(e.Level) {
-		return ce.AddCore(e, c)
-	}
-	return ce
+	return ce.AddCore(e, c)
 }
 
 // Write is zapcore.Core's.
 func (c *logCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	c.log.LogAttrs(context.Background(), levelOf(e.Level), "etcd: "+e.Message, attrsOf(fields)...)
+	level, text := translate(e)
+	c.log.LogAttrs(context.Background(), level, text, attrsOf(fields)...)
 	return nil
 }
 
