@@ -51,7 +51,7 @@ func (c *client) allExist(ctx context.Context, refs []weir.Ref) error {
 	for _, ref := range refs {
 		kind, _ := weir.KindByName(ref.Kind)
 		if _, err := c.one(ctx, kind, ref.Name); err != nil {
-			return err
+			return unchanged(err)
 		}
 	}
 	return nil

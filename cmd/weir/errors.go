@@ -119,10 +119,10 @@ func place(p weir.Problem) string {
 	return p.File + ":"
 }
 
-// unchanged says of a refused write that nothing was written.
+// unchanged says of a write that was refused, or of one that was only planned, that nothing was written.
 func unchanged(err error) error {
 	var r *refusal
-	if errors.As(err, &r) && r.Status < http.StatusInternalServerError && r.Status != http.StatusUnauthorized {
+	if errors.As(err, &r) && r.Status < http.StatusInternalServerError && !strings.Contains(r.Detail, "nothing was changed") {
 		r.Detail += "; nothing was changed"
 	}
 	return err

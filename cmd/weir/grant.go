@@ -37,7 +37,7 @@ Each right holds those before it. One subject has one right per role; a second g
 			Spec: &weir.Grant{Subject: args[0], Right: weir.Right(args[1]), Role: *role},
 		}
 		if problems := weir.Validate(o); len(problems) > 0 {
-			return &weir.Error{Kind: weir.Invalid, Message: "the grant can't be made; nothing was sent", Problems: problems}
+			return &weir.Error{Kind: weir.Invalid, Message: "the grant can't be made; nothing was changed", Problems: problems}
 		}
 		body, err := json.Marshal(o)
 		if err != nil {

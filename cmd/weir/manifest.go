@@ -60,10 +60,10 @@ func readManifest(cmd *cobra.Command, names []string) (*manifest, error) {
 		m.take(i, objects, &problems)
 	}
 	if list := problems.List(); len(list) > 0 {
-		return nil, &weir.Error{Kind: weir.Invalid, Message: "the manifests can't be used; nothing was sent", Problems: inOrder(list, m.texts)}
+		return nil, &weir.Error{Kind: weir.Invalid, Message: "the manifests can't be used; nothing was changed", Problems: inOrder(list, m.texts)}
 	}
 	if len(m.objects) == 0 {
-		return nil, fmt.Errorf("%s: there is no object in it", strings.Join(names, ", "))
+		return nil, fmt.Errorf("%s: there is no object in it; nothing was changed", strings.Join(names, ", "))
 	}
 	return m, nil
 }

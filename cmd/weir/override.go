@@ -53,7 +53,7 @@ func (f *overrideFlags) run(cmd *cobra.Command, server string, set func(*weir.Ov
 	ctx := cmd.Context()
 	role, err := c.roleOfServer(ctx, server, *f.pool)
 	if err != nil {
-		return err
+		return unchanged(err)
 	}
 	others, err := c.overridesOf(ctx, server)
 	if err != nil {

@@ -60,7 +60,7 @@ func planFiles(cmd *cobra.Command, files, deletes []string) (*applied, error) {
 	answer := new(applied)
 	err = c.do(cmd.Context(), call{method: http.MethodPost, path: "plan", query: w.query(), body: w.body}, answer)
 	if err != nil {
-		return nil, w.located(err)
+		return nil, unchanged(w.located(err))
 	}
 	w.locate(answer)
 	return answer, nil
