@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"weir"
+	"weir/internal/api"
 )
 
 func newGet() *cobra.Command {
@@ -122,11 +125,34 @@ func (f *getFlags) show(cmd *cobra.Command, c *client, kind weir.Kind, objects [
 		return printJSON(out, map[string]any{"kind": "List", "items": raws(objects)})
 	}
 	if len(objects) == 0 {
-		noted(cmd.ErrOrStderr(), "There are no %s%s.", kind.Plural, f.chosen())
+		noted(cmd.ErrOrStderr(), "There are no %s%s%s.", kind.Plural, f.chosen(), unseen(cmd.Context(), c, kind, f.role))
 		return nil
 	}
 	newTableOf(cmd.Context(), c, kind, objects).print(stdout(cmd))
 	return nil
+}
+
+// unseen says after "there are no …" what else there may be, that the token may not see.
+func unseen(ctx context.Context, c *client, kind weir.Kind, role string) string {
+	me := new(api.WhoAmI)
+	if role != "" || c.get(ctx, "whoami", nil, me) != nil {
+		return ""
+	}
+	var roles []string
+	for _, g := range me.Grants {
+		if g.Role == "*" {
+			return ""
+		}
+		roles = append(roles, g.Role)
+	}
+	slices.Sort(roles)
+	switch roles = slices.Compact(roles); {
+	case kind.Name == "Grant" || kind.Name == "Token":
+		return fmt.Sprintf(" that %s may see: those of others take the right viewer on role \"*\"", me.Subject)
+	case kind.Platform:
+		return ""
+	}
+	return fmt.Sprintf(" that %s may see: that is only what belongs to %s, or to no role", me.Subject, list(roles))
 }
 
 // chosen says in words what the flags leave out.
@@ -185,7 +211,7 @@ func (f *getFlags) all(cmd *cobra.Command, names []string) error {
 		return f.show(cmd, c, weir.Kind{}, everything, false)
 	}
 	if len(everything) == 0 {
-		noted(cmd.ErrOrStderr(), "There is nothing%s yet.", f.chosen())
+		noted(cmd.ErrOrStderr(), "There is nothing%s yet%s.", f.chosen(), unseen(cmd.Context(), c, weir.Kind{}, f.role))
 	}
 	return nil
 }

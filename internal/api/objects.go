@@ -28,6 +28,9 @@ func (c *call) list(kind weir.Kind) error {
 	if err != nil {
 		return err
 	}
+	if err := MayList(c.who, kind, sel.role); err != nil {
+		return err
+	}
 	watch, err := c.flag("watch")
 	if err != nil {
 		return err

@@ -140,10 +140,15 @@ func invalid(format string, args ...any) error { return weir.Errorf(weir.Invalid
 
 // queryProblem refuses a query parameter; it quotes at most a little of the value.
 func queryProblem(name, value, want string) error {
-	if len(value) > 80 {
-		value = value[:80] + "…"
-	}
 	return &weir.Error{Kind: weir.Invalid, Message: "the request's query can't be read", Problems: []weir.Problem{
-		{Path: "query." + name, Message: fmt.Sprintf("%q must be %s", value, want)},
+		{Path: "query." + name, Message: fmt.Sprintf("%q must be %s", shorten(value), want)},
 	}}
+}
+
+// shorten bounds what is quoted of a client's words.
+func shorten(value string) string {
+	if len(value) > 80 {
+		return value[:80] + "…"
+	}
+	return value
 }

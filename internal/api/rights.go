@@ -92,6 +92,20 @@ func mayRead(c Caller, kind weir.Kind, o *weir.Object) error {
 	return lacks(c, weir.Viewer, o, "*")
 }
 
+// MayList says why a caller can see no object of a kind whatever there is, or nil. role limits the question to one
+// role's objects; empty asks for all. It looks at grants alone, so that a refusal tells nothing of what exists: an
+// empty list means that there is nothing the caller may see, a refusal that they may see nothing.
+func MayList(c Caller, kind weir.Kind, role string) error {
+	own := kind.Name == "Grant" || kind.Name == "Token" // everybody sees what is about themselves
+	switch {
+	case role != "" && !kind.Platform && !c.Holds(weir.Viewer, role):
+		return weir.Errorf(weir.Forbidden, "listing %s of role %q takes the right viewer on it, which %s does not have; an admin gives it with a Grant", kind.Plural, shorten(role), c.Subject)
+	case len(c.Grants) == 0 && !own:
+		return weir.Errorf(weir.Forbidden, "listing %s takes at least the right viewer on some role, which %s does not have; an admin gives it with a Grant", kind.Plural, c.Subject)
+	}
+	return nil
+}
+
 // mayWrite: the kind says which right it takes on the object's role; what has no role is the admin's.
 func mayWrite(c Caller, kind weir.Kind, o *weir.Object) error {
 	role := o.Metadata.Role
