@@ -28,7 +28,7 @@ The exit status is 0 when the change was made or nothing differs, and 1 when it 
 	files := addFileFlag(cmd)
 	deletes := addDeleteFlag(cmd)
 	reason := addReasonFlag(cmd)
-	dryRun := cmd.Flags().Bool("dry-run", false, "show what would happen, as plan does, and change nothing")
+	dryRun := addDryRunFlag(cmd)
 	wait := addWaitFlag(cmd)
 	output := addOutputFlag(cmd, "text", "json", "yaml")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -43,6 +43,10 @@ The exit status is 0 when the change was made or nothing differs, and 1 when it 
 
 func addReasonFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().String("reason", "", "why; kept with the change and shown in the history")
+}
+
+func addDryRunFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("dry-run", false, "show what would happen, as plan does, and change nothing")
 }
 
 func addWaitFlag(cmd *cobra.Command) *bool {

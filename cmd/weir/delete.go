@@ -24,7 +24,7 @@ refers to is refused. A deletion can be undone with weir undo.`,
 	}
 	files := addFileFlag(cmd)
 	reason := addReasonFlag(cmd)
-	dryRun := cmd.Flags().Bool("dry-run", false, "show what would happen and change nothing")
+	dryRun := addDryRunFlag(cmd)
 	wait := addWaitFlag(cmd)
 	output := addOutputFlag(cmd, "text", "json", "yaml")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -22,7 +22,7 @@ The server then has the weight of its own object, and its health checks decide.`
 	}
 	pool := cmd.Flags().String("pool", "", "only the overrides of this pool")
 	reason := addReasonFlag(cmd)
-	dryRun := cmd.Flags().Bool("dry-run", false, "show what would happen and change nothing")
+	dryRun := addDryRunFlag(cmd)
 	wait := addWaitFlag(cmd)
 	output := addOutputFlag(cmd, "text", "json", "yaml")
 	_ = cmd.RegisterFlagCompletionFunc("pool", completeNames("Pool"))

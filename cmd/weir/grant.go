@@ -27,6 +27,7 @@ Each right holds those before it. One subject has one right per role; a second g
 	}
 	role := cmd.Flags().String("role", "", "whose objects; '*' for everybody's and the platform's")
 	reason := addReasonFlag(cmd)
+	dryRun := addDryRunFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("role", completeNames("Role"))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *role == "" {
@@ -43,11 +44,11 @@ Each right holds those before it. One subject has one right per role; a second g
 		if err != nil {
 			return fmt.Errorf("write %s: %w", o.Ref(), err)
 		}
-		return write(cmd, &writes{body: body}, writeOptions{reason: *reason, output: "text"})
+		return write(cmd, &writes{body: body}, writeOptions{reason: *reason, dryRun: *dryRun, output: "text"})
 	}
 	cmd.AddCommand(
 		newListOf("Grant", "List who has which right", "  weir grant list"),
-		newDeleteOf("Grant", "remove NAME…", "Take rights away", "  weir grant remove ann-web"),
+		newDeleteOf("Grant", "remove NAME…", "Take rights away", "  weir grant remove ann-web --dry-run"),
 	)
 	return cmd
 }

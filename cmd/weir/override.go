@@ -25,7 +25,7 @@ func addOverrideFlags(cmd *cobra.Command) *overrideFlags {
 		pool:   flags.String("pool", "", "only in this pool; in every pool of the server when left out"),
 		lasts:  flags.String("for", "1h", "how long, such as 30m, 2h or 3d; after that it ends by itself"),
 		reason: flags.String("reason", "", "why, for the next person; required"),
-		dryRun: flags.Bool("dry-run", false, "show what would happen and change nothing"),
+		dryRun: addDryRunFlag(cmd),
 		wait:   addWaitFlag(cmd),
 	}
 	f.output = addOutputFlag(cmd, "text", "json", "yaml")

@@ -40,6 +40,7 @@ func newDeleteOf(kindName, use, short, example string) *cobra.Command {
 		ValidArgsFunction: completeNames(kindName),
 	}
 	reason := addReasonFlag(cmd)
+	dryRun := addDryRunFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		refs, err := refsToDelete(cmd, append([]string{kindName}, args...), nil)
 		if err != nil {
@@ -52,7 +53,7 @@ func newDeleteOf(kindName, use, short, example string) *cobra.Command {
 		if err := c.allExist(cmd.Context(), refs); err != nil {
 			return err
 		}
-		return write(cmd, &writes{deletes: refs}, writeOptions{reason: *reason, output: "text"})
+		return write(cmd, &writes{deletes: refs}, writeOptions{reason: *reason, dryRun: *dryRun, output: "text"})
 	}
 	return cmd
 }

@@ -21,7 +21,7 @@ Tokens are never restored.`,
 		ValidArgsFunction: completeRevisions,
 	}
 	reason := addReasonFlag(cmd)
-	dryRun := cmd.Flags().Bool("dry-run", false, "show what would happen and change nothing")
+	dryRun := addDryRunFlag(cmd)
 	wait := addWaitFlag(cmd)
 	output := addOutputFlag(cmd, "text", "json", "yaml")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
