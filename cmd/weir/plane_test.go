@@ -44,7 +44,9 @@ func startControlPlane(t testing.TB) *controlPlane {
 		}
 	}
 	dir := weirtest.TempDir(t)
-	ca, err := secrets.CreateCA(dir+"/ca", theClock)
+	authority, err := secrets.NewCA(theClock())
+	must(err)
+	ca, err := secrets.ParseCA(authority, theClock)
 	must(err)
 	ring, err := secrets.OpenOrCreateKeyring(dir + "/key")
 	must(err)
@@ -61,7 +63,7 @@ func startControlPlane(t testing.TB) *controlPlane {
 	must(err)
 	listener, err := net.Listen("tcp", addr+":7443")
 	must(err)
-	handler := api.New(api.Options{Store: st, Planner: standInPlanner{}, Status: p.status, Clock: theClock, Version: "test", CAHash: p.ca})
+	handler := api.New(api.Options{Store: st, Planner: standInPlanner{}, Status: p.status, Clock: theClock, Version: "test", CAHash: ca.CAHash})
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", theNow.Format(http.TimeFormat))
 		handler.ServeHTTP(w, r)

@@ -15,6 +15,7 @@ import (
 
 func newServer() *cobra.Command {
 	var o server.Options
+	var etcd etcdFlags
 	var keyFile, logFormat string
 	var addresses []string
 	cmd := &cobra.Command{
@@ -25,13 +26,22 @@ func newServer() *cobra.Command {
 
 The first start makes an authority, a sealing key and the first admin's token in the data folder; the
 token's file is named in the log. Secrets are sealed with a key that is kept in the data folder unless
---sealing-key-file names another place or WEIR_SEALING_KEY holds it.`,
+--sealing-key-file names another place or WEIR_SEALING_KEY holds it.
+
+Several servers can share a store when it is an etcd cluster outside, and the sealing key is the same on each:
+agents and people may then use any of them.`,
 		Example: `  weir server --data-dir /var/lib/weir --listen :7443 --name weir.example.com
-  weir server --data-dir ./weir --listen 127.0.0.1:7443 --metrics-listen 127.0.0.1:7444`,
+  weir server --data-dir ./weir --listen 127.0.0.1:7443 --metrics-listen 127.0.0.1:7444
+  weir server --data-dir /var/lib/weir --sealing-key-file /etc/weir/sealing.key \
+    --etcd-endpoints https://etcd1:2379,https://etcd2:2379,https://etcd3:2379 \
+    --etcd-ca /etc/weir/etcd-ca.crt --etcd-cert /etc/weir/etcd.crt --etcd-key /etc/weir/etcd.key`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := newLog(cmd.ErrOrStderr(), logFormat)
 			if err != nil {
+				return err
+			}
+			if o.Cluster, err = etcd.cluster(); err != nil {
 				return err
 			}
 			o.Log, o.Version, o.SealingKey = log, buildVersion(), os.Getenv("WEIR_SEALING_KEY")
@@ -62,6 +72,8 @@ token's file is named in the log. Secrets are sealed with a key that is kept in 
 	f.StringSliceVar(&o.Names, "name", nil, "host name that clients and agents use, for the server's certificate; may be repeated")
 	f.StringSliceVar(&addresses, "address", nil, "IP address that clients and agents use, for the server's certificate; may be repeated")
 	f.StringVar(&keyFile, "sealing-key-file", "", "file with the key that seals secrets, when not in the data folder")
+	f.StringVar(&o.Advertise, "advertise", "", "URL at which the other servers of the store reach this one")
+	etcd.add(cmd)
 	f.StringVar(&logFormat, "log", "text", "format of the log: text or json")
 	_ = cmd.MarkFlagRequired("data-dir")
 	return cmd

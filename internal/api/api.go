@@ -30,7 +30,7 @@ type Options struct {
 	// Version is the control plane's, told by whoami and in the OpenAPI document.
 	Version string
 	// CAHash names the control plane's CA ("sha256:<hex>"); join tokens carry it. Without it none are made.
-	CAHash string
+	CAHash func() string
 	// Ready says why the server is not ready, nil when it is; nil is always ready.
 	Ready func(context.Context) error
 	// Metrics takes the request metrics; nil takes none.

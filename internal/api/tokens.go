@@ -106,10 +106,10 @@ func (c *call) fillToken(o *weir.Object) (text string, err error) {
 		text, token.Hash = secrets.NewToken("api")
 		return text, nil
 	}
-	if c.h.opts.CAHash == "" {
+	if c.h.opts.CAHash == nil {
 		return "", weir.Errorf(weir.Unavailable, "join tokens can't be made: the control plane has no CA of its own")
 	}
-	if text, token.Hash, err = secrets.NewJoinToken(c.h.opts.CAHash); err != nil {
+	if text, token.Hash, err = secrets.NewJoinToken(c.h.opts.CAHash()); err != nil {
 		return "", err
 	}
 	return text, nil

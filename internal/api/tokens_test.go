@@ -114,7 +114,7 @@ func TestJoinTokens(t *testing.T) {
 	w := newWorld(t)
 	made := read[tokenText](t, w.do("admin", "POST", "/api/v1/tokens", tokenOf(", join: {group: edge, zone: az1, loadBalancer: lb2}")))
 	secret, ca, err := secrets.ParseJoinToken(made.Token)
-	if err != nil || ca != w.handler.opts.CAHash {
+	if err != nil || ca != w.handler.opts.CAHash() {
 		t.Fatalf("%v %s", err, ca)
 	}
 	if want := w.clock().Add(time.Hour); !made.Object.Spec.ExpiresAt.Equal(want) {

@@ -77,7 +77,7 @@ type Server struct {
 	// Unproven is said of a server that a HAProxy has: it is enabled, and nobody has seen it up since. It is never
 	// wanted.
 	Unproven bool
-	Owner       string
+	Owner    string
 }
 
 // Map is one map file.

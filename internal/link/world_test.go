@@ -129,7 +129,11 @@ func (k *keyring) setBroken(name string, broken bool) {
 func newWorld(t testing.TB, edit ...func(*HubOptions)) *world {
 	t.Helper()
 	w := &world{t: t, reg: &registry{tokens: map[string]string{}, lbs: map[string]*x509.Certificate{}, next: map[string]string{}}, keys: &keyring{broken: map[string]bool{}}}
-	ca, err := secrets.CreateCA(t.TempDir(), w.now)
+	authority, err := secrets.NewCA(w.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := secrets.ParseCA(authority, w.now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,17 +12,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	// CAFile is the CA's file in its folder, 0600: its key, its certificate, then other CAs that are believed.
-	CAFile = "ca.pem"
-	// CABundleFile holds the certificates of CAFile without the key, for everybody to read.
-	CABundleFile = "ca.crt"
-
 	caLifetime     = 10 * 365 * 24 * time.Hour
 	serverLifetime = 365 * 24 * time.Hour
 	agentLifetime  = 30 * 24 * time.Hour
@@ -29,53 +24,22 @@ const (
 	backdate = time.Hour
 )
 
-// CA issues the certificates of one control plane and its agents. Many goroutines may use it.
+// CA issues the certificates of one control plane and its agents. Many goroutines may use it; Adopt changes it
+// for all of them at once.
 type CA struct {
+	now   func() time.Time
+	state atomic.Pointer[authority]
+}
+
+// authority is what a CA is at one time.
+type authority struct {
 	key   crypto.Signer
 	cert  *x509.Certificate
 	trust *Trust
-	now   func() time.Time
 }
 
-// CreateCA makes a CA in dir, which is made 0700 if absent: an ECDSA P-256 root for ten years. After a crash
-// there is a whole one or none. The error wraps fs.ErrExist when dir already has one; it is then untouched.
-func CreateCA(dir string, now func() time.Time) (*CA, error) {
-	data, err := newCA(now())
-	if err != nil {
-		return nil, fmt.Errorf("create CA: %w", err)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("create CA: %w", err)
-	}
-	// Key and certificate are one file: two could be of two different CAs after a crash.
-	if err := CreateFile(filepath.Join(dir, CAFile), data, 0o600); err != nil {
-		return nil, fmt.Errorf("create CA: %w", err)
-	}
-	return OpenCA(dir, now)
-}
-
-// OpenCA opens the CA in dir and writes its CABundleFile when that is absent or differs. The error wraps
-// fs.ErrNotExist when dir has none.
-func OpenCA(dir string, now func() time.Time) (*CA, error) {
-	path := filepath.Join(dir, CAFile)
-	data, err := ReadPrivateFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("open CA: %w", err)
-	}
-	ca, err := parseCA(data, now)
-	if err != nil {
-		return nil, fmt.Errorf("open CA %s: %w", path, err)
-	}
-	bundle := filepath.Join(dir, CABundleFile)
-	if old, err := os.ReadFile(bundle); err != nil || string(old) != string(ca.trust.PEM()) {
-		if err := WriteFile(bundle, ca.trust.PEM(), 0o644); err != nil {
-			return nil, fmt.Errorf("open CA: %w", err)
-		}
-	}
-	return ca, nil
-}
-
-func newCA(now time.Time) ([]byte, error) {
+// NewCA makes an ECDSA P-256 root for ten years and gives its key and certificate in PEM, to be kept sealed.
+func NewCA(now time.Time) ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -103,50 +67,82 @@ func newCA(now time.Time) ([]byte, error) {
 	return append(text, pem.EncodeToMemory(&pem.Block{Type: certBlock, Bytes: der})...), nil
 }
 
-func parseCA(data []byte, now func() time.Time) (*CA, error) {
+// ParseCA reads what NewCA gave: a key, its certificate, then other CAs that are believed.
+func ParseCA(data []byte, now func() time.Time) (*CA, error) {
+	c := &CA{now: now}
+	if err := c.Adopt(data); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Adopt makes the CA another one, in ParseCA's form; on an error it stays what it was.
+func (c *CA) Adopt(data []byte) error {
 	key, certs, err := parseKeyAndCertificates(data)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("read CA: %w", err)
 	}
 	trust, err := NewTrust(certs...)
 	if err != nil {
+		return fmt.Errorf("read CA: %w", err)
+	}
+	c.state.Store(&authority{key, certs[0], trust})
+	return nil
+}
+
+// WithTrust gives a CA's text with further CAs to believe; those of before are dropped.
+func WithTrust(data []byte, believed ...*x509.Certificate) ([]byte, error) {
+	key, certs, err := parseKeyAndCertificates(data)
+	if err != nil {
+		return nil, fmt.Errorf("read CA: %w", err)
+	}
+	text, err := encodeKey(key)
+	if err != nil {
 		return nil, err
 	}
-	return &CA{key: key, cert: certs[0], trust: trust, now: now}, nil
+	return append(text, encodeCertificates(append(certs[:1:1], believed...)...)...), nil
 }
 
 // Trust gives the CA certificates that agents and clients of this control plane believe.
-func (c *CA) Trust() *Trust { return c.trust }
+func (c *CA) Trust() *Trust { return c.state.Load().trust }
 
 // CAHash names the CA that issues, in the form "sha256:<hex>".
-func (c *CA) CAHash() string { return CAHash(c.cert) }
+func (c *CA) CAHash() string { return CAHash(c.state.Load().cert) }
 
 // String names the CA, for logs.
 func (c *CA) String() string { return "CA " + c.CAHash() }
 
 // NotAfter is when the CA itself runs out.
-func (c *CA) NotAfter() time.Time { return c.cert.NotAfter }
+func (c *CA) NotAfter() time.Time { return c.state.Load().cert.NotAfter }
 
 // ChainPEM gives a certificate and the CA that issued it, in PEM: what a server or agent presents.
-func (c *CA) ChainPEM(leaf *x509.Certificate) []byte { return encodeCertificates(leaf, c.cert) }
+func (c *CA) ChainPEM(leaf *x509.Certificate) []byte {
+	for _, by := range c.Trust().certs {
+		if bytes.Equal(by.RawSubject, leaf.RawIssuer) {
+			return encodeCertificates(leaf, by)
+		}
+	}
+	return encodeCertificates(leaf)
+}
 
 // sign issues a leaf from tmpl for lifetime from now, but not beyond the CA's own end.
-func (c *CA) sign(tmpl *x509.Certificate, lifetime time.Duration, key crypto.PublicKey) (*x509.Certificate, error) {
-	now := c.now()
-	if now.After(c.cert.NotAfter) || now.Before(c.cert.NotBefore) {
-		return nil, fmt.Errorf("the CA is valid from %s to %s and it is %s now; mind the clock", stamp(c.cert.NotBefore), stamp(c.cert.NotAfter), stamp(now))
+func (c *CA) sign(tmpl *x509.Certificate, lifetime time.Duration, key crypto.PublicKey) (leaf, issuer *x509.Certificate, err error) {
+	now, by := c.now(), c.state.Load()
+	if now.After(by.cert.NotAfter) || now.Before(by.cert.NotBefore) {
+		return nil, nil, fmt.Errorf("the CA is valid from %s to %s and it is %s now; mind the clock", stamp(by.cert.NotBefore), stamp(by.cert.NotAfter), stamp(now))
 	}
 	tmpl.NotBefore, tmpl.NotAfter = now.Add(-backdate), now.Add(lifetime)
-	if tmpl.NotAfter.After(c.cert.NotAfter) {
-		tmpl.NotAfter = c.cert.NotAfter
+	if tmpl.NotAfter.After(by.cert.NotAfter) {
+		tmpl.NotAfter = by.cert.NotAfter
 	}
 	tmpl.BasicConstraintsValid = true
 	tmpl.KeyUsage = x509.KeyUsageDigitalSignature
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, c.cert, key, c.key)
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, by.cert, key, by.key)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return x509.ParseCertificate(der)
+	leaf, err = x509.ParseCertificate(der)
+	return leaf, by.cert, err
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

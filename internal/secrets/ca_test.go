@@ -5,9 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -41,86 +39,47 @@ const day = 24 * time.Hour
 
 func testCA(t *testing.T, c *clock) *CA {
 	t.Helper()
-	ca, err := CreateCA(filepath.Join(t.TempDir(), "ca"), c.now)
+	ca, err := ParseCA(newTestCA(t, c), c.now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ca
 }
 
-func TestCreateCA(t *testing.T) {
-	c := newClock()
-	dir := filepath.Join(t.TempDir(), "new", "ca")
-	if _, err := OpenCA(dir, c.now); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("absent: %v", err)
+func newTestCA(t *testing.T, c *clock) []byte {
+	t.Helper()
+	text, err := NewCA(c.now())
+	if err != nil {
+		t.Fatal(err)
 	}
-	ca, err := CreateCA(dir, c.now)
+	return text
+}
+
+func TestNewCA(t *testing.T) {
+	c := newClock()
+	text := newTestCA(t, c)
+	ca, err := ParseCA(text, c.now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := ca.NotAfter(); !got.Equal(c.now().Add(10 * 365 * day)) {
 		t.Errorf("ends %v", got)
 	}
-	if _, err := CreateCA(dir, c.now); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("made twice: %v", err)
-	}
-	again, err := OpenCA(dir, c.now)
-	if err != nil || again.CAHash() != ca.CAHash() {
-		t.Fatalf("%v, %v", again, err)
-	}
 	if sum, err := CheckCAHash(ca.CAHash()); err != nil || sum != ca.CAHash() || !ca.Trust().Has(sum) {
 		t.Errorf("hash %s, %v", sum, err)
 	}
-	if info, _ := os.Stat(filepath.Join(dir, CAFile)); info.Mode() != 0o600 {
-		t.Errorf("mode %v", info.Mode())
-	}
-	if entries, _ := os.ReadDir(dir); len(entries) != 2 {
-		t.Errorf("left behind: %v", entries)
+	if bundle := string(ca.Trust().PEM()); strings.Contains(bundle, keyBlock) {
+		t.Error("the bundle holds the key")
 	}
 }
 
-func TestCABundleFileIsRestored(t *testing.T) {
+func TestParseCARefuses(t *testing.T) {
 	c := newClock()
-	dir := t.TempDir()
-	ca, err := CreateCA(dir, c.now)
+	good, other := newTestCA(t, c), newTestCA(t, c)
+	_, certs, err := parseKeyAndCertificates(good)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle := filepath.Join(dir, CABundleFile)
-	for _, spoil := range []func() error{
-		func() error { return os.Remove(bundle) },
-		func() error { return os.WriteFile(bundle, []byte("x"), 0o600) },
-	} {
-		if err := spoil(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := OpenCA(dir, c.now); err != nil {
-			t.Fatal(err)
-		}
-		data, _ := os.ReadFile(bundle)
-		if trust, err := ParseTrust(data); err != nil || !trust.Has(ca.CAHash()) || strings.Contains(string(data), keyBlock) {
-			t.Errorf("%s, %v", data, err)
-		}
-	}
-}
-
-func TestOpenCARefuses(t *testing.T) {
-	c := newClock()
-	dir := t.TempDir()
-	if _, err := CreateCA(dir, c.now); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, CAFile)
-	good, _ := os.ReadFile(path)
-	other, err := newCA(c.now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, certs, err := parseKeyAndCertificates(good)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = key
 	cut := bytes.Index(good, []byte("-----BEGIN CERT"))
 	otherCut := bytes.Index(other, []byte("-----BEGIN CERT"))
 	for what, text := range map[string][]byte{
@@ -128,72 +87,63 @@ func TestOpenCARefuses(t *testing.T) {
 		"another key": append(bytes.Clone(other[:otherCut]), good[cut:]...), "text behind": append(bytes.Clone(good), "x"...),
 		"certificate first": append(encodeCertificates(certs...), good...), "broken key": pem.EncodeToMemory(&pem.Block{Type: keyBlock, Bytes: []byte(canary)}),
 	} {
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if ca, err := OpenCA(dir, c.now); err == nil || shows(err.Error()) || !strings.Contains(err.Error(), path) {
+		if ca, err := ParseCA(text, c.now); err == nil || shows(err.Error()) {
 			t.Errorf("%s: %v, %v", what, ca, err)
 		}
 	}
-	if err := os.WriteFile(path, good, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(path, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenCA(dir, c.now); err == nil || !strings.Contains(err.Error(), "chmod 600") {
-		t.Errorf("0644: %v", err)
-	}
 }
 
-func TestCAIsMadeOnce(t *testing.T) {
+// A CA is changed in three steps: the next one is believed, then it issues, then the old one is believed no more.
+func TestCAIsChanged(t *testing.T) {
 	c := newClock()
-	dir := t.TempDir()
-	var made []string
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for range 6 {
-		wg.Go(func() {
-			ca, err := CreateCA(dir, c.now)
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				made = append(made, ca.CAHash())
-			} else if !errors.Is(err, fs.ErrExist) {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if len(made) != 1 {
-		t.Errorf("made %v", made)
-	}
-}
-
-func TestCAWithSecondCertificate(t *testing.T) {
-	c := newClock()
-	dir := t.TempDir()
-	old, err := CreateCA(filepath.Join(dir, "old"), c.now)
+	first, second := newTestCA(t, c), newTestCA(t, c)
+	old, err := ParseCA(first, c.now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := newCA(c.now())
+	next, err := ParseCA(second, c.now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteFile(filepath.Join(dir, CAFile), append(data, old.Trust().PEM()...), 0o600); err != nil {
-		t.Fatal(err)
+	oldCert, oldCSR := issue(t, old, newTestKey(t), "lb1")
+	believes := func(ca *CA, cert *x509.Certificate, csr []byte) bool {
+		_, err := ca.Trust().VerifyRenewal(cert, csr, c.now())
+		return err == nil
 	}
-	ca, err := OpenCA(dir, c.now)
-	if err != nil {
-		t.Fatal(err)
+	step := func(data []byte, believed ...*x509.Certificate) *CA {
+		t.Helper()
+		text, err := WithTrust(data, believed...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ca, err := ParseCA(text, c.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ca
 	}
-	if !ca.Trust().Has(old.CAHash()) || !ca.Trust().Has(ca.CAHash()) || len(ca.Trust().Certificates()) != 2 {
-		t.Error("the bundle lacks one")
+	both := step(first, next.Trust().Certificates()...)
+	nextCert, nextCSR := issue(t, next, newTestKey(t), "lb1")
+	if both.CAHash() != old.CAHash() || !believes(both, oldCert, oldCSR) || !believes(both, nextCert, nextCSR) || believes(old, nextCert, nextCSR) {
+		t.Error("the first step")
 	}
-	cert, csr := issue(t, old, newTestKey(t), "lb1")
-	if name, err := ca.Trust().VerifyRenewal(cert, csr, c.now()); name != "lb1" || err != nil {
-		t.Errorf("issued by the old one: %q, %v", name, err)
+	switched := step(second, old.Trust().Certificates()...)
+	if switched.CAHash() != next.CAHash() || !believes(switched, oldCert, oldCSR) || !believes(switched, nextCert, nextCSR) {
+		t.Error("the second step")
+	}
+	if chain := string(switched.ChainPEM(oldCert)); !strings.Contains(chain, strings.TrimSpace(string(old.Trust().PEM()))) {
+		t.Error("what the old one issued does not show the old one")
+	}
+	done := step(second)
+	if believes(done, oldCert, oldCSR) || !believes(done, nextCert, nextCSR) {
+		t.Error("the third step")
+	}
+	text, _ := WithTrust(second)
+	if err := both.Adopt(text); err != nil || both.CAHash() != next.CAHash() || len(both.Trust().Certificates()) != 1 {
+		t.Errorf("adopt: %v", err)
+	}
+	if err := both.Adopt([]byte("x")); err == nil || both.CAHash() != next.CAHash() {
+		t.Errorf("adopt what is none: %v", err)
 	}
 }
 
@@ -289,7 +239,7 @@ func TestServerCertificate(t *testing.T) {
 
 func TestCAPrintsNoKey(t *testing.T) {
 	ca := testCA(t, newClock())
-	der, err := x509.MarshalPKCS8PrivateKey(ca.key)
+	der, err := x509.MarshalPKCS8PrivateKey(ca.state.Load().key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +250,7 @@ func TestCAPrintsNoKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = tls.Certificate(pair)
-	for _, v := range []any{ca, *ca, struct{ c *CA }{ca}} {
+	for _, v := range []any{ca, struct{ c *CA }{ca}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
 			text := fmt.Sprintf(verb, v)
 			if strings.Contains(text, fmt.Sprintf("%x", d)) || strings.Contains(text, strings.Trim(fmt.Sprint(d), "[]")) {

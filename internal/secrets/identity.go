@@ -26,11 +26,15 @@ const (
 
 	agentScheme = "weir"
 	agentHost   = "lb"
+	peerHost    = "server"
 	maxLBName   = 63
 )
 
 // ErrNotAgent is the kind of error for a certificate that names no load balancer.
 var ErrNotAgent = errors.New("not an agent's certificate")
+
+// ErrNotPeer is the kind of error for a certificate that names no control plane.
+var ErrNotPeer = errors.New("not a control plane's certificate")
 
 // AgentIdentity gives the name of the load balancer whose agent a certificate, verified already, is for.
 func AgentIdentity(cert *x509.Certificate) (string, error) {
@@ -44,6 +48,23 @@ func AgentIdentity(cert *x509.Certificate) (string, error) {
 		return "", fmt.Errorf("read agent identity: %w: its URI is not %s://%s/<name>", ErrNotAgent, agentScheme, agentHost)
 	}
 	return name, nil
+}
+
+// PeerIdentity gives the ID of the control plane that a certificate, verified already, is for.
+func PeerIdentity(cert *x509.Certificate) (string, error) {
+	others := len(cert.DNSNames) + len(cert.IPAddresses) + len(cert.EmailAddresses)
+	if cert.IsCA || len(cert.URIs) != 1 || others != 0 {
+		return "", fmt.Errorf("read peer identity: %w: it must hold one URI and no other name", ErrNotPeer)
+	}
+	id := strings.TrimPrefix(cert.URIs[0].Path, "/")
+	if id == "" || cert.URIs[0].String() != peerURI(id).String() {
+		return "", fmt.Errorf("read peer identity: %w: its URI is not %s://%s/<id>", ErrNotPeer, agentScheme, peerHost)
+	}
+	return id, nil
+}
+
+func peerURI(id string) *url.URL {
+	return &url.URL{Scheme: agentScheme, Host: peerHost, Path: "/" + id}
 }
 
 func agentURI(lbName string) *url.URL {

@@ -41,11 +41,28 @@ func (c *CA) IssueServer(names []string, ips []netip.Addr) (tls.Certificate, err
 	for _, ip := range ips {
 		tmpl.IPAddresses = append(tmpl.IPAddresses, net.IP(ip.Unmap().AsSlice()))
 	}
-	leaf, err := c.sign(tmpl, serverLifetime, key.Public())
+	leaf, issuer, err := c.sign(tmpl, serverLifetime, key.Public())
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("issue server certificate: %w", err)
 	}
-	return tls.Certificate{Certificate: [][]byte{leaf.Raw, c.cert.Raw}, PrivateKey: key, Leaf: leaf}, nil
+	return tls.Certificate{Certificate: [][]byte{leaf.Raw, issuer.Raw}, PrivateKey: key, Leaf: leaf}, nil
+}
+
+// IssuePeer makes a key and a certificate by which a control plane shows the others of its store who it is.
+func (c *CA) IssuePeer(id string) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("issue peer certificate: %w", err)
+	}
+	leaf, issuer, err := c.sign(&x509.Certificate{
+		Subject:     pkix.Name{CommonName: "Weir control plane " + id},
+		URIs:        []*url.URL{peerURI(id)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, agentLifetime, key.Public())
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("issue peer certificate: %w", err)
+	}
+	return tls.Certificate{Certificate: [][]byte{leaf.Raw, issuer.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
 // IssueAgent makes a certificate for 30 days that says its holder is the agent of load balancer lbName. Of the
@@ -58,7 +75,7 @@ func (c *CA) IssueAgent(csr []byte, lbName string) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("issue agent certificate for %s: %w", lbName, err)
 	}
-	leaf, err := c.sign(&x509.Certificate{
+	leaf, _, err := c.sign(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: lbName}, // for people; AgentIdentity reads the URI
 		URIs:        []*url.URL{agentURI(lbName)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},

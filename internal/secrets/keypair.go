@@ -58,10 +58,10 @@ func (c *CA) ServerCertificate(path string, names []string, ips []netip.Addr) (t
 
 func (c *CA) serves(pair tls.Certificate, names []string, ips []netip.Addr) bool {
 	now := c.now()
-	if c.trust.verify(pair.Leaf, now, x509.ExtKeyUsageServerAuth, "") != nil || NeedsRenewal(pair.Leaf, now) {
+	if c.Trust().verify(pair.Leaf, now, x509.ExtKeyUsageServerAuth, "") != nil || NeedsRenewal(pair.Leaf, now) {
 		return false
 	}
-	if len(pair.Certificate) < 2 || !slices.Equal(pair.Certificate[1], c.cert.Raw) {
+	if len(pair.Certificate) < 2 || !slices.Equal(pair.Certificate[1], c.state.Load().cert.Raw) {
 		return false
 	}
 	var have, want []string

@@ -151,7 +151,7 @@ func TestPinWantsTheLeafSigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair.Certificate = [][]byte{pair.Certificate[0], ca.cert.Raw}
+	pair.Certificate = [][]byte{pair.Certificate[0], ca.state.Load().cert.Raw}
 	s := serve(t, ca, pair, c.now)
 	if got, err := s.ask(t, ClientConfig{ServerName: "127.0.0.1", CAHash: ca.CAHash()}); !errors.Is(err, ErrPin) || got != "" {
 		t.Errorf("%q, %v", got, err)
@@ -166,11 +166,11 @@ func TestPinRefusesAgentsAsServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := ca.sign(&x509.Certificate{DNSNames: []string{"weir.example"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, day, key.Public())
+	leaf, _, err := ca.sign(&x509.Certificate{DNSNames: []string{"weir.example"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, day, key.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serve(t, ca, tls.Certificate{Certificate: [][]byte{leaf.Raw, ca.cert.Raw}, PrivateKey: key}, c.now)
+	s := serve(t, ca, tls.Certificate{Certificate: [][]byte{leaf.Raw, ca.state.Load().cert.Raw}, PrivateKey: key}, c.now)
 	if got, err := s.ask(t, ClientConfig{ServerName: "weir.example", CAHash: ca.CAHash()}); !errors.Is(err, ErrPin) || got != "" {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -229,11 +229,11 @@ func TestServerRefusesForeignCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nameless, err := ca.sign(&x509.Certificate{URIs: []*url.URL{{Scheme: "weir", Host: "user", Path: "/lb1"}}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, day, key.Public())
+	nameless, _, err := ca.sign(&x509.Certificate{URIs: []*url.URL{{Scheme: "weir", Host: "user", Path: "/lb1"}}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, day, key.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
-	notClient, err := ca.sign(&x509.Certificate{URIs: []*url.URL{agentURI("lb1")}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, day, key.Public())
+	notClient, _, err := ca.sign(&x509.Certificate{URIs: []*url.URL{agentURI("lb1")}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, day, key.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestServerRefusesForeignCertificates(t *testing.T) {
 	}
 	for what, cert := range map[string]tls.Certificate{
 		"not for clients":      {Certificate: [][]byte{notClient.Raw}, PrivateKey: key},
-		"another CA":           {Certificate: [][]byte{foreign.Raw, ca.cert.Raw}, PrivateKey: key},
+		"another CA":           {Certificate: [][]byte{foreign.Raw, ca.state.Load().cert.Raw}, PrivateKey: key},
 		"the control plane":    server,
 		"no load balancer":     {Certificate: [][]byte{nameless.Raw}, PrivateKey: key},
 		"a key of another one": {Certificate: [][]byte{own.Raw}, PrivateKey: newTestKey(t)},

@@ -29,6 +29,12 @@ import (
 type Options struct {
 	// Dir is the data folder; it is made when absent.
 	Dir string
+	// Cluster, when set, is an etcd outside that holds the store instead of the data folder; several servers may
+	// share it.
+	Cluster *Cluster
+	// Advertise is the URL at which the other servers of the store reach this one; empty is worked out from Names
+	// and Listen.
+	Advertise string
 	// Listen is the address of API and link, host:port; port 0 picks one.
 	Listen string
 	// MetricsListen is the address of /metrics, /healthz and /readyz, without TLS; empty for none.
@@ -45,6 +51,9 @@ type Options struct {
 	Ready func(Listening)
 }
 
+// Cluster names an etcd outside.
+type Cluster = store.Cluster
+
 // Listening says where a control plane is found.
 type Listening struct {
 	// URL is of the API; Metrics of the plain listener, empty for none.
@@ -57,13 +66,12 @@ type Listening struct {
 
 // The files in the data folder.
 const (
-	caDir       = "ca"
+	bundleFile  = "ca.crt"
 	storeDir    = "etcd"
 	keyFile     = "sealing.key"
 	tokenFile   = "admin.token"
 	serverFile  = "server.pem"
 	auditFile   = "audit.jsonl"
-	epochFile   = "epoch"
 	firstAuthor = "weir"
 )
 
@@ -85,7 +93,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	s := &server{opts: o}
 	defer s.close()
-	for _, step := range []func(context.Context) error{s.openKeys, s.openStore, s.firstStart, s.build} {
+	for _, step := range []func(context.Context) error{s.openKeys, s.openStore, s.openCA, s.firstStart, s.build} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -131,12 +139,6 @@ func (s *server) openKeys(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.ca, err = secrets.OpenCA(s.path(caDir), s.opts.Clock); errors.Is(err, os.ErrNotExist) {
-		s.ca, err = secrets.CreateCA(s.path(caDir), s.opts.Clock)
-	}
-	if err != nil {
-		return err
-	}
 	if s.audit, err = secrets.OpenAudit(s.path(auditFile), auditBytes, auditKeep, s.opts.Clock); err != nil {
 		return err
 	}
@@ -147,7 +149,7 @@ func (s *server) openKeys(context.Context) error {
 func (s *server) openStore(ctx context.Context) error {
 	var err error
 	s.store, err = store.Open(ctx, store.Options{
-		Dir: s.path(storeDir), Logger: s.opts.Log, Clock: s.opts.Clock, Keyring: s.keyring,
+		Dir: s.path(storeDir), Cluster: s.opts.Cluster, Logger: s.opts.Log, Clock: s.opts.Clock, Keyring: s.keyring,
 		Check: weir.Check, Prepare: s.prepare,
 	})
 	if err == nil {
@@ -188,6 +190,10 @@ func (s *server) firstStart(ctx context.Context) error {
 			object("Grant", "admin", &weir.Grant{Subject: "admin", Role: "*", Right: weir.Admin}),
 		},
 	})
+	if weir.KindOf(err) == weir.Stale || weir.KindOf(err) == weir.Conflict {
+		// Another server of the store was first, and wrote the token that counts.
+		return os.Remove(s.path(tokenFile))
+	}
 	if err == nil {
 		s.opts.Log.Info("first start: the admin's token is in a file", "file", s.path(tokenFile))
 	}
@@ -195,7 +201,7 @@ func (s *server) firstStart(ctx context.Context) error {
 }
 
 func (s *server) build(ctx context.Context) error {
-	epoch, err := s.epoch()
+	epoch, err := s.epoch(ctx)
 	if err != nil {
 		return err
 	}
@@ -214,24 +220,10 @@ func (s *server) build(ctx context.Context) error {
 	s.metrics.MustRegister(s.fleet)
 	s.handler = api.New(api.Options{
 		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
-		Version: s.opts.Version, CAHash: s.ca.CAHash(), Metrics: s.metrics,
+		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,
 		Ready: func(context.Context) error { return s.fleet.ready() },
 	})
 	return s.fleet.load(ctx)
-}
-
-// epoch names the store's history; it is made with the store.
-func (s *server) epoch() (string, error) {
-	raw, err := os.ReadFile(s.path(epochFile))
-	if err == nil && len(raw) > 0 {
-		return string(raw), nil
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("read epoch: %w", err)
-	}
-	_, hash := secrets.NewToken("epoch")
-	epoch := fmt.Sprintf("%.32s", hash[max(0, len(hash)-32):])
-	return epoch, secrets.WriteFile(s.path(epochFile), []byte(epoch), 0o600)
 }
 
 // serve listens and serves until ctx ends.
@@ -242,12 +234,12 @@ func (s *server) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for API and agents: %w", err)
 	}
-	certificate, err := s.certificate(listener.Addr())
-	if err != nil {
+	keeper := s.certificate(listener.Addr())
+	if err := keeper.renew(); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	config := secrets.ServerTLS(secrets.ServerConfig{
-		Certificate: certificate, Trust: s.ca.Trust, Now: s.opts.Clock,
+		Certificate: keeper.get, Trust: s.ca.Trust, Now: s.opts.Clock,
 	})
 	config.NextProtos = []string{"h2", "http/1.1"}
 	mux := http.NewServeMux()
@@ -268,8 +260,17 @@ func (s *server) serve(ctx context.Context) error {
 	swept := make(chan struct{})
 	go func() {
 		defer close(swept)
-		sweeper{s.store, s.opts.Clock, s.opts.Log}.run(ctx)
+		s.store.Lead(ctx, leadSweep, func(ctx context.Context) error {
+			sweeper{s.store, s.opts.Clock, s.opts.Log}.run(ctx)
+			return ctx.Err()
+		})
 	}()
+	go s.announce(ctx, s.advertised(listener.Addr()))
+	go s.followCA(ctx, func() {
+		if err := keeper.renew(); err != nil {
+			s.opts.Log.Error("renew the server's certificate", "error", err)
+		}
+	})
 	if plain != nil {
 		go func() { failed <- plain() }()
 	}
@@ -317,7 +318,7 @@ func (s *server) plainServer() (func() error, string, error) {
 }
 
 // certificate keeps the server's certificate fresh: it is asked at every handshake.
-func (s *server) certificate(at net.Addr) (func() *tls.Certificate, error) {
+func (s *server) certificate(at net.Addr) *keeper {
 	names := append([]string{"localhost"}, s.opts.Names...)
 	addresses := append([]netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")}, s.opts.Addresses...)
 	if a, err := netip.ParseAddrPort(at.String()); err == nil && !a.Addr().IsUnspecified() {
@@ -326,6 +327,5 @@ func (s *server) certificate(at net.Addr) (func() *tls.Certificate, error) {
 	if host, err := os.Hostname(); err == nil {
 		names = append(names, host)
 	}
-	k := &keeper{issue: func() (tls.Certificate, error) { return s.ca.ServerCertificate(s.path(serverFile), names, addresses) }, clock: s.opts.Clock, log: s.opts.Log}
-	return k.get, k.renew()
+	return &keeper{issue: func() (tls.Certificate, error) { return s.ca.ServerCertificate(s.path(serverFile), names, addresses) }, clock: s.opts.Clock, log: s.opts.Log}
 }

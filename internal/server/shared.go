@@ -1,0 +1,113 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"weir"
+	"weir/internal/secrets"
+	"weir/internal/store"
+)
+
+// The values of the platform that all servers of a store share.
+const (
+	sharedCA     = "ca"
+	sharedNextCA = "ca-next"
+	sharedEpoch  = "epoch"
+)
+
+// shared gives a value of the platform; the first server of a store makes it.
+func (s *server) shared(ctx context.Context, name string, make func() ([]byte, error)) (secrets.Secret, error) {
+	for {
+		value, _, err := s.store.Platform(ctx, name)
+		if weir.KindOf(err) != weir.NotFound {
+			return value, err
+		}
+		fresh, err := make()
+		if err != nil {
+			return secrets.Secret{}, err
+		}
+		// Of two servers that start at once one is first, and the other takes that one's.
+		if err := s.store.SetPlatform(ctx, name, fresh, 0); err != nil && weir.KindOf(err) != weir.Stale {
+			return secrets.Secret{}, err
+		}
+	}
+}
+
+func (s *server) openCA(ctx context.Context) error {
+	text, err := s.shared(ctx, sharedCA, func() ([]byte, error) { return secrets.NewCA(s.opts.Clock()) })
+	if err != nil {
+		return fmt.Errorf("open CA: %w", err)
+	}
+	if s.ca, err = secrets.ParseCA(text.Bytes(), s.opts.Clock); err != nil {
+		return err
+	}
+	return s.writeBundle()
+}
+
+// writeBundle keeps what clients believe beside the store, for those who log in on this machine.
+func (s *server) writeBundle() error {
+	return secrets.WriteFile(s.path(bundleFile), s.ca.Trust().PEM(), 0o644)
+}
+
+// followCA takes over what another server made of the CA, until ctx ends.
+func (s *server) followCA(ctx context.Context, changed func()) {
+	_ = s.store.FollowPlatform(ctx, sharedCA, func(text secrets.Secret, generation int64) {
+		before := string(s.ca.Trust().PEM())
+		if err := s.ca.Adopt(text.Bytes()); err != nil {
+			s.opts.Log.Error("take over the CA", "generation", generation, "error", err)
+			return
+		}
+		if string(s.ca.Trust().PEM()) == before {
+			return
+		}
+		s.opts.Log.Info("the CA has changed", "ca", s.ca.CAHash(), "believed", len(s.ca.Trust().Certificates()))
+		if err := s.writeBundle(); err != nil {
+			s.opts.Log.Error("write the CA's certificates", "error", err)
+		}
+		changed()
+	})
+}
+
+// epoch names the store's history; it is made with the store.
+func (s *server) epoch(ctx context.Context) (string, error) {
+	text, err := s.shared(ctx, sharedEpoch, func() ([]byte, error) { return []byte(rand.Text()), nil })
+	if err != nil {
+		return "", fmt.Errorf("read epoch: %w", err)
+	}
+	return text.Text(), nil
+}
+
+// leadSweep is the work of the sweeper, which one server does.
+const leadSweep = "sweep"
+
+// announce tells the other servers where this one is, until ctx ends.
+func (s *server) announce(ctx context.Context, url string) {
+	name, err := os.Hostname()
+	if err != nil {
+		name = url
+	}
+	s.store.Announce(ctx, store.Member{Name: name, URL: url, Version: s.opts.Version, Started: s.opts.Clock().UTC().Truncate(time.Second)})
+}
+
+// advertised is where the other servers reach this one.
+func (s *server) advertised(at net.Addr) string {
+	if s.opts.Advertise != "" {
+		return s.opts.Advertise
+	}
+	host, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		return "https://" + at.String()
+	}
+	if a, err := netip.ParseAddr(host); err == nil && a.IsUnspecified() {
+		if host, err = os.Hostname(); err != nil || host == "" {
+			host = "localhost"
+		}
+	}
+	return "https://" + net.JoinHostPort(host, port)
+}
