@@ -90,7 +90,9 @@ and every command here says what would happen, what happened, and what is so.`,
 		SilenceErrors: true,
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       buildVersion(),
 	}
+	root.SetVersionTemplate(versionText())
 	root.AddGroup(
 		&cobra.Group{ID: groupLook, Title: "See what is wanted and what is so:"},
 		&cobra.Group{ID: groupChange, Title: "Change what is wanted:"},

@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"weir/internal/api"
+	"weir/internal/haproxy"
 )
 
 // version is set when a release is built.
@@ -18,26 +20,61 @@ func buildVersion() string {
 	if version != "" {
 		return version
 	}
+	commit, _, changed := builtFrom()
+	switch {
+	case commit == "":
+		return "dev"
+	case changed:
+		return "dev-" + commit + "+"
+	}
+	return "dev-" + commit
+}
+
+// builtFrom gives the commit that the program was built from, when it was made, and whether files had been changed
+// since; "" when the build did not know.
+func builtFrom() (commit, at string, changed bool) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown"
+		return "", "", false
 	}
-	revision, modified := "", false
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
-			revision = s.Value
+			commit = s.Value
+		case "vcs.time":
+			at = s.Value
 		case "vcs.modified":
-			modified = s.Value == "true"
+			changed = s.Value == "true"
 		}
 	}
-	if len(revision) < 12 {
-		return "dev"
+	if len(commit) < 12 {
+		return "", "", false
 	}
-	if revision = "dev-" + revision[:12]; modified {
-		revision += "+"
+	return commit[:12], at, changed
+}
+
+// versionText says what this program is, and which HAProxy it runs.
+func versionText() string {
+	commit, at, changed := builtFrom()
+	switch {
+	case commit == "":
+		commit = "unknown"
+	case changed:
+		commit += " of " + at + " and changes"
+	default:
+		commit += " of " + at
 	}
-	return revision
+	return fmt.Sprintf("weir %s\n  commit   %s\n  built    with %s for %s/%s\n  HAProxy  %s or newer; from %s on, new pools take no reload\n",
+		buildVersion(), commit, runtime.Version(), runtime.GOOS, runtime.GOARCH, haproxy.Oldest, dynamicFrom())
+}
+
+// dynamicFrom gives the first version of HAProxy that makes pools at run time.
+func dynamicFrom() haproxy.Version {
+	v := haproxy.Oldest
+	for !v.Capabilities().DynamicBackends {
+		v.Minor++
+	}
+	return v
 }
 
 func newVersion() *cobra.Command {
@@ -45,6 +82,8 @@ func newVersion() *cobra.Command {
 		Use:     "version",
 		GroupID: groupRun,
 		Short:   "Show the version of this program and of the control plane",
+		Long: `Show the version of this program with the commit that it was built from, the versions of HAProxy that it runs,
+and the version of the control plane that you are logged in to. weir --version asks no control plane.`,
 		Example: `  weir version
   weir version --client`,
 		Args: noArgs,
@@ -52,7 +91,7 @@ func newVersion() *cobra.Command {
 	only := cmd.Flags().Bool("client", false, "do not ask the control plane")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s := stdout(cmd)
-		s.printf("weir %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		s.printf("%s", versionText())
 		if *only {
 			return nil
 		}
