@@ -11,7 +11,7 @@ func newContext() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "context",
 		GroupID: groupAccess,
-		Short:   "List the control planes that you logged in to, choose or forget one",
+		Short:   "List the control planes you logged in to, choose or forget one",
 		Long: `List the control planes that you logged in to. The one marked with * is used when neither --context nor
 WEIR_CONTEXT names another.`,
 		Example: `  weir context

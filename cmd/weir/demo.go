@@ -24,7 +24,7 @@ func newDemo() *cobra.Command {
 	var o demoOptions
 	cmd := &cobra.Command{
 		Use:     "demo",
-		Short:   "Run a whole fleet on this machine: three zones, six load balancers, origins and traffic",
+		Short:   "Run a whole fleet on this machine, with origins and traffic",
 		GroupID: groupRun,
 		Long: `Run a control plane, six load balancers with real HAProxies and agents in three zones, a few origin
 servers and a small steady traffic on loopback addresses, as any user. Everything is in one folder and ends

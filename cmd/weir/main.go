@@ -71,7 +71,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	return report(cmd, err)
 }
 
-const rootExample = `  weir login https://weir.example.com:7443 --ca sha256:9f86d0…
+const rootExample = `  weir demo
+  weir login https://weir.example.com:7443 --ca sha256:9f86d0…
   weir plan -f site.yaml
   weir apply -f site.yaml --reason "shop moves to its own name" --wait
   weir get sites
@@ -93,6 +94,7 @@ and every command here says what would happen, what happened, and what is so.`,
 		Version:       buildVersion(),
 	}
 	root.SetVersionTemplate(versionText())
+	root.SetHelpFunc(showHelp)
 	root.AddGroup(
 		&cobra.Group{ID: groupLook, Title: "See what is wanted and what is so:"},
 		&cobra.Group{ID: groupChange, Title: "Change what is wanted:"},

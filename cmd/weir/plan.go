@@ -14,7 +14,7 @@ func newPlan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "plan -f FILE",
 		GroupID: groupChange,
-		Short:   "Show what apply would do to every load balancer, and leave no trace",
+		Short:   "Show what apply would do to every load balancer, without a trace",
 		Long: `Show what apply would do: the objects that differ, and for every load balancer the run-time
 commands or the one reload with its reasons. Nothing is changed and nothing is remembered.
 

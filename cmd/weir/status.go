@@ -13,7 +13,7 @@ func newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "status [GROUP…]",
 		GroupID: groupLook,
-		Short:   "Show how far every group of load balancers is, what does not serve, and why",
+		Short:   "Show how far every group is, what does not serve, and why",
 		Long: `Show, for each group of load balancers, how many have read back what is wanted; who has not, why and since
 when; which sites and pools do not serve, where and why; what is quarantined or left out; and how often HAProxy was
 reloaded, with the reasons of the last time.
@@ -22,7 +22,8 @@ The sign before a group says how it is: ✓ when all of it has what is wanted an
 is missing that clients need not notice, ✗ when a load balancer lags or a site does not serve.
 
 With --wait it waits until every load balancer has the revision, showing how far they are, and exits with 1
-naming those that have not when the time is over.`,
+naming those that have not when the time is over. It then waits a few seconds more for what the first checks of new
+servers say, so that status tells of them, and does not fail for want of that.`,
 		Example: `  weir status
   weir status edge
   weir status --wait --revision 1041 --timeout 30s

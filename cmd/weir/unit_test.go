@@ -32,7 +32,10 @@ func TestHelp(t *testing.T) {
 		if cmd.Flags().Lookup("token") != nil {
 			t.Errorf("%s: has --token, which everybody on the machine could read", cmd.CommandPath())
 		}
-		for _, line := range strings.Split(cmd.Example, "\n") {
+		if n := lipgloss.Width(cmd.Short); n > longestShort {
+			t.Errorf("%s: the short text is %d columns too long for a list of commands", cmd.CommandPath(), n-longestShort)
+		}
+		for _, line := range strings.Split(strings.ReplaceAll(cmd.Example, "\\\n", ""), "\n") {
 			if line != "" && (!strings.HasPrefix(line, "  ") || !strings.Contains(line, "weir") && !strings.Contains(line, "|")) {
 				t.Errorf("%s: the example %q is no indented command", cmd.CommandPath(), line)
 			}
@@ -42,6 +45,35 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	walk(newRoot())
+}
+
+// The help of every command fits the usual screen, but for examples, which are there to be copied.
+func TestHelpFitsTheScreen(t *testing.T) {
+	t.Setenv("COLUMNS", "80")
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		showHelp(cmd, nil)
+		before, rest, _ := strings.Cut(out.String(), "\nExamples:\n")
+		_, after, _ := strings.Cut(rest, "\n\n")
+		for _, line := range strings.Split(before+"\n"+after, "\n") {
+			if lipgloss.Width(line) > usualWidth {
+				t.Errorf("%s --help: %q is too long", cmd.CommandPath(), line)
+			}
+		}
+		if !strings.Contains(after, "Flags:") {
+			t.Errorf("%s --help lacks the flags:\n%s", cmd.CommandPath(), out.String())
+		}
+		for _, sub := range cmd.Commands() {
+			if sub.Name() != "help" && sub.Name() != "completion" {
+				walk(sub)
+			}
+		}
+	}
+	root := newRoot()
+	root.InitDefaultHelpCmd()
+	walk(root)
 }
 
 // What is exported reads back as the same wish, for random objects of every traffic kind.
