@@ -79,6 +79,10 @@ func (c *client) follow(cmd *cobra.Command, revision int64, within time.Duration
 		case cmd.Context().Err() != nil:
 			p.clear()
 			return interruptedError(fmt.Sprintf("stopped waiting; revision %d stays and the load balancers go on", revision))
+		case errors.Is(context.Cause(ctx), errTimeout) && last != nil && last.Programmed:
+			// What was still awaited is only how the new servers are.
+			p.finish(last)
+			return nil
 		case errors.Is(context.Cause(ctx), errTimeout):
 			p.clear()
 			return laggards(revision, last, within)

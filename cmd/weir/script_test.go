@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,7 +57,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "fleet.yaml"), fleet, 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage,
+			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled,
 		},
 	})
 }
@@ -123,6 +124,11 @@ func outage(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		s.outages = append(s.outages, api.Outage{Down: args[0] == "down", Object: args[1], Message: args[2], LoadBalancers: args[3:]})
 	})
+}
+
+// unsettled GROUP makes the checks of a group's new servers be awaited; without a group nothing is.
+func unsettled(ts *testscript.TestScript, _ bool, args []string) {
+	planeOf(ts).status.set(func(s *standIn) { s.unsettled = strings.Join(args, "") })
 }
 
 // reloads LB COUNT OBJECT REASON counts reloads of a load balancer.

@@ -25,6 +25,7 @@ type standIn struct {
 	quarantined map[string]string
 	reloads     map[string]api.ReloadsStatus
 	outages     []api.Outage
+	unsettled   string // a group of which not all health is known
 }
 
 func newStandIn(st *store.Store) *standIn {
@@ -130,12 +131,16 @@ func (s *standIn) Wait(ctx context.Context, revision int64) iter.Seq[api.Progres
 		for {
 			s.mu.Lock()
 			moved := s.moved
+			unsettled := s.unsettled
 			s.mu.Unlock()
-			p := api.Progress{Revision: revision, Done: true}
+			p := api.Progress{Revision: revision, Programmed: true, Done: unsettled == ""}
 			for _, g := range s.Fleet().Groups {
 				part := api.GroupProgress{Name: g.Name, Ready: g.Ready, Of: g.Of, Laggards: g.Laggards}
+				if g.Name == unsettled {
+					part.Message = "the checks are awaited"
+				}
 				if len(g.Laggards) > 0 {
-					p.Done = false
+					p.Programmed, p.Done = false, false
 					s.mu.Lock()
 					part.Message = g.Laggards[0] + " is silent"
 					if why := s.lags[g.Laggards[0]]; why != "" {

@@ -174,7 +174,10 @@ type Deviation struct {
 // Progress is how far the fleet is on its way to a revision.
 type Progress struct {
 	Revision int64 `json:"revision"`
-	// Done says that every Active load balancer that the revision concerns has it, or that it concerns none.
+	// Programmed says that every Active load balancer that the revision concerns has it, or that it concerns none.
+	Programmed bool `json:"programmed"`
+	// Done says that there is nothing more to wait for: it is Programmed, and the load balancers have told what their
+	// checks see of the servers that they now have, or took longer than a few seconds for that.
 	Done   bool            `json:"done"`
 	Groups []GroupProgress `json:"groups"`
 }

@@ -1,10 +1,7 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -90,64 +87,6 @@ func (f *fleet) loadBalancerStatus(self ir.Self, wanted link.Wanted) api.LoadBal
 // has says that a report is of the content wanted, or of a newer one.
 func has(rep link.Reported, wanted link.Wanted) bool {
 	return rep.State == link.Converged && (rep.Hash == wanted.Hash || rep.Revision >= wanted.Revision && wanted.Revision > 0)
-}
-
-// Wait tells how far the fleet is on its way to a revision.
-func (f *fleet) Wait(ctx context.Context, revision int64) iter.Seq[api.Progress] {
-	return func(yield func(api.Progress) bool) {
-		var last string
-		for {
-			changed := f.hub.Reports().Changed()
-			f.mu.RLock()
-			compiled := f.compiled
-			f.mu.RUnlock()
-			p := f.progress(revision)
-			if raw, err := json.Marshal(p); err == nil && string(raw) != last {
-				last = string(raw)
-				if !yield(p) {
-					return
-				}
-			}
-			if p.Done {
-				return
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-changed:
-			case <-compiled:
-			}
-		}
-	}
-}
-
-func (f *fleet) progress(revision int64) api.Progress {
-	status, _ := f.standing()
-	p := api.Progress{Revision: revision, Done: status.Revision >= revision, Groups: []api.GroupProgress{}}
-	for _, g := range status.Groups {
-		one := api.GroupProgress{Name: g.Name, Ready: g.Ready, Of: g.Of, Laggards: g.Laggards}
-		for _, lb := range g.LoadBalancers {
-			if slices.Contains(g.Laggards, lb.Name) && one.Message == "" {
-				one.Message = why(lb, f.clock())
-			}
-		}
-		p.Done = p.Done && g.Ready == g.Of
-		p.Groups = append(p.Groups, one)
-	}
-	return p
-}
-
-// why says in a sentence what holds a load balancer up.
-func why(lb api.LoadBalancerStatus, now time.Time) string {
-	switch {
-	case lb.Run == "unknown":
-		return lb.Name + " has not been heard of since this server started"
-	case !lb.Reachable:
-		return fmt.Sprintf("%s has not answered for %s; it serves revision %d", lb.Name, now.Sub(lb.LastSeen).Round(time.Second), lb.Revision)
-	case lb.Message != "":
-		return lb.Name + ": " + lb.Message
-	}
-	return fmt.Sprintf("%s is applying; it serves revision %d", lb.Name, lb.Revision)
 }
 
 // SiteCounts sums up what the access logs of all load balancers counted.

@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"weir/internal/weirtest"
+)
+
+// outage is what status says of something that does not serve.
+type outage struct {
+	Object, Reason, Message string
+	Down                    bool
+	LoadBalancers           []string
+}
+
+func (w *world) outages() []outage {
+	w.t.Helper()
+	var f struct {
+		Groups []struct{ NotServing []outage }
+	}
+	if _, err := w.call("GET", "/api/v1/status", "", &f); err != nil {
+		w.t.Fatal(err)
+	}
+	var all []outage
+	for _, g := range f.Groups {
+		all = append(all, g.NotServing...)
+	}
+	return all
+}
+
+// lacks waits until status names one thing that does not serve, or nothing for "".
+func (w *world) lacks(object, words string, lbs ...string) {
+	w.t.Helper()
+	weirtest.Eventually(w.t, waitLong, func() error {
+		all := w.outages()
+		if object == "" && len(all) == 0 {
+			return nil
+		}
+		if len(all) != 1 || all[0].Object != object || !strings.Contains(all[0].Message, words) || fmt.Sprint(all[0].LoadBalancers) != fmt.Sprint(lbs) {
+			return fmt.Errorf("status says that these do not serve: %+v", all)
+		}
+		return nil
+	})
+}
+
+// TestStatusNamesWhatDoesNotServe: a group that has all that is wanted is not thereby well.
+func TestStatusNamesWhatDoesNotServe(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		w := newWorld(t)
+		w.apply(w.oneZone()) // nothing answers at the server's address
+		w.join("lb1", "edge", "az1", h, "")
+		w.converged(1)
+		w.lacks("Site/www", "pool web: no server is up: 1 down", "lb1")
+		w.origin(200, "web1")
+		w.lacks("", "")
+		w.apply("kind: Pool\nmetadata: {name: web, role: web}\nspec: {selector: {role: web, clusters: [none]}, port: http, healthCheck: {path: /ping, interval: 100ms, rise: 1}}\n")
+		w.lacks("Site/www", "pool web: no server is in it", "lb1")
+		w.apply(w.oneZone())
+		w.lacks("", "")
+	})
+}
+
+// TestHealthIsKnownAfterWaiting: whoever waited for a change and looks sees how the servers are that it made.
+func TestHealthIsKnownAfterWaiting(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		w := newWorld(t)
+		w.origin(200, "web1")
+		w.origin(201, "web2")
+		w.apply(w.oneZone())
+		w.join("lb1", "edge", "az1", h, "")
+		w.converged(1)
+		revision := w.apply(w.twoServers())
+		if _, err := w.call("GET", fmt.Sprintf("/api/v1/status?wait=%d", revision), "", nil); err != nil {
+			t.Fatal(err)
+		}
+		var answer struct {
+			Servers []struct {
+				Server string
+				Up, Of int
+			}
+		}
+		if _, err := w.call("GET", "/api/v1/pools/web/health", "", &answer); err != nil {
+			t.Fatal(err)
+		}
+		if len(answer.Servers) != 2 || answer.Servers[1].Server != "web2" || answer.Servers[1].Up != 1 {
+			t.Errorf("right after waiting: %+v", answer.Servers)
+		}
+		if all := w.outages(); len(all) > 0 {
+			t.Errorf("right after waiting: %+v", all)
+		}
+	})
+}
