@@ -50,6 +50,7 @@ type Hub struct {
 	members  map[string]*member
 	revision int64
 	closed   bool
+	stopped  chan struct{} // closed with closed
 }
 
 // member is one load balancer.
@@ -102,7 +103,7 @@ func NewHub(o HubOptions) (*Hub, error) {
 	}
 	return &Hub{
 		opts: o, reports: newReports(), limiter: newLimiter(),
-		groups: map[string]*group{}, members: map[string]*member{},
+		groups: map[string]*group{}, members: map[string]*member{}, stopped: make(chan struct{}),
 	}, nil
 }
 
@@ -229,7 +230,10 @@ func (h *Hub) Cut(name string) {
 func (h *Hub) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.closed = true
+	if !h.closed {
+		h.closed = true
+		close(h.stopped)
+	}
 	for _, m := range h.members {
 		m.stop(errStopping)
 	}
@@ -285,5 +289,6 @@ func (h *Hub) Handler() http.Handler {
 	mux.HandleFunc("POST "+renewPath, h.serve(h.renew))
 	mux.HandleFunc("GET "+watchPath, h.serve(h.watch))
 	mux.HandleFunc("POST "+statusPath, h.serve(h.status))
+	mux.HandleFunc("GET "+reportsPath, h.serve(h.tell))
 	return mux
 }

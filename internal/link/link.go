@@ -21,6 +21,8 @@ const (
 	renewPath  = Prefix + "renew"
 	watchPath  = Prefix + "watch"
 	statusPath = Prefix + "status"
+	// reportsPath is for other control planes of the same store.
+	reportsPath = Prefix + "reports"
 )
 
 const (

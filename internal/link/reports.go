@@ -36,15 +36,18 @@ type Reports struct {
 	mu      sync.RWMutex
 	byName  map[string]*told
 	changed chan struct{}
+	feeds   map[*feed]bool // other control planes that listen
 }
 
 type told struct {
 	seq string
+	// own was said to this control plane, not heard of from another.
+	own bool
 	Reported
 }
 
 func newReports() *Reports {
-	return &Reports{byName: map[string]*told{}, changed: make(chan struct{})}
+	return &Reports{byName: map[string]*told{}, changed: make(chan struct{}), feeds: map[*feed]bool{}}
 }
 
 // Get gives the last report of a load balancer.
@@ -76,11 +79,32 @@ func (r *Reports) Changed() <-chan struct{} {
 	return r.changed
 }
 
-// put takes over a report; ok is false when it builds on one that is not the last known.
+// put takes over an agent's report; ok is false when it builds on one that is not the last known.
 func (r *Reports) put(name string, p statusPost, now time.Time) (ok bool) {
-	report := p.Report.bound()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.take(name, p, now, true) {
+		return false
+	}
+	for f := range r.feeds {
+		f.offer(name, p)
+	}
+	return true
+}
+
+// hear takes over what another control plane was told at a time. What is older than what is known here is passed
+// over; ok is false when it builds on one that is not known.
+func (r *Reports) hear(name string, p statusPost, at time.Time) (ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last := r.byName[name]; last != nil && (last.seq == p.Seq || !at.After(last.At)) {
+		return true
+	}
+	return r.take(name, p, at, false)
+}
+
+func (r *Reports) take(name string, p statusPost, now time.Time, own bool) (ok bool) {
+	report := p.Report.bound()
 	if p.Base != "" {
 		last := r.byName[name]
 		if last == nil || last.seq != p.Base {
@@ -91,7 +115,7 @@ func (r *Reports) put(name string, p statusPost, now time.Time) (ok bool) {
 			report.Servers = boundServers(report.Servers)
 		}
 	}
-	r.byName[name] = &told{p.Seq, Reported{report, name, now}}
+	r.byName[name] = &told{p.Seq, own, Reported{report, name, now}}
 	r.wake()
 	return true
 }

@@ -24,17 +24,17 @@ const (
 	// RenewalGrace is how long after its end an agent's certificate can still be renewed.
 	RenewalGrace = 90 * 24 * time.Hour
 
-	agentScheme = "weir"
-	agentHost   = "lb"
-	peerHost    = "server"
-	maxLBName   = 63
+	agentScheme      = "weir"
+	agentHost        = "lb"
+	controlPlaneHost = "server"
+	maxLBName        = 63
 )
 
 // ErrNotAgent is the kind of error for a certificate that names no load balancer.
 var ErrNotAgent = errors.New("not an agent's certificate")
 
-// ErrNotPeer is the kind of error for a certificate that names no control plane.
-var ErrNotPeer = errors.New("not a control plane's certificate")
+// ErrNotControlPlane is the kind of error for a certificate that names no control plane.
+var ErrNotControlPlane = errors.New("not a control plane's certificate")
 
 // AgentIdentity gives the name of the load balancer whose agent a certificate, verified already, is for.
 func AgentIdentity(cert *x509.Certificate) (string, error) {
@@ -50,21 +50,21 @@ func AgentIdentity(cert *x509.Certificate) (string, error) {
 	return name, nil
 }
 
-// PeerIdentity gives the ID of the control plane that a certificate, verified already, is for.
-func PeerIdentity(cert *x509.Certificate) (string, error) {
+// ControlPlaneIdentity gives the ID of the control plane that a certificate, verified already, is for.
+func ControlPlaneIdentity(cert *x509.Certificate) (string, error) {
 	others := len(cert.DNSNames) + len(cert.IPAddresses) + len(cert.EmailAddresses)
 	if cert.IsCA || len(cert.URIs) != 1 || others != 0 {
-		return "", fmt.Errorf("read peer identity: %w: it must hold one URI and no other name", ErrNotPeer)
+		return "", fmt.Errorf("read control plane identity: %w: it must hold one URI and no other name", ErrNotControlPlane)
 	}
 	id := strings.TrimPrefix(cert.URIs[0].Path, "/")
-	if id == "" || cert.URIs[0].String() != peerURI(id).String() {
-		return "", fmt.Errorf("read peer identity: %w: its URI is not %s://%s/<id>", ErrNotPeer, agentScheme, peerHost)
+	if id == "" || cert.URIs[0].String() != controlPlaneURI(id).String() {
+		return "", fmt.Errorf("read control plane identity: %w: its URI is not %s://%s/<id>", ErrNotControlPlane, agentScheme, controlPlaneHost)
 	}
 	return id, nil
 }
 
-func peerURI(id string) *url.URL {
-	return &url.URL{Scheme: agentScheme, Host: peerHost, Path: "/" + id}
+func controlPlaneURI(id string) *url.URL {
+	return &url.URL{Scheme: agentScheme, Host: controlPlaneHost, Path: "/" + id}
 }
 
 func agentURI(lbName string) *url.URL {

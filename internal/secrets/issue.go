@@ -48,19 +48,19 @@ func (c *CA) IssueServer(names []string, ips []netip.Addr) (tls.Certificate, err
 	return tls.Certificate{Certificate: [][]byte{leaf.Raw, issuer.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// IssuePeer makes a key and a certificate by which a control plane shows the others of its store who it is.
-func (c *CA) IssuePeer(id string) (tls.Certificate, error) {
+// IssueControlPlane makes a key and a certificate by which a control plane shows the others of its store who it is.
+func (c *CA) IssueControlPlane(id string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("issue peer certificate: %w", err)
+		return tls.Certificate{}, fmt.Errorf("issue control plane certificate: %w", err)
 	}
 	leaf, issuer, err := c.sign(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: "Weir control plane " + id},
-		URIs:        []*url.URL{peerURI(id)},
+		URIs:        []*url.URL{controlPlaneURI(id)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, agentLifetime, key.Public())
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("issue peer certificate: %w", err)
+		return tls.Certificate{}, fmt.Errorf("issue control plane certificate: %w", err)
 	}
 	return tls.Certificate{Certificate: [][]byte{leaf.Raw, issuer.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }

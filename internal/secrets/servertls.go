@@ -13,10 +13,11 @@ type PeerState int
 
 // The states of a peer. Only PeerValid is an identity; PeerExpired is good for a renewal and nothing else.
 const (
-	PeerNone    PeerState = iota // it presented no certificate
-	PeerValid                    // it is the agent that Name says
-	PeerExpired                  // it was that agent, until its certificate ran out
-	PeerRefused                  // what it presented is not an agent's certificate of ours; Err says why
+	PeerNone         PeerState = iota // it presented no certificate
+	PeerValid                         // it is the agent that Name says
+	PeerExpired                       // it was that agent, until its certificate ran out
+	PeerControlPlane                  // it is another control plane of the same store
+	PeerRefused                       // what it presented is not an agent's certificate of ours; Err says why
 )
 
 // String gives the state in a word.
@@ -28,6 +29,8 @@ func (s PeerState) String() string {
 		return "valid"
 	case PeerExpired:
 		return "expired"
+	case PeerControlPlane:
+		return "control plane"
 	}
 	return "refused"
 }
@@ -35,7 +38,7 @@ func (s PeerState) String() string {
 // Peer is who is at the other end of a connection, judged at one moment.
 type Peer struct {
 	State PeerState
-	// Name is the load balancer's, when State is PeerValid or PeerExpired.
+	// Name is the load balancer's, when State is PeerValid or PeerExpired, and the control plane's ID when it is PeerControlPlane.
 	Name string
 	// Certificate is what was presented, nil when nothing was. The handshake has proven that the peer has its key.
 	Certificate *x509.Certificate
@@ -58,6 +61,11 @@ func (t *Trust) Peer(cs *tls.ConnectionState, now time.Time) Peer {
 	if err == nil {
 		p.Name, err = AgentIdentity(p.Certificate)
 	}
+	if errors.Is(err, ErrNotAgent) && p.State == PeerValid {
+		if id, peerErr := ControlPlaneIdentity(p.Certificate); peerErr == nil {
+			p.State, p.Name, err = PeerControlPlane, id, nil
+		}
+	}
 	if err != nil {
 		return Peer{State: PeerRefused, Certificate: p.Certificate, Err: fmt.Errorf("client certificate refused: %w", err)}
 	}
@@ -75,7 +83,7 @@ type ServerConfig struct {
 }
 
 // ServerTLS makes settings that ask every client for a certificate and need none. A certificate that our CA did
-// not issue to an agent ends the handshake. One that ran out does not, because its holder may have come to renew
+// not issue to an agent or a control plane ends the handshake. One that ran out does not, because its holder may have come to renew
 // it: handlers must ask Trust.Peer who the client is. What crypto/tls itself calls verified stays empty, so
 // that a handler which forgets refuses everybody.
 func ServerTLS(c ServerConfig) *tls.Config {

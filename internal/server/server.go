@@ -266,6 +266,7 @@ func (s *server) serve(ctx context.Context) error {
 		})
 	}()
 	go s.announce(ctx, s.advertised(listener.Addr()))
+	go s.hearOthers(ctx)
 	go s.followCA(ctx, func() {
 		if err := keeper.renew(); err != nil {
 			s.opts.Log.Error("renew the server's certificate", "error", err)

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -110,4 +111,37 @@ func (s *server) advertised(at net.Addr) string {
 		}
 	}
 	return "https://" + net.JoinHostPort(host, port)
+}
+
+// hearOthers listens to each other server of the store as long as that runs.
+func (s *server) hearOthers(ctx context.Context) {
+	listening := map[string]context.CancelFunc{}
+	s.store.FollowMembers(ctx, func(members []store.Member) {
+		runs := map[string]bool{}
+		for _, m := range members {
+			runs[m.ID] = true
+			if m.ID == s.store.ID() || listening[m.ID] != nil {
+				continue
+			}
+			one, cancel := context.WithCancel(ctx)
+			listening[m.ID] = cancel
+			s.opts.Log.Info("another server of the store runs", "name", m.Name, "url", m.URL, "version", m.Version)
+			go s.hub.Listen(one, m.URL, s.showItself)
+		}
+		for id, cancel := range listening {
+			if !runs[id] {
+				cancel()
+				delete(listening, id)
+			}
+		}
+	})
+	for _, cancel := range listening {
+		cancel()
+	}
+}
+
+// showItself is how this server reaches the others.
+func (s *server) showItself() (secrets.ClientConfig, error) {
+	pair, err := s.ca.IssueControlPlane(s.store.ID())
+	return secrets.ClientConfig{Trust: s.ca.Trust(), Certificate: func() *tls.Certificate { return &pair }, Now: s.opts.Clock}, err
 }
