@@ -130,7 +130,7 @@ func TestStatusCountsWhoIsWaitedFor(t *testing.T) {
 		}
 		for _, state := range []string{"Drain", "Maintenance"} {
 			w.state("lb2", state)
-			w.says("servers/web2", "Programmed", "True", "all 1")
+			w.says("servers/web2", "Programmed", "True", "the one load balancer")
 			if f := w.status(); f.Groups[0].Ready != 1 || f.Groups[0].Of != 1 || len(f.Groups[0].Laggards) > 0 {
 				t.Errorf("with lb2 in %s: %+v", state, f)
 			}

@@ -151,12 +151,20 @@ func (v *view) programmed() weir.Condition {
 	case v.of == 0:
 		c.Status, c.Reason, c.Message = "Unknown", "NotInUse", "no active load balancer needs it"
 	case v.ready == v.of:
-		c.Status, c.Reason, c.Message = "True", "ReadBack", fmt.Sprintf("read back from all %d load balancers", v.of)
+		c.Status, c.Reason, c.Message = "True", "ReadBack", "read back from "+allOf(v.of)
 	default:
 		c.Status, c.Reason = "False", "Pending"
 		c.Message = fmt.Sprintf("read back from %d of %d; not from %s", v.ready, v.of, strings.Join(v.laggards, ", "))
 	}
 	return c
+}
+
+// allOf names all load balancers that need something, which can be one.
+func allOf(n int) string {
+	if n == 1 {
+		return "the one load balancer that needs it"
+	}
+	return fmt.Sprintf("all %d load balancers", n)
 }
 
 // absent says that what load balancers have against the object leaves nothing of it.

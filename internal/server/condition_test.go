@@ -1,0 +1,20 @@
+package server
+
+import "testing"
+
+func TestProgrammedIsSaidInGoodEnglish(t *testing.T) {
+	for of, want := range map[int]string{
+		0: "no active load balancer needs it",
+		1: "read back from the one load balancer that needs it",
+		2: "read back from all 2 load balancers",
+	} {
+		v := view{ready: of, of: of}
+		if got := v.programmed(); got.Message != want {
+			t.Errorf("of %d: %q, want %q", of, got.Message, want)
+		}
+	}
+	v := view{ready: 0, of: 1, laggards: []string{"lb1"}}
+	if got := v.programmed(); got.Message != "read back from 0 of 1; not from lb1" {
+		t.Errorf("%q", got.Message)
+	}
+}
