@@ -150,7 +150,7 @@ func (d *demo) startServer(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		hash, err := caHashOf(d.path("server", "ca", "ca.crt"))
+		hash, err := caHashOf(d.path("server", "ca.crt"))
 		if err != nil {
 			return err
 		}
