@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weir"
 	"weir/internal/accesslog"
 )
 
@@ -13,6 +14,7 @@ var (
 	heardDesc    = prometheus.NewDesc("weir_loadbalancer_reachable", "1 when the agent was heard lately.", []string{"group", "loadbalancer", "zone"}, nil)
 	reloadsDesc  = prometheus.NewDesc("weir_loadbalancer_reloads_total", "Reloads of HAProxy since its agent began.", []string{"group", "loadbalancer", "zone"}, nil)
 	heldDesc     = prometheus.NewDesc("weir_loadbalancer_quarantined", "Resources that HAProxy refuses.", []string{"group", "loadbalancer", "zone"}, nil)
+	expiryDesc   = prometheus.NewDesc("weir_certificate_expiry_timestamp_seconds", "When the certificate ends, in seconds since 1970.", []string{"certificate"}, nil)
 	revisionDesc = prometheus.NewDesc("weir_revision", "The newest change that is compiled.", nil, nil)
 )
 
@@ -32,10 +34,20 @@ func (f *fleet) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(heldDesc, prometheus.GaugeValue, float64(lb.Quarantined), labels...)
 		}
 	}
+	expiries(f.store.View(), out)
 	for name, rep := range f.hub.Reports().All() {
 		var counts accesslog.Counts
 		if json.Unmarshal(rep.Counts, &counts) == nil {
 			accesslog.NewCollector(func() accesslog.Counts { return counts }, prometheus.Labels{"loadbalancer": name}).Collect(out)
+		}
+	}
+}
+
+// expiries gives when each certificate that there is ends; one that is deleted has no series any more.
+func expiries(view *weir.Set, out chan<- prometheus.Metric) {
+	for o := range view.All("Certificate") {
+		if info := o.Spec.(*weir.Certificate).Info; info != nil {
+			out <- prometheus.MustNewConstMetric(expiryDesc, prometheus.GaugeValue, float64(info.NotAfter.Unix()), o.Metadata.Name)
 		}
 	}
 }

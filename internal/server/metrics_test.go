@@ -1,0 +1,45 @@
+package server
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weir"
+)
+
+// collected is a collector out of a function.
+type collected func(chan<- prometheus.Metric)
+
+func (collected) Describe(chan<- *prometheus.Desc)       {}
+func (c collected) Collect(out chan<- prometheus.Metric) { c(out) }
+
+func TestCertificatesTellWhenTheyEnd(t *testing.T) {
+	at := time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
+	certificate := func(name string, info *weir.CertificateInfo) *weir.Object {
+		return &weir.Object{Kind: "Certificate", Metadata: weir.Metadata{Name: name}, Spec: &weir.Certificate{Info: info}}
+	}
+	view := weir.NewSet(
+		certificate("www", &weir.CertificateInfo{NotAfter: at}),
+		certificate("gone", &weir.CertificateInfo{NotAfter: at}),
+		certificate("unread", nil),
+		certificate("authority", &weir.CertificateInfo{NotAfter: at.Add(time.Hour)}),
+	)
+	view.Delete(weir.Ref{Kind: "Certificate", Name: "gone"})
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(collected(func(out chan<- prometheus.Metric) { expiries(view, out) }))
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 || families[0].GetName() != "weir_certificate_expiry_timestamp_seconds" {
+		t.Fatalf("%v: %v", families, err)
+	}
+	got := map[string]float64{}
+	for _, m := range families[0].GetMetric() {
+		got[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+	}
+	want := map[string]float64{"www": float64(at.Unix()), "authority": float64(at.Unix() + 3600)}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
