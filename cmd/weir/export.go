@@ -21,8 +21,9 @@ func newExport() *cobra.Command {
 		GroupID: groupLook,
 		Short:   "Write every object into a folder of manifests, one file each",
 		Long: `Write every object that you may see as FOLDER/<kinds>/<name>.yaml, or all of them to standard output with "-".
-What is written are wishes only: no status, no revision, and of secrets, keys and tokens references, never the
-bytes. Applying the folder again changes nothing, so that it can live in git.
+What is written are wishes only: no status, no revision, and of secrets and keys references, never the bytes.
+Tokens are left out: they are credentials, which only weir token makes. Applying the folder again changes nothing,
+so that it can live in git.
 
 Files of objects that are gone stay where they are unless --prune is given.`,
 		Example: `  weir export wishes/
@@ -58,14 +59,15 @@ Files of objects that are gone stay where they are unless --prune is given.`,
 	return cmd
 }
 
-// every gives each object that the caller may see, kind by kind, in an order that never changes.
+// every gives each wish that the caller may see, kind by kind, in an order that never changes. A Token is none: it
+// can't be applied, here or anywhere.
 func (c *client) every(cmd *cobra.Command, role string, take func(weir.Kind, *object) error) error {
 	query := url.Values{}
 	if role != "" {
 		query.Set("role", role)
 	}
 	for _, kind := range weir.Kinds() {
-		if kind.ReadOnly || role != "" && kind.Platform {
+		if kind.ReadOnly || kind.Name == "Token" || role != "" && kind.Platform {
 			continue
 		}
 		objects, err := c.all(cmd.Context(), kind, query)
