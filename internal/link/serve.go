@@ -3,9 +3,11 @@ package link
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
 	"net/http"
 	"time"
 
+	"weir"
 	"weir/internal/secrets"
 )
 
@@ -21,9 +23,26 @@ func (h *Hub) serve(f func(http.ResponseWriter, *http.Request) error) http.Handl
 			return
 		}
 		no := refusalOf(err)
-		h.opts.Log.Warn("refused an agent", "path", r.URL.Path, "address", r.RemoteAddr, "lb", nameOf(r), "status", no.status, "reason", no.detail, "cause", no.cause)
+		h.say(r, no)
 		no.write(w)
 	}
+}
+
+// say logs a refusal. What belongs to the wire's own course is none: after a restart every agent is asked for all of
+// its report once, and whoever comes while the hub starts or stops comes again.
+func (h *Hub) say(r *http.Request, no *refusal) {
+	level, message := slog.LevelWarn, "refused an agent"
+	switch {
+	case no.code == codeFull:
+		level, message = slog.LevelInfo, "asked an agent for all of its report"
+	case no.code == string(weir.Unavailable) && no.cause == nil && no.retry > 0:
+		level, message = slog.LevelInfo, "asked an agent to come again"
+	}
+	attrs := []any{"path", r.URL.Path, "address", r.RemoteAddr, "lb", nameOf(r), "status", no.status, "reason", no.detail}
+	if no.cause != nil && no.cause.Error() != no.detail {
+		attrs = append(attrs, "cause", no.cause)
+	}
+	h.opts.Log.Log(r.Context(), level, message, attrs...)
 }
 
 func form(r *http.Request) error {
