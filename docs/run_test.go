@@ -82,7 +82,7 @@ func newSandbox(t *testing.T) *sandbox {
 // run carries out the blocks of one document in one shell.
 func (s *sandbox) run(t *testing.T, blocks []block) {
 	var script strings.Builder
-	script.WriteString("set -euo pipefail\n")
+	script.WriteString("set -euo pipefail\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n")
 	for i, b := range blocks {
 		if b.lang == "sh" {
 			fmt.Fprintf(&script, "echo '%s'\n%s\n", mark(i), strings.ReplaceAll(b.text, usualBase, s.base))
@@ -90,7 +90,7 @@ func (s *sandbox) run(t *testing.T, blocks []block) {
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script.String())
 	cmd.Dir = s.dir
-	cmd.Env = []string{"HOME=" + s.dir, "XDG_CONFIG_HOME=" + filepath.Join(s.dir, "config"), "TERM=dumb", "LC_ALL=C.UTF-8", "PATH=" + os.Getenv("PATH") + ":" + filepath.Join(s.dir, "bin")}
+	cmd.Env = []string{"HOME=" + s.dir, "XDG_CONFIG_HOME=" + filepath.Join(s.dir, "config"), "TERM=dumb", "LC_ALL=C.UTF-8", "HAPROXY=" + weirtest.HAProxies(t)[0].Path, "PATH=" + os.Getenv("PATH") + ":" + filepath.Join(s.dir, "bin")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	raw, err := cmd.CombinedOutput()
 	printed := strings.ReplaceAll(string(raw), s.base, usualBase)
