@@ -49,6 +49,8 @@ type Options struct {
 	// LookEvery is how often HAProxy is read back though nothing new is wanted, to find and take back what others
 	// changed at its socket; 30 s when zero.
 	LookEvery time.Duration
+	// Patience is how long HAProxy may take for one answer before it is said not to answer; 15 s when zero.
+	Patience time.Duration
 	// StopWithAgent ends HAProxy together with the agent; else it serves on and is found again.
 	StopWithAgent bool
 }
@@ -161,7 +163,7 @@ func (a *Agent) open(version haproxy.Version) error {
 	a.receiver = receiver
 	a.engine = &engine{
 		log: a.log, clock: a.opts.Clock, key: a.client.Key, keyRefs: map[string]weir.SealedRef{},
-		options:   hapctl.Options{Path: a.opts.HAProxy, Dir: live.dir, Log: a.log, DieWithParent: a.opts.StopWithAgent},
+		options:   hapctl.Options{Path: a.opts.HAProxy, Dir: live.dir, Log: a.log, Patience: a.opts.Patience, DieWithParent: a.opts.StopWithAgent},
 		env:       haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
 		interrupt: make(chan struct{}, 1), folder: live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]refusal{},
 		forms: forms, good: forms.resources(),

@@ -31,6 +31,7 @@ type engine struct {
 	folder, staging *folder
 	quarantine      *quarantine
 	process         *hapctl.Process
+	resumed         bool // whether one runs already was found out
 
 	// have is what HAProxy was read back to have, want what it was last brought to, good the resources of that.
 	have, want haproxy.Config

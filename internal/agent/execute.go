@@ -31,7 +31,11 @@ func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op
 	if err != nil {
 		known := union(want, e.have)
 		known.Sections = e.have.Sections
-		if seen := e.observeBroken(ctx, known); seen != nil {
+		switch seen := e.observeBroken(ctx, known); {
+		case seen == nil:
+		case errors.Is(err, hapctl.ErrNoAnswer) && errors.Is(seen, hapctl.ErrNoAnswer):
+			return false, err
+		default:
 			return false, errors.Join(err, seen)
 		}
 		var op *hapctl.OpError

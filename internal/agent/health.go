@@ -3,9 +3,13 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"time"
 
+	"weir/internal/hapctl"
 	"weir/internal/haproxy"
 	"weir/internal/link"
 )
@@ -28,7 +32,11 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		case <-timer.C:
 		}
 		began := time.Now()
-		changed := a.readHealth(ctx)
+		changed, err := a.readHealth(ctx)
+		if err != nil {
+			timer.Reset(healthPace) // how long nobody answered says nothing of what an answer costs
+			continue
+		}
 		if keep.due(changed, began) {
 			keep.done(a.dumpState(ctx))
 		}
@@ -70,22 +78,23 @@ func (a *Agent) dumpState(ctx context.Context) bool {
 	return err == nil
 }
 
-// readHealth says whether a server's state has changed since the last time.
-func (a *Agent) readHealth(ctx context.Context) bool {
+// readHealth says whether a server's state has changed since the last time; the error is that HAProxy didn't tell.
+func (a *Agent) readHealth(ctx context.Context) (bool, error) {
 	r := &a.report
 	r.mu.Lock()
 	client, zones := r.client, r.zones
 	r.mu.Unlock()
 	if client == nil {
-		return false
+		return false, nil
 	}
 	rows, err := client.Stat(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			a.log.Warn("read health", "error", err)
+			a.unheard(client, err)
 		}
-		return false
+		return false, err
 	}
+	a.heard(client)
 	counts, err := json.Marshal(attribute(a.receiver.Snapshot(), zones))
 	if err != nil {
 		a.log.Warn("read counters", "error", err)
@@ -95,12 +104,44 @@ func (a *Agent) readHealth(ctx context.Context) bool {
 	r.mu.Lock()
 	changed := !sameHealth(r.report.Servers, servers)
 	r.report.Servers, r.report.Counts, r.report.Worker = servers, counts, pid
-	copied := r.report
+	copied := r.told()
 	r.mu.Unlock()
 	if copied.State != "" {
 		a.client.Report(copied)
 	}
-	return changed
+	return changed, nil
+}
+
+// unheard notes that HAProxy did not answer, and reports it when that is no passing thing, such as the end of a
+// worker that was replaced.
+func (a *Agent) unheard(client *hapctl.Client, err error) {
+	r := &a.report
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !errors.Is(err, hapctl.ErrNoAnswer) {
+		a.log.Warn("read health", "error", err)
+		return
+	}
+	r.misses++
+	if client != r.client || r.mute != "" || r.misses < 2 && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return
+	}
+	r.mute = fmt.Sprintf("since %s: %v", time.Now().UTC().Format(time.RFC3339), err)
+	a.log.Warn("haproxy does not answer", "error", err)
+	if r.report.State != "" {
+		a.client.Report(r.told())
+	}
+}
+
+// heard ends what unheard began; the report that follows says so.
+func (a *Agent) heard(client *hapctl.Client) {
+	r := &a.report
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if client == r.client && r.mute != "" {
+		a.log.Info("haproxy answers again")
+	}
+	r.mute, r.misses = "", 0
 }
 
 func healthOf(rows []haproxy.StatRow, now time.Time) map[string]map[string]link.ServerHealth {

@@ -28,6 +28,9 @@ func (e *engine) start(ctx context.Context, want haproxy.Config) error {
 		}
 	}
 	process, err := hapctl.Start(ctx, e.options)
+	if errors.Is(err, hapctl.ErrRunning) {
+		e.resumed = false // it came, or came to itself, after it was looked for
+	}
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ const (
 // loop takes one thing after the other: a newer state, the end of HAProxy, or time that has come.
 func (a *Agent) loop(ctx context.Context) {
 	var latest link.State
-	have, resumed := false, false
+	have := false
 	retry := firstRetry
 	timer := time.NewTimer(farFuture)
 	defer timer.Stop()
@@ -57,17 +57,14 @@ func (a *Agent) loop(ctx context.Context) {
 			a.report.process(nil)
 		case <-timer.C:
 		case <-looks.C:
-			begin := time.Now()
-			drifted := have && !a.engine.maintained(latest.Resources) && a.look(ctx)
-			looks.Reset(a.nextLook(time.Since(begin)))
+			drifted := false
+			var took time.Duration
+			if have && !a.engine.maintained(latest.Resources) {
+				drifted, took = a.look(ctx)
+			}
+			looks.Reset(a.nextLook(took))
 			if !drifted {
 				continue
-			}
-		}
-		if have && !resumed {
-			resumed = true
-			if err := a.engine.resume(ctx, latest.Resources); err != nil {
-				a.log.Warn("found haproxy running, but can't read it back; it is brought to what is wanted anew", "error", err)
 			}
 		}
 		wait := farFuture
@@ -84,6 +81,14 @@ func (a *Agent) loop(ctx context.Context) {
 // pass converges once, says so in one line, and tells when to look again.
 func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) time.Duration {
 	begin := time.Now()
+	switch err := a.engine.resume(ctx, s.Resources); {
+	case err == nil || ctx.Err() != nil:
+	case !a.engine.resumed:
+		a.say(s, outcome{}, err, begin)
+		return next(retry)
+	default:
+		a.log.Warn("found haproxy running, but can't read it back; it is brought to what is wanted anew", "error", err)
+	}
 	if a.engine.maintained(s.Resources) {
 		a.say(s, outcome{}, nil, begin)
 		return farFuture
@@ -103,9 +108,7 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 	a.report.process(a.engine.process)
 	a.say(s, out, err, begin)
 	if err != nil {
-		wait := *retry
-		*retry = min(2**retry, longestRetry)
-		return wait
+		return next(retry)
 	}
 	*retry = firstRetry
 	wait := farFuture
@@ -118,6 +121,13 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 	if len(a.engine.refusedBinds) > 0 {
 		wait = min(wait, bindRetry)
 	}
+	return wait
+}
+
+// next gives the pause before the next try, which doubles.
+func next(retry *time.Duration) time.Duration {
+	wait := *retry
+	*retry = min(2*wait, longestRetry)
 	return wait
 }
 

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"sync"
 
 	"weir/internal/hapctl"
@@ -14,12 +15,15 @@ type reporter struct {
 	report link.Report
 	client *hapctl.Client
 	zones  map[string]string
+	// mute says why HAProxy is taken not to answer, since when; misses counts what it has not answered in a row.
+	mute   string
+	misses int
 }
 
 func (r *reporter) process(p *hapctl.Process) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.client = nil
+	r.client, r.mute, r.misses = nil, "", 0
 	if p != nil {
 		r.client = p.Client()
 	}
@@ -47,16 +51,25 @@ func (r *reporter) passed(a *Agent, s link.State, out outcome, err error) {
 		rep.State, rep.Message, rep.Revision, rep.Hash = link.Converged, "", s.Revision, s.Hash
 	} else {
 		rep.State, rep.Message = link.Failed, err.Error()
-		if e.process == nil {
+		if e.process == nil && !errors.Is(err, hapctl.ErrNoAnswer) {
 			rep.State = link.Starting
 		}
 	}
 	if err == nil {
 		r.zones = e.zones
 	}
-	copied := *rep
+	copied := r.told()
 	r.mu.Unlock()
 	a.client.Report(copied)
+}
+
+// told is the report as it goes out: while HAProxy doesn't answer, what was read back of it before is worth little.
+func (r *reporter) told() link.Report {
+	rep := r.report
+	if r.mute != "" && rep.State == link.Converged {
+		rep.State, rep.Message = link.Failed, r.mute
+	}
+	return rep
 }
 
 func planLines(p plan.Plan) []string {

@@ -2,19 +2,43 @@ package agent
 
 import (
 	"context"
+	"errors"
 
 	"weir/internal/hapctl"
 	"weir/internal/haproxy"
 	"weir/internal/ir"
 )
 
-// resume attaches to the HAProxy that an earlier run left serving, if there is one.
+// resume attaches to the HAProxy that an earlier run left serving, if there is one. After hapctl.ErrNoAnswer it is to
+// be tried again: one that hangs must neither be started beside nor taken for one that has nothing.
 func (e *engine) resume(ctx context.Context, all []ir.Resource) error {
-	process, err := hapctl.Attach(ctx, e.options)
-	if err != nil {
-		return nil //nolint:nilerr // none is there: it is started
+	if e.resumed {
+		return nil
 	}
-	e.process = process
+	err := e.attach(ctx)
+	if err == nil && e.process != nil {
+		err = e.readRunning(ctx, all)
+	}
+	e.resumed = !errors.Is(err, hapctl.ErrNoAnswer) && ctx.Err() == nil
+	return err
+}
+
+func (e *engine) attach(ctx context.Context) error {
+	if e.process != nil {
+		return nil
+	}
+	process, err := hapctl.Attach(ctx, e.options)
+	switch {
+	case err == nil:
+		e.process = process
+	case !errors.Is(err, hapctl.ErrNotRunning):
+		return err
+	}
+	return nil
+}
+
+// readRunning takes for had what a HAProxy has that another agent brought to where it is.
+func (e *engine) readRunning(ctx context.Context, all []ir.Resource) error {
 	list, err := e.quarantine.effective(all)
 	if err != nil {
 		return err
@@ -25,7 +49,7 @@ func (e *engine) resume(ctx context.Context, all []ir.Resource) error {
 	}
 	node, _ = node.At(e.clock())
 	// An open transaction would refuse every later change of a certificate.
-	if err := process.Client().AbortCert(ctx); err != nil {
+	if err := e.process.Client().AbortCert(ctx); err != nil {
 		return err
 	}
 	running := e.runningSections(ctx)

@@ -105,6 +105,7 @@ type agentBed struct {
 	plane    *standIn
 	log      *logBook
 	revision int64
+	end      func()
 }
 
 func newAgentBed(t *testing.T, h weirtest.HAProxy, edit ...func(*Options)) *agentBed {
@@ -123,15 +124,17 @@ func newAgentBed(t *testing.T, h weirtest.HAProxy, edit ...func(*Options)) *agen
 	}
 	a.bed = &bed{t: t, prefix: weirtest.Prefix(t), engine: a.agent.engine}
 	a.node = a.newNode()
+	a.agent.engine.options.DieWithParent = true
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- a.agent.Run(ctx) }()
-	t.Cleanup(func() {
+	a.end = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("the agent ends with %v", err)
 		}
 	})
+	t.Cleanup(a.end)
 	return a
 }
 

@@ -281,6 +281,8 @@ func TestWalk(t *testing.T) {
 		if last := w.readBack(); !plan.Equivalent(last, first) {
 			w.fail("all is undone and HAProxy is not as it was; it would take\n%s", script(plan.Diff(last, first)))
 		}
+		w.client.stop()
+		w.sampler.stop()
 		t.Logf("%+v, %d requests, %d samples", w.seen, w.client.asked, w.sampler.samples)
 		if w.seen.RunTime < steps/4 || w.seen.Reloads == 0 || w.seen.Interrupted < steps/10 || w.sampler.samples < steps || w.client.asked < 10*steps {
 			t.Errorf("the walk shows little: %+v", w.seen)

@@ -29,7 +29,7 @@ func (c *Client) SetCert(ctx context.Context, name, pem string) error {
 		return nil
 	}
 	// What is left must not depend on the caller's patience.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.patience)
 	defer cancel()
 	aborted := c.AbortCert(ctx)
 	if !known && aborted == nil {

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// patience bounds how long HAProxy may take for one answer, and so the waits that may be asked for.
-	patience = time.Minute
+	// Patience bounds how long HAProxy may take for one answer, and so the waits that may be asked for: the longest
+	// answers, of 100,000 servers, take tenths of a second.
+	Patience = 15 * time.Second
 	// idleLimit is how long an unused session is kept: an open session holds up the end of an old worker.
 	idleLimit = 5 * time.Second
 )
@@ -21,11 +22,16 @@ const (
 // not count, and the commands must be considered again with the state of the new one.
 var ErrStaleWorker = errors.New("haproxy's worker was replaced meanwhile")
 
+// ErrNoAnswer says that nothing could be asked, or that the answer did not come: HAProxy hangs, or is not there. It is
+// not known what became of what was asked, and nothing in that is to blame.
+var ErrNoAnswer = errors.New("haproxy does not answer")
+
 // Client speaks to a HAProxy worker's run-time socket. It dials when needed and keeps a session while it is
 // used; every batch ends with the proof that the worker is still the one that serves. It may be used by many
 // goroutines; their batches don't mix.
 type Client struct {
-	path string
+	path     string
+	patience time.Duration
 
 	turn   chan struct{} // holds a value while somebody uses what follows
 	conn   *conn
@@ -35,7 +41,11 @@ type Client struct {
 }
 
 // NewClient makes a client of the socket at path, of any length. It does not dial yet.
-func NewClient(path string) *Client { return &Client{path: path, turn: make(chan struct{}, 1)} }
+func NewClient(path string) *Client { return newClient(path, Patience) }
+
+func newClient(path string, patience time.Duration) *Client {
+	return &Client{path: path, patience: patience, turn: make(chan struct{}, 1)}
+}
 
 // take waits for the caller's turn; release ends it.
 func (c *Client) take(ctx context.Context) error {
@@ -49,8 +59,8 @@ func (c *Client) take(ctx context.Context) error {
 
 func (c *Client) release() { <-c.turn }
 
-// Do runs one command. The error is a *Refused when HAProxy did not carry it out; ErrStaleWorker, or one of
-// the connection, when it is not known what became of it.
+// Do runs one command. The error is a *Refused when HAProxy did not carry it out; ErrStaleWorker or ErrNoAnswer
+// when it is not known what became of it.
 func (c *Client) Do(ctx context.Context, cmd Command) (Answer, error) {
 	answers, err := c.DoAll(ctx, cmd)
 	if len(answers) == 0 {
@@ -79,11 +89,11 @@ func (c *Client) DoAll(ctx context.Context, cmds ...Command) ([]Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := c.conn.exchange(ctx, patience, batch, len(cmds)+1)
+	raw, err := c.conn.exchange(ctx, c.patience, batch, len(cmds)+1)
 	if err != nil {
 		c.drop()
 		raw = raw[:min(len(raw), len(cmds))]
-		err = fmt.Errorf("run %d commands on %s: connection lost after %d answers: %w", len(cmds), c.path, len(raw), err)
+		err = fmt.Errorf("run %d commands on %s: %w: connection lost after %d answers: %w", len(cmds), c.path, ErrNoAnswer, len(raw), err)
 	} else {
 		err = c.stillServing(raw[len(cmds)])
 		raw = raw[:len(cmds)]
@@ -168,16 +178,18 @@ func (c *Client) open(ctx context.Context) error {
 }
 
 func (c *Client) dial(ctx context.Context) error {
-	conn, err := openConn(ctx, c.path)
+	conn, err := openConn(ctx, c.path, c.patience)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = errors.Join(context.Cause(ctx), err)
 		}
-		return fmt.Errorf("dial haproxy: %w", err)
+		return fmt.Errorf("dial %s: %w: %w", c.path, ErrNoAnswer, err)
 	}
 	c.conn, c.pid = conn, 0
-	raw, err := conn.exchange(ctx, patience, conn.mark([]byte("show info\n")), 1)
-	if err == nil {
+	raw, err := conn.exchange(ctx, c.patience, conn.mark([]byte("show info\n")), 1)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrNoAnswer, err)
+	} else {
 		err = c.stillServing(raw[0])
 	}
 	if err != nil {

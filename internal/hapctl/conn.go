@@ -48,7 +48,7 @@ func dialUnix(ctx context.Context, path string) (net.Conn, error) {
 }
 
 // openConn begins a session in which answers carry their severity and the connection stays.
-func openConn(ctx context.Context, path string) (*conn, error) {
+func openConn(ctx context.Context, path string, patience time.Duration) (*conn, error) {
 	nc, err := dialUnix(ctx, path)
 	if err != nil {
 		return nil, err

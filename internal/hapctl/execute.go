@@ -3,6 +3,7 @@ package hapctl
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,8 +13,8 @@ import (
 	"weir/internal/plan"
 )
 
-// OpError says which operation HAProxy did not carry out; those after it were not tried, except for those of
-// the same batch, which don't depend on it.
+// OpError says which operation could not be carried out, by what it is; those after it were not tried, except for
+// those of the same batch, which don't depend on it.
 type OpError struct {
 	Op  plan.Op
 	Err error
@@ -41,6 +42,20 @@ type Executor struct {
 	Interrupt <-chan struct{}
 	// Patience is how long all removals of one Execute together may wait for connections to end.
 	Patience time.Duration
+}
+
+// opError names the operation as the one that failed, unless it has no part in it: HAProxy is not there, a newer
+// state is wanted, a file can't be read.
+func opError(op plan.Op, err error) error {
+	for _, innocent := range []error{ErrNoAnswer, ErrStaleWorker, ErrInterrupted, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, innocent) {
+			return err
+		}
+	}
+	if errors.As(err, new(*fs.PathError)) {
+		return err
+	}
+	return &OpError{op, err}
 }
 
 // ErrInterrupted says that a wait for servers was ended by Executor.Interrupt; the operations after it were not
@@ -71,7 +86,7 @@ func (c Executor) Execute(ctx context.Context, ops []plan.Op) ([]plan.Op, error)
 			err = c.executeOne(ctx, ops[0])
 		}
 		if err != nil {
-			return waiting, &OpError{ops[0], err}
+			return waiting, opError(ops[0], err)
 		}
 		if !done {
 			waiting = append(waiting, ops[0])

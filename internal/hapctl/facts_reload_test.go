@@ -76,7 +76,7 @@ func TestFactOldSessionStaysOnOldWorker(t *testing.T) {
 	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		l := startLab(t, h, twoServers)
-		old, err := openConn(bounded(t), filepath.Join(l.dir, "run/admin.sock"))
+		old, err := openConn(bounded(t), filepath.Join(l.dir, "run/admin.sock"), Patience)
 		if err != nil {
 			t.Fatal(err)
 		}

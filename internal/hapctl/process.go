@@ -29,6 +29,8 @@ type Options struct {
 	// DieWithParent lets the kernel end HAProxy when this program ends, however it does: for tests and
 	// demonstrations. Without it HAProxy serves on and is found again by Attach.
 	DieWithParent bool
+	// Patience bounds how long the worker may take for one answer; the constant of that name when zero.
+	Patience time.Duration
 	// Env is added to the little environment that HAProxy gets.
 	Env []string
 }
@@ -49,6 +51,9 @@ func (o Options) filled() (Options, error) {
 		if *d.to == "" {
 			*d.to = d.is
 		}
+	}
+	if o.Patience == 0 {
+		o.Patience = Patience
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -146,7 +151,7 @@ func Start(ctx context.Context, opts Options) (*Process, error) {
 
 func newProcess(opts Options) *Process {
 	return &Process{
-		opts: opts, client: NewClient(filepath.Join(opts.Dir, opts.Admin)),
+		opts: opts, client: newClient(filepath.Join(opts.Dir, opts.Admin), opts.Patience),
 		done: make(chan struct{}), reloading: make(chan struct{}, 1),
 	}
 }
