@@ -36,7 +36,7 @@ with Ctrl-C. With --seconds it ends by itself and says of each promise whether i
 			if o.seconds < 0 {
 				return usagef("--seconds must be positive, not %d", o.seconds)
 			}
-			return runDemo(cmd.Context(), o, cmd.OutOrStdout())
+			return runDemo(cmd.Context(), o, stdout(cmd))
 		},
 	}
 	f := cmd.Flags()
@@ -47,7 +47,7 @@ with Ctrl-C. With --seconds it ends by itself and says of each promise whether i
 }
 
 // runDemo starts everything in order, and ends it in reverse.
-func runDemo(ctx context.Context, o demoOptions, out io.Writer) error {
+func runDemo(ctx context.Context, o demoOptions, out *screen) error {
 	path, err := findHAProxy(ctx, o.haproxy)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -93,7 +93,7 @@ func runDemo(ctx context.Context, o demoOptions, out io.Writer) error {
 // demo is one run.
 type demo struct {
 	options demoOptions
-	out     io.Writer
+	out     *screen
 	began   time.Time
 
 	base    string      // "127.77"
@@ -161,7 +161,7 @@ func (d *demo) path(names ...string) string {
 }
 
 func (d *demo) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(d.out, "%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
+	d.out.printf("%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
 // end stops everything, agents before the control plane.
@@ -180,12 +180,13 @@ func (d *demo) end() {
 
 // hints says how to look at the demo.
 func (d *demo) hints() {
-	_, _ = fmt.Fprintf(d.out, `
+	d.out.printf(`
   The control plane is at %s, the load balancers at
 `, d.client.base)
 	for i, name := range demoNames() {
-		_, _ = fmt.Fprintf(d.out, "    %-9s http://%s:8080  https://%s:8443  ldap %s:3890\n", name, d.vip(i), d.vip(i), d.vip(i))
+		d.out.printf("    %-9s http://%s:8080  https://%s:8443\n", name, d.vip(i), d.vip(i))
 	}
+	d.out.line("  and LDAP at port 3890 of each.")
 	weir := "weir"
 	if exe, err := os.Executable(); err == nil {
 		weir = exe
@@ -195,7 +196,7 @@ func (d *demo) hints() {
 			}
 		}
 	}
-	_, _ = fmt.Fprintf(d.out, `
+	d.out.printf(`
   In another terminal:
     . %s
     %s status

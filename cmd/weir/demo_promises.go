@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"charm.land/lipgloss/v2"
+
 	"weir"
 	"weir/internal/haproxy"
 )
@@ -40,12 +42,21 @@ func (d *demo) checkPromises(ctx context.Context) error {
 		if err != nil {
 			word, text, held = "BROKEN", err.Error(), false
 		}
-		_, _ = fmt.Fprintf(d.out, "promise  %-34s %-7s %s\n", p.name, word, text)
+		d.out.line(promiseLine(d.out, p.name, word, text))
 	}
 	if !held {
 		return errPromise
 	}
 	return nil
+}
+
+// promiseLine is one line, or on a narrow screen as many as it takes below the first.
+func promiseLine(s *screen, name, word, text string) string {
+	line := fmt.Sprintf("promise  %-31s  %s", name, s.paint(map[string]tone{"held": good, "BROKEN": bad}[word], word))
+	if whole := line + "  " + oneLine(text); s.width == 0 || lipgloss.Width(whole) <= s.width {
+		return whole
+	}
+	return line + "\n" + s.wrapped("         ", oneLine(text))
 }
 
 func (d *demo) promiseConverged(ctx context.Context) (string, error) {

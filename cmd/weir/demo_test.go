@@ -7,13 +7,15 @@ import (
 	"strings"
 	"testing"
 
+	"charm.land/lipgloss/v2"
+
 	"weir/internal/weirtest"
 )
 
 func TestDemosKeepOutOfEachOthersWay(t *testing.T) {
 	dir := weirtest.TempDir(t)
 	prepared := func(dir string) (*demo, error) {
-		d := &demo{options: demoOptions{dir: dir}, out: io.Discard}
+		d := &demo{options: demoOptions{dir: dir}, out: &screen{out: io.Discard}}
 		t.Cleanup(d.end)
 		return d, d.prepare()
 	}
@@ -44,6 +46,23 @@ func TestDemosKeepOutOfEachOthersWay(t *testing.T) {
 	}
 	if _, err := os.Stat(again.path("kept")); err == nil {
 		t.Error("the earlier demo's files are still there")
+	}
+}
+
+func TestPromisesFitTheScreen(t *testing.T) {
+	t.Parallel()
+	const text = "a regex that HAProxy refuses was held on 6 load balancers and says why; the others serve"
+	wide := promiseLine(&screen{}, "one bad object harms nobody else", "held", text)
+	if want := "promise  one bad object harms nobody else  held  " + text; wide != want {
+		t.Errorf("without a screen: %q", wide)
+	}
+	narrow := promiseLine(&screen{width: 80}, "one bad object harms nobody else", "held", text)
+	if want := "promise  one bad object harms nobody else  held\n         a regex that HAProxy refuses was held on 6 load balancers and says why;\n         the others serve"; narrow != want {
+		t.Errorf("at 80 columns: %q", narrow)
+	}
+	painted := promiseLine(&screen{width: 80, colors: true}, "converged", "held", "6/6")
+	if lipgloss.Width(painted) != len("promise  converged                        held  6/6") {
+		t.Errorf("with colours: %q", painted)
 	}
 }
 

@@ -14,7 +14,7 @@ func TestHintInConfigWorks(t *testing.T) {
 	use(t, startControlPlane(t))
 	text, _ := haproxy.Config{}.Text()
 	head, _, _ := strings.Cut(text, "\n")
-	_, command, found := strings.Cut(head, "with: weir ")
+	_, command, found := strings.Cut(head, "wanted: weir ")
 	if !found {
 		t.Fatalf("%q names no command", head)
 	}

@@ -80,7 +80,12 @@ func (s *screen) paint(t tone, text string) string {
 	if !ok || !s.colors || text == "" {
 		return text
 	}
-	return style.Render(text)
+	// Line by line: of many at once all would be filled up to the longest.
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = style.Render(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (s *screen) good(text string) string    { return s.paint(good, text) }

@@ -15,7 +15,7 @@ type File struct {
 func (c Config) Text() (string, []string) {
 	var w textWriter
 	w.room(c)
-	w.line("", "# Written by Weir; a change by hand is undone. See what is wanted with: weir get all")
+	w.line("", "# Written by Weir; a change by hand is undone. What is wanted: weir get all")
 	for _, s := range c.Sections {
 		w.line("")
 		if s.Name == "" {
