@@ -44,7 +44,7 @@ type LoadBalancerPlan struct {
 type ReloadReason struct {
 	// Object is what causes it, as "Site/www"; empty when several do, or Weir itself does.
 	Object string `json:"object,omitempty"`
-	// Text is a sentence without a capital or a full stop, as "port 8443 is new to the group".
+	// Text says what changes and why that takes a reload, as "port 8443 is new to the group: HAProxy opens ports only when it starts".
 	Text string `json:"text"`
 }
 
