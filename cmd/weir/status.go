@@ -84,7 +84,13 @@ func chooseGroups(fleet *api.FleetStatus, names []string) error {
 	for i, g := range fleet.Groups {
 		all[i] = g.Name
 	}
-	for _, n := range names {
+	names = slices.Clone(names)
+	for i, word := range names {
+		n, err := nameOf("LoadBalancerGroup", word)
+		if err != nil {
+			return err
+		}
+		names[i] = n
 		if !slices.Contains(all, n) {
 			return usagef("there is no group %q; there %s", n, thoseAre(all))
 		}
