@@ -27,7 +27,7 @@ var layers = []layer{
 		pkg:     "cmd/weir",
 		coming:  true,
 		own:     []string{"weir", "internal/agent", "internal/api", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/server"},
-		foreign: []string{"charm.land/lipgloss/v2", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/term"},
+		foreign: []string{"charm.land/lipgloss/v2", "github.com/spf13/cobra", "github.com/spf13/pflag", "go.yaml.in/yaml/v3", "golang.org/x/term"},
 	},
 	{
 		pkg:     "internal/accesslog",
