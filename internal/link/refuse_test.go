@@ -171,7 +171,7 @@ func TestMalformedStreams(t *testing.T) {
 		"an endless line":            start + strings.Repeat(" ", maxLine+1),
 		"HTML":                       "<html>\n",
 	} {
-		f := follower{client: c, in: bufio.NewReader(strings.NewReader(text)), alive: func() {}, begun: func() {}}
+		f := follower{client: c, ctx: t.Context(), in: bufio.NewReader(strings.NewReader(text)), alive: func() {}, heard: func() {}}
 		if err := f.run(); err == nil {
 			t.Errorf("%s: no error", what)
 		}

@@ -32,6 +32,8 @@ type reporter struct {
 	mu   sync.Mutex
 	next *Report // to be sent
 	last *Report // sent last
+	// trouble says what this end can't do, and is told in place of how well all is.
+	trouble string
 
 	// Of the running session alone.
 	prefix string
@@ -55,6 +57,35 @@ func (r *reporter) offer(report Report) {
 	r.next = &report
 	r.mu.Unlock()
 	r.signal()
+}
+
+// troubled tells the control plane of a trouble at once, "" that it is over.
+func (r *reporter) troubled(text string) {
+	r.mu.Lock()
+	changed := r.trouble != text
+	r.trouble = text
+	switch {
+	case !changed || r.next != nil:
+	case r.last != nil:
+		r.next = r.last
+	default:
+		r.next = &Report{State: Starting} // nobody else has said anything yet
+	}
+	r.mu.Unlock()
+	if changed {
+		r.signal()
+	}
+}
+
+// told is what goes out for a report.
+func (r *reporter) told(report Report) Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.trouble != "" {
+		report.State = Failed
+		report.Message = r.trouble
+	}
+	return report.bound()
 }
 
 func (r *reporter) signal() {
@@ -196,7 +227,7 @@ func (r *reporter) compress(body []byte) ([]byte, error) {
 // build works out what to send and what the control plane then has.
 func (r *reporter) build(report *Report, now time.Time) (statusPost, map[string]sentPool) {
 	r.count++
-	p := statusPost{Seq: r.prefix + "-" + strconv.Itoa(r.count), Base: r.base, Report: *report}
+	p := statusPost{Seq: r.prefix + "-" + strconv.Itoa(r.count), Base: r.base, Report: r.told(*report)}
 	sent := make(map[string]sentPool, len(report.Servers))
 	changed := make(map[string]map[string]ServerHealth)
 	for pool, servers := range report.Servers {

@@ -91,11 +91,11 @@ func (c *Client) watch(ctx context.Context, t http.RoundTripper, base string) er
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil)
-	f := follower{client: c, in: bufio.NewReaderSize(resp.Body, 256<<10), alive: func() { silence.Reset(c.opts.Silence) }}
-	f.begun = func() {
+	f := follower{client: c, ctx: ctx, in: bufio.NewReaderSize(resp.Body, 256<<10), alive: func() { silence.Reset(c.opts.Silence) }}
+	f.heard = sync.OnceFunc(func() {
 		c.up(base)
 		wg.Go(func() { c.reporter.run(ctx, t, base, c.opts.Log) })
-	}
+	})
 	err = f.run()
 	if errors.Is(err, errDiverged) {
 		c.distrust = true
@@ -129,9 +129,10 @@ func (c *Client) say(h http.Header) {
 // follower reads one stream.
 type follower struct {
 	client *Client
+	ctx    context.Context // the session's
 	in     *bufio.Reader
 	alive  func() // a line has come
-	begun  func() // the first transaction is through
+	heard  func() // the first transaction has come: the control plane takes us for who we are
 
 	epoch string
 	t     transaction
@@ -169,7 +170,7 @@ func (f *follower) take(m message) error {
 	}
 	if len(m.Secrets) > 0 {
 		f.client.swept = false
-		if err := f.client.keys.put(m.Secrets); err != nil {
+		if err := f.keep(func() error { return f.client.keys.put(m.Secrets) }); err != nil {
 			return err
 		}
 	}
@@ -184,13 +185,11 @@ func (f *follower) take(m message) error {
 	}
 	t := f.t
 	f.t, f.lines = transaction{}, 0
-	if err := f.client.commit(&t, f.epoch, m.Revision, *m.Hash, f.first); err != nil {
+	if err := f.keep(func() error { return f.client.commit(&t, f.epoch, m.Revision, *m.Hash, f.first) }); err != nil {
 		return err
 	}
-	if f.first {
-		f.first = false
-		f.begun()
-	}
+	f.first = false
+	f.heard()
 	return nil
 }
 
@@ -238,7 +237,7 @@ func (c *Client) commit(t *transaction, epoch string, revision int64, hash Hash,
 	}
 	if c.journal.bloated() {
 		if err := c.journal.rewrite(c.replica); err != nil {
-			return err
+			c.opts.Log.Warn("can't make the journal shorter; it is used on as it is", "err", err)
 		}
 	}
 	if !t.empty() || t.keyed || (first && before != c.replica.resume()) {
