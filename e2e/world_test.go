@@ -30,6 +30,9 @@ type world struct {
 	t      *testing.T
 	dir    string
 	prefix netip.Prefix // a /24: .1 is the control plane, .16/28 … the load balancers, .200… the origins
+	host   int          // of the control plane
+	etcd   *weirtest.Etcd
+	urls   []string // of all control planes, when there are several
 	url    string
 	caHash string
 	token  string
@@ -49,7 +52,7 @@ type runningAgent struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: weirtest.TempDir(t), prefix: weirtest.Prefix(t), agents: map[string]*runningAgent{}}
+	w := &world{t: t, dir: weirtest.TempDir(t), prefix: weirtest.Prefix(t), host: 1, agents: map[string]*runningAgent{}}
 	w.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	w.startServer()
 	return w
@@ -65,12 +68,17 @@ func (w *world) at(host int) netip.Addr {
 // startServer runs the control plane; after stopServer it comes back at the same address with the same data.
 func (w *world) startServer() {
 	w.t.Helper()
-	listen := w.at(1).String() + ":7443"
+	listen := w.at(w.host).String() + ":7443"
+	var cluster *server.Cluster
+	if w.etcd != nil {
+		cluster = &server.Cluster{Endpoints: w.etcd.Endpoints(), TLS: w.etcd.TLS()}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan server.Listening, 1), make(chan error, 1)
 	go func() {
 		ended <- server.Run(ctx, server.Options{
-			Dir: filepath.Join(w.dir, "server"), Listen: listen, MetricsListen: w.at(1).String() + ":7444",
+			Dir: filepath.Join(w.dir, fmt.Sprint("server", w.host)), Cluster: cluster, SealingKey: w.sealingKey(),
+			Listen: listen, MetricsListen: w.at(w.host).String() + ":7444",
 			Version: "test", Log: w.log, Ready: func(l server.Listening) { ready <- l },
 		})
 	}()
@@ -90,16 +98,18 @@ func (w *world) startServer() {
 	case l := <-ready:
 		w.url, w.caHash = l.URL, l.CAHash
 		text, err := os.ReadFile(l.TokenFile)
-		if err != nil {
+		if err != nil && w.token == "" {
 			w.t.Fatal(err)
 		}
-		w.token = strings.TrimSpace(string(text))
+		if err == nil {
+			w.token = strings.TrimSpace(string(text))
+		}
 	case err := <-ended:
 		w.t.Fatalf("start control plane: %v", err)
 	case <-time.After(30 * time.Second):
 		w.t.Fatal("the control plane is not ready after 30 s")
 	}
-	config, err := secrets.ClientTLS(secrets.ClientConfig{ServerName: w.at(1).String(), CAHash: w.caHash, Now: time.Now})
+	config, err := secrets.ClientTLS(secrets.ClientConfig{ServerName: w.at(w.host).String(), CAHash: w.caHash, Now: time.Now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -164,7 +174,11 @@ func (w *world) join(name, group, zone string, h weirtest.HAProxy, local string)
 }
 
 func (w *world) agentOptions(a *runningAgent) agent.Options {
-	return agent.Options{Dir: a.dir, HAProxy: a.haproxy.Path, URLs: []string{w.url}, Version: "test", Log: w.log, LookEvery: w.look, StopWithAgent: true}
+	urls := w.urls
+	if urls == nil {
+		urls = []string{w.url}
+	}
+	return agent.Options{Dir: a.dir, HAProxy: a.haproxy.Path, URLs: urls, Version: "test", Log: w.log, LookEvery: w.look, StopWithAgent: true}
 }
 
 func (w *world) startAgent(a *runningAgent) {

@@ -57,8 +57,17 @@ func (s *Store) lead(ctx context.Context, name string, work func(ctx context.Con
 		case <-turn.Done():
 		}
 	}()
-	if err := election.Campaign(turn, s.id); err != nil {
-		return err
+	// Cancelled, a campaign tidies up for as long as etcd doesn't answer: the lease does that for it, and nobody
+	// waits.
+	elected := make(chan error, 1)
+	go func() { elected <- election.Campaign(turn, s.id) }()
+	select {
+	case err := <-elected:
+		if err != nil {
+			return err
+		}
+	case <-turn.Done():
+		return context.Cause(turn)
 	}
 	log.Debug("store: it is this server's turn")
 	err = work(turn)
