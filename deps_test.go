@@ -65,7 +65,7 @@ var layers = []layer{
 		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/compile", "internal/console", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/store"},
 		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
 	},
-	{pkg: "internal/store", own: []string{"weir", "internal/secrets"}, foreign: []string{"go.etcd.io/etcd", "go.uber.org/zap"}},
+	{pkg: "internal/store", own: []string{"weir", "internal/secrets"}, foreign: []string{"filippo.io/age", "go.etcd.io/etcd", "go.uber.org/zap"}},
 	{pkg: "internal/weirtest", own: []string{"weir"}},
 	{pkg: "weir", pure: true, foreign: []string{"github.com/tidwall/btree", "go.yaml.in/yaml/v3", "golang.org/x/net/idna"}},
 }

@@ -208,7 +208,7 @@ func TestPlatformValues(t *testing.T) {
 	following, stop := context.WithCancel(ctx)
 	var followers sync.WaitGroup
 	followers.Go(func() {
-		_ = b.FollowPlatform(following, "ca", func(value secrets.Secret, generation int64) {
+		b.FollowPlatform(following, "ca", func(value secrets.Secret, generation int64) {
 			heard <- fmt.Sprintf("%s %d", value.Text(), generation)
 		})
 	})
@@ -336,11 +336,11 @@ func TestMembers(t *testing.T) {
 			}
 		}
 	}
-	go a.Announce(t.Context(), Member{Name: "one", URL: "https://one"})
+	go a.Announce(t.Context(), func() Member { return Member{Name: "one", URL: "https://one"} }, nil)
 	until("one https://one")
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	go b.Announce(ctx, Member{Name: "two", URL: "https://two"})
+	go b.Announce(ctx, func() Member { return Member{Name: "two", URL: "https://two"} }, nil)
 	until("one https://one", "two https://two")
 	stop()
 	until("one https://one")

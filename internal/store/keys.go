@@ -23,6 +23,7 @@ import (
 //	p/<name>                      a sealed value of the platform's own; its generation is etcd's version of the key
 //	e/<work>/<lease>              who waits for a turn at work that one server does, the oldest has it
 //	m/<id>                        a server that runs, under its lease
+//	restore                       while a backup is being restored: nobody else may open the store
 const (
 	root           = "weir/v1/"
 	keyHead        = root + "head"
@@ -38,6 +39,7 @@ const (
 	prefixPlatform = root + "p/"
 	prefixLead     = root + "e/"
 	prefixMember   = root + "m/"
+	keyRestore     = root + "restore"
 	maxChunk       = 512 << 10 // a value
 	maxTxnBytes    = 900 << 10 // of 1.5 MiB that etcd takes by default
 	maxTxnOps      = 120       // of 128

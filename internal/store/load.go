@@ -16,9 +16,8 @@ import (
 
 // load reads the present into memory and gives etcd's revision from which to watch.
 func (s *Store) load(ctx context.Context) (next int64, err error) {
-	absent := clientv3.Compare(clientv3.Version(keyHead), "=", 0)
-	if _, err := s.client.Txn(ctx).If(absent).Then(clientv3.OpPut(keyHead, "0"), clientv3.OpPut(keyMat, "0")).Commit(); err != nil {
-		return 0, fmt.Errorf("reach etcd: %w", err)
+	if err := s.enter(ctx); err != nil {
+		return 0, err
 	}
 	for {
 		next, err = s.loadAt(ctx)

@@ -3,12 +3,15 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"weir"
 )
 
 // Member is a server of this store that runs.
@@ -20,24 +23,23 @@ type Member struct {
 	URL     string    `json:"url"`
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
+	// Believes are the hashes of the CAs that the server believes; Issuer is that of the CA whose certificate it
+	// presents.
+	Believes []string `json:"believes,omitempty"`
+	Issuer   string   `json:"issuer,omitempty"`
 }
 
 // ID is this server's name among those that share the store, new at every start.
 func (s *Store) ID() string { return s.id }
 
 // Announce tells the other servers of this one until ctx ends or the store closes; a server that dies is
-// forgotten after some seconds. The ID is filled in.
-func (s *Store) Announce(ctx context.Context, m Member) {
-	m.ID = s.id
-	raw, err := json.Marshal(m)
-	if err != nil {
-		panic("store: announce: " + err.Error()) // plain values only
-	}
+// forgotten after some seconds. describe is asked at first and whenever changed gives something; the ID is filled in.
+func (s *Store) Announce(ctx context.Context, describe func() Member, changed <-chan struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
 	for ctx.Err() == nil {
-		if err := s.announce(ctx, string(raw)); err != nil && ctx.Err() == nil {
+		if err := s.announce(ctx, describe, changed); err != nil && ctx.Err() == nil {
 			s.opts.Logger.Warn("store: the other servers can't be told of this one; trying again", "error", err)
 		}
 		if !s.pauseFor(ctx, retryPause) {
@@ -47,43 +49,89 @@ func (s *Store) Announce(ctx context.Context, m Member) {
 }
 
 // announce returns when the lease is lost.
-func (s *Store) announce(ctx context.Context, value string) error {
+func (s *Store) announce(ctx context.Context, describe func() Member, changed <-chan struct{}) error {
 	session, err := s.session(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.endSession(session)
-	if _, err := s.client.Put(ctx, prefixMember+s.id, value, clientv3.WithLease(session.Lease())); err != nil {
-		return err
+	for {
+		m := describe()
+		m.ID = s.id
+		raw, err := json.Marshal(m)
+		if err != nil {
+			return err
+		}
+		if _, err := s.client.Put(ctx, prefixMember+s.id, string(raw), clientv3.WithLease(session.Lease())); err != nil {
+			return err
+		}
+		select {
+		case <-session.Done():
+			return errTurnLost
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
 	}
-	select {
-	case <-session.Done():
-		return errTurnLost
-	case <-ctx.Done():
-		return nil
+}
+
+// Members gives the servers that run, this one included, sorted by name and ID.
+func (s *Store) Members(ctx context.Context) ([]Member, error) {
+	got, err := s.client.Get(ctx, prefixMember, clientv3.WithPrefix())
+	if err != nil {
+		return nil, &weir.Error{Kind: weir.Unavailable, Message: "etcd does not answer", Cause: err}
 	}
+	return s.membersIn(got.Kvs), nil
 }
 
 // FollowMembers calls f with the servers that run, this one included, sorted by name and ID, at first and
 // whenever one comes or goes, until ctx ends. While etcd doesn't answer, nobody goes.
 func (s *Store) FollowMembers(ctx context.Context, f func([]Member)) {
-	for ctx.Err() == nil {
-		watching, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-		watch := s.client.Watch(watching, prefixMember, clientv3.WithPrefix())
+	s.followKeys(ctx, func() error {
 		got, err := s.client.Get(ctx, prefixMember, clientv3.WithPrefix())
 		if err == nil {
 			f(s.membersIn(got.Kvs))
-			for answer := range watch {
-				if answer.Err() != nil || len(answer.Events) > 0 {
-					break
-				}
-			}
 		}
-		cancel()
-		if err != nil && !s.pauseFor(ctx, retryPause) {
+		return err
+	}, prefixMember, clientv3.WithPrefix())
+}
+
+// followKeys calls read at first and after every change of some keys, until ctx ends or the store closes; an
+// error of read, or of the watch, lets it begin anew.
+func (s *Store) followKeys(ctx context.Context, read func() error, key string, opts ...clientv3.OpOption) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	for ctx.Err() == nil {
+		if err := s.followKeysOnce(ctx, read, key, opts...); err != nil && ctx.Err() == nil {
+			s.opts.Logger.Warn("store: what servers share can't be followed; trying again", "key", key, "error", err)
+		}
+		if !s.pauseFor(ctx, retryPause) {
 			return
 		}
 	}
+}
+
+func (s *Store) followKeysOnce(ctx context.Context, read func() error, key string, opts ...clientv3.OpOption) error {
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cancel()
+	// Watched before it is read, so that no change falls between.
+	watch := s.client.Watch(ctx, key, opts...)
+	if err := read(); err != nil {
+		return err
+	}
+	for answer := range watch {
+		if err := answer.Err(); err != nil {
+			return err
+		}
+		if len(answer.Events) == 0 {
+			continue
+		}
+		if err := read(); err != nil {
+			return err
+		}
+	}
+	return errors.New("the watch ended")
 }
 
 func (s *Store) membersIn(kvs []*mvccpb.KeyValue) []Member {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -38,56 +39,75 @@ func (s *Store) openPlatform(name string, generation int64, value []byte) (secre
 	return secret, generation, err
 }
 
+// PlatformWrite is one value of the platform to be put in place of a generation, 0 for none at all.
+type PlatformWrite struct {
+	Name       string
+	Generation int64
+	// Value replaces it; nil deletes it, and its generations begin anew.
+	Value []byte
+}
+
 // SetPlatform seals a value of the platform in place of the generation given, 0 for none at all. It is Stale
 // when another server was first.
 func (s *Store) SetPlatform(ctx context.Context, name string, value []byte, generation int64) error {
-	if s.opts.Keyring == nil {
-		return weir.Errorf(weir.Unavailable, "keep %s: the server has no sealing key", name)
+	return s.SetPlatforms(ctx, PlatformWrite{name, generation, value})
+}
+
+// SetPlatforms writes several values of the platform, all or none. It is Stale when another server was first
+// with one of them.
+func (s *Store) SetPlatforms(ctx context.Context, writes ...PlatformWrite) error {
+	var conditions []clientv3.Cmp
+	var puts []clientv3.Op
+	names := make([]string, len(writes))
+	for i, w := range writes {
+		names[i] = w.Name
+		key := prefixPlatform + w.Name
+		conditions = append(conditions, clientv3.Compare(clientv3.Version(key), "=", w.Generation))
+		if w.Value == nil {
+			puts = append(puts, clientv3.OpDelete(key))
+			continue
+		}
+		raw, err := s.sealPlatform(w)
+		if err != nil {
+			return err
+		}
+		puts = append(puts, clientv3.OpPut(key, string(raw)))
 	}
-	sealed, err := s.opts.Keyring.Seal(platformKind, name, generation+1, value)
-	if err != nil {
-		return err
-	}
-	raw, err := sealed.MarshalBinary()
-	if err != nil {
-		return err
-	}
-	key := prefixPlatform + name
-	got, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.Version(key), "=", generation)).Then(clientv3.OpPut(key, string(raw))).Commit()
+	what := strings.Join(names, " and ")
+	got, err := s.client.Txn(ctx).If(conditions...).Then(puts...).Commit()
 	switch {
 	case err != nil:
-		return &weir.Error{Kind: weir.Unavailable, Message: "etcd does not answer; " + name + " may have been changed or not", Cause: err}
+		return &weir.Error{Kind: weir.Unavailable, Message: "etcd does not answer; " + what + " may have been changed or not", Cause: err}
 	case !got.Succeeded:
-		return weir.Errorf(weir.Stale, "%s was changed meanwhile", name)
+		return weir.Errorf(weir.Stale, "%s was changed meanwhile", what)
 	}
 	return nil
 }
 
+func (s *Store) sealPlatform(w PlatformWrite) ([]byte, error) {
+	if s.opts.Keyring == nil {
+		return nil, weir.Errorf(weir.Unavailable, "keep %s: the server has no sealing key", w.Name)
+	}
+	sealed, err := s.opts.Keyring.Seal(platformKind, w.Name, w.Generation+1, w.Value)
+	if err != nil {
+		return nil, err
+	}
+	return sealed.MarshalBinary()
+}
+
 // FollowPlatform calls f with each value of the platform from now on, first with the present one if there is
 // one, until ctx ends. What lies between two calls may be passed over; a value that can't be opened is told.
-func (s *Store) FollowPlatform(ctx context.Context, name string, f func(value secrets.Secret, generation int64)) error {
+func (s *Store) FollowPlatform(ctx context.Context, name string, f func(value secrets.Secret, generation int64)) {
 	last := int64(0)
-	for ctx.Err() == nil {
-		// Watched before it is read, so that no change falls between.
-		watching, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-		watch := s.client.Watch(watching, prefixPlatform+name)
+	s.followKeys(ctx, func() error {
 		value, generation, err := s.Platform(ctx, name)
 		switch {
 		case err == nil && generation != last:
 			last = generation
 			f(value, generation)
-		case err != nil && weir.KindOf(err) != weir.NotFound && ctx.Err() == nil:
-			s.opts.Logger.Warn("store: a value of the platform can't be read", "name", name, "error", err)
+		case weir.KindOf(err) == weir.NotFound:
+			err = nil
 		}
-		for answer := range watch {
-			if answer.Err() != nil || len(answer.Events) > 0 {
-				break
-			}
-		}
-		cancel()
-		if err != nil && !s.pauseFor(ctx, retryPause) {
-			return nil
-		}
-	}
-	return nil
+		return err
+	}, prefixPlatform+name)
 }

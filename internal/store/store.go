@@ -43,6 +43,9 @@ type Options struct {
 	Prepare func(*weir.Object) []weir.Problem
 	// QuotaBytes is the largest database; 8 GiB when 0. Well before that, old changes go earlier than asked.
 	QuotaBytes int64
+
+	// restoring is the marker of the restore that opens the store.
+	restoring string
 }
 
 // Retention says how long changes are kept: all for Age, and the last Least of them however old.
