@@ -113,7 +113,7 @@ func (f *fleet) startServer() {
 		if err != nil {
 			return err
 		}
-		raw, err := os.ReadFile(filepath.Join(data, "ca", "ca.crt"))
+		raw, err := os.ReadFile(filepath.Join(data, "ca.crt"))
 		if err != nil {
 			return err
 		}
