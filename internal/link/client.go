@@ -74,6 +74,7 @@ type Client struct {
 
 	// Of the session's goroutine alone.
 	renewAt  time.Time // not before which a failed renewal is tried again
+	moveAt   time.Time // not before which a certificate of the CA that issues now is asked for
 	expired  bool      // the control plane says that the certificate ran out
 	distrust bool      // what is there does not add up: ask for all of it
 	swept    bool      // no key lies about that nobody needs
@@ -111,10 +112,12 @@ func Open(o Options) (*Client, error) {
 	if found != "" {
 		o.Log.Warn("mended the journal", "found", found, "revision", r.revision)
 	}
-	return &Client{
+	c := &Client{
 		opts: o, journal: j, keys: keys, reporter: newReporter(), id: id, replica: r,
 		offered: make(chan struct{}, 1), connection: Connection{Since: o.Now()},
-	}, nil
+	}
+	c.reporter.standing = c.standing
+	return c, nil
 }
 
 // Close lets go of the folder; Run must have returned.

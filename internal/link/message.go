@@ -25,6 +25,8 @@ type message struct {
 	Put     []ir.Resource `json:"put,omitempty"`
 	Delete  []string      `json:"delete,omitempty"`
 	Secrets []wireSecret  `json:"secrets,omitempty"`
+	// Trust is on a line of its own, which is no part of a transaction.
+	Trust *wireTrust `json:"trust,omitempty"`
 	// Revision and Hash describe all resources of the load balancer after the transaction.
 	Revision int64 `json:"rev,omitempty"`
 	Hash     *Hash `json:"hash,omitempty"`
@@ -89,6 +91,9 @@ func (m *message) check() error {
 	}
 	if m.Revision < 0 || (m.Revision != 0 && m.Hash == nil) {
 		return errors.New("a revision comes with the hash of what it commits")
+	}
+	if err := m.Trust.check(); err != nil {
+		return err
 	}
 	seen := make(map[string]bool, len(m.Put)+len(m.Delete))
 	for _, r := range m.Put {

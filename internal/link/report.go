@@ -44,6 +44,10 @@ type Report struct {
 	// Spare names what HAProxy has beyond what is wanted and keeps until its next reload, so that plans can be
 	// made as if by the agent: see plan.Spare.
 	Spare []string `json:"spare,omitempty"`
+	// Believes are the hashes of the CAs that the agent believes, Issuer is that of the CA whose certificate it
+	// shows; both are filled in on the way.
+	Believes []string `json:"believes,omitempty"`
+	Issuer   string   `json:"issuer,omitempty"`
 }
 
 // ResourceState is how far one resource is.
@@ -117,6 +121,7 @@ const (
 	maxOperations = 200
 	maxReasons    = 50
 	maxSpare      = 2000
+	maxBelieved   = 8
 	maxCounts     = 4 << 20
 	maxServers    = 150_000
 )
@@ -133,6 +138,7 @@ func (r Report) bound() Report {
 	r.Reloads.Reasons = boundTexts(r.Reloads.Reasons, maxReasons)
 	r.Plan = boundTexts(r.Plan, maxOperations)
 	r.Spare = boundTexts(r.Spare, maxSpare)
+	r.Believes, r.Issuer = boundTexts(r.Believes, maxBelieved), cutText(r.Issuer)
 	if len(r.Counts) > maxCounts || !json.Valid(r.Counts) {
 		r.Counts = nil
 	}

@@ -28,6 +28,8 @@ const (
 // reporter sends the newest report, and of the health of servers only the pools that changed.
 type reporter struct {
 	wake chan struct{}
+	// standing tells which CAs are believed, and which one issued the certificate; it may be nil.
+	standing func() (believes []string, issuer string)
 
 	mu   sync.Mutex
 	next *Report // to be sent
@@ -77,8 +79,21 @@ func (r *reporter) troubled(text string) {
 	}
 }
 
+// refresh sends the last report once more, with what has changed at this end.
+func (r *reporter) refresh() {
+	r.mu.Lock()
+	if r.next == nil {
+		r.next = r.last
+	}
+	r.mu.Unlock()
+	r.signal()
+}
+
 // told is what goes out for a report.
 func (r *reporter) told(report Report) Report {
+	if r.standing != nil {
+		report.Believes, report.Issuer = r.standing()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.trouble != "" {

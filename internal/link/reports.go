@@ -160,7 +160,7 @@ func (r *Reports) wake() {
 
 // status takes an agent's report; whose it is says the certificate.
 func (h *Hub) status(w http.ResponseWriter, r *http.Request) error {
-	name, _, err := h.agent(r)
+	name, cert, err := h.agent(r)
 	if err != nil {
 		return err
 	}
@@ -174,6 +174,7 @@ func (h *Hub) status(w http.ResponseWriter, r *http.Request) error {
 	if p.Seq == "" || len(p.Seq) > 64 {
 		return refuse(http.StatusBadRequest, string(weir.Invalid), "the report: seq must be 1 to 64 bytes long")
 	}
+	p.Report.Issuer = h.opts.CA.Trust().IssuerHash(cert) // what it shows, not what it says
 	if !h.reports.put(name, p, h.opts.Now()) {
 		return refuse(http.StatusConflict, codeFull, "the report that this one builds on is not known; send all of it")
 	}

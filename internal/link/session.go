@@ -41,8 +41,10 @@ func (c *Client) session(ctx context.Context, base string) error {
 // due tells whether a renewal is to be tried now.
 func (c *Client) due() bool {
 	now := c.opts.Now()
-	leaf := c.identity().cert.Leaf
-	return c.expired || now.After(leaf.NotAfter) || (secrets.NeedsRenewal(leaf, now) && now.After(c.renewAt))
+	id := c.identity()
+	leaf := id.cert.Leaf
+	wanted := secrets.NeedsRenewal(leaf, now) || id.outdated() && now.After(c.moveAt)
+	return c.expired || now.After(leaf.NotAfter) || (wanted && now.After(c.renewAt))
 }
 
 // freshen renews the certificate if it is time. One that is still good is used on when that fails.
@@ -56,7 +58,10 @@ func (c *Client) freshen(ctx context.Context, t http.RoundTripper, base string) 
 		c.mu.Lock()
 		c.id = next
 		c.mu.Unlock()
-		c.expired, c.renewAt = false, time.Time{}
+		c.expired, c.renewAt, c.moveAt = false, time.Time{}, time.Time{}
+		if next.outdated() {
+			c.renewAt = c.opts.Now().Add(renewalPause) // a server that lags behind the others has answered
+		}
 		c.opts.Log.Info("renewed the certificate", "url", base, "until", next.cert.Leaf.NotAfter)
 		return errRenewed // the connection has shown the old one
 	}
@@ -80,7 +85,7 @@ func (c *Client) watch(ctx context.Context, t http.RoundTripper, base string) er
 	c.say(req.Header)
 	resp, err := t.RoundTrip(req)
 	if err != nil {
-		return fmt.Errorf("watch %s: %w", base, because(ctx, err))
+		return fmt.Errorf("watch %s: %w", base, explain(because(ctx, err), c.Name()))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
@@ -113,6 +118,7 @@ func because(ctx context.Context, err error) error {
 
 // say tells the control plane what is there.
 func (c *Client) say(h http.Header) {
+	h.Set(trustHeader, trustOf(c.identity().trust))
 	if c.replica.epoch == "" || c.distrust {
 		return
 	}
@@ -171,6 +177,11 @@ func (f *follower) take(m message) error {
 	if len(m.Secrets) > 0 {
 		f.client.swept = false
 		if err := f.keep(func() error { return f.client.keys.put(m.Secrets) }); err != nil {
+			return err
+		}
+	}
+	if m.Trust != nil {
+		if err := f.keep(func() error { return f.client.believe(m.Trust) }); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"weir"
 	"weir/internal/ir"
+	"weir/internal/secrets"
 )
 
 // keyPatience is how long all keys of one transaction may take; the rest come with the next heartbeat.
@@ -31,7 +32,11 @@ type stream struct {
 	self  Hash // of the self that the agent has
 	// owed are keys that could not be had when their certificate was sent.
 	owed map[string]weir.SealedRef
-	sent int64
+	// believes are the CAs that the agent was told of last, empty for one that can't be told; trust is those that
+	// this was compared with.
+	believes string
+	trust    *secrets.Trust
+	sent     int64
 }
 
 // more works out what came since the last batch.
@@ -109,6 +114,13 @@ func (s *stream) beat(ctx context.Context, r *http.Request) error {
 
 // send writes a batch as one transaction: keys first, so that nothing refers to what the agent has not.
 func (s *stream) send(ctx context.Context, b *batch) error {
+	line, err := s.trustLine()
+	if err != nil {
+		return err
+	}
+	if err := s.write(line); err != nil {
+		return err
+	}
 	if err := s.secrets(ctx, b.keys); err != nil {
 		return err
 	}

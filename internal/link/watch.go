@@ -36,7 +36,7 @@ func (h *Hub) watch(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	own := &watcher{cancel: cancel}
-	s := &stream{hub: h, name: name, cert: cert, w: w, rc: http.NewResponseController(w), owed: map[string]weir.SealedRef{}}
+	s := &stream{hub: h, name: name, cert: cert, w: w, rc: http.NewResponseController(w), owed: map[string]weir.SealedRef{}, believes: r.Header.Get(trustHeader)}
 	b, err := h.begin(s, own, resume, lacks)
 	if err != nil {
 		return err

@@ -93,6 +93,7 @@ type world struct {
 	addr  netip.AddrPort
 	url   string
 	ca    *secrets.CA
+	text  []byte // the CA's
 	reg   *registry
 	opts  HubOptions
 	hub   *Hub
@@ -137,7 +138,7 @@ func newWorld(t testing.TB, edit ...func(*HubOptions)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.ca = ca
+	w.ca, w.text = ca, authority
 	w.opts = HubOptions{Epoch: "e1", CA: ca, Registry: w.reg, Keys: w.keys.get, Now: w.now, Heartbeat: 50 * time.Millisecond, Log: logger(t)}
 	for _, e := range edit {
 		e(&w.opts)
@@ -180,11 +181,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	pair, err := w.ca.IssueServer(nil, []netip.Addr{w.addr.Addr()})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	tlsConf := secrets.ServerTLS(secrets.ServerConfig{Certificate: func() *tls.Certificate { return &pair }, Trust: w.ca.Trust, Now: w.now})
+	tlsConf := secrets.ServerTLS(secrets.ServerConfig{Certificate: w.certificate, Trust: w.ca.Trust, Now: w.now})
 	srv := &http.Server{Handler: hub.Handler(), TLSConfig: tlsConf, HTTP2: HTTP2(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	done := make(chan struct{})
 	go func() { _ = srv.ServeTLS(l, "", ""); close(done) }()
@@ -195,6 +192,15 @@ func (w *world) start() {
 		<-done
 		w.stop = func() {}
 	}
+}
+
+// certificate is always of the CA that issues now.
+func (w *world) certificate() *tls.Certificate {
+	pair, err := w.ca.IssueServer(nil, []netip.Addr{w.addr.Addr()})
+	if err != nil {
+		w.t.Error(err)
+	}
+	return &pair
 }
 
 func (w *world) token(name string) string {

@@ -103,6 +103,15 @@ func WithTrust(data []byte, believed ...*x509.Certificate) ([]byte, error) {
 	return append(text, encodeCertificates(append(certs[:1:1], believed...)...)...), nil
 }
 
+// CACertificates gives the certificates in a CA's text, the issuing one first.
+func CACertificates(data []byte) ([]*x509.Certificate, error) {
+	_, certs, err := parseKeyAndCertificates(data)
+	if err != nil {
+		return nil, fmt.Errorf("read CA: %w", err)
+	}
+	return certs, nil
+}
+
 // Trust gives the CA certificates that agents and clients of this control plane believe.
 func (c *CA) Trust() *Trust { return c.state.Load().trust }
 

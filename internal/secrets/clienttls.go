@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,7 +17,8 @@ var ErrPin = errors.New("control plane is not the pinned one")
 type ClientConfig struct {
 	// ServerName is the host name or address that the server's certificate must be for; required.
 	ServerName string
-	// Trust are the CAs to believe. When nil, CAHash pins one by hash, as on first contact.
+	// Trust are the CAs to believe. When nil, CAHash pins one by hash, as on first contact, or several as
+	// CheckCAHashes reads them.
 	Trust  *Trust
 	CAHash string
 	// Certificate gives what to present, asked at each handshake so that a renewed one is used at once; nil, or
@@ -45,7 +47,7 @@ func ClientTLS(c ClientConfig) (*tls.Config, error) {
 		out.RootCAs = c.Trust.pool
 		return out, nil
 	}
-	pin, err := CheckCAHash(c.CAHash)
+	pins, err := CheckCAHashes(c.CAHash)
 	if err != nil {
 		return nil, fmt.Errorf("make client TLS settings: %w", err)
 	}
@@ -54,13 +56,13 @@ func ClientTLS(c ClientConfig) (*tls.Config, error) {
 	out.InsecureSkipVerify = true
 	out.VerifyConnection = func(cs tls.ConnectionState) error {
 		// Not cs.ServerName, which is empty when the server was reached by its address.
-		return verifyPinned(cs, pin, host, c.Now())
+		return verifyPinned(cs, pins, host, c.Now())
 	}
 	return out, nil
 }
 
-func verifyPinned(cs tls.ConnectionState, pin, host string, now time.Time) error {
-	ca, err := PinnedCA(cs, pin)
+func verifyPinned(cs tls.ConnectionState, pins []string, host string, now time.Time) error {
+	ca, err := PinnedCA(cs, pins...)
 	if err != nil {
 		return err
 	}
@@ -74,11 +76,11 @@ func verifyPinned(cs tls.ConnectionState, pin, host string, now time.Time) error
 	return nil
 }
 
-// PinnedCA finds the CA with a hash among the certificates that a server presented. It alone proves nothing:
-// ask it for connections made with ClientTLS.
-func PinnedCA(cs tls.ConnectionState, caHash string) (*x509.Certificate, error) {
+// PinnedCA finds a CA with one of the hashes among the certificates that a server presented. It alone proves
+// nothing: ask it for connections made with ClientTLS.
+func PinnedCA(cs tls.ConnectionState, caHashes ...string) (*x509.Certificate, error) {
 	for _, cert := range cs.PeerCertificates {
-		if CAHash(cert) == caHash {
+		if slices.Contains(caHashes, CAHash(cert)) {
 			return cert, nil
 		}
 	}
@@ -86,5 +88,5 @@ func PinnedCA(cs tls.ConnectionState, caHash string) (*x509.Certificate, error) 
 	if n := len(cs.PeerCertificates); n > 0 {
 		got = "the last certificate it shows has " + CAHash(cs.PeerCertificates[n-1])
 	}
-	return nil, fmt.Errorf("%w: none of its certificates has the hash %s; %s", ErrPin, caHash, got)
+	return nil, fmt.Errorf("%w: none of its certificates has the hash %s; %s", ErrPin, strings.Join(caHashes, " or "), got)
 }

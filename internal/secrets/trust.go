@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -60,6 +61,31 @@ func (t *Trust) Certificates() []*x509.Certificate {
 	return append([]*x509.Certificate(nil), t.certs...)
 }
 
+// Hashes names the CAs, the issuing one first.
+func (t *Trust) Hashes() []string {
+	list := make([]string, len(t.certs))
+	for i, c := range t.certs {
+		list[i] = CAHash(c)
+	}
+	return list
+}
+
+// IssuerHash names the CA of the bundle that issued a certificate, verified already; empty when it is none of them.
+func (t *Trust) IssuerHash(cert *x509.Certificate) string {
+	for _, c := range t.certs {
+		if bytes.Equal(c.RawSubject, cert.RawIssuer) {
+			return CAHash(c)
+		}
+	}
+	return ""
+}
+
+// Issues tells whether the CA that issues, the bundle's first, is the one that issued a certificate, verified
+// already.
+func (t *Trust) Issues(cert *x509.Certificate) bool {
+	return bytes.Equal(t.certs[0].RawSubject, cert.RawIssuer)
+}
+
 // Has tells whether a CA with this hash is believed.
 func (t *Trust) Has(caHash string) bool {
 	for _, c := range t.certs {
@@ -85,6 +111,9 @@ func CAHash(cert *x509.Certificate) string {
 	return hashPrefix + hex.EncodeToString(sum[:])
 }
 
+// maxPins is how many CAs can be pinned at once.
+const maxPins = 4
+
 // CheckCAHash gives the canonical form of a CA's hash, or says what is wrong with it.
 func CheckCAHash(text string) (string, error) {
 	sum, err := parseCAHash(text)
@@ -92,6 +121,25 @@ func CheckCAHash(text string) (string, error) {
 		return "", err
 	}
 	return hashPrefix + hex.EncodeToString(sum), nil
+}
+
+// CheckCAHashes reads a pin: one hash, or while the CA is being changed several with commas between them. They
+// come back canonical, in their order, each once.
+func CheckCAHashes(text string) ([]string, error) {
+	var list []string
+	for part := range strings.SplitSeq(text, ",") {
+		hash, err := CheckCAHash(part)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(list, hash) {
+			list = append(list, hash)
+		}
+	}
+	if len(list) > maxPins {
+		return nil, fmt.Errorf("%d CA hashes are too many: at most %d can be pinned at once", len(list), maxPins)
+	}
+	return list, nil
 }
 
 func parseCAHash(text string) ([]byte, error) {
