@@ -265,11 +265,16 @@ func (s *server) serve(ctx context.Context) error {
 			return ctx.Err()
 		})
 	}()
-	go s.announce(ctx, s.advertised(listener.Addr()))
+	changed := make(chan struct{}, 1)
+	go s.announce(ctx, s.advertised(listener.Addr()), keeper.get, changed)
 	go s.hearOthers(ctx)
 	go s.followCA(ctx, func() {
 		if err := keeper.renew(); err != nil {
 			s.opts.Log.Error("renew the server's certificate", "error", err)
+		}
+		select {
+		case changed <- struct{}{}:
+		default:
 		}
 	})
 	if plain != nil {

@@ -58,7 +58,7 @@ func (s *server) writeBundle() error {
 
 // followCA takes over what another server made of the CA, until ctx ends.
 func (s *server) followCA(ctx context.Context, changed func()) {
-	_ = s.store.FollowPlatform(ctx, sharedCA, func(text secrets.Secret, generation int64) {
+	s.store.FollowPlatform(ctx, sharedCA, func(text secrets.Secret, generation int64) {
 		before := string(s.ca.Trust().PEM())
 		if err := s.ca.Adopt(text.Bytes()); err != nil {
 			s.opts.Log.Error("take over the CA", "generation", generation, "error", err)
@@ -87,13 +87,21 @@ func (s *server) epoch(ctx context.Context) (string, error) {
 // leadSweep is the work of the sweeper, which one server does.
 const leadSweep = "sweep"
 
-// announce tells the other servers where this one is, until ctx ends.
-func (s *server) announce(ctx context.Context, url string) {
+// announce tells the other servers where this one is and which CAs it believes and shows, until ctx ends.
+func (s *server) announce(ctx context.Context, url string, shown func() *tls.Certificate, changed <-chan struct{}) {
 	name, err := os.Hostname()
 	if err != nil {
 		name = url
 	}
-	s.store.Announce(ctx, store.Member{Name: name, URL: url, Version: s.opts.Version, Started: s.opts.Clock().UTC().Truncate(time.Second)})
+	started := s.opts.Clock().UTC().Truncate(time.Second)
+	s.store.Announce(ctx, func() store.Member {
+		trust := s.ca.Trust()
+		m := store.Member{Name: name, URL: url, Version: s.opts.Version, Started: started, Believes: trust.Hashes()}
+		if cert := shown(); cert != nil {
+			m.Issuer = trust.IssuerHash(cert.Leaf)
+		}
+		return m
+	}, changed)
 }
 
 // advertised is where the other servers reach this one.
