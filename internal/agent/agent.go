@@ -93,6 +93,8 @@ type Agent struct {
 	started  time.Time
 	haproxy  string // its version
 	failing  bool   // the last pass did
+	// stateless says that the servers' state could not be kept the last time; it is the health watch's.
+	stateless bool
 
 	states chan delivery
 	report reporter

@@ -46,6 +46,7 @@ type engine struct {
 	refusedBinds map[netip.AddrPort]refusal
 	reloads      reloads
 	waiting      []plan.Op
+	unnoted      *running // which text runs, as long as that is not on disk
 	// stateFile is held while HAProxy is about to read the file of the servers' state.
 	stateFile sync.Mutex
 }
@@ -91,6 +92,7 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 			if err := e.forms.keep(list); err != nil {
 				e.log.Warn("a refused object may have no good form after a restart", "error", err)
 			}
+			e.note()
 			return out, e.folder.sweep(want)
 		}
 		if err == nil {
@@ -137,7 +139,7 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 		e.folder.doubt()
 	}
 	if err := e.folder.save(want, e.keys); err != nil {
-		return false, err
+		return false, e.unkept(err)
 	}
 	switch {
 	case starting:

@@ -98,10 +98,19 @@ func (f *folder) write(name string, content []byte, keep bool) error {
 func replace(path string, content []byte) error {
 	dir, base := filepath.Split(path)
 	beside := dir + "." + base + ".new"
-	if err := os.WriteFile(beside, content, 0o600); err != nil {
-		return err
+	err := os.WriteFile(beside, content, 0o600)
+	if err == nil {
+		err = os.Rename(beside, path)
 	}
-	return os.Rename(beside, path)
+	if err != nil {
+		_ = os.Remove(beside) // a half would only take room
+	}
+	return err
+}
+
+// ofMachine says that an error is the file system's, whatever was to be read or written.
+func ofMachine(err error) bool {
+	return errors.As(err, new(*fs.PathError)) || errors.As(err, new(*os.LinkError)) || errors.As(err, new(*os.SyscallError))
 }
 
 // save brings every file of a configuration to disk, what is referred to first.
@@ -129,6 +138,9 @@ func (f *folder) saveAll(c haproxy.Config, keys keySource) error {
 		}
 		delete(f.certs, cert.Path)
 		key, err := keys(cert.Certificate, cert.Chain, cert.Path)
+		if ofMachine(err) && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("key of certificate %s: %w", cert.Certificate, err)
+		}
 		if err != nil {
 			return &blamed{Owner: cert.Owner, Err: fmt.Errorf("key of certificate %s: %w", cert.Certificate, err)}
 		}

@@ -20,6 +20,7 @@ type goodForms struct {
 	path  string
 	known map[string]json.RawMessage
 	lines int
+	torn  bool // what is known is not all in the file, whose last line may be half of one
 }
 
 // goodForm is one line: a resource's body, or none when it is gone.
@@ -88,9 +89,9 @@ func (g *goodForms) keep(list []ir.Resource) error {
 		}
 	}
 	switch {
-	case len(news) == 0:
+	case len(news) == 0 && !g.torn:
 		return nil
-	case g.lines > 2*len(g.known)+1000:
+	case g.torn || g.lines > 2*len(g.known)+1000:
 		return g.rewrite()
 	}
 	f, err := os.OpenFile(g.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
@@ -98,6 +99,7 @@ func (g *goodForms) keep(list []ir.Resource) error {
 		err = errors.Join(writeForms(f, news), f.Close())
 	}
 	if err != nil {
+		g.torn = true
 		return fmt.Errorf("keep what HAProxy runs with: %w", err)
 	}
 	return nil
@@ -126,6 +128,6 @@ func (g *goodForms) rewrite() error {
 	if err := replace(g.path, b.Bytes()); err != nil {
 		return fmt.Errorf("keep what HAProxy runs with: %w", err)
 	}
-	g.lines = len(g.known)
+	g.lines, g.torn = len(g.known), false
 	return nil
 }

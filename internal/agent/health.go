@@ -72,9 +72,10 @@ func (a *Agent) dumpState(ctx context.Context) bool {
 	}
 	defer a.engine.stateFile.Unlock()
 	err := client.DumpServersState(ctx, a.engine.folder.path(haproxy.StateFile))
-	if err != nil && ctx.Err() == nil {
-		a.log.Warn("keep the servers' state", "error", err)
+	if err != nil && ctx.Err() == nil && !a.stateless {
+		a.log.Warn("the servers' state can't be kept for a HAProxy that starts anew; it is tried again and again", "error", err)
 	}
+	a.stateless = err != nil
 	return err == nil
 }
 

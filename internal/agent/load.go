@@ -24,7 +24,7 @@ func (e *engine) start(ctx context.Context, want haproxy.Config) error {
 	defer e.stateFile.Unlock()
 	if text, err := os.ReadFile(e.folder.path(haproxy.StateFile)); err == nil {
 		if err := e.carry(string(text), want); err != nil {
-			return err
+			e.log.Warn("HAProxy starts with what was known of the servers some time ago", "error", err)
 		}
 	}
 	process, err := hapctl.Start(ctx, e.options)
@@ -48,7 +48,7 @@ func (e *engine) reload(ctx context.Context, want haproxy.Config, reasons []plan
 		err = e.carry(text, want)
 	}
 	if err != nil {
-		return err
+		return e.unkept(err)
 	}
 	if _, err := e.process.Reload(ctx); err != nil {
 		return errors.Join(err, e.restore())
@@ -90,5 +90,7 @@ func (e *engine) loaded(ctx context.Context, want haproxy.Config) error {
 	if err != nil {
 		return err
 	}
-	return e.note(running{Worker: info.Pid, Sections: want.Sections})
+	e.unnoted = &running{Worker: info.Pid, Sections: want.Sections}
+	e.note()
+	return nil
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -81,9 +82,9 @@ func listenLog(path string) (*accesslog.Receiver, haproxy.Log, error) {
 		return nil, haproxy.Log{}, err
 	}
 	place.Addr = receiver.Addr()
-	raw, err = json.Marshal(place)
-	if err == nil {
-		err = secrets.WriteFile(path, raw, 0o600)
+	now, err := json.Marshal(place)
+	if err == nil && !bytes.Equal(now, raw) {
+		err = secrets.WriteFile(path, now, 0o600)
 	}
 	if err != nil {
 		return nil, haproxy.Log{}, errors.Join(fmt.Errorf("keep the place of the log: %w", err), receiver.Close())

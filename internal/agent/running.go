@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -17,12 +16,20 @@ type running struct {
 	Sections []haproxy.Section `json:"sections"`
 }
 
-func (e *engine) note(r running) error {
-	raw, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("note what runs: %w", err)
+// note keeps which text runs, now or in a later pass: an agent that starts anew without knowing would reload.
+func (e *engine) note() {
+	if e.unnoted == nil {
+		return
 	}
-	return secrets.WriteFile(e.runningPath(), raw, 0o600)
+	raw, err := json.Marshal(e.unnoted)
+	if err == nil {
+		err = secrets.WriteFile(e.runningPath(), raw, 0o600)
+	}
+	if err != nil {
+		e.log.Warn("an agent that starts anew would reload, since it can't be kept which text runs", "error", err)
+		return
+	}
+	e.unnoted = nil
 }
 
 // runningSections gives the text that the present worker has read, nil when that isn't known: everything is

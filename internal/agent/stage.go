@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -28,9 +29,20 @@ func risky(p plan.Plan) bool {
 // check lets HAProxy read the whole configuration in a folder beside.
 func (e *engine) check(ctx context.Context, want haproxy.Config) error {
 	if err := e.staging.save(want, e.keys); err != nil {
-		return err
+		return e.unkept(err)
 	}
 	return hapctl.Check(ctx, e.options.Path, e.staging.dir, haproxy.ConfigFile)
+}
+
+// unkept says what it means that files can't be written.
+func (e *engine) unkept(err error) error {
+	switch {
+	case !ofMachine(err):
+		return err
+	case e.process == nil:
+		return fmt.Errorf("the configuration can't be kept on disk, and HAProxy is not started without: %w", err)
+	}
+	return fmt.Errorf("the new configuration can't be kept on disk; HAProxy goes on with the one before: %w", err)
 }
 
 // keys gives the key of a certificate of the node that was rendered last. One whose last good form stands in

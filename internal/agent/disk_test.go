@@ -1,0 +1,225 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"weir/internal/haproxy"
+	"weir/internal/ir"
+	"weir/internal/link"
+	"weir/internal/weirtest"
+)
+
+// alone runs a test once more in a process of its own, and says whether this is that one: what a process may write is
+// the same for all of it, the test's own log too.
+func alone(t *testing.T) bool {
+	t.Helper()
+	const mark = "WEIR_TEST_ALONE"
+	if os.Getenv(mark) == t.Name() {
+		return true
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
+	cmd.Env = append(os.Environ(), mark+"="+t.Name())
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("in a process of its own: %v\n%s", err, out)
+	}
+	return false
+}
+
+// fullDisk lets no file of this process, nor of those that it starts, grow beyond most bytes, until room is called.
+func fullDisk(t *testing.T, most uint64) (room func()) {
+	t.Helper()
+	signal.Ignore(syscall.SIGXFSZ)
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	set := func(soft uint64) {
+		t.Helper()
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: soft, Max: limit.Max}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(most)
+	room = func() { set(limit.Cur) }
+	t.Cleanup(room)
+	return room
+}
+
+func (a *agentBed) converged() {
+	a.t.Helper()
+	a.await(func(r link.Report) error {
+		if r.State != link.Converged || r.Revision != a.revision {
+			return fmt.Errorf("%s at %d: %s", r.State, r.Revision, r.Message)
+		}
+		return nil
+	})
+}
+
+func TestAFullDiskIsToldAndGoneOnFrom(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	for _, h := range weirtest.HAProxies(t) {
+		t.Run(h.Version, func(t *testing.T) {
+			a := newAgentBed(t, h)
+			a.site("one", 40)
+			a.wish()
+			room := fullDisk(t, 0)
+			a.site("two", 41)
+			a.offer()
+			a.await(failedWith("can't be kept on disk"))
+			a.serves("one")
+			if held := a.plane.report().Resources.Deviations; len(held) > 0 {
+				t.Errorf("held, for nothing that it did: %+v", held)
+			}
+			left, err := filepath.Glob(filepath.Join(a.engine.folder.dir, "*", ".*"))
+			if err != nil || len(left) > 0 {
+				t.Errorf("half written files are left: %v, %v", left, err)
+			}
+			room()
+			a.converged()
+			a.serves("one")
+			a.serves("two")
+		})
+	}
+}
+
+func TestHAProxyStartsAgainOnAFullDisk(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	for _, h := range weirtest.HAProxies(t) {
+		t.Run(h.Version, func(t *testing.T) {
+			a := newAgentBed(t, h)
+			a.site("one", 40)
+			a.wish()
+			// What is known of the servers is on disk.
+			old := a.worker(0)
+			weirtest.Eventually(t, longWait, func() error {
+				if text, err := os.ReadFile(a.engine.folder.path(haproxy.StateFile)); err != nil || !strings.Contains(string(text), "s40") {
+					return fmt.Errorf("%v: %q", err, text)
+				}
+				return nil
+			})
+			room := fullDisk(t, 0)
+			if err := syscall.Kill(parent(t, old), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			next := a.worker(old)
+			a.serves("one")
+			room()
+			a.wish()
+			a.serves("one")
+			noted, err := os.ReadFile(a.engine.runningPath())
+			if err != nil || !strings.Contains(string(noted), fmt.Sprintf(`"worker":%d,`, next)) {
+				t.Errorf("worker %d is not noted: %v", next, err)
+			}
+		})
+	}
+}
+
+// worker waits for a worker that is not the old one.
+func (a *agentBed) worker(old int) (pid int) {
+	a.t.Helper()
+	a.await(func(r link.Report) error {
+		if pid = r.Worker; r.State != link.Converged || pid == 0 || pid == old {
+			return fmt.Errorf("worker %d, %s: %s", pid, r.State, r.Message)
+		}
+		return nil
+	})
+	return pid
+}
+
+// parent gives a worker's master.
+func parent(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ppid int
+	_, rest, _ := strings.Cut(string(text), ") ")
+	if _, err := fmt.Sscanf(rest[2:], "%d", &ppid); err != nil {
+		t.Fatal(err)
+	}
+	return ppid
+}
+
+func TestAnAgentStartsAgainOnAFullDisk(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	for _, h := range weirtest.HAProxies(t) {
+		t.Run(h.Version, func(t *testing.T) {
+			dir := weirtest.TempDir(t)
+			first := newAgentBed(t, h, func(o *Options) { o.Dir, o.StopWithAgent = dir, false })
+			first.site("one", 40)
+			first.wish()
+			first.end()
+			room := fullDisk(t, 0)
+			second := newAgentBed(t, h, func(o *Options) { o.Dir = dir })
+			second.node = first.node
+			second.wish()
+			first.serves("one")
+			room()
+			second.node.Pools[0].Servers[0].Weight = 9
+			second.wish()
+			if n := second.engine.reloads; n.Count+n.Starts > 0 {
+				t.Errorf("%d reloads, %d starts", n.Count, n.Starts)
+			}
+		})
+	}
+}
+
+func TestGoodFormsOutliveAFullDisk(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	path := filepath.Join(t.TempDir(), "good.jsonl")
+	g, err := openGoodForms(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := func(id, body string) ir.Resource { return ir.Resource{ID: id, Body: []byte(`"` + body + `"`)} }
+	list := []ir.Resource{form("pool/a", "1"), form("pool/b", "1")}
+	if err := g.keep(list); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := fullDisk(t, uint64(info.Size())+10)
+	list = []ir.Resource{form("pool/a", "another, longer"), form("pool/b", "another, longer")}
+	if err := g.keep(list); err == nil {
+		t.Fatal("a full disk takes it")
+	}
+	if err := g.keep(list); err == nil {
+		t.Error("what is not on disk is forgotten")
+	}
+	room()
+	if err := g.keep(list); err != nil {
+		t.Fatal(err)
+	}
+	again, err := openGoodForms(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, r := range again.resources() {
+		said = append(said, r.ID+" "+string(r.Body))
+	}
+	if got := strings.Join(said, ", "); got != `pool/a "another, longer", pool/b "another, longer"` {
+		t.Errorf("on disk: %s", got)
+	}
+}
