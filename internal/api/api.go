@@ -31,6 +31,8 @@ type Options struct {
 	Version string
 	// CAHash names the control plane's CA ("sha256:<hex>"); join tokens carry it. Without it none are made.
 	CAHash func() string
+	// CA tells of the CA and changes it; nil can't.
+	CA CASource
 	// Ready says why the server is not ready, nil when it is; nil is always ready.
 	Ready func(context.Context) error
 	// Metrics takes the request metrics; nil takes none.

@@ -43,6 +43,7 @@ func (h *Handler) serve(rt *route) http.Handler {
 		head.Set("Weir-Request", c.id)
 		head.Set("Cache-Control", "no-store")
 		head.Set("X-Content-Type-Options", "nosniff")
+		h.tellCA(head)
 		control := http.NewResponseController(w)
 		_ = control.SetWriteDeadline(start.Add(answerWithin)) // a test's recorder has none
 		defer func() { _ = control.SetWriteDeadline(time.Time{}) }()

@@ -78,6 +78,8 @@ func endpointTable() map[string]endpointRow {
 		"POST /api/v1/changes/{revision}/undo":    {path: "/api/v1/changes/2/undo?dryRun=true", want: webOwners},
 		"GET /api/v1/status":                      {path: "/api/v1/status", want: granted},
 		"GET /api/v1/counts":                      {path: "/api/v1/counts", want: granted},
+		"GET /api/v1/ca":                          {path: "/api/v1/ca", want: filtered},
+		"POST /api/v1/ca/rotate":                  {path: "/api/v1/ca/rotate?reason=test", want: admins},
 		"GET /api/v1/loadbalancers/{name}/render": {path: "/api/v1/loadbalancers/lb1/render", want: allReaders},
 		"GET /api/v1/pools/{name}/health":         {path: "/api/v1/pools/web/health", want: webReaders},
 		"GET /api/v1/sites/{name}/counts":         {path: "/api/v1/sites/www/counts", want: webReaders},

@@ -50,6 +50,8 @@ func routes() []*route {
 		{method: "POST", pattern: "/api/v1/changes/{revision}/undo", id: "undoChange", summary: "Take a change back, as a new change.", query: []param{dryRunParam, reasonParam, planParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).undo},
 		{method: "GET", pattern: "/api/v1/status", id: "status", summary: "Tell the state of the fleet, or stream how it comes to a revision.", query: []param{waitParam}, answer: reflect.TypeFor[FleetStatus](), stream: reflect.TypeFor[ProgressLine](), handle: (*call).status},
 		{method: "GET", pattern: "/api/v1/counts", id: "counts", summary: "Tell what the access logs counted, by site.", answer: reflect.TypeFor[SiteCountsAnswer](), handle: (*call).counts},
+		{method: "GET", pattern: "/api/v1/ca", id: "ca", summary: "Tell which CAs are believed, and who follows the newest.", answer: reflect.TypeFor[CAStatus](), handle: (*call).caStatus},
+		{method: "POST", pattern: "/api/v1/ca/rotate", id: "rotateCA", summary: "Take a step of a change of CA.", query: []param{stepParam, forceParam, reasonParam}, answer: reflect.TypeFor[CAChange](), handle: (*call).changeCA},
 		{method: "GET", pattern: "/openapi.json", id: "openapi", summary: "Describe this API.", open: true, handle: (*call).openapi},
 	}
 	for _, kind := range weir.Kinds() {

@@ -221,6 +221,7 @@ func (s *server) build(ctx context.Context) error {
 	s.handler = api.New(api.Options{
 		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
 		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,
+		CA: &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock},
 		Ready: func(context.Context) error { return s.fleet.ready() },
 	})
 	return s.fleet.load(ctx)
