@@ -32,6 +32,8 @@ type HubOptions struct {
 	Heartbeat time.Duration
 	// WriteTimeout is how long an agent may take no data before it is cut; the default is 10 s.
 	WriteTimeout time.Duration
+	// Held begins without sending anything to agents until Release: see held.go.
+	Held bool
 	// RingBytes bounds the deltas kept for returning agents, per group; the default is 8 MiB.
 	RingBytes int
 }
@@ -39,15 +41,17 @@ type HubOptions struct {
 // Hub is the control plane's end: it holds what every group must do and tells the agents. Many goroutines may
 // use it, but SetGroup and DropGroup wait for each other.
 type Hub struct {
-	opts    HubOptions
-	reports *Reports
-	limiter *limiter
+	opts      HubOptions
+	reports   *Reports
+	limiter   *limiter
+	strangers strangers
 
 	setting sync.Mutex // one SetGroup at a time, so that comparing needs no lock on the rest
 
 	mu       sync.Mutex
 	groups   map[string]*group
 	members  map[string]*member
+	held     *holding // nil unless held
 	revision int64
 	closed   bool
 	stopped  chan struct{} // closed with closed
@@ -101,10 +105,14 @@ func NewHub(o HubOptions) (*Hub, error) {
 	if o.RingBytes <= 0 {
 		o.RingBytes = 8 << 20
 	}
-	return &Hub{
+	h := &Hub{
 		opts: o, reports: newReports(), limiter: newLimiter(),
 		groups: map[string]*group{}, members: map[string]*member{}, stopped: make(chan struct{}),
-	}, nil
+	}
+	if o.Held {
+		h.held = newHolding()
+	}
+	return h, nil
 }
 
 // SetGroup says what a group must do at a revision: its resources, best sorted by ID and with the Body of what
@@ -246,6 +254,8 @@ type Wanted struct {
 	Revision int64
 	// Hash is the content's; a Report with the same one is converged whatever the revision.
 	Hash Hash
+	// Epoch is the history that Revision is of.
+	Epoch string
 }
 
 // Wanted tells what a load balancer must have reached; ok is false for one that no group lists.
@@ -257,7 +267,7 @@ func (h *Hub) Wanted(name string) (w Wanted, ok bool) {
 		return Wanted{}, false
 	}
 	g := h.groups[m.group]
-	return Wanted{m.group, max(g.revision, m.revision), g.hash.xor(m.self.hash)}, true
+	return Wanted{m.group, max(g.revision, m.revision), g.hash.xor(m.self.hash), h.opts.Epoch}, true
 }
 
 // Connected lists the load balancers whose agents hold a stream, sorted.
@@ -290,5 +300,7 @@ func (h *Hub) Handler() http.Handler {
 	mux.HandleFunc("GET "+watchPath, h.serve(h.watch))
 	mux.HandleFunc("POST "+statusPath, h.serve(h.status))
 	mux.HandleFunc("GET "+reportsPath, h.serve(h.tell))
+	mux.HandleFunc("POST "+resourcesPath, h.serve(h.told))
+	mux.HandleFunc("GET "+heldPath, h.serve(h.tellHeld))
 	return mux
 }

@@ -23,6 +23,9 @@ const (
 	statusPath = Prefix + "status"
 	// reportsPath is for other control planes of the same store.
 	reportsPath = Prefix + "reports"
+	// resourcesPath takes what a load balancer has, heldPath tells other control planes of it; see held.go.
+	resourcesPath = Prefix + "resources"
+	heldPath      = Prefix + "held"
 )
 
 const (

@@ -25,6 +25,8 @@ type message struct {
 	Put     []ir.Resource `json:"put,omitempty"`
 	Delete  []string      `json:"delete,omitempty"`
 	Secrets []wireSecret  `json:"secrets,omitempty"`
+	// Tell asks the agent what it has; it is on a line of its own, which is no part of a transaction.
+	Tell bool `json:"tell,omitempty"`
 	// Trust is on a line of its own, which is no part of a transaction.
 	Trust *wireTrust `json:"trust,omitempty"`
 	// Revision and Hash describe all resources of the load balancer after the transaction.

@@ -39,6 +39,7 @@ const (
 	codeExpired = "certificate-expired"
 	codeFull    = "send-full"
 	codeBehind  = "behind"
+	codeHeld    = "held"
 )
 
 func refuse(status int, code, format string, args ...any) *refusal {

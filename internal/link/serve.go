@@ -3,6 +3,7 @@ package link
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -77,6 +78,10 @@ func (h *Hub) agent(r *http.Request) (string, *x509.Certificate, error) {
 		return "", nil, &refusal{status: http.StatusUnauthorized, code: "certificate-refused", detail: "the certificate shown is not that of an agent of this control plane", cause: peer.Err}
 	}
 	if err := h.opts.Registry.Admit(r.Context(), peer.Name, peer.Certificate); err != nil {
+		if errors.Is(err, ErrUnknown) {
+			now := h.opts.Now()
+			h.strangers.note(Stranger{peer.Name, r.RemoteAddr, now, now})
+		}
 		return "", nil, err
 	}
 	return peer.Name, peer.Certificate, nil

@@ -97,6 +97,15 @@ func (c *Client) watch(ctx context.Context, t http.RoundTripper, base string) er
 	defer wg.Wait()
 	defer cancel(nil)
 	f := follower{client: c, ctx: ctx, in: bufio.NewReaderSize(resp.Body, 256<<10), alive: func() { silence.Reset(c.opts.Silence) }}
+	var telling sync.Mutex
+	f.tell = func() {
+		wg.Go(func() {
+			if telling.TryLock() {
+				defer telling.Unlock()
+				c.tell(ctx, t, base)
+			}
+		})
+	}
 	f.heard = sync.OnceFunc(func() {
 		c.up(base)
 		wg.Go(func() { c.reporter.run(ctx, t, base, c.opts.Log) })
@@ -119,6 +128,7 @@ func because(ctx context.Context, err error) error {
 // say tells the control plane what is there.
 func (c *Client) say(h http.Header) {
 	h.Set(trustHeader, trustOf(c.identity().trust))
+	h.Set(tellHeader, "1")
 	if c.replica.epoch == "" || c.distrust {
 		return
 	}
@@ -138,6 +148,7 @@ type follower struct {
 	ctx    context.Context // the session's
 	in     *bufio.Reader
 	alive  func() // a line has come
+	tell   func() // the control plane asks what is there
 	heard  func() // the first transaction has come: the control plane takes us for who we are
 
 	epoch string
@@ -184,6 +195,9 @@ func (f *follower) take(m message) error {
 		if err := f.keep(func() error { return f.client.believe(m.Trust) }); err != nil {
 			return err
 		}
+	}
+	if m.Tell {
+		f.tell()
 	}
 	f.t.add(m)
 	if m.Hash == nil {

@@ -12,6 +12,7 @@ import (
 
 // batch is what an agent lacks at one moment; sent whole it makes the agent's content that of hash.
 type batch struct {
+	held     bool // nothing is sent
 	reset    bool
 	entries  []*entry // of a snapshot
 	lines    [][]byte // of deltas, shared with the other streams
@@ -37,7 +38,7 @@ func (h *Hub) watch(w http.ResponseWriter, r *http.Request) error {
 	defer cancel(nil)
 	own := &watcher{cancel: cancel}
 	s := &stream{hub: h, name: name, cert: cert, w: w, rc: http.NewResponseController(w), owed: map[string]weir.SealedRef{}, believes: r.Header.Get(trustHeader)}
-	b, err := h.begin(s, own, resume, lacks)
+	b, err := h.begin(s, own, resume, lacks, tellsOf(r))
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,11 @@ func (h *Hub) watch(w http.ResponseWriter, r *http.Request) error {
 	log := h.opts.Log.With("lb", name, "group", s.group, "address", r.RemoteAddr)
 	log.Info("agent's stream begins", "resumed", !b.reset, "revision", b.revision)
 	defer context.AfterFunc(ctx, s.abort)()
-	err = s.run(ctx, r, b)
+	if b.held {
+		err = s.hold(ctx, r, *resume)
+	} else {
+		err = s.run(ctx, r, b)
+	}
 	s.finish()
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -78,7 +83,7 @@ func readResume(r *http.Request) (*Resume, []string, error) {
 }
 
 // begin makes own the load balancer's only stream and works out what its agent lacks.
-func (h *Hub) begin(s *stream, own *watcher, resume *Resume, lacks []string) (*batch, error) {
+func (h *Hub) begin(s *stream, own *watcher, resume *Resume, lacks []string, tells bool) (*batch, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed || len(h.groups) == 0 {
@@ -88,7 +93,16 @@ func (h *Hub) begin(s *stream, own *watcher, resume *Resume, lacks []string) (*b
 	if m == nil {
 		return nil, refuse(http.StatusForbidden, string(weir.Forbidden), "no group of the control plane lists load balancer %s; if it was deleted, stop its agent or join again", s.name)
 	}
+	h.strangers.welcome(s.name)
 	g := h.groups[m.group]
+	if h.held != nil {
+		if err := h.meet(s.name, resume, tells); err != nil {
+			return nil, err
+		}
+		m.stop(errReplaced)
+		m.watcher, s.group = own, m.group
+		return &batch{held: true, revision: resume.Revision}, nil
+	}
 	b := &batch{revision: max(g.seen, h.revision), hash: g.hash.xor(m.self.hash), wait: g.changed, keys: map[string]weir.SealedRef{}}
 	// Another server may know more than this one, and an agent never goes back.
 	if resume != nil && resume.Epoch == h.opts.Epoch && resume.Revision > b.revision {

@@ -76,7 +76,11 @@ func (r *registry) Admit(_ context.Context, name string, cert *x509.Certificate)
 		r.lbs[name], known = cert, cert
 	}
 	if known == nil || secrets.Serial(known) != secrets.Serial(cert) {
-		return weir.Errorf(weir.Forbidden, "load balancer %s is gone, or its certificate superseded", name)
+		gone := &weir.Error{Kind: weir.Forbidden, Message: "load balancer " + name + " is gone, or its certificate superseded"}
+		if known == nil {
+			gone.Cause = ErrUnknown
+		}
+		return gone
 	}
 	return nil
 }
