@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,9 @@ type client struct {
 	timeout time.Duration
 	// skew is by how many nanoseconds the control plane's clock is ahead of ours, as of the last answer.
 	skew atomic.Int64
+	// learn is told once which CAs to pin from now on; nil learns nothing.
+	learn    func([]string)
+	learning sync.Once
 }
 
 // connect makes a client for the control plane that the command line and the environment choose.
@@ -46,7 +50,11 @@ func connect(cmd *cobra.Command) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newClient(to, timeoutOf(cmd, answerWithin))
+	c, err := newClient(to, timeoutOf(cmd, answerWithin))
+	if err == nil {
+		c.learn = learner(cmd, to)
+	}
+	return c, err
 }
 
 func newClient(to namedContext, timeout time.Duration) (*client, error) {
@@ -121,7 +129,7 @@ func (c *client) lost(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, secrets.ErrPin):
-		return fmt.Errorf("%s is not to be trusted: %w; if the control plane was made anew, log in again with its new hash", c.base.Host, err)
+		return fmt.Errorf("%s is not to be trusted: %w; if its CA was changed while you were away, or it was made anew, log in again: weir login %s --ca sha256:…, with the hash that weir ca status tells others, or weir ca hash ca.crt in the server's data folder", c.base.Host, err, c.base)
 	}
 	return nil
 }
@@ -151,6 +159,7 @@ func (c *client) send(ctx context.Context, what call) (*http.Response, error) {
 		}
 		return nil, fmt.Errorf("the control plane at %s can't be reached: %w", c.base.Host, err)
 	}
+	c.hear(resp)
 	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		// A difference below that is the answer's way and the header's whole seconds.
 		if skew := at.Sub(wallClock()); skew.Abs() > 2*time.Second {

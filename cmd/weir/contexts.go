@@ -29,9 +29,12 @@ type contexts struct {
 type namedContext struct {
 	Name string `yaml:"name"`
 	URL  string `yaml:"url"`
-	// CA is the hash that pins the control plane's CA.
+	// CA is the hash that pins the control plane's CA; while that is being changed, both hashes and a comma.
 	CA    string `yaml:"ca"`
 	Token string `yaml:"token"`
+
+	// kept says that the pin is the file's, and not the environment's.
+	kept bool
 }
 
 // errNowhere is the error of who has never logged in.
@@ -129,6 +132,7 @@ func chosen(cmd *cobra.Command) (namedContext, error) {
 	switch known := all.find(name); {
 	case known != nil:
 		base = *known
+		base.kept = true
 	case name != "":
 		return namedContext{}, fmt.Errorf("there is no context %q in %s; there %s", name, all.path, thoseAre(all.names()))
 	}
@@ -151,8 +155,8 @@ func (n namedContext) with(env namedContext) (namedContext, error) {
 	if env.URL != "" && env.URL != n.URL {
 		n = namedContext{Name: "environment", URL: env.URL}
 	}
-	if env.CA != "" {
-		n.CA = env.CA
+	if env.CA != "" && env.CA != n.CA {
+		n.CA, n.kept = env.CA, false
 	}
 	if env.Token != "" {
 		n.Token = env.Token

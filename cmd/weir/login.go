@@ -22,7 +22,8 @@ func newLogin() *cobra.Command {
 		GroupID: groupAccess,
 		Short:   "Remember a control plane, its CA and your token",
 		Long: `Remember a control plane with your token for it, after checking both. The CA's hash, which the control plane
-prints when it starts, pins the CA: no other certificate is believed.
+prints when it starts, pins the CA: no other certificate is believed. When the CA is changed (weir ca rotate), any
+command given meanwhile learns the new one by itself.
 
 The token is read from --token-file, or from standard input, or asked for without showing it; there is no flag
 for it, because other users of the machine see command lines. It is kept in weir/config.yaml in your
@@ -43,7 +44,7 @@ configuration folder, which only you can read. WEIR_URL, WEIR_CA and WEIR_TOKEN 
 		if *ca == "" {
 			return usagef("--ca is required: the hash that the control plane prints when it starts")
 		}
-		pin, err := secrets.CheckCAHash(*ca)
+		pins, err := secrets.CheckCAHashes(*ca)
 		if err != nil {
 			return usageError{err}
 		}
@@ -51,7 +52,7 @@ configuration folder, which only you can read. WEIR_URL, WEIR_CA and WEIR_TOKEN 
 		if err != nil {
 			return err
 		}
-		to := namedContext{Name: contextName(cmd, *name, base), URL: base.String(), CA: pin, Token: token}
+		to := namedContext{Name: contextName(cmd, *name, base), URL: base.String(), CA: strings.Join(pins, ","), Token: token}
 		return login(cmd, to)
 	}
 	return cmd
@@ -73,6 +74,7 @@ func login(cmd *cobra.Command, to namedContext) error {
 	if err != nil {
 		return err
 	}
+	c.learn = func(told []string) { to.CA = strings.Join(told, ",") }
 	me := new(api.WhoAmI)
 	if err := c.get(cmd.Context(), "whoami", nil, me); err != nil {
 		return err

@@ -20,7 +20,7 @@ var commands = []func() *cobra.Command{
 	newGet, newDescribe, newStatus, newHistory, newRender, newExport,
 	newPlan, newApply, newDelete, newUndo,
 	newDrain, newEnable, newWeight,
-	newLogin, newContext, newToken, newGrant,
+	newLogin, newContext, newToken, newGrant, newCA,
 	newVersion,
 	newServer, newAgent, newDemo,
 }
