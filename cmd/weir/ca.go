@@ -119,9 +119,9 @@ func newCARotate() *cobra.Command {
 		Long: `Take a step of a change of CA; any server of the store takes it, and all follow at once. A step that was taken
 already changes nothing, so that after an accident the same command goes on.
 
-  weir ca rotate    makes a new CA that everybody is told to believe; the old issues
-    --continue      lets the new CA issue: servers take certificates of it at once,
-                    agents within minutes
+  weir ca rotate    makes a new CA that everybody is told to believe
+    --continue      lets the new CA issue in place of the old one; servers take
+                    certificates of it at once, agents within minutes
     --finish        drops the old CA: nobody believes it any more
     --cancel        before --continue, throws the new CA away
 
