@@ -116,9 +116,10 @@ func (s *stderr) pass() {
 	}
 }
 
-// everyday finds what HAProxy calls a warning and is none: each reload says it once for every backend, each start
-// once for every server.
-var everyday = regexp.MustCompile(`^(?:Proxy \S+ stopped \(|Server \S+ is UP\b)`)
+// everyday finds what every reload or start says when all is well: some of it HAProxy calls a warning, and says once
+// for every backend or server.
+var everyday = regexp.MustCompile(`^(?:Proxy \S+ stopped \(|Server \S+ is UP\b|Former worker \(\d+\) exited with code 0 |` +
+	`(?:config: )?Empty global server state file |haproxy version is |path to executable is )`)
 
 func slogLevel(l LogLine) slog.Level {
 	switch {
