@@ -82,32 +82,45 @@ func (f *fleet) run(ctx context.Context) error {
 		ended <- nil
 	}()
 	for {
-		select {
-		case err := <-ended:
+		first, err := next(ctx, changes, ended)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if first.Revision <= f.done() {
+			continue
+		}
+		after := f.store.View()
+		// The view may be ahead of the events, and whatever is in it must be compiled now: nobody comes back for it.
+		refs := refsOf(nil, first)
+		for last := first.Revision; last < after.Revision; {
+			ev, err := next(ctx, changes, ended)
 			if ctx.Err() != nil {
 				return nil
 			}
-			return fmt.Errorf("follow the store: %w", errors.Join(err))
-		case ev := <-changes:
-			if ev.Revision <= f.done() {
-				continue
+			if err != nil {
+				return err
 			}
-			refs := refsOf(nil, ev)
-			// What has come meanwhile is taken along.
-			for more := true; more; {
-				select {
-				case ev := <-changes:
-					refs = refsOf(refs, ev)
-				default:
-					more = false
-				}
-			}
-			after := f.store.View()
-			begin := time.Now()
-			names := compile.Groups(f.view, after, refs)
-			f.compile(after, names)
-			f.log.Info("compile", "revision", after.Revision, "objects", len(refs), "groups", names, "took", time.Since(begin).Round(10*time.Microsecond))
+			refs, last = refsOf(refs, ev), ev.Revision
 		}
+		begin := time.Now()
+		names := compile.Groups(f.view, after, refs)
+		f.compile(after, names)
+		f.log.Info("compile", "revision", after.Revision, "objects", len(refs), "groups", names, "took", time.Since(begin).Round(10*time.Microsecond))
+	}
+}
+
+// next waits for a change, or for the end of the watch.
+func next(ctx context.Context, changes <-chan store.Event, ended <-chan error) (store.Event, error) {
+	select {
+	case ev := <-changes:
+		return ev, nil
+	case err := <-ended:
+		return store.Event{}, fmt.Errorf("follow the store: %w", errors.Join(err))
+	case <-ctx.Done():
+		return store.Event{}, ctx.Err()
 	}
 }
 
