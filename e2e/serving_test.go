@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/internal/weirtest"
 )
@@ -59,6 +60,41 @@ func TestStatusNamesWhatDoesNotServe(t *testing.T) {
 		w.lacks("Site/www", "pool web: no server is in it", "lb1")
 		w.apply(w.oneZone())
 		w.lacks("", "")
+	})
+}
+
+// TestServersTakenOutDoNotServe: who has drained the last server and waited is told at once that nothing serves, and
+// after it is back that all does; HAProxy itself calls a server without weight up.
+func TestServersTakenOutDoNotServe(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		w := newWorld(t)
+		w.origin(200, "web1")
+		w.apply(w.oneZone())
+		w.join("lb1", "edge", "az1", h, "")
+		w.converged(1)
+		w.health("web", "web1", "up")
+		wait := func(revision int64) {
+			t.Helper()
+			if _, err := w.call("GET", fmt.Sprintf("/api/v1/status?wait=%d", revision), "", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for state, words := range map[string]string{"drain": "1 drained", "maintenance": "1 in maintenance"} {
+			wait(w.apply(override("state: "+state, time.Now().Add(time.Hour))))
+			if all := w.outages(); len(all) != 1 || all[0].Object != "Site/www" || !all[0].Down || !strings.Contains(all[0].Message, "no server is up: "+words) {
+				t.Errorf("%s: %+v", state, all)
+			}
+			if c := w.conditions("sites/www")["Serving"]; c.Status != "False" || !strings.Contains(c.Message, "1 drained or in maintenance") {
+				t.Errorf("%s: the site's condition is %+v", state, c)
+			}
+			var back struct{ Revision int64 }
+			if _, err := w.call("DELETE", "/api/v1/overrides/o?reason=done", "", &back); err != nil {
+				t.Fatal(err)
+			}
+			wait(back.Revision)
+			w.health("web", "web1", "up")
+			w.lacks("", "")
+		}
 	})
 }
 

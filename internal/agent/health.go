@@ -170,6 +170,8 @@ func healthOf(rows []haproxy.StatRow, now time.Time) map[string]map[string]link.
 
 func healthState(row haproxy.StatRow) link.Health {
 	switch status, _, _ := strings.Cut(row.Status, " "); {
+	case row.UserWeight == 0 && (status == "UP" || status == "NOLB" || strings.HasPrefix(row.Status, "no check")):
+		return link.Drain // Weir drains by weight, and HAProxy calls that up
 	case strings.HasPrefix(row.Status, "no check"):
 		return link.NoCheck
 	case status == "MAINT":

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weir"
+	"weir/internal/api"
 	"weir/internal/ir"
 	"weir/internal/link"
 )
@@ -191,15 +192,18 @@ func (v *view) serving() (weir.Condition, bool) {
 	}
 	slices.Sort(pools)
 	var dead []string
-	known, up, of := false, 0, 0
+	known, up, of, out := false, 0, 0, 0
 	for _, pool := range pools {
 		health := v.ServerHealth(pool)
 		alive := 0
 		for _, s := range health {
 			known = true
 			of++
-			if s.Up > 0 {
+			switch {
+			case s.Up > 0:
 				alive++
+			case slices.ContainsFunc(s.Views, takenOut):
+				out++
 			}
 		}
 		up += alive
@@ -214,12 +218,25 @@ func (v *view) serving() (weir.Condition, bool) {
 	case !known:
 		c.Status, c.Reason, c.Message = "Unknown", "NotSeen", "no load balancer has told of its servers yet"
 	case up == 0:
-		c.Status, c.Reason, c.Message = "False", "Down", "no server is up"
+		c.Status, c.Reason, c.Message = "False", "Down", "no server is up"+outText(": ", out)
 	case len(dead) > 0:
 		c.Status, c.Reason = "True", "Degraded"
-		c.Message = fmt.Sprintf("%d of %d servers are up; none of pool %s", up, of, strings.Join(dead, ", "))
+		c.Message = fmt.Sprintf("%d of %d servers are up%s; none of pool %s", up, of, outText(", ", out), strings.Join(dead, ", "))
 	default:
-		c.Status, c.Reason, c.Message = "True", "Up", fmt.Sprintf("%d of %d servers are up", up, of)
+		c.Status, c.Reason, c.Message = "True", "Up", fmt.Sprintf("%d of %d servers are up%s", up, of, outText(", ", out))
 	}
 	return c, true
+}
+
+// takenOut says that a server gets no new traffic because somebody wishes it so.
+func takenOut(v api.ServerView) bool {
+	return v.State == string(link.Drain) || v.State == string(link.Maint)
+}
+
+// outText counts the servers that were taken out; empty for none.
+func outText(before string, n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s%d drained or in maintenance", before, n)
 }

@@ -118,25 +118,40 @@ func (s *settling) look(p *api.Progress) bool {
 }
 
 // unsettled names a pool of which a load balancer has not told all servers yet, or whose first checks have only just
-// begun; empty for none. A pool that it refuses, in whole or in part, is not waited for.
+// begun, or of which it tells what was before a server was taken out of traffic or put back; empty for none. A pool
+// that it refuses, in whole or in part, is not waited for.
 func unsettled(node *ir.Node, rep link.Report, now time.Time) string {
 	refused := map[string]bool{}
 	for id := range rep.Resources.Deviations {
 		refused[ir.Owner(id)] = true
 	}
-	for _, p := range node.Pools {
+	current, _ := node.At(now)
+	for _, p := range current.Pools {
 		if refused["Pool/"+p.Name] {
 			continue
 		}
 		seen := rep.Servers[p.Name]
 		for i := range p.Servers {
 			h, ok := seen[p.Servers[i].Name]
-			if !ok || h.State == link.StartingUp && now.Sub(h.Since) < settleWithin {
+			if !ok || h.State == link.StartingUp && now.Sub(h.Since) < settleWithin || stale(&p.Servers[i], h.State) {
 				return p.Name
 			}
 		}
 	}
 	return ""
+}
+
+// stale says that a server was taken out of traffic, or put back, since a load balancer last looked at it.
+func stale(s *ir.Server, seen link.Health) bool {
+	switch seen {
+	case link.Up, link.NoCheck:
+		return s.Maintenance || s.Weight == 0
+	case link.Drain:
+		return !s.Maintenance && s.Weight > 0
+	case link.Maint:
+		return !s.Maintenance
+	}
+	return false
 }
 
 // why says in a sentence what holds a load balancer up.
