@@ -1,7 +1,6 @@
 package ir
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -89,32 +88,14 @@ func (n Node) Resources() []Resource {
 
 // Assemble puts a node together again. A server whose pool is missing is left out; an unknown kind of
 // resource is an error, since a newer control plane may mean something by it.
-func Assemble(list []Resource) (Node, error) { return new(Assembler).Assemble(list) }
-
-// Assembler is Assemble for one list after the other: what has not changed is not read again. Nodes share memory
-// with it and with each other: nobody may change them. The zero value is ready, for one goroutine at a time.
-type Assembler struct {
-	// last and next hold what the bodies of the list before and of the present one say, by ID.
-	last, next map[string]reading
-}
-
-// reading is what a body says.
-type reading struct {
-	body  json.RawMessage
-	value any
-}
-
-// Assemble puts a node together; see the function Assemble.
-func (a *Assembler) Assemble(list []Resource) (Node, error) {
+func Assemble(list []Resource) (Node, error) {
 	var n Node
-	a.next = make(map[string]reading, len(list))
 	servers := map[string][]Server{}
 	for _, r := range list {
-		if err := a.take(&n, r, servers); err != nil {
+		if err := n.take(r, servers); err != nil {
 			return Node{}, fmt.Errorf("resource %s: %w", r.ID, err)
 		}
 	}
-	a.last, a.next = a.next, nil
 	for i := range n.Pools {
 		n.Pools[i].Servers = servers[n.Pools[i].Name]
 	}
@@ -122,48 +103,42 @@ func (a *Assembler) Assemble(list []Resource) (Node, error) {
 	return n, nil
 }
 
-func (a *Assembler) take(n *Node, r Resource, servers map[string][]Server) error {
+func (n *Node) take(r Resource, servers map[string][]Server) error {
 	kind, rest, _ := strings.Cut(r.ID, "/")
 	switch kind {
 	case "self":
-		return read(a, r, func(v Self) { n.Self = v })
+		return read(r, func(v Self) { n.Self = v })
 	case "group":
-		return read(a, r, func(v Group) { n.Group = v })
+		return read(r, func(v Group) { n.Group = v })
 	case "tuning":
-		return read(a, r, func(v Tuning) { n.Tuning = v })
+		return read(r, func(v Tuning) { n.Tuning = v })
 	case "address":
-		return read(a, r, func(v Address) { n.Addresses = append(n.Addresses, v) })
+		return read(r, func(v Address) { n.Addresses = append(n.Addresses, v) })
 	case "site":
-		return read(a, r, func(v Site) { n.Sites = append(n.Sites, v) })
+		return read(r, func(v Site) { n.Sites = append(n.Sites, v) })
 	case "pool":
-		return read(a, r, func(v Pool) { n.Pools = append(n.Pools, v) })
+		return read(r, func(v Pool) { n.Pools = append(n.Pools, v) })
 	case "server":
 		pool, _, _ := strings.Cut(rest, "/")
-		return read(a, r, func(v Server) { servers[pool] = append(servers[pool], v) })
+		return read(r, func(v Server) { servers[pool] = append(servers[pool], v) })
 	case "list":
-		return read(a, r, func(v AccessList) { n.Lists = append(n.Lists, v) })
+		return read(r, func(v AccessList) { n.Lists = append(n.Lists, v) })
 	case "map":
-		return read(a, r, func(v Map) { n.Maps = append(n.Maps, v) })
+		return read(r, func(v Map) { n.Maps = append(n.Maps, v) })
 	case "page":
-		return read(a, r, func(v Page) { n.Pages = append(n.Pages, v) })
+		return read(r, func(v Page) { n.Pages = append(n.Pages, v) })
 	case "certificate":
-		return read(a, r, func(v Certificate) { n.Certificates = append(n.Certificates, v) })
+		return read(r, func(v Certificate) { n.Certificates = append(n.Certificates, v) })
 	}
 	return fmt.Errorf("is of a kind that this version does not know; upgrade the agent")
 }
 
 // read gives what a resource's body says.
-func read[T any](a *Assembler, r Resource, use func(T)) error {
-	if old, ok := a.last[r.ID]; ok && bytes.Equal(old.body, r.Body) {
-		a.next[r.ID] = old
-		use(old.value.(T))
-		return nil
-	}
+func read[T any](r Resource, use func(T)) error {
 	var v T
 	if err := json.Unmarshal(r.Body, &v); err != nil {
 		return err
 	}
-	a.next[r.ID] = reading{r.Body, v}
 	use(v)
 	return nil
 }
@@ -181,8 +156,12 @@ func (n *Node) sort() {
 	by(n.Certificates, func(v Certificate) string { return v.Name })
 }
 
+// by sorts, unless that is done already.
 func by[T any](list []T, key func(T) string) {
-	slices.SortFunc(list, func(a, b T) int { return strings.Compare(key(a), key(b)) })
+	compare := func(a, b T) int { return strings.Compare(key(a), key(b)) }
+	if !slices.IsSortedFunc(list, compare) {
+		slices.SortFunc(list, compare)
+	}
 }
 
 // At gives the node as it must be at a moment: overrides that have not expired are applied to their servers,
