@@ -22,8 +22,8 @@ import (
 	"weir/internal/weirtest"
 )
 
-// fleet is a control plane and six load balancers in three zones, each a process of its own as the weir program
-// runs it, with a HAProxy each.
+// fleet is a control plane and its load balancers, each a process of its own as the weir program runs it, with a
+// HAProxy each.
 type fleet struct {
 	t      *testing.T
 	loop   *loop
@@ -33,13 +33,14 @@ type fleet struct {
 	url    string
 	token  string
 	client *http.Client
+	size   int // load balancers
 	// processes by name: "server", "lb-az1-1", …
 	processes map[string]*weirtest.Process
 }
 
 const (
 	fleetSize  = 6
-	fleetPort  = 8080
+	fleetPort  = 18080 // not one that people try things at
 	originPort = 9000
 )
 
@@ -60,15 +61,7 @@ func (f *fleet) fleetVIP(lb int) netip.AddrPort {
 // startFleet runs all of it and returns when every load balancer was read back. The loop goes on meanwhile.
 func startFleet(t *testing.T, l *loop) *fleet {
 	t.Helper()
-	f := &fleet{t: t, loop: l, where: place{weirtest.Prefix(t)}, dir: weirtest.TempDir(t), processes: map[string]*weirtest.Process{}}
-	f.binary = filepath.Join(f.dir, "weir")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", f.binary, "./cmd/weir")
-	build.Dir = weirtest.Root(t)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build weir: %v\n%s", err, out)
-	}
-	f.startServer()
-	f.must(http.MethodPost, "apply?reason=bench", f.platform())
+	f := startControlPlane(t, l, fleetSize)
 	for lb := range fleetSize {
 		f.startLoadBalancer(lb)
 	}
@@ -76,8 +69,34 @@ func startFleet(t *testing.T, l *loop) *fleet {
 	return f
 }
 
+// startControlPlane runs the control plane and declares what so many load balancers need to join.
+func startControlPlane(t *testing.T, l *loop, size int) *fleet {
+	t.Helper()
+	f := &fleet{t: t, loop: l, size: size, where: place{weirtest.Prefix(t)}, dir: weirtest.TempDir(t), processes: map[string]*weirtest.Process{}}
+	f.build()
+	f.startServer()
+	f.must(http.MethodPost, "apply?reason=bench", f.platform())
+	return f
+}
+
+func (f *fleet) build() {
+	f.t.Helper()
+	f.binary = filepath.Join(f.dir, "weir")
+	build := exec.CommandContext(f.t.Context(), "go", "build", "-trimpath", "-o", f.binary, "./cmd/weir")
+	build.Dir = weirtest.Root(f.t)
+	if out, err := build.CombinedOutput(); err != nil {
+		f.t.Fatalf("build weir: %v\n%s", err, out)
+	}
+}
+
 // run starts the weir program with a log file of its own.
 func (f *fleet) run(name string, args ...string) {
+	f.t.Helper()
+	f.runIn("", name, f.binary, args...)
+}
+
+// runIn starts a program in a folder, with a log file of its own.
+func (f *fleet) runIn(dir, name, program string, args ...string) {
 	f.t.Helper()
 	log, err := os.Create(filepath.Join(f.dir, name+".log"))
 	if err != nil {
@@ -94,7 +113,7 @@ func (f *fleet) run(name string, args ...string) {
 			}
 		}
 	})
-	f.processes[name] = weirtest.CommandFunc(f.t, func(c *exec.Cmd) { c.Stdout, c.Stderr = log, log }, f.binary, args...)
+	f.processes[name] = weirtest.CommandFunc(f.t, func(c *exec.Cmd) { c.Dir, c.Stdout, c.Stderr = dir, log, log }, program, args...)
 }
 
 func lastLines(path string, n int) string {
@@ -151,13 +170,20 @@ func (f *fleet) startLoadBalancer(lb int) {
 	if err := os.WriteFile(join, []byte(made.Token), 0o600); err != nil {
 		f.t.Fatal(err)
 	}
-	f.run(name, "agent", "--dir", filepath.Join(f.dir, name), "--server", f.url, "--haproxy", weirtest.HAProxies(f.t)[0].Path,
-		"--name", name, "--join-file", join, "--stop-haproxy")
+	f.run(name, append(f.agentArgs(name), "--name", name, "--join-file", join)...)
 }
+
+// agentArgs start the agent of a load balancer that has joined.
+func (f *fleet) agentArgs(name string) []string {
+	return []string{"agent", "--dir", filepath.Join(f.dir, name), "--server", f.url, "--haproxy", f.haproxy(), "--stop-haproxy"}
+}
+
+// haproxy is the newest version's program.
+func (f *fleet) haproxy() string { return weirtest.HAProxies(f.t)[0].Path }
 
 // call sends a request to the API and gives the answer's body.
 func (f *fleet) call(method, path, body string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), f.client.Timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, f.url+"/api/v1/"+path, strings.NewReader(body))
 	if err != nil {
@@ -206,7 +232,7 @@ func (f *fleet) converged() error {
 		return err
 	}
 	for _, g := range status.Groups {
-		if g.Of != fleetSize || g.Ready < g.Of {
+		if g.Of != f.size || g.Ready < g.Of {
 			return fmt.Errorf("group %s: %d of %d, without %q", g.Name, g.Ready, g.Of, g.Laggards)
 		}
 	}
