@@ -65,6 +65,7 @@ func BenchmarkOneWeight(b *testing.B) {
 		spec.Weight = new((*spec.Weight + 1) % 257)
 		o.Spec = &spec
 		set.Put(&o)
+		compiler.Follow(set, []weir.Ref{o.Ref()})
 		next, _ := compiler.Group(set, "edge")
 		if put, gone := compile.Delta(node, next); len(put) != 1 || len(gone) > 0 {
 			b.Fatal(put, gone)

@@ -13,11 +13,11 @@ import (
 // memory with it and with each other: nobody may change them. It is for one goroutine at a time.
 type Compiler struct {
 	stamps    map[string]*weir.Stamp
-	servers   []*weir.Object // by name
+	servers   *weir.Set // whose servers are in the index
 	index     index
 	overrides map[string][]*weir.Object // by the server's name, each by its own
 	pools     map[string]*pool
-	selecting map[string][]*pool // by the role selected
+	choosers  choosers
 	groups    map[string]*group
 }
 
@@ -73,8 +73,9 @@ func (c *Compiler) sync(set *weir.Set) {
 		c.syncPools(set)
 	}
 	if changed("Server") {
-		c.syncServers(set)
+		c.reindex(set)
 	}
+	c.servers = set
 	if changed("Override") {
 		c.syncOverrides(set)
 	}
@@ -82,73 +83,62 @@ func (c *Compiler) sync(set *weir.Set) {
 
 func (c *Compiler) syncPools(set *weir.Set) {
 	pools := make(map[string]*pool, set.Len("Pool"))
-	c.selecting = map[string][]*pool{}
 	for o := range set.All("Pool") {
 		p := c.pools[o.Metadata.Name]
 		if p == nil || p.object != o {
 			p = &pool{object: o, spec: o.Spec.(*weir.Pool), stale: true}
 		}
 		pools[o.Metadata.Name] = p
-		if s := p.spec.Selector; s != nil {
-			c.selecting[s.Role] = append(c.selecting[s.Role], p)
-		}
 	}
 	c.pools = pools
 }
 
-// syncServers walks the old and the new servers side by side; what is the same object in both costs a
-// comparison.
-func (c *Compiler) syncServers(set *weir.Set) {
-	old := c.servers
-	next := make([]*weir.Object, 0, set.Len("Server"))
-	var lost, gained []*weir.Object
-	i := 0
-	for o := range set.All("Server") {
-		for i < len(old) && old[i] != o && byName(old[i], o) < 0 {
-			lost = append(lost, old[i])
-			i++
-		}
-		switch {
-		case i < len(old) && old[i] == o:
-			i++
-		case i < len(old) && byName(old[i], o) == 0:
-			lost, gained = append(lost, old[i]), append(gained, o)
-			i++
-		default:
-			gained = append(gained, o)
-		}
-		next = append(next, o)
-	}
-	lost = append(lost, old[i:]...)
-	c.servers = next
-	if len(lost)+len(gained) > len(next)/16+16 {
-		c.reindex()
+// Follow tells which objects differ between the set that was followed or compiled last and this one, and Group of
+// this one then looks at no other servers. Without it, all are looked at again when one has changed. Neither set
+// may be changed afterwards.
+func (c *Compiler) Follow(set *weir.Set, changed []weir.Ref) {
+	if c.servers == nil || len(changed) > set.Len("Server")/16+16 {
 		return
 	}
-	for _, o := range lost {
-		c.index.remove(o)
-		c.moved(o)
+	done := map[weir.Ref]bool{}
+	for _, ref := range changed {
+		if ref.Kind != "Server" || done[ref] {
+			continue
+		}
+		done[ref] = true
+		old, now := c.servers.Get(ref), set.Get(ref)
+		if old == now {
+			continue
+		}
+		if old != nil {
+			c.index.remove(old)
+			c.outdate(old)
+		}
+		if now != nil {
+			c.index.add(now)
+			c.outdate(now)
+		}
 	}
-	for _, o := range gained {
-		c.index.add(o)
-		c.moved(o)
-	}
+	c.servers, c.stamps["Server"] = set, set.Stamp("Server")
 }
 
-// reindex starts afresh, which is cheaper than many changes of a sorted list.
-func (c *Compiler) reindex() {
+// outdate lets the pools that select a server be worked out again; those that come or change with it are anyway.
+func (c *Compiler) outdate(server *weir.Object) {
+	c.choosers.of(c.servers).selects(server, func(o *weir.Object) {
+		if p := c.pools[o.Metadata.Name]; p != nil {
+			p.stale = true
+		}
+	})
+}
+
+// reindex starts afresh.
+func (c *Compiler) reindex(set *weir.Set) {
 	c.index = newIndex()
-	for _, o := range c.servers {
+	for o := range set.All("Server") {
 		c.index.add(o)
 	}
 	for _, p := range c.pools {
 		p.stale = p.stale || p.spec.Selector != nil
-	}
-}
-
-func (c *Compiler) moved(server *weir.Object) {
-	for _, p := range c.selecting[server.Metadata.Role] {
-		p.stale = p.stale || p.spec.Selects(p.object.Metadata.Role, server)
 	}
 }
 

@@ -7,7 +7,12 @@ import (
 // Groups names, sorted, the groups whose nodes a change may have altered: before is the set without it, after
 // with it, and written what it put or deleted. A group that is not named compiles to the same nodes from both.
 func Groups(before, after *weir.Set, written []weir.Ref) []string {
-	e := &effects{before: before, after: after, groups: map[string]bool{}, seen: map[weir.Ref]bool{}}
+	return New().Groups(before, after, written)
+}
+
+// Groups is the function Groups, and keeps what finds pools for as long as those are the same.
+func (c *Compiler) Groups(before, after *weir.Set, written []weir.Ref) []string {
+	e := &effects{before: before, after: after, choosers: &c.choosers, groups: map[string]bool{}, seen: map[weir.Ref]bool{}}
 	for _, r := range written {
 		e.object(r)
 	}
@@ -18,9 +23,7 @@ type effects struct {
 	before, after *weir.Set
 	groups        map[string]bool
 	seen          map[weir.Ref]bool
-	pools         []*weir.Object // of both sets, made when the first server is looked at
-	// choosing finds the pools that may select a server by its role and cluster, "" for those that take any.
-	choosing map[[2]string][]*weir.Object
+	choosers      *choosers
 }
 
 func (e *effects) object(r weir.Ref) {
@@ -81,69 +84,31 @@ func (e *effects) back(r weir.Ref) {
 	}
 }
 
-// server follows the pools that select the server, without looking at the others: a change can write as many
-// servers as there are.
+// server follows the pools that select the server.
 func (e *effects) server(r weir.Ref) {
-	choosing := e.selecting()
 	e.both(r, func(server *weir.Object) {
-		role := server.Metadata.Role
-		for _, cluster := range append([]string{""}, server.Spec.(*weir.Server).Clusters...) {
-			for _, pool := range choosing[[2]string{role, cluster}] {
-				if !e.seen[pool.Ref()] && pool.Spec.(*weir.Pool).Selects(pool.Metadata.Role, server) {
-					e.object(pool.Ref())
-				}
-			}
+		for _, set := range e.poolSets() {
+			e.choosers.of(set).selects(server, func(pool *weir.Object) { e.object(pool.Ref()) })
 		}
 	})
-}
-
-func (e *effects) selecting() map[[2]string][]*weir.Object {
-	if e.choosing != nil {
-		return e.choosing
-	}
-	e.choosing = map[[2]string][]*weir.Object{}
-	for _, pool := range e.allPools() {
-		s := pool.Spec.(*weir.Pool).Selector
-		if s == nil {
-			continue
-		}
-		clusters := s.Clusters
-		if len(clusters) == 0 {
-			clusters = []string{""}
-		}
-		for _, cluster := range clusters {
-			key := [2]string{s.Role, cluster}
-			e.choosing[key] = append(e.choosing[key], pool)
-		}
-	}
-	return e.choosing
 }
 
 func (e *effects) override(r weir.Ref) {
 	e.both(r, func(o *weir.Object) {
 		name := o.Spec.(*weir.Override).Server
 		e.server(weir.Ref{Kind: "Server", Name: name})
-		for _, pool := range e.allPools() {
-			if pool.Spec.(*weir.Pool).HasMember(name) {
+		for _, set := range e.poolSets() {
+			for _, pool := range e.choosers.of(set).members[name] {
 				e.object(pool.Ref())
 			}
 		}
 	})
 }
 
-func (e *effects) allPools() []*weir.Object {
-	if e.pools == nil {
-		e.pools = make([]*weir.Object, 0, e.after.Len("Pool"))
-		for pool := range e.after.All("Pool") {
-			e.pools = append(e.pools, pool)
-		}
-		if e.before.Stamp("Pool") != e.after.Stamp("Pool") {
-			for pool := range e.before.All("Pool") {
-				if e.after.Get(pool.Ref()) != pool {
-					e.pools = append(e.pools, pool)
-				}
-			}
-		}
+// poolSets gives the sets whose pools count: one when both have the same.
+func (e *effects) poolSets() []*weir.Set {
+	if e.before.Stamp("Pool") == e.after.Stamp("Pool") {
+		return []*weir.Set{e.after}
 	}
-	return e.pools
+	return []*weir.Set{e.before, e.after}
 }

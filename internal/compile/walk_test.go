@@ -53,10 +53,12 @@ func TestCompilingAgainIsCompilingFromScratch(t *testing.T) {
 			text string
 		}
 		var last []given
-		walk(t, seed, 150, func(before, after *weir.Set, _ []weir.Ref) bool {
+		walk(t, seed, 150, func(before, after *weir.Set, written []weir.Ref) bool {
 			order := []*weir.Set{after}
 			if seed%2 == 1 {
 				order = []*weir.Set{after, before, after} // as a planner does
+			} else {
+				compiler.Follow(after, written)
 			}
 			ok := true
 			for _, set := range order {
@@ -96,9 +98,13 @@ func text(t *testing.T, v any) string {
 func TestGroupsNamesAllThatChange(t *testing.T) {
 	t.Parallel()
 	spared := 0
+	compiler := compile.New()
 	for seed := range uint64(6) {
 		walk(t, 100+seed, 150, func(before, after *weir.Set, written []weir.Ref) bool {
-			named := compile.Groups(before, after, written)
+			named := compiler.Groups(before, after, written)
+			if fresh := compile.Groups(before, after, written); !slices.Equal(named, fresh) {
+				t.Errorf("groups %v, from scratch %v", named, fresh)
+			}
 			ok := true
 			for _, name := range groupsOf(after) {
 				if slices.Contains(named, name) {

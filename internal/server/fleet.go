@@ -106,7 +106,8 @@ func (f *fleet) run(ctx context.Context) error {
 			refs, last = refsOf(refs, ev), ev.Revision
 		}
 		begin := time.Now()
-		names := compile.Groups(f.view, after, refs)
+		names := f.compiler.Groups(f.view, after, refs)
+		f.compiler.Follow(after, refs)
 		f.compile(after, names)
 		f.log.Info("compile", "revision", after.Revision, "objects", len(refs), "groups", names, "took", time.Since(begin).Round(10*time.Microsecond))
 	}

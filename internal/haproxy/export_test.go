@@ -1,0 +1,4 @@
+package haproxy
+
+// SameHead is what a Renderer tells pools apart by.
+var SameHead = sameHead

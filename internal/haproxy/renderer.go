@@ -1,0 +1,101 @@
+package haproxy
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"weir/internal/ir"
+)
+
+// Renderer is Render for one node after the other: of what a node shares in memory with the one before nothing is
+// worked out again, and configurations share memory as their nodes do. Nobody may change either. A node in which
+// only servers of some pools differ, as after a new weight, costs what those pools cost. The zero value is ready,
+// for one goroutine at a time.
+type Renderer struct {
+	ready   bool
+	node    ir.Node
+	env     Env
+	config  Config
+	options []string // of the servers of each pool of node
+	at      []int    // place of each pool's backend in config
+}
+
+// Render gives what the function Render gives.
+func (k *Renderer) Render(n ir.Node, env Env) Config {
+	if k.sameFrame(&n, &env) {
+		k.inFrame(n)
+		return k.config
+	}
+	r := renderer{node: n, env: env, past: k}
+	config := r.render()
+	env.Unbindable = maps.Clone(env.Unbindable) // who gave it may change it
+	*k = Renderer{ready: true, node: n, env: env, config: config, options: r.options, at: make([]int, len(n.Pools))}
+	for i := range n.Pools {
+		name := r.names[n.Pools[i].Name]
+		j, found := slices.BinarySearchFunc(config.Backends, name, func(b Backend, name string) int { return strings.Compare(b.Name, name) })
+		k.at[i] = j
+		k.ready = k.ready && found && (i == 0 || n.Pools[i-1].Name < n.Pools[i].Name)
+	}
+	return config
+}
+
+// inFrame renders the servers that differ; everything else is as before.
+func (k *Renderer) inFrame(n ir.Node) {
+	backends := slices.Clone(k.config.Backends)
+	for i := range n.Pools {
+		if p := &n.Pools[i]; !shared(p.Servers, k.node.Pools[i].Servers) {
+			backends[k.at[i]].Servers = servers(p, k.options[i])
+		}
+	}
+	k.node = n
+	k.config.Backends = backends
+}
+
+// servers gives what was rendered of a pool before, if it would be the same again.
+func (k *Renderer) servers(p *ir.Pool, options string) ([]Server, bool) {
+	if k == nil || !k.ready {
+		return nil, false
+	}
+	i, found := slices.BinarySearchFunc(k.node.Pools, p.Name, func(p ir.Pool, name string) int { return strings.Compare(p.Name, name) })
+	if !found || k.options[i] != options || !sameHead(p, &k.node.Pools[i]) || !shared(p.Servers, k.node.Pools[i].Servers) {
+		return nil, false
+	}
+	return k.config.Backends[k.at[i]].Servers, true
+}
+
+// sameFrame says that only servers can differ, and in no pool whether there are any.
+func (k *Renderer) sameFrame(n *ir.Node, env *Env) bool {
+	was := &k.node
+	if !k.ready || !sameEnv(env, &k.env) || len(n.Pools) != len(was.Pools) {
+		return false
+	}
+	for i := range n.Pools {
+		p, old := &n.Pools[i], &was.Pools[i]
+		if !sameHead(p, old) || (len(p.Servers) == 0) != (len(old.Servers) == 0) {
+			return false
+		}
+	}
+	return shared(n.Addresses, was.Addresses) && shared(n.Sites, was.Sites) && shared(n.Lists, was.Lists) &&
+		shared(n.Maps, was.Maps) && shared(n.Pages, was.Pages) && shared(n.Certificates, was.Certificates) &&
+		reflect.DeepEqual(n.Self, was.Self) && reflect.DeepEqual(n.Group, was.Group) && reflect.DeepEqual(n.Tuning, was.Tuning)
+}
+
+func sameEnv(a, b *Env) bool {
+	return a.Version == b.Version && a.User == b.User && a.Group == b.Group && a.Log == b.Log && maps.Equal(a.Unbindable, b.Unbindable)
+}
+
+// sameHead says that two pools differ in their servers at most. That no field is missing here shows
+// TestEveryFieldOfAPoolCounts.
+func sameHead(a, b *ir.Pool) bool {
+	return a.Name == b.Name && a.Mode == b.Mode && a.Balance == b.Balance && a.BalanceHeader == b.BalanceHeader &&
+		a.Check == b.Check && a.Cookie == b.Cookie && a.MaxConnections == b.MaxConnections && a.NoQueue == b.NoQueue &&
+		a.QueueTimeout == b.QueueTimeout && a.ServerTimeout == b.ServerTimeout && a.SendProxy == b.SendProxy &&
+		a.SlowStart == b.SlowStart && (a.TLS == b.TLS || a.TLS != nil && b.TLS != nil && *a.TLS == *b.TLS)
+}
+
+// shared says whether two lists are one in memory.
+func shared[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
