@@ -18,7 +18,8 @@ func newApply() *cobra.Command {
 Folders are read with all that is below them: *.yaml, *.yml and *.json in the order of their names.
 Objects that are not in the manifests stay as they are; --delete takes some away in the same change.
 
-The exit status is 0 when the change was made or nothing differs, and 1 when it was refused.`,
+The exit status is 0 when the change was made or nothing differs, and 1 when it was refused. With --wait it is 1 too
+when a load balancer does not have it in time, and when HAProxy refuses what was written.`,
 		Example: `  weir apply -f site.yaml --reason "shop moves to its own name"
   weir apply -f manifests/ --wait
   weir apply -f new.yaml --delete Pool/old --dry-run
@@ -116,6 +117,8 @@ type writeOptions struct {
 	output       string
 	// note is said to people once the change is made.
 	note string
+	// asked are the objects that were to be written, changed by it or not.
+	asked []weir.Ref
 }
 
 func (o *writeOptions) query(query url.Values) url.Values {
@@ -141,6 +144,11 @@ func write(cmd *cobra.Command, w *writes, o writeOptions) error {
 		return unchanged(w.located(err))
 	}
 	w.locate(answer)
+	if w.manifest != nil {
+		for _, object := range w.manifest.objects {
+			o.asked = append(o.asked, object.Ref())
+		}
+	}
 	return tell(cmd, c, answer, o)
 }
 
@@ -168,7 +176,9 @@ func tell(cmd *cobra.Command, c *client, answer *applied, o writeOptions) error 
 	if !o.wait {
 		return nil
 	}
-	return c.follow(cmd, answer.Revision, timeoutOf(cmd, convergeWithin))
+	return c.follow(cmd, answer.Revision, timeoutOf(cmd, convergeWithin), func() error {
+		return c.unserved(cmd.Context(), answer, o.asked)
+	})
 }
 
 func tellApplied(s *screen, answer *applied) {

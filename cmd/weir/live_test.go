@@ -159,7 +159,9 @@ func TestProgressOnATerminal(t *testing.T) {
 	p.show(step) // the same is not written again
 	step.Groups[0].Ready = 2
 	p.show(step)
-	p.finish(&api.Progress{Revision: 7, Done: true, Groups: []api.GroupProgress{{Name: "edge", Ready: 3, Of: 3}}})
+	if err := p.finish(&api.Progress{Revision: 7, Done: true, Groups: []api.GroupProgress{{Name: "edge", Ready: 3, Of: 3}}}, nil); err != nil {
+		t.Error(err)
+	}
 	text := out.String()
 	if strings.Count(text, "\n") != 1 || strings.Count(text, "revision 7:") != 2 {
 		t.Errorf("progress left %q", text)
@@ -168,6 +170,27 @@ func TestProgressOnATerminal(t *testing.T) {
 		if visible := stripped(part); len([]rune(visible)) > 60 && !strings.HasPrefix(visible, "Revision") {
 			t.Errorf("a line of %d columns on a screen of 60: %q", len([]rune(visible)), visible)
 		}
+	}
+}
+
+// A log is told when a load balancer more has a revision, and not every second for how long another has not.
+func TestProgressInALog(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	p := &progressView{screen: &screen{out: &out}, start: theNow}
+	show := func(ready int, message string) {
+		p.told = p.told.Add(-2 * time.Second)
+		p.show(&api.Progress{Revision: 7, Groups: []api.GroupProgress{{Name: "edge", Ready: ready, Of: 2, Message: message}}})
+	}
+	show(0, "lb-az1-1 is applying")
+	show(0, "lb-az1-1 is applying more")
+	show(1, "lb-az2-1 has not answered for 2s")
+	show(1, "lb-az2-1 has not answered for 3s")
+	for range 5 {
+		show(1, "lb-az2-1 has not answered for a while")
+	}
+	if want := "revision 7: edge 0/2 (lb-az1-1 is applying)\nrevision 7: edge 1/2 (lb-az2-1 has not answered for 2s)\nrevision 7: edge 1/2 (lb-az2-1 has not answered for a while)\n"; out.String() != want {
+		t.Errorf("the log has\n%swant\n%s", out.String(), want)
 	}
 }
 

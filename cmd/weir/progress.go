@@ -57,8 +57,9 @@ func (c *client) stream(ctx context.Context, path string, query url.Values, take
 	return errEnded
 }
 
-// follow shows how the fleet comes to a revision until it has, or says after a while who has not.
-func (c *client) follow(cmd *cobra.Command, revision int64, within time.Duration) error {
+// follow shows how the fleet comes to a revision until it has, or says after a while who has not. Before it says that
+// all is there it asks judge, if there is one, whether something speaks against that.
+func (c *client) follow(cmd *cobra.Command, revision int64, within time.Duration, judge func() error) error {
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), within, errTimeout)
 	defer cancel()
 	p := &progressView{screen: screenOf(cmd, cmd.ErrOrStderr()), start: wallClock()}
@@ -74,15 +75,13 @@ func (c *client) follow(cmd *cobra.Command, revision int64, within time.Duration
 		})
 		switch {
 		case err == nil:
-			p.finish(last)
-			return nil
+			return p.finish(last, judge)
 		case cmd.Context().Err() != nil:
 			p.clear()
 			return interruptedError(fmt.Sprintf("stopped waiting; revision %d stays and the load balancers go on", revision))
 		case errors.Is(context.Cause(ctx), errTimeout) && last != nil && last.Programmed:
 			// What was still awaited is only how the new servers are.
-			p.finish(last)
-			return nil
+			return p.finish(last, judge)
 		case errors.Is(context.Cause(ctx), errTimeout):
 			p.clear()
 			return laggards(revision, last, within)
@@ -144,14 +143,20 @@ type progressView struct {
 	shown bool
 	last  string
 	told  time.Time
+	count string // of load balancers, as it was told last
 }
+
+// steady is how often a log is told of something that does not move.
+const steady = 10 * time.Second
 
 func (p *progressView) show(now *api.Progress) {
 	if now.Done {
 		return
 	}
 	var parts []string
+	var counts strings.Builder
 	for _, g := range now.Groups {
+		fmt.Fprintf(&counts, "%d/%d ", g.Ready, g.Of)
 		color := p.warning
 		if g.Ready >= g.Of {
 			color = p.good
@@ -169,15 +174,19 @@ func (p *progressView) show(now *api.Progress) {
 	if text == p.last {
 		return
 	}
-	p.last = text
 	if !p.live {
-		// A log wants to know that something moves, not each step.
-		if now := time.Now(); now.Sub(p.told) >= time.Second {
-			p.told = now
+		// A log wants to know that something moves, not each step, nor for how long it has not.
+		pause := time.Second
+		if counts.String() == p.count {
+			pause = steady
+		}
+		if now := time.Now(); now.Sub(p.told) >= pause {
+			p.told, p.count, p.last = now, counts.String(), text
 			p.line(text)
 		}
 		return
 	}
+	p.last = text
 	p.clear()
 	if p.colors {
 		// What was cut could end inside a colour.
@@ -196,21 +205,27 @@ func (p *progressView) clear() {
 	}
 }
 
-func (p *progressView) finish(last *api.Progress) {
+func (p *progressView) finish(last *api.Progress, judge func() error) error {
 	p.clear()
+	if judge != nil {
+		if err := judge(); err != nil {
+			return err
+		}
+	}
 	all := 0
 	for _, g := range last.Groups {
 		all += g.Of
 	}
 	if all == 0 {
 		p.printf("Revision %d concerns no load balancer.\n", last.Revision)
-		return
+		return nil
 	}
 	where := "on all " + count(all, "load balancer", "load balancers")
 	if all == 1 {
 		where = "on the one load balancer"
 	}
 	p.printf("%s\n", p.good(fmt.Sprintf("Revision %d is %s it concerns.", last.Revision, where))+p.faint(" "+wallClock().Sub(p.start).Round(10*time.Millisecond).String()))
+	return nil
 }
 
 // cutStyled is cut for a text with colours: escapes take no place.

@@ -73,7 +73,7 @@ func waitFor(cmd *cobra.Command, c *client, revision int64) error {
 		}
 		revision = me.Revision
 	}
-	return c.follow(cmd, revision, within)
+	return c.follow(cmd, revision, within, nil)
 }
 
 func chooseGroups(fleet *api.FleetStatus, names []string) error {
