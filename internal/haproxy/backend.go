@@ -3,7 +3,7 @@ package haproxy
 import (
 	"fmt"
 	"hash/fnv"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,19 +24,32 @@ func (r *renderer) backendText(p *ir.Pool) []string {
 }
 
 func (r *renderer) backends() {
+	r.options = make([]string, len(r.node.Pools))
 	for i := range r.node.Pools {
 		p := &r.node.Pools[i]
 		name, owner := r.names[p.Name], "Pool/"+p.Name
 		b := Backend{Name: name, Profile: r.profileOf(p).name(), Mode: p.Mode, Text: r.backendText(p), Owner: owner}
-		options := r.serverOptions(p)
-		taken := make(map[int]bool, len(p.Servers))
-		b.Servers = slices.Grow(b.Servers, len(p.Servers))
-		for _, s := range p.Servers {
-			b.Servers = append(b.Servers, server(p, s, options, taken))
+		r.options[i] = r.serverOptions(p)
+		var known bool
+		if b.Servers, known = r.past.servers(p, r.options[i]); !known {
+			b.Servers = servers(p, r.options[i])
 		}
 		r.backend = append(r.backend, b)
 		r.poolMaps(p, name, owner)
 	}
+}
+
+// servers gives the members of a pool whose servers have these options.
+func servers(p *ir.Pool, options string) []Server {
+	if len(p.Servers) == 0 {
+		return nil
+	}
+	taken := make(map[int]bool, len(p.Servers))
+	list := make([]Server, 0, len(p.Servers))
+	for i := range p.Servers {
+		list = append(list, server(p, &p.Servers[i], options, taken))
+	}
+	return list
 }
 
 // poolMaps are what a pool says at run time under its backend's name.
@@ -56,7 +69,7 @@ func (r *renderer) poolMaps(p *ir.Pool, name, owner string) {
 	}
 }
 
-func server(p *ir.Pool, s ir.Server, options string, taken map[int]bool) Server {
+func server(p *ir.Pool, s *ir.Server, options string, taken map[int]bool) Server {
 	if p.Cookie != "" {
 		// The cookie's value is the member's name, the same for its successor.
 		options += " cookie " + s.Name
@@ -152,9 +165,12 @@ func fastInterval(d weir.Duration) weir.Duration {
 // Line is the server as a line of haproxy.cfg or, with run-time form, as the tail of "add server backend/".
 func (s Server) Line(runtime bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s id %d weight %d", s.Name, s.Address, s.ID, s.Weight)
+	b.Grow(len(s.Name) + len(s.Address) + len(s.Options) + 64)
+	for _, part := range [...]string{s.Name, " ", s.Address, " id ", strconv.Itoa(s.ID), " weight ", strconv.Itoa(s.Weight)} {
+		b.WriteString(part)
+	}
 	if s.MaxConnections > 0 {
-		fmt.Fprintf(&b, " maxconn %d", s.MaxConnections)
+		b.WriteString(" maxconn " + strconv.Itoa(s.MaxConnections))
 	}
 	if s.Options != "" {
 		b.WriteString(" " + s.Options)

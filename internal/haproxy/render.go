@@ -45,7 +45,12 @@ const smallBuffer = 4096
 // Render decides everything that HAProxy is told for a node. It is a pure function: equal nodes give equal
 // configurations.
 func Render(n ir.Node, env Env) Config {
-	r := renderer{node: n, env: env, can: env.Version.Capabilities(), maps: map[string]map[string]Entry{}}
+	r := renderer{node: n, env: env}
+	return r.render()
+}
+
+func (r *renderer) render() Config {
+	r.can, r.maps = r.env.Version.Capabilities(), map[string]map[string]Entry{}
 	r.indexNode()
 	r.global()
 	r.profiles()
@@ -72,6 +77,10 @@ type renderer struct {
 	ordered  map[string][]Entry
 	certs    []Cert
 	lists    []CrtList
+
+	// past is what was rendered before, nil for nothing; options are those of each pool's servers.
+	past    *Renderer
+	options []string
 }
 
 func (r *renderer) indexNode() {

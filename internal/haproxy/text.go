@@ -15,8 +15,16 @@ type File struct {
 func (c Config) Text() (string, []string) {
 	var w textWriter
 	w.room(c)
+	w.sections(c.Sections)
+	for i := range c.Backends {
+		w.backend(&c.Backends[i])
+	}
+	return w.b.String(), w.owners
+}
+
+func (w *textWriter) sections(list []Section) {
 	w.line("", "# Written by Weir; a change by hand is undone. What is wanted: weir get all")
-	for _, s := range c.Sections {
+	for _, s := range list {
 		w.line("")
 		if s.Name == "" {
 			w.line("", s.Kind)
@@ -27,17 +35,17 @@ func (c Config) Text() (string, []string) {
 			w.line(l.Owner, "    ", l.Text)
 		}
 	}
-	for _, b := range c.Backends {
-		w.line("")
-		w.line(b.Owner, "backend ", b.Name, " from ", b.Profile)
-		for _, t := range b.Text {
-			w.line(b.Owner, "    ", t)
-		}
-		for _, s := range b.Servers {
-			w.line(s.Owner, "    server ", s.Line(false))
-		}
+}
+
+func (w *textWriter) backend(b *Backend) {
+	w.line("")
+	w.line(b.Owner, "backend ", b.Name, " from ", b.Profile)
+	for _, t := range b.Text {
+		w.line(b.Owner, "    ", t)
 	}
-	return w.b.String(), w.owners
+	for i := range b.Servers {
+		w.line(b.Servers[i].Owner, "    server ", b.Servers[i].Line(false))
+	}
 }
 
 type textWriter struct {
@@ -78,8 +86,15 @@ func (w *textWriter) line(owner string, parts ...string) {
 // Text writes a map file.
 func (m Map) Text() string {
 	var b strings.Builder
-	for _, e := range m.Entries {
-		b.WriteString(e.Key + " " + e.Value + "\n")
+	size := 0
+	for i := range m.Entries {
+		size += len(m.Entries[i].Key) + len(m.Entries[i].Value) + 2
+	}
+	b.Grow(size)
+	for i := range m.Entries {
+		for _, part := range [...]string{m.Entries[i].Key, " ", m.Entries[i].Value, "\n"} {
+			b.WriteString(part)
+		}
 	}
 	return b.String()
 }
@@ -107,20 +122,4 @@ func (l CrtList) Text() string {
 
 // Files gives every file without a secret: haproxy.cfg, maps and crt-lists, in the order in which they are
 // best written: what is referred to comes first.
-func (c Config) Files() []File {
-	var list []File
-	for _, cert := range c.Certs {
-		if cert.Authority {
-			list = append(list, File{cert.Path, cert.Chain})
-		}
-	}
-	for _, l := range c.CrtLists {
-		list = append(list, File{l.Path, l.Text()})
-	}
-	text, _ := c.Text()
-	list = append(list, File{ConfigFile, text})
-	for _, m := range c.Maps {
-		list = append(list, File{m.Path, m.Text()})
-	}
-	return list
-}
+func (c Config) Files() []File { return new(Printer).Files(c) }
