@@ -109,12 +109,16 @@ func (m *model) backend(name string) *modelBackend {
 		return b
 	}
 	b := &modelBackend{servers: map[string]*haproxy.Server{}}
-	i := slices.IndexFunc(m.have.Backends, func(b haproxy.Backend) bool { return b.Name == name })
-	if b.gone = i < 0; !b.gone {
-		b.Backend = m.have.Backends[i]
+	b.gone = true
+	for i := range m.have.Backends {
+		if m.have.Backends[i].Name != name {
+			continue
+		}
+		b.gone, b.Backend = false, m.have.Backends[i]
 		for _, s := range b.Servers {
 			b.servers[s.Name] = &s
 		}
+		break
 	}
 	m.backends[name] = b
 	return b
@@ -256,7 +260,7 @@ func (m *model) config() haproxy.Config {
 }
 
 func (m *model) allBackends() []haproxy.Backend {
-	list := slices.DeleteFunc(slices.Clone(m.have.Backends), func(b haproxy.Backend) bool { return m.backends[b.Name] != nil })
+	touched := make([]haproxy.Backend, 0, len(m.backends))
 	for _, b := range m.backends {
 		if b.gone {
 			continue
@@ -266,9 +270,19 @@ func (m *model) allBackends() []haproxy.Backend {
 			b.Servers = append(b.Servers, *s)
 		}
 		slices.SortFunc(b.Servers, func(x, y haproxy.Server) int { return strings.Compare(x.Name, y.Name) })
-		list = append(list, b.Backend)
+		touched = append(touched, b.Backend)
 	}
-	slices.SortFunc(list, func(x, y haproxy.Backend) int { return strings.Compare(x.Name, y.Name) })
+	byName := func(x, y *haproxy.Backend) int { return strings.Compare(x.Name, y.Name) }
+	slices.SortFunc(touched, func(x, y haproxy.Backend) int { return byName(&x, &y) })
+	list := make([]haproxy.Backend, 0, len(m.have.Backends)+len(touched))
+	merge(m.have.Backends, touched, byName, func(h, t *haproxy.Backend) {
+		switch {
+		case t != nil:
+			list = append(list, *t)
+		case m.backends[h.Name] == nil:
+			list = append(list, *h)
+		}
+	})
 	return list
 }
 

@@ -22,7 +22,7 @@ func (d *differ) maps() {
 		if w == nil {
 			w = &haproxy.Map{Path: h.Path, Ordered: h.Ordered}
 		}
-		if !slices.EqualFunc(h.Entries, w.Entries, sameEntry) {
+		if !shared(h.Entries, w.Entries) && !slices.EqualFunc(h.Entries, w.Entries, sameEntry) {
 			list = append(list, d.mapChanges(h, w)...)
 		}
 	})

@@ -26,7 +26,7 @@ func plainName(s *haproxy.Section) string {
 // sectionCauses compares the text. Spare sections that nobody asks for any more wait for another reload.
 func (d *differ) sectionCauses() []cause {
 	have, want := d.have.Sections, d.want.Sections
-	if slices.EqualFunc(have, want, func(a, b haproxy.Section) bool { return sameSection(&a, &b) }) {
+	if shared(have, want) || slices.EqualFunc(have, want, func(a, b haproxy.Section) bool { return sameSection(&a, &b) }) {
 		return nil
 	}
 	var all []cause
