@@ -96,7 +96,8 @@ type demo struct {
 	out     *screen
 	began   time.Time
 
-	base    string      // "127.77"
+	base    string // "127.77"
+	ports   demoPorts
 	held    []io.Closer // what keeps other demos away
 	client  *client
 	server  *child
@@ -134,11 +135,11 @@ func (d *demo) prepare() error {
 			return fmt.Errorf("remove the earlier demo: %w", err)
 		}
 	}
-	base, reserved, err := freeBase()
+	base, ports, reserved, err := freePlace(77, 110, plainPorts, otherPorts)
 	if err != nil {
 		return err
 	}
-	d.base, d.held = base, append(d.held, reserved)
+	d.base, d.ports, d.held = base, ports, append(d.held, reserved)
 	return nil
 }
 
@@ -184,9 +185,9 @@ func (d *demo) hints() {
   The control plane is at %s, the load balancers at
 `, d.client.base)
 	for i, name := range demoNames() {
-		d.out.printf("    %-9s http://%s:8080  https://%s:8443\n", name, d.vip(i), d.vip(i))
+		d.out.printf("    %-9s http://%s  https://%s:%d\n", name, d.web(i), d.vip(i), d.ports.https)
 	}
-	d.out.line("  and LDAP at port 3890 of each.")
+	d.out.printf("  and LDAP at port %d of each.\n", d.ports.ldap)
 	weir := "weir"
 	if exe, err := os.Executable(); err == nil {
 		weir = exe
@@ -204,11 +205,11 @@ func (d *demo) hints() {
     %s describe pool web-az1
     %s drain web-az1-1 --for 10m --reason "trying it out"
     %s history
-    curl -H 'Host: www.demo.example' http://%s:8080/api/
+    curl -H 'Host: www.demo.example' http://%s/api/
 
   %s
 
-`, shellQuote(d.path("env")), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), d.vip(0), d.ending())
+`, shellQuote(d.path("env")), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), d.web(0), d.ending())
 }
 
 // ending says when the demo ends.

@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -47,30 +48,52 @@ func demoZone(i int) int { return i/2 + 1 }
 // vip is where load balancer i has the address of its own zone.
 func (d *demo) vip(i int) string { return fmt.Sprintf("%s.%d.%d", d.base, 11+i, demoZone(i)) }
 
-// freeBase finds a part of the loopback network that nobody listens at, so that demos don't meet. It is kept
-// for the caller, as long as that does not close the listener, from demos that begin at the same moment.
-func freeBase() (string, net.Listener, error) {
-	for n := 77; n < 110; n++ {
-		base := fmt.Sprintf("127.%d", n)
-		reserved, err := net.Listen("tcp", base+".0.1:7442")
-		if err != nil {
-			continue
-		}
-		free := true
-		for _, at := range []string{".0.1:7443", ".0.1:7444", ".11.1:8080", ".16.3:8443", ".201.1:9000"} {
-			l, err := net.Listen("tcp", base+at)
-			if err != nil {
-				free = false
-				break
+// web is where load balancer i answers HTTP.
+func (d *demo) web(i int) string { return fmt.Sprintf("%s:%d", d.vip(i), d.ports.http) }
+
+// demoPorts are what the demo's load balancers and origins listen at.
+type demoPorts struct{ http, https, ldap, origin int }
+
+// plainPorts are those that the README shows; the others are for machines where something has one of them on all
+// addresses.
+var (
+	plainPorts = demoPorts{http: 8080, https: 8443, ldap: 3890, origin: 9000}
+	otherPorts = demoPorts{http: 18080, https: 18443, ldap: 13890, origin: 19000}
+)
+
+// freePlace finds a part of the loopback network from 127.from to before 127.to, and ports, that nobody listens at, so that demos don't meet. It is
+// kept for the caller, as long as that does not close the listener, from demos that begin at the same moment.
+func freePlace(from, to int, choices ...demoPorts) (string, demoPorts, net.Listener, error) {
+	var taken error
+	for _, ports := range choices {
+		for n := from; n < to; n++ {
+			base := fmt.Sprintf("127.%d", n)
+			reserved, err := net.Listen("tcp", base+".0.1:7442")
+			if err == nil {
+				if err = ports.free(base); err == nil {
+					return base, ports, reserved, nil
+				}
+				_ = reserved.Close()
 			}
-			_ = l.Close()
+			taken = err
 		}
-		if free {
-			return base, reserved, nil
-		}
-		_ = reserved.Close()
 	}
-	return "", nil, errors.New("find addresses: something listens at the demo's ports on every part of loopback tried; end another demo first")
+	return "", demoPorts{}, nil, fmt.Errorf("find addresses: end what listens at a port of the demo on every part of loopback, or another demo: %w", taken)
+}
+
+// free says at which address of a part of loopback something listens already.
+func (p demoPorts) free(base string) error {
+	for _, at := range []struct {
+		host string
+		port int
+	}{{".0.1", 7443}, {".0.1", 7444}, {".11.1", p.http}, {".16.3", p.https}, {".13.2", p.ldap}, {".201.1", p.origin}} {
+		l, err := net.Listen("tcp", base+at.host+":"+strconv.Itoa(at.port))
+		if err != nil {
+			return err
+		}
+		_ = l.Close()
+	}
+	return nil
 }
 
 // child is a process of the demo.
@@ -236,8 +259,8 @@ func (d *demo) serverObject(zone, n int) string {
 	if n == demoServers {
 		cluster = "api"
 	}
-	return fmt.Sprintf("---\nkind: Server\nmetadata: {name: %s, role: web}\nspec: {address: %s, zone: az%d, clusters: [%s], ports: {http: 9000}}\n",
-		demoServer(zone, n), d.originAddress(zone, n), zone, cluster)
+	return fmt.Sprintf("---\nkind: Server\nmetadata: {name: %s, role: web}\nspec: {address: %s, zone: az%d, clusters: [%s], ports: {http: %d}}\n",
+		demoServer(zone, n), d.originAddress(zone, n), zone, cluster, d.ports.origin)
 }
 
 // demoCertificate makes a certificate of the demo's own, as an object.
@@ -298,8 +321,8 @@ func (d *demo) startAgent(name string) (*child, error) {
 // joinToken makes the token that enrols load balancer i, with its part of loopback.
 func (d *demo) joinToken(ctx context.Context, i int, name string) (string, error) {
 	token := weir.Object{Kind: "Token", Metadata: weir.Metadata{Name: "join-" + name}}
-	spec := fmt.Sprintf(`{"subject":"agent:%s","join":{"group":"edge","zone":"az%d","loadBalancer":%q,"localRanges":{"203.0.113.0/28":"%s.%d.0/28"},"localPorts":{"80":8080,"443":8443,"389":3890}}}`,
-		name, demoZone(i), name, d.base, 11+i)
+	spec := fmt.Sprintf(`{"subject":"agent:%s","join":{"group":"edge","zone":"az%d","loadBalancer":%q,"localRanges":{"203.0.113.0/28":"%s.%d.0/28"},"localPorts":{"80":%d,"443":%d,"389":%d}}}`,
+		name, demoZone(i), name, d.base, 11+i, d.ports.http, d.ports.https, d.ports.ldap)
 	body, err := json.Marshal(map[string]any{"kind": token.Kind, "metadata": token.Metadata, "spec": json.RawMessage(spec)})
 	if err != nil {
 		return "", err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -97,7 +98,7 @@ func (d *demo) promiseNoReload(ctx context.Context) (string, error) {
 	steps := []string{
 		fmt.Sprintf("kind: Override\nmetadata: {name: demo-drain, role: web}\nspec: {server: web-az1-1, state: drain, reason: demo, expiresAt: %s}\n", until),
 		fmt.Sprintf("kind: Override\nmetadata: {name: demo-weight, role: web}\nspec: {server: web-az2-1, weight: 7, reason: demo, expiresAt: %s}\n", until),
-		fmt.Sprintf("kind: Server\nmetadata: {name: web-az3-4, role: web}\nspec: {address: %s, zone: az3, clusters: [web], ports: {http: 9000}}\n", d.originAddress(3, 4)),
+		fmt.Sprintf("kind: Server\nmetadata: {name: web-az3-4, role: web}\nspec: {address: %s, zone: az3, clusters: [web], ports: {http: %d}}\n", d.originAddress(3, 4), d.ports.origin),
 		"kind: Pool\nmetadata: {name: fresh, role: web}\nspec: {selector: {role: web, clusters: [api]}, port: http, healthCheck: {path: /ping, interval: 200ms, rise: 1}}\n---\n" +
 			"kind: Site\nmetadata: {name: fresh, role: web}\nspec: {hostnames: [fresh.demo.example], addresses: [www-az1, www-az2, www-az3], listeners: [{port: 80}], backends: {default: fresh}}\n",
 	}
@@ -111,7 +112,7 @@ func (d *demo) promiseNoReload(ctx context.Context) (string, error) {
 		}
 	}
 	for i := range demoNames() {
-		if err := d.until(ctx, 5*time.Second, func() error { return ask(ctx, http.DefaultClient, d.vip(i)+":8080", "fresh.demo.example", "/") }); err != nil {
+		if err := d.until(ctx, 5*time.Second, func() error { return ask(ctx, http.DefaultClient, d.web(i), "fresh.demo.example", "/") }); err != nil {
 			return "", fmt.Errorf("the new site: %w", err)
 		}
 	}
@@ -130,7 +131,7 @@ func (d *demo) promiseNoReload(ctx context.Context) (string, error) {
 
 // promisePlan plans a change, makes it, and plans it again.
 func (d *demo) promisePlan(ctx context.Context) (string, error) {
-	manifest := "kind: Server\nmetadata: {name: web-az3-4, role: web}\nspec: {address: " + d.originAddress(3, 4) + ", zone: az3, clusters: [web], ports: {http: 9000}, weight: 50}\n"
+	manifest := "kind: Server\nmetadata: {name: web-az3-4, role: web}\nspec: {address: " + d.originAddress(3, 4) + ", zone: az3, clusters: [web], ports: {http: " + strconv.Itoa(d.ports.origin) + "}, weight: 50}\n"
 	planned, err := d.plan(ctx, manifest)
 	if err != nil {
 		return "", err
@@ -200,7 +201,7 @@ func (d *demo) promiseQuarantine(ctx context.Context) (string, error) {
 	}
 	for i := range demoNames() {
 		for _, host := range []string{"www.demo.example", "fresh.demo.example"} {
-			if err := ask(ctx, http.DefaultClient, d.vip(i)+":8080", host, "/"); err != nil {
+			if err := ask(ctx, http.DefaultClient, d.web(i), host, "/"); err != nil {
 				return "", err
 			}
 		}
@@ -231,7 +232,7 @@ func (d *demo) promiseStability(ctx context.Context) (string, error) {
 	if err := d.startServer(ctx); err != nil {
 		return "", err
 	}
-	revision, err := d.apply(ctx, "kind: Zone\nmetadata: {name: az1, labels: {seen: again}}\n---\nkind: Server\nmetadata: {name: web-az3-4, role: web}\nspec: {address: "+d.originAddress(3, 4)+", zone: az3, clusters: [web], ports: {http: 9000}, weight: 60}\n", "demo: after the control plane came back")
+	revision, err := d.apply(ctx, "kind: Zone\nmetadata: {name: az1, labels: {seen: again}}\n---\nkind: Server\nmetadata: {name: web-az3-4, role: web}\nspec: {address: "+d.originAddress(3, 4)+", zone: az3, clusters: [web], ports: {http: "+strconv.Itoa(d.ports.origin)+"}, weight: 60}\n", "demo: after the control plane came back")
 	if err != nil {
 		return "", err
 	}

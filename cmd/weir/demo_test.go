@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,6 +47,28 @@ func TestDemosKeepOutOfEachOthersWay(t *testing.T) {
 	}
 	if _, err := os.Stat(again.path("kept")); err == nil {
 		t.Error("the earlier demo's files are still there")
+	}
+}
+
+// Something that has the usual ports on all addresses does not keep the demo from running, and what does is named.
+func TestDemoTakesOtherPortsWhenItMust(t *testing.T) {
+	t.Parallel()
+	busy, err := net.Listen("tcp", "127.119.11.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = busy.Close() }()
+	taken := demoPorts{http: busy.Addr().(*net.TCPAddr).Port}
+	base, ports, reserved, err := freePlace(119, 120, taken, demoPorts{ldap: 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = reserved.Close()
+	if base != "127.119" || ports == taken {
+		t.Errorf("found %s with %+v", base, ports)
+	}
+	if _, _, _, err := freePlace(119, 120, taken); err == nil || !strings.Contains(err.Error(), busy.Addr().String()) {
+		t.Errorf("the address that is taken is not named: %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -21,7 +22,7 @@ func (d *demo) originAddress(zone, n int) string { return fmt.Sprintf("%s.%d.%d"
 func (d *demo) startOrigins(context.Context) error {
 	for zone := 1; zone <= 3; zone++ {
 		for n := 1; n <= demoServers+1; n++ {
-			if err := d.startOrigin(d.originAddress(zone, n)+":9000", demoServer(zone, n)); err != nil {
+			if err := d.startOrigin(d.originAddress(zone, n)+":"+strconv.Itoa(d.ports.origin), demoServer(zone, n)); err != nil {
 				return err
 			}
 		}
@@ -80,7 +81,7 @@ func (d *demo) admitted(ctx context.Context) error {
 	for i := range demoNames() {
 		for _, path := range []string{"/", "/api/orders"} {
 			err := d.until(ctx, 10*time.Second, func() error {
-				return ask(ctx, http.DefaultClient, d.vip(i)+":8080", "www.demo.example", path)
+				return ask(ctx, http.DefaultClient, d.web(i), "www.demo.example", path)
 			})
 			if err != nil {
 				return err
@@ -95,12 +96,12 @@ func (d *demo) startTraffic(ctx context.Context) {
 	var wg sync.WaitGroup
 	d.traffic = &traffic{stop: func() { cancel(); wg.Wait() }}
 	for i := range demoNames() {
-		wg.Go(func() { d.traffic.run(ctx, d.vip(i)) })
+		wg.Go(func() { d.traffic.run(ctx, d.web(i)) })
 	}
 }
 
 // run asks one load balancer again and again, half of the time over a new connection.
-func (t *traffic) run(ctx context.Context, vip string) {
+func (t *traffic) run(ctx context.Context, addr string) {
 	kept := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
 	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	defer kept.CloseIdleConnections()
@@ -119,15 +120,15 @@ func (t *traffic) run(ctx context.Context, vip string) {
 		if n%3 == 0 {
 			path = "/api/orders"
 		}
-		err := ask(ctx, client, vip+":8080", "www.demo.example", path)
+		err := ask(ctx, client, addr, "www.demo.example", path)
 		if ctx.Err() != nil {
 			return
 		}
-		t.note(vip, err)
+		t.note(addr, err)
 	}
 }
 
-func (t *traffic) note(vip string, err error) {
+func (t *traffic) note(addr string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil {
@@ -135,7 +136,7 @@ func (t *traffic) note(vip string, err error) {
 		return
 	}
 	t.failed++
-	t.last = fmt.Sprintf("%s: %v", vip, err)
+	t.last = fmt.Sprintf("%s: %v", addr, err)
 }
 
 func (t *traffic) counts() (ok, failed int, last string) {
