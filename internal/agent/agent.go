@@ -165,9 +165,9 @@ func (a *Agent) open(version haproxy.Version) error {
 	a.receiver = receiver
 	a.engine = &engine{
 		log: a.log, clock: a.opts.Clock, key: a.client.Key, keyRefs: map[string]weir.SealedRef{},
-		options:   hapctl.Options{Path: a.opts.HAProxy, Dir: live.dir, Log: a.log, Patience: a.opts.Patience, DieWithParent: a.opts.StopWithAgent},
-		env:       haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
-		interrupt: make(chan struct{}, 1), folder: live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]refusal{},
+		options: hapctl.Options{Path: a.opts.HAProxy, Dir: live.dir, Log: a.log, Patience: a.opts.Patience, DieWithParent: a.opts.StopWithAgent},
+		env:     haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
+		folder:  live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]refusal{},
 		forms: forms, good: forms.resources(),
 	}
 	return nil
@@ -187,10 +187,6 @@ func (a *Agent) Run(ctx context.Context) error {
 	go func() {
 		linked <- a.client.Run(ctx, func(s link.State) {
 			d := delivery{s, make(chan struct{})}
-			select {
-			case a.engine.interrupt <- struct{}{}:
-			default:
-			}
 			select {
 			case a.states <- d:
 			case <-ctx.Done():

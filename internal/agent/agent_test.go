@@ -4,9 +4,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"weir"
+	"weir/internal/hapctl"
+	"weir/internal/haproxy"
 	"weir/internal/ir"
 	"weir/internal/link"
 	"weir/internal/weirtest"
@@ -86,4 +92,54 @@ func TestReconcilesAreLoggedWhenTheyDidSomething(t *testing.T) {
 	if said := a.log.lines("reconcile", slog.LevelInfo); len(said) != 2 || !strings.Contains(said[1], "operations=1 start=false reload=false") {
 		t.Errorf("a change of weight: %v", said)
 	}
+}
+
+// What an operator does to one pool must not wait for the servers of a pool of somebody else, which never come up.
+func TestADrainDoesNotWaitForAnotherPoolsServers(t *testing.T) {
+	h := weirtest.HAProxies(t)[0] // on 3.2 a new pool is a reload, and nothing is waited for
+	a := newAgentBed(t, h)
+	a.site("one", 40, 42)
+	a.wish()
+	a.serves("one")
+	a.site("dead", 41)
+	dead := &a.node.Pools[1]
+	dead.Servers[0].Address = netip.AddrPortFrom(a.at(99), 9000)
+	dead.Check.Interval = weir.Duration(time.Hour)
+	a.offer()
+	client := hapctl.NewClient(filepath.Join(a.agent.opts.Dir, haproxyDir, "run", "admin.sock"))
+	t.Cleanup(client.Close)
+	// weight gives that of the pool's first server.
+	weight := func(pool string) (int, error) {
+		names, err := client.Backends(t.Context())
+		if err != nil {
+			return 0, err
+		}
+		i := slices.IndexFunc(names, func(name string) bool { return haproxy.BaseName(name) == pool })
+		if i < 0 {
+			return 0, fmt.Errorf("the pool %s is not among %v", pool, names)
+		}
+		states, err := client.ServersState(t.Context(), names[i])
+		if err != nil {
+			return 0, err
+		}
+		for _, s := range states {
+			if name := haproxy.BaseName(s.Server); name == "s40" || name == "s41" {
+				return s.Weight, nil
+			}
+		}
+		return 0, fmt.Errorf("the servers of %s are %+v", pool, states)
+	}
+	weirtest.Eventually(t, longWait, func() error {
+		_, err := weight("dead")
+		return err
+	})
+	a.node.Pools[0].Servers[0].Weight = 0
+	a.offer()
+	weirtest.Eventually(t, longWait, func() error {
+		n, err := weight("one")
+		if err == nil && n != 0 {
+			err = fmt.Errorf("not drained: %d", n)
+		}
+		return err
+	})
 }

@@ -39,8 +39,8 @@ type engine struct {
 	forms      *goodForms
 	assembler  ir.Assembler
 	zones      map[string]string // of pools
-	// interrupt gives a value when something newer is wanted; waitedSince is when a backend was first waited for.
-	interrupt   chan struct{}
+	// interrupt gives a value or is closed when something newer is wanted; waitedSince is when a backend was first waited for.
+	interrupt   <-chan struct{}
 	waitedSince map[string]time.Time
 	// refusedBinds says why an address is left out.
 	refusedBinds map[netip.AddrPort]refusal

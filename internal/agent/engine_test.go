@@ -138,7 +138,8 @@ func TestAWaitForServersEndsWhenSomethingNewerIsWanted(t *testing.T) {
 			return // a new pool is a reload there, and nothing is waited for
 		}
 		b := newBed(t, h)
-		b.interrupt = make(chan struct{}, 1)
+		newer := make(chan struct{}, 1)
+		b.interrupt = newer
 		b.site("one", 40)
 		b.converge()
 		b.settled()
@@ -148,12 +149,12 @@ func TestAWaitForServersEndsWhenSomethingNewerIsWanted(t *testing.T) {
 		dead := &b.node.Pools[1]
 		dead.Servers[0].Address = netip.AddrPortFrom(b.at(99), 9000)
 		dead.Check.Interval = weir.Duration(time.Hour)
-		b.interrupt <- struct{}{}
+		newer <- struct{}{}
 		if _, err := b.engine.converge(t.Context(), b.node.Resources()); !errors.Is(err, hapctl.ErrInterrupted) {
 			t.Fatalf("the wait was not interrupted: %v", err)
 		}
 		b.node.Pools[0].Servers[0].Weight = 7
-		b.interrupt <- struct{}{}
+		newer <- struct{}{}
 		if _, err := b.engine.converge(t.Context(), b.node.Resources()); !errors.Is(err, hapctl.ErrInterrupted) {
 			t.Fatalf("the wait was not interrupted: %v", err)
 		}

@@ -47,10 +47,7 @@ func (a *Agent) loop(ctx context.Context) {
 		case d := <-a.states:
 			latest, have, done = d.state, true, d.done
 			retry = firstRetry
-			select {
-			case <-a.engine.interrupt:
-			default:
-			}
+			a.engine.interrupt = d.state.Newer
 		case <-gone:
 			a.log.Error("haproxy has ended", "error", a.engine.process.Err(), "output", a.engine.process.Output())
 			a.engine.process, a.engine.have = nil, haproxy.Config{}
@@ -103,7 +100,7 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 	}
 	if errors.Is(err, hapctl.ErrInterrupted) {
 		a.log.Info("waiting for new servers goes on with the newer state", "revision", s.Revision)
-		return 0
+		return firstRetry
 	}
 	a.report.process(a.engine.process)
 	a.say(s, out, err, begin)

@@ -105,6 +105,7 @@ type agentBed struct {
 	plane    *standIn
 	log      *logBook
 	revision int64
+	newer    chan struct{} // of the state offered last
 	end      func()
 }
 
@@ -155,8 +156,12 @@ func (a *agentBed) offer() {
 	a.t.Helper()
 	a.revision++
 	list := slices.Clone(a.node.Resources())
+	if a.newer != nil {
+		close(a.newer)
+	}
+	a.newer = make(chan struct{})
 	select {
-	case a.plane.states <- link.State{Epoch: "e", Revision: a.revision, Hash: link.Hash{byte(a.revision)}, Resources: list}:
+	case a.plane.states <- link.State{Epoch: "e", Revision: a.revision, Hash: link.Hash{byte(a.revision)}, Resources: list, Newer: a.newer}:
 	case <-time.After(longWait):
 		a.t.Fatal("the agent takes no new state")
 	}

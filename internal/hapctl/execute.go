@@ -76,6 +76,13 @@ func (c Executor) Execute(ctx context.Context, ops []plan.Op) ([]plan.Op, error)
 			ops = ops[n:]
 			continue
 		}
+		if n := waitLength(ops); n > 0 {
+			if err := c.waitAll(ctx, ops[:n]); err != nil {
+				return waiting, err
+			}
+			ops = ops[n:]
+			continue
+		}
 		done, err := true, error(nil)
 		switch ops[0].Kind {
 		case plan.RemoveServer, plan.RemoveBackend:
@@ -117,8 +124,6 @@ func (c Executor) executeOne(ctx context.Context, op plan.Op) error {
 			pairs[i] = haproxy.MapPair{Key: e.Key, Value: e.Value}
 		}
 		return c.ReplaceMap(ctx, op.Path, pairs)
-	case plan.WaitUp:
-		return c.waitUp(ctx, op)
 	}
 	cmd, err := commandOf(op)
 	if err != nil {
@@ -131,10 +136,33 @@ func (c Executor) executeOne(ctx context.Context, op plan.Op) error {
 // waitSlice is how often the state of servers that are waited for is looked at.
 const waitSlice = 25 * time.Millisecond
 
+// waitLength counts the waits for servers that operations begin with.
+func waitLength(ops []plan.Op) int {
+	n := 0
+	for n < len(ops) && ops[n].Kind == plan.WaitUp {
+		n++
+	}
+	return n
+}
+
+// waitAll carries out waits for servers, whose bounds all begin now: many pools without a healthy server take no
+// longer than one.
+func (c Executor) waitAll(ctx context.Context, ops []plan.Op) error {
+	deadlines := make([]time.Time, len(ops))
+	for i, op := range ops {
+		deadlines[i] = time.Now().Add(c.Bound(op))
+	}
+	for i, op := range ops {
+		if err := c.waitUp(ctx, op, deadlines[i]); err != nil {
+			return opError(op, err)
+		}
+	}
+	return nil
+}
+
 // waitUp waits for the checks of new servers, at most until each has been checked once more than it needs.
-// Its end at the bound is no failure: a server that is not healthy must not hold up others.
-func (c Executor) waitUp(ctx context.Context, op plan.Op) error {
-	deadline := time.Now().Add(c.Bound(op))
+// Its end at the deadline is no failure: a server that is not healthy must not hold up others.
+func (c Executor) waitUp(ctx context.Context, op plan.Op, deadline time.Time) error {
 	for {
 		states, err := c.ServersState(ctx, op.Backend)
 		if err != nil {

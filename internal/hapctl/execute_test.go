@@ -2,10 +2,12 @@ package hapctl
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/internal/plan"
 	"weir/internal/weirtest"
@@ -76,6 +78,31 @@ func TestAuthoritiesLargerThanACommand(t *testing.T) {
 		}
 		if prints, err := l.c.AuthorityPrints(bounded(t), "ca.pem"); err != nil || !slices.Equal(prints, chainSHA1(one.certPEM())) {
 			t.Errorf("%v, %v", prints, err)
+		}
+	})
+}
+
+// Pools whose servers never come up are waited for at the same time, not one after the other.
+func TestWaitsForServersEndTogether(t *testing.T) {
+	t.Parallel()
+	each34(t, byMap, func(t *testing.T, l *lab) {
+		var ops []plan.Op
+		for i := range 40 {
+			name := fmt.Sprintf("d%d", i)
+			l.do("add backend "+name+" from p", "add server "+name+"/s 127.0.0.1:9")
+			ops = append(ops, plan.Op{Kind: plan.WaitUp, Backend: name, Servers: []string{"s"}})
+		}
+		// Something newer comes when the last wait has begun, and each may last for an hour.
+		newer := make(chan struct{})
+		bound := func(op plan.Op) time.Duration {
+			if op.Backend == "d39" {
+				close(newer)
+			}
+			return time.Hour
+		}
+		_, err := Executor{Client: l.c, Bound: bound, Interrupt: newer}.Execute(bounded(t), ops)
+		if !errors.Is(err, ErrInterrupted) {
+			t.Errorf("the last wait did not begin: %v", err)
 		}
 	})
 }

@@ -70,6 +70,7 @@ type Client struct {
 	replica     *replica // changed by the session only, under mu
 	undelivered bool
 	delivering  bool
+	newer       chan struct{} // of the state delivered last; nil when it has been closed
 	connection  Connection
 
 	// Of the session's goroutine alone.

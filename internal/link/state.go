@@ -14,6 +14,9 @@ type State struct {
 	Revision  int64
 	Hash      Hash
 	Resources []ir.Resource
+	// Newer is closed when a newer state is on disk, which is delivered once this one has been taken care of; nil
+	// for never.
+	Newer <-chan struct{}
 
 	keys map[string]weir.SealedRef
 }
@@ -21,7 +24,7 @@ type State struct {
 // state gives what the replica holds and keeps later changes away from it.
 func (r *replica) state() State {
 	r.lent = true
-	return State{r.epoch, r.revision, r.hash, r.list, r.keys}
+	return State{Epoch: r.epoch, Revision: r.revision, Hash: r.hash, Resources: r.list, keys: r.keys}
 }
 
 // State gives the newest state on disk; ok is false before the first snapshot.
@@ -35,6 +38,10 @@ func (c *Client) State() (s State, ok bool) {
 func (c *Client) offer() {
 	c.mu.Lock()
 	c.undelivered = true
+	if c.newer != nil {
+		close(c.newer)
+		c.newer = nil
+	}
 	c.mu.Unlock()
 	select {
 	case c.offered <- struct{}{}:
@@ -53,6 +60,8 @@ func (c *Client) deliver(ctx context.Context, sink func(State)) {
 		c.mu.Lock()
 		s := c.replica.state()
 		c.undelivered, c.delivering = false, true
+		c.newer = make(chan struct{})
+		s.Newer = c.newer
 		c.mu.Unlock()
 		sink(s)
 		c.mu.Lock()

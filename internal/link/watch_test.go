@@ -2,6 +2,7 @@ package link
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -272,5 +273,52 @@ func TestMoveToAnotherGroup(t *testing.T) {
 	s := a.at(2)
 	if got := content(s.Resources); got["map/b"] == "" || got["map/a"] != "" {
 		t.Errorf("%v", got)
+	}
+}
+
+// Who works at a state learns that there is a newer one, and gets it when it is done.
+func TestAStateTellsThatThereIsANewerOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := w.enrol("lb1")
+	w.set("edge", 1, many(5), "lb1")
+	a := w.agent(dir)
+	first := a.at(1)
+	select {
+	case <-first.Newer:
+		t.Fatal("it is said to be old when it is the newest")
+	default:
+	}
+	w.set("edge", 2, many(6), "lb1")
+	second := a.at(2)
+	<-first.Newer
+	a.stop()
+
+	c, err := Open(w.options(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	got := make(chan int64, 2)
+	go func() {
+		ended <- c.Run(ctx, func(s State) {
+			got <- s.Revision
+			select {
+			case <-s.Newer:
+			case <-ctx.Done():
+			}
+		})
+	}()
+	if r := <-got; r != second.Revision {
+		t.Errorf("revision %d is delivered from disk", r)
+	}
+	w.set("edge", 3, many(7), "lb1")
+	if r := <-got; r != 3 {
+		t.Errorf("revision %d is delivered to who has stopped for it", r)
+	}
+	cancel()
+	if err := errors.Join(<-ended, c.Close()); err != nil {
+		t.Error(err)
 	}
 }
