@@ -65,6 +65,30 @@ func (c *CA) IssueControlPlane(id string) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{leaf.Raw, issuer.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
+// IssuePeer makes a certificate for one year for a member of the store at a host name or address: it serves the
+// other members there, and shows them who it is. Of the request, in PEM, only the public key counts, after its
+// signature has shown that the asker has the key.
+func (c *CA) IssuePeer(csr []byte, host string) (*x509.Certificate, error) {
+	req, err := parseCSR(csr)
+	if err != nil {
+		return nil, fmt.Errorf("issue certificate of store member %s: %w", host, err)
+	}
+	tmpl := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "Weir store member"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		tmpl.IPAddresses = []net.IP{net.IP(ip.Unmap().AsSlice())}
+	} else {
+		tmpl.DNSNames = []string{host}
+	}
+	leaf, _, err := c.sign(tmpl, serverLifetime, req.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("issue certificate of store member %s: %w", host, err)
+	}
+	return leaf, nil
+}
+
 // IssueAgent makes a certificate for 30 days that says its holder is the agent of load balancer lbName. Of the
 // request, in PEM, only the public key counts, after its signature has shown that the asker has the key.
 func (c *CA) IssueAgent(csr []byte, lbName string) (*x509.Certificate, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,13 +25,32 @@ type embedded struct {
 	lock   *os.File
 }
 
+// readyPatience is how often a member that waits for others says so.
+const readyPatience = 10 * time.Second
+
 // Neither is dialled or listened on while there is one member; growing replaces the peer's address.
 var (
 	peerURL   = url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
 	memberURL = "weir=http://127.0.0.1:2380"
 )
 
-func startEmbedded(ctx context.Context, opts Options) (e *embedded, err error) {
+func startEmbedded(ctx context.Context, opts Options) (*embedded, error) {
+	if opts.Peers != nil {
+		return startPeer(ctx, opts)
+	}
+	ready, err := grown(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if ready {
+		return nil, errors.New("it is a member of a store that is on several machines: start the server with --store-peer https://HOST:PORT, as before")
+	}
+	return startMember(ctx, opts, nil)
+}
+
+// startMember runs etcd, with settings that edit has seen last, and waits until it is ready, which takes a majority
+// of the members.
+func startMember(ctx context.Context, opts Options, edit func(*embed.Config)) (e *embedded, err error) {
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -47,15 +67,15 @@ func startEmbedded(ctx context.Context, opts Options) (e *embedded, err error) {
 		return e, err
 	}
 	log := zap.New(&logCore{log: opts.Logger})
-	if e.etcd, err = embed.StartEtcd(etcdConfig(opts, e.socket.path, log)); err != nil {
+	cfg := etcdConfig(opts, e.socket.path, log)
+	if edit != nil {
+		edit(cfg)
+	}
+	if e.etcd, err = embed.StartEtcd(cfg); err != nil {
 		return e, fmt.Errorf("start etcd: %w", err)
 	}
-	select {
-	case <-e.etcd.Server.ReadyNotify():
-	case err := <-e.etcd.Err():
-		return e, fmt.Errorf("start etcd: %w", err)
-	case <-ctx.Done():
-		return e, fmt.Errorf("start etcd: %w", ctx.Err())
+	if err := e.ready(ctx, opts.Logger); err != nil {
+		return e, err
 	}
 	e.client, err = clientv3.New(clientv3.Config{
 		Endpoints:   []string{"unix://" + e.socket.path},
@@ -66,6 +86,31 @@ func startEmbedded(ctx context.Context, opts Options) (e *embedded, err error) {
 		return e, fmt.Errorf("reach etcd: %w", err)
 	}
 	return e, nil
+}
+
+// ready waits until etcd serves, and now and then says that it does.
+func (e *embedded) ready(ctx context.Context, log *slog.Logger) error {
+	tell := time.NewTicker(readyPatience)
+	defer tell.Stop()
+	for {
+		select {
+		case <-e.etcd.Server.ReadyNotify():
+			return nil
+		case <-e.etcd.Server.StopNotify():
+			return errRemoved
+		case err := <-e.etcd.Err():
+			select {
+			case <-e.etcd.Server.StoppingNotify():
+				return errRemoved
+			default:
+				return fmt.Errorf("start etcd: %w", err)
+			}
+		case <-tell.C:
+			log.Warn("store: waiting for a majority of the members of the store")
+		case <-ctx.Done():
+			return fmt.Errorf("start etcd: %w", ctx.Err())
+		}
+	}
 }
 
 func etcdConfig(opts Options, socket string, log *zap.Logger) *embed.Config {

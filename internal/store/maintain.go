@@ -25,7 +25,7 @@ const (
 
 func (s *Store) maintainLoop() {
 	dead := s.opts.Clock().Add(-orphanAge)
-	if s.embedded != nil {
+	if s.embedded != nil && s.opts.Peers == nil {
 		dead = s.opts.Clock() // the directory is ours alone: whoever staged something before is gone
 	}
 	for {

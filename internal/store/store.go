@@ -27,6 +27,8 @@ type Options struct {
 	Dir string
 	// Cluster, when set, is an etcd outside to use instead.
 	Cluster *Cluster
+	// Peers, when set, lets the embedded etcd have members on other machines.
+	Peers *Peers
 	// Logger takes what is worth telling; nil tells nothing.
 	Logger *slog.Logger
 	// Clock dates the changes and decides what is old; nil is the system's.
@@ -145,6 +147,9 @@ func open(ctx context.Context, client *clientv3.Client, e *embedded, opts Option
 	s.loops.Go(s.commitLoop)
 	s.loops.Go(s.materializeLoop)
 	s.loops.Go(s.maintainLoop)
+	if e != nil && opts.Peers != nil {
+		s.loops.Go(s.peerLoop)
+	}
 	return s, nil
 }
 
@@ -166,6 +171,18 @@ func (s *Store) Close() error {
 	}
 	return nil
 }
+
+// Lost is closed when the store has ended by itself and can't go on: its member was removed from those of the
+// store.
+func (s *Store) Lost() <-chan struct{} {
+	if s.embedded == nil {
+		return nil
+	}
+	return s.embedded.etcd.Server.StopNotify()
+}
+
+// ErrRemoved says what has become of a store that is Lost, and what to do.
+func (s *Store) ErrRemoved() error { return errRemoved }
 
 // View gives all objects as they are now. The set is the caller's: it may be read, copied and changed, and
 // later changes of the store don't show in it. The objects in it are shared and must not be changed.

@@ -1,0 +1,416 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+
+	"weir"
+	"weir/internal/secrets"
+)
+
+const (
+	// promoteEvery is how often a member looks whether another one has caught up.
+	promoteEvery = time.Second
+	// healthPatience is how long etcd may take members for unhealthy that were started just now.
+	healthPatience = 8 * time.Second
+	// learnPatience is how long a new member waits between two looks at whether it may vote.
+	learnPatience = 200 * time.Millisecond
+)
+
+// JoinRequest is what a server that joins says.
+type JoinRequest struct {
+	// URL is where the other members will reach it.
+	URL string `json:"url"`
+	// CSR asks for its certificate, in PEM.
+	CSR string `json:"csr"`
+	// SealingKey is the name of the key by which it seals, which must be the store's.
+	SealingKey string `json:"sealingKey"`
+}
+
+// JoinAnswer is what a server needs to join.
+type JoinAnswer struct {
+	// Certificate is its chain, CA those to believe of other members, both PEM.
+	Certificate string `json:"certificate"`
+	CA          string `json:"ca"`
+	// Members are all of the store, the new one included: name=URL, with commas between them.
+	Members string `json:"members"`
+}
+
+// StoreMember is a member of an embedded store.
+type StoreMember struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	URL  string `json:"url"`
+	// Learner says that it still catches up and has no vote; Leader that it leads.
+	Learner bool `json:"learner,omitempty"`
+	Leader  bool `json:"leader,omitempty"`
+	// Own says that it is that of the server asked.
+	Own bool `json:"own,omitempty"`
+}
+
+// errAlone is the refusal of a store that nobody can join.
+func (s *Store) errAlone() error {
+	if s.embedded == nil {
+		return weir.Errorf(weir.Conflict, "the store is on an etcd outside: start further servers with the same --etcd-endpoints and sealing key")
+	}
+	return weir.Errorf(weir.Conflict, "this server's store takes no further members: start the server again with --store-peer https://HOST:2380, its own address")
+}
+
+// Admit lets a further server in: it becomes a member that catches up, and votes once it has. The kind of the error
+// is Conflict when it can't be, with what to do.
+func (s *Store) Admit(ctx context.Context, ask JoinRequest) (JoinAnswer, error) {
+	if s.embedded == nil || s.opts.Peers == nil {
+		return JoinAnswer{}, s.errAlone()
+	}
+	u, err := checkPeerURL(ask.URL)
+	if err != nil {
+		return JoinAnswer{}, err
+	}
+	if s.opts.Keyring == nil || ask.SealingKey != s.opts.Keyring.CurrentID() {
+		return JoinAnswer{}, weir.Errorf(weir.Conflict, "the server that joins has another sealing key than this one and could open none of its secrets: give it the same --sealing-key-file")
+	}
+	ca, err := s.peerCA(ctx)
+	if err != nil {
+		return JoinAnswer{}, err
+	}
+	cert, err := ca.IssuePeer([]byte(ask.CSR), u.Hostname())
+	if err != nil {
+		return JoinAnswer{}, weir.Errorf(weir.Invalid, "%s", err)
+	}
+	members, err := s.addLearner(ctx, u)
+	if err != nil {
+		return JoinAnswer{}, err
+	}
+	return JoinAnswer{string(ca.ChainPEM(cert)), string(ca.Trust().PEM()), initialCluster(members, u)}, nil
+}
+
+// addLearner makes a member at u, in place of one there that never began.
+func (s *Store) addLearner(ctx context.Context, u *url.URL) ([]*etcdserverpb.Member, error) {
+	list, err := s.client.MemberList(ctx)
+	if err != nil {
+		return nil, membersClosed(err)
+	}
+	for _, m := range list.Members {
+		switch {
+		case !slices.Contains(m.PeerURLs, u.String()):
+		case m.Name != "":
+			return nil, weir.Errorf(weir.Conflict, "the store has a member at %s already: %s; weir server remove %s removes it", u, m.Name, m.Name)
+		default:
+			if err := s.steadily(ctx, func() error { return s.removeMember(ctx, m.ID) }); err != nil {
+				return nil, membersClosed(err)
+			}
+		}
+	}
+	var added *clientv3.MemberAddResponse
+	err = s.steadily(ctx, func() (err error) {
+		added, err = s.client.MemberAddAsLearner(ctx, []string{u.String()})
+		if errors.Is(err, rpctypes.ErrMemberNotFound) {
+			err = rpctypes.ErrUnhealthy // etcd names members by address and second: in this one it was removed
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, rpctypes.ErrTooManyLearners):
+		return nil, weir.Errorf(weir.Conflict, "another server is joining just now; let it get ready first (weir server list), or remove it")
+	case errors.Is(err, rpctypes.ErrUnhealthy):
+		return nil, weir.Errorf(weir.Conflict, "not all members of the store are there (weir server list): bring them back first, or remove those that are gone for good")
+	case err != nil:
+		return nil, membersClosed(err)
+	}
+	s.opts.Logger.Info("store: a server joins", "url", u.String(), "members", len(added.Members))
+	return added.Members, nil
+}
+
+// steadily tries again for a while when etcd takes its members for unhealthy: it wants all of them to have been
+// connected for five seconds before it changes who they are.
+func (s *Store) steadily(ctx context.Context, change func() error) error {
+	until := time.Now().Add(healthPatience)
+	for {
+		err := change()
+		if !errors.Is(err, rpctypes.ErrUnhealthy) || time.Now().After(until) || !s.pauseFor(ctx, learnPatience) {
+			return err
+		}
+	}
+}
+
+// removeMember is content when somebody was first.
+func (s *Store) removeMember(ctx context.Context, id uint64) error {
+	_, err := s.client.MemberRemove(ctx, id)
+	if errors.Is(err, rpctypes.ErrMemberNotFound) {
+		return nil
+	}
+	return err
+}
+
+func membersClosed(err error) error {
+	return &weir.Error{Kind: weir.Unavailable, Message: "the members of the store can't be changed now", Cause: err}
+}
+
+// initialCluster lists the members as etcd wants it; only the name of the new one counts.
+func initialCluster(members []*etcdserverpb.Member, own *url.URL) string {
+	var list []string
+	for i, m := range members {
+		name := m.Name
+		if slices.Contains(m.PeerURLs, own.String()) {
+			name = memberName(own)
+		} else if name == "" {
+			name = "member" + strconv.Itoa(i)
+		}
+		for _, u := range m.PeerURLs {
+			list = append(list, name+"="+u)
+		}
+	}
+	return strings.Join(list, ",")
+}
+
+// promote makes voters of members that have caught up.
+func (s *Store) promote(ctx context.Context) {
+	list, err := s.client.MemberList(ctx, clientv3.WithSerializable())
+	if err != nil {
+		return // whoever writes will tell
+	}
+	for _, m := range list.Members {
+		if !m.IsLearner || m.Name == "" {
+			continue
+		}
+		_, err := s.client.MemberPromote(ctx, m.ID)
+		switch {
+		case err == nil:
+			s.opts.Logger.Info("store: a member has caught up and votes now", "name", m.Name, "members", len(list.Members))
+			if len(list.Members) == 2 {
+				s.opts.Logger.Warn("store: with two members both are needed, which is less safe than one; let a third join soon")
+			}
+		case errors.Is(err, rpctypes.ErrMemberLearnerNotReady), errors.Is(err, rpctypes.ErrMemberNotLearner), errors.Is(err, rpctypes.ErrMemberNotFound):
+		case ctx.Err() == nil:
+			s.opts.Logger.Warn("store: a member can't be given its vote yet; it is tried again", "name", m.Name, "error", err)
+		}
+	}
+}
+
+// StoreMembers lists the members of an embedded store by name; none of one that is on an etcd outside.
+func (s *Store) StoreMembers(ctx context.Context) ([]StoreMember, error) {
+	if s.embedded == nil {
+		return nil, nil
+	}
+	// Not from a quorum: who has lost it wants to see this.
+	list, err := s.client.MemberList(ctx, clientv3.WithSerializable())
+	if err != nil {
+		return nil, membersClosed(err)
+	}
+	leader := uint64(s.embedded.etcd.Server.Leader())
+	var out []StoreMember
+	for _, m := range list.Members {
+		one := StoreMember{
+			ID: memberID(m.ID), Name: m.Name, Learner: m.IsLearner, Leader: m.ID == leader, Own: m.ID == uint64(s.embedded.etcd.Server.MemberID()),
+		}
+		if len(m.PeerURLs) > 0 {
+			one.URL = m.PeerURLs[0]
+		}
+		if s.opts.Peers == nil && one.Own {
+			one.URL = "" // nobody reaches it
+		}
+		if one.Name == "" {
+			if u, err := url.Parse(one.URL); err == nil {
+				one.Name = memberName(u)
+			}
+		}
+		out = append(out, one)
+	}
+	slices.SortFunc(out, func(a, b StoreMember) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+func memberID(id uint64) string { return strconv.FormatUint(id, 16) }
+
+// OwnMember is the ID of the member inside this server, empty when the store is on an etcd outside.
+func (s *Store) OwnMember() string {
+	if s.embedded == nil {
+		return ""
+	}
+	return memberID(uint64(s.embedded.etcd.Server.MemberID()))
+}
+
+// RemoveMember takes a member out of the store for good; its server ends. It is NotFound when there is none of that
+// name, and Conflict when the store would be left without a majority.
+func (s *Store) RemoveMember(ctx context.Context, name string) (left int, err error) {
+	members, err := s.StoreMembers(ctx)
+	if err != nil {
+		return 0, err
+	}
+	i := slices.IndexFunc(members, func(m StoreMember) bool { return m.Name == name || m.ID == name })
+	switch {
+	case s.embedded == nil:
+		return 0, s.errAlone()
+	case i < 0:
+		return 0, weir.Errorf(weir.NotFound, "the store has no member %s", name)
+	case len(members) == 1:
+		return 0, weir.Errorf(weir.Conflict, "%s is the only member of the store", name)
+	}
+	id, err := strconv.ParseUint(members[i].ID, 16, 64)
+	if err != nil {
+		return 0, err
+	}
+	err = s.steadily(ctx, func() error { return s.removeMember(ctx, id) })
+	if errors.Is(err, rpctypes.ErrUnhealthy) {
+		return 0, weir.Errorf(weir.Conflict, "without %s too few members would be left that are there: bring the others back first", name)
+	}
+	if err != nil {
+		return 0, membersClosed(err)
+	}
+	s.opts.Logger.Info("store: a member was removed", "name", name, "left", len(members)-1)
+	return len(members) - 1, nil
+}
+
+// ask gets what it takes to join, once, and keeps it, so that a start that is cut goes on from there. It gives
+// nothing when there is nobody to ask: then this is the first member.
+func (p *Peers) ask(ctx context.Context, dir string, ring *secrets.Keyring, u *url.URL) (string, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, joinFile))
+	switch {
+	case err == nil:
+		var members string
+		if err := json.Unmarshal(raw, &members); err != nil {
+			return "", fmt.Errorf("read %s: %w; remove it and join with a new token", joinFile, err)
+		}
+		return members, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", err
+	case p.Join == nil:
+		return "", nil
+	case ring == nil:
+		return "", errors.New("join: the server has no sealing key")
+	}
+	key, csr, err := newPeerKey()
+	if err != nil {
+		return "", err
+	}
+	answer, err := p.Join(ctx, JoinRequest{URL: u.String(), CSR: string(csr), SealingKey: ring.CurrentID()})
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(answer.Members)
+	if err != nil {
+		return "", err
+	}
+	if err := keepPeer(dir, key, []byte(answer.Certificate), []byte(answer.CA)); err != nil {
+		return "", err
+	}
+	return answer.Members, secrets.WriteFile(filepath.Join(dir, joinFile), text, 0o600)
+}
+
+// startPeer runs a member that others can reach: a new one of their store, the first of a new store, or again.
+func startPeer(ctx context.Context, opts Options) (*embedded, error) {
+	u, err := checkPeerURL(opts.Peers.URL)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	data, err := hasData(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	others := ""
+	if !data {
+		if others, err = opts.Peers.ask(ctx, opts.Dir, opts.Keyring, u); err != nil {
+			return nil, fmt.Errorf("join the store: %w", err)
+		}
+	}
+	ready, err := grown(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if others == "" && (!ready || !data) {
+		if err := becomePeer(ctx, opts); err != nil {
+			return nil, fmt.Errorf("get ready for further members: %w", err)
+		}
+	}
+	if err := checkPeerFiles(opts.Dir, u); err != nil {
+		return nil, err
+	}
+	e, err := startMember(ctx, opts, func(cfg *embed.Config) {
+		withPeers(cfg, opts.Dir, u)
+		if others != "" {
+			cfg.InitialCluster, cfg.ClusterState = others, embed.ClusterStateFlagExisting
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := e.settle(ctx, opts, u); err != nil {
+		return nil, errors.Join(err, e.stop())
+	}
+	return e, nil
+}
+
+// becomePeer gives the only member of a store, which listens for nobody yet, what it takes to do so.
+func becomePeer(ctx context.Context, opts Options) error {
+	e, err := startMember(ctx, opts, nil)
+	if err != nil {
+		return err
+	}
+	s := &Store{client: e.client, embedded: e, opts: opts}
+	return errors.Join(s.issuePeer(ctx), e.stop())
+}
+
+// settle waits for the vote of a member, and tells the others where it is.
+func (e *embedded) settle(ctx context.Context, opts Options, u *url.URL) error {
+	if err := e.awaitVote(ctx); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(opts.Dir, joinFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	own := uint64(e.etcd.Server.MemberID())
+	list, err := e.client.MemberList(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range list.Members {
+		if m.ID == own && !slices.Equal(m.PeerURLs, []string{u.String()}) {
+			if _, err := e.client.MemberUpdate(ctx, own, []string{u.String()}); err != nil {
+				return fmt.Errorf("tell the store where this member is: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// awaitVote waits until a new member has caught up and the others have given it its vote.
+func (e *embedded) awaitVote(ctx context.Context) error {
+	for {
+		try, cancel := context.WithTimeout(ctx, 5*time.Second)
+		status, err := e.client.Status(try, e.client.Endpoints()[0])
+		cancel()
+		if err == nil && !status.IsLearner {
+			return nil
+		}
+		wait := time.NewTimer(learnPatience)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return ctx.Err()
+		case <-e.etcd.Server.StopNotify():
+			wait.Stop()
+			return errRemoved
+		}
+	}
+}
+
+var errRemoved = errors.New("etcd has stopped by itself: this member was removed from the store, unless the log says otherwise; to come back, empty the folder and join with a new token (weir token server)")
