@@ -38,6 +38,7 @@ type engine struct {
 	good       []ir.Resource
 	forms      *goodForms
 	assembler  ir.Assembler
+	renderer   haproxy.Renderer
 	zones      map[string]string // of pools
 	// interrupt gives a value or is closed when something newer is wanted; waitedSince is when a backend was first waited for.
 	interrupt   <-chan struct{}
@@ -88,6 +89,7 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 		want := e.render(node)
 		done, err := e.apply(ctx, want, &out)
 		if err == nil && done {
+			e.have = plan.Settle(e.have, want)
 			e.want, e.good, e.zones = want, list, zonesOf(node)
 			if err := e.forms.keep(list); err != nil {
 				e.log.Warn("a refused object may have no good form after a restart", "error", err)
@@ -119,7 +121,7 @@ func (e *engine) render(node ir.Node) haproxy.Config {
 			e.keyRefs[c.Name] = *c.Key
 		}
 	}
-	return haproxy.Render(node, e.env)
+	return e.renderer.Render(node, e.env)
 }
 
 // apply makes one step towards want: false means that it must be looked at again, since something was learnt

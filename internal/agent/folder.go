@@ -18,21 +18,30 @@ import (
 // folder is a load balancer's folder on disk: what a HAProxy that starts anew reads. One agent writes it.
 type folder struct {
 	dir string
-	// written remembers what each file holds, so that an unchanged one is not written again.
-	written map[string][sha256.Size]byte
+	// written remembers what each file holds, so that an unchanged one is not written again; printer keeps what is
+	// the same one in memory.
+	written map[string]written
+	printer haproxy.Printer
 	// certs are the digests of the certificates that files hold, so that the keys of unchanged ones are not asked for.
 	certs map[string]string
-	// kept is what the last sweep left, so that the next looks only when that has changed.
-	kept map[string]bool
+	// kept is what the last sweep left, for swept, so that the next looks only when that has changed.
+	kept  map[string]bool
+	swept haproxy.Config
 	// placed says that the placeholder was looked at.
 	placed bool
+}
+
+// written is what a file holds: its text or, where there may be a key in it, a digest.
+type written struct {
+	text string
+	sum  [sha256.Size]byte
 }
 
 // keySource gives the private key, PEM, of a certificate with the chain that belongs into the file at path.
 type keySource func(certificate, chain, path string) (secrets.Secret, error)
 
 func openFolder(dir string) (*folder, error) {
-	f := &folder{dir: dir, written: map[string][sha256.Size]byte{}, certs: map[string]string{}}
+	f := &folder{dir: dir, written: map[string]written{}, certs: map[string]string{}}
 	if err := f.make(); err != nil {
 		return nil, fmt.Errorf("open state folder: %w", err)
 	}
@@ -66,16 +75,37 @@ func (f *folder) doubt() {
 	f.placed = false
 }
 
+// forget lets go of the memory that the files' texts take; the next time they are compared with the disk.
+func (f *folder) forget() {
+	clear(f.written)
+	f.printer = haproxy.Printer{}
+}
+
 // write brings a file to content unless it has it already; what is in doubt is compared with the disk.
 func (f *folder) write(name string, content []byte, keep bool) error {
-	sum, path := sha256.Sum256(content), f.path(name)
+	put := func(path string) error { return replace(path, string(content)) }
+	if keep {
+		put = func(path string) error { return secrets.WriteFile(path, content, 0o600) }
+	}
+	same := func(have []byte) bool { return bytes.Equal(have, content) }
+	return f.bring(name, written{sum: sha256.Sum256(content)}, same, put)
+}
+
+// print is write for a derived file without secrets, whose text is remembered as it is.
+func (f *folder) print(name, text string) error {
+	same := func(have []byte) bool { return string(have) == text }
+	return f.bring(name, written{text: text}, same, func(path string) error { return replace(path, text) })
+}
+
+func (f *folder) bring(name string, content written, same func(have []byte) bool, put func(path string) error) error {
+	path := f.path(name)
 	last, ok := f.written[name]
-	if ok && last == sum {
+	if ok && last == content {
 		return nil
 	}
 	if !ok {
-		if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, content) {
-			f.written[name] = sum
+		if have, err := os.ReadFile(path); err == nil && same(have) {
+			f.written[name] = content
 			return nil
 		}
 	}
@@ -83,22 +113,18 @@ func (f *folder) write(name string, content []byte, keep bool) error {
 	if !f.kept[name] {
 		f.kept = nil // what is new may have to be swept
 	}
-	put := replace
-	if keep {
-		put = func(path string, content []byte) error { return secrets.WriteFile(path, content, 0o600) }
-	}
-	if err := put(path, content); err != nil {
+	if err := put(path); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	f.written[name] = sum
+	f.written[name] = content
 	return nil
 }
 
-// replace puts content at path, whole at any moment, for everybody who opens it from then on; it is not synced.
-func replace(path string, content []byte) error {
+// replace puts text at path, whole at any moment, for everybody who opens it from then on; it is not synced.
+func replace(path, text string) error {
 	dir, base := filepath.Split(path)
 	beside := dir + "." + base + ".new"
-	err := os.WriteFile(beside, content, 0o600)
+	err := writeNew(beside, text)
 	if err == nil {
 		err = os.Rename(beside, path)
 	}
@@ -106,6 +132,15 @@ func replace(path string, content []byte) error {
 		_ = os.Remove(beside) // a half would only take room
 	}
 	return err
+}
+
+func writeNew(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
 
 // ofMachine says that an error is the file system's, whatever was to be read or written.
@@ -149,8 +184,8 @@ func (f *folder) saveAll(c haproxy.Config, keys keySource) error {
 		}
 		f.certs[cert.Path] = cert.Digest
 	}
-	for _, file := range c.Files() {
-		if err := f.write(file.Path, []byte(file.Content), derived); err != nil {
+	for _, file := range f.printer.Files(c) {
+		if err := f.print(file.Path, file.Content); err != nil {
 			return err
 		}
 	}
@@ -162,6 +197,9 @@ func (f *folder) saveAll(c haproxy.Config, keys keySource) error {
 
 // sweep removes maps and certificates that the configuration no longer names.
 func (f *folder) sweep(c haproxy.Config) error {
+	if f.kept != nil && sameList(c.Maps, f.swept.Maps) && sameList(c.Certs, f.swept.Certs) && sameList(c.CrtLists, f.swept.CrtLists) {
+		return nil
+	}
 	keep := map[string]bool{haproxy.PlaceholderCert: true, haproxy.ConfigFile: true, haproxy.StateFile: true}
 	for _, cert := range c.Certs {
 		keep[cert.Path] = true
@@ -172,7 +210,9 @@ func (f *folder) sweep(c haproxy.Config) error {
 	for _, m := range c.Maps {
 		keep[m.Path] = true
 	}
+	names := haproxy.Config{Maps: c.Maps, Certs: c.Certs, CrtLists: c.CrtLists}
 	if maps.Equal(keep, f.kept) {
+		f.swept = names
 		return nil
 	}
 	for _, sub := range []string{"maps", "certs"} {
@@ -192,8 +232,13 @@ func (f *folder) sweep(c haproxy.Config) error {
 			delete(f.certs, name)
 		}
 	}
-	f.kept = keep
+	f.kept, f.swept = keep, names
 	return nil
+}
+
+// sameList says whether two lists are one in memory.
+func sameList[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 func withNewline(s string) string {

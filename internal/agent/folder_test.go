@@ -43,7 +43,7 @@ func TestFilesAreMadeAnewBeforeAStart(t *testing.T) {
 			}
 			b.process, b.have = nil, haproxy.Config{}
 			if round == 1 {
-				b.folder.written = map[string][32]byte{}
+				b.folder.written = map[string]written{}
 			}
 			b.converge()
 			for _, f := range files {

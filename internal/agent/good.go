@@ -19,6 +19,7 @@ import (
 type goodForms struct {
 	path  string
 	known map[string]json.RawMessage
+	last  []ir.Resource // what known was brought to last; nil when that isn't sure
 	lines int
 	torn  bool // what is known is not all in the file, whose last line may be half of one
 }
@@ -67,27 +68,11 @@ func (g *goodForms) resources() []ir.Resource {
 
 // keep notes that HAProxy runs with these.
 func (g *goodForms) keep(list []ir.Resource) error {
-	var news []goodForm
-	for _, r := range list {
-		if old, ok := g.known[r.ID]; !ok || !bytes.Equal(old, r.Body) {
-			news = append(news, goodForm{r.ID, r.Body})
-		}
-	}
+	news := g.news(list)
 	for _, form := range news {
 		g.take(form)
 	}
-	if len(g.known) > len(list) {
-		there := make(map[string]bool, len(list))
-		for _, r := range list {
-			there[r.ID] = true
-		}
-		for id := range g.known {
-			if !there[id] {
-				news = append(news, goodForm{ID: id})
-				g.take(goodForm{ID: id})
-			}
-		}
-	}
+	g.last = list
 	switch {
 	case len(news) == 0 && !g.torn:
 		return nil
@@ -103,6 +88,35 @@ func (g *goodForms) keep(list []ir.Resource) error {
 		return fmt.Errorf("keep what HAProxy runs with: %w", err)
 	}
 	return nil
+}
+
+// news gives what differs from what is known.
+func (g *goodForms) news(list []ir.Resource) []goodForm {
+	var news []goodForm
+	if put, gone, ok := ir.Changes(g.last, list); ok && g.last != nil {
+		for _, r := range put {
+			news = append(news, goodForm{r.ID, r.Body})
+		}
+		for _, id := range gone {
+			news = append(news, goodForm{ID: id})
+		}
+		return news
+	}
+	there := make(map[string]bool, len(list))
+	for _, r := range list {
+		there[r.ID] = true
+		if old, ok := g.known[r.ID]; !ok || !bytes.Equal(old, r.Body) {
+			news = append(news, goodForm{r.ID, r.Body})
+			continue
+		}
+		g.known[r.ID] = r.Body // the same, and in memory once
+	}
+	for id := range g.known {
+		if !there[id] {
+			news = append(news, goodForm{ID: id})
+		}
+	}
+	return news
 }
 
 func writeForms(f *os.File, forms []goodForm) error {
@@ -125,7 +139,7 @@ func (g *goodForms) rewrite() error {
 			return fmt.Errorf("keep what HAProxy runs with: %w", err)
 		}
 	}
-	if err := replace(g.path, b.Bytes()); err != nil {
+	if err := replace(g.path, b.String()); err != nil {
 		return fmt.Errorf("keep what HAProxy runs with: %w", err)
 	}
 	g.lines, g.torn = len(g.known), false

@@ -31,6 +31,7 @@ func (e *engine) check(ctx context.Context, want haproxy.Config) error {
 	if err := e.staging.save(want, e.keys); err != nil {
 		return e.unkept(err)
 	}
+	defer e.staging.forget()
 	return hapctl.Check(ctx, e.options.Path, e.staging.dir, haproxy.ConfigFile)
 }
 
