@@ -67,9 +67,12 @@ func (f *overrideFlags) run(cmd *cobra.Command, server string, set func(*weir.Ov
 		return fmt.Errorf("write %s: %w", o.Ref(), err)
 	}
 	f.warn(cmd, c, o, others)
+	if *f.pool != "" && c.outside(ctx, server, *f.pool) {
+		noted(cmd.ErrOrStderr(), "%s is not in pool %s: this has no effect until it is.", server, *f.pool)
+	}
 	return write(cmd, &writes{body: body}, writeOptions{
 		reason: *f.reason, dryRun: *f.dryRun, wait: *f.wait, output: *f.output,
-		note: fmt.Sprintf("%s until %s (%s); weir enable %s ends it before.", describeOverride(spec), clock(spec.ExpiresAt), span(lasts), server),
+		note: fmt.Sprintf("%s until %s (%s); weir enable %s ends it before.", describeOverride(spec), clock(spec.ExpiresAt), strings.TrimSpace(*f.lasts), server),
 	})
 }
 
@@ -98,6 +101,19 @@ func (f *overrideFlags) warn(cmd *cobra.Command, c *client, o *weir.Object, othe
 			noted(cmd.ErrOrStderr(), "Beside it there is %s.", what)
 		}
 	}
+}
+
+// outside says that a pool has no such server, as far as that can be seen: neither a member of the name nor one that
+// it selects.
+func (c *client) outside(ctx context.Context, server, pool string) bool {
+	servers, _ := weir.KindByName("Server")
+	pools, _ := weir.KindByName("Pool")
+	p, err := c.one(ctx, pools, pool)
+	if err != nil || p.Spec.(*weir.Pool).HasMember(server) {
+		return false
+	}
+	o, err := c.one(ctx, servers, server)
+	return err == nil && !p.Spec.(*weir.Pool).Selects(p.Metadata.Role, &o.Object)
 }
 
 func describeOverride(o *weir.Override) string {
