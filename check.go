@@ -112,7 +112,7 @@ func (c *checker) deleted(r Ref) {
 		}
 	}
 	if !list.empty() {
-		c.add(r, "", "can't be deleted: %s refer to it; change or delete them in the same change", list)
+		c.add(r, "", "can't be deleted: %s to it; change or delete %s in the same change", list.refer(), list.them())
 	}
 }
 
@@ -139,7 +139,7 @@ func (c *checker) lostRights(old, now *Object) {
 	if old.Metadata.Role != now.Metadata.Role {
 		path = "metadata.role"
 	}
-	c.add(now.Ref(), path, "%s refer to it and would no longer be allowed to; change them first, or keep sharing it with their roles", list)
+	c.add(now.Ref(), path, "%s to it and would no longer be allowed to; change %s first, or keep sharing it with their roles", list.refer(), list.them())
 }
 
 // sample collects names for a message, up to a number that can be read.
@@ -162,6 +162,21 @@ func (s *sample) add(name string) bool {
 }
 
 func (s *sample) empty() bool { return len(s.names) == 0 }
+
+// refer and them bend to how many there are.
+func (s sample) refer() string {
+	if len(s.names) == 1 && !s.more {
+		return s.String() + " refers"
+	}
+	return s.String() + " refer"
+}
+
+func (s sample) them() string {
+	if len(s.names) == 1 && !s.more {
+		return "it"
+	}
+	return "them"
+}
 
 // String gives "a, b and c", or "a, b, c, d, e and others".
 func (s sample) String() string {

@@ -79,7 +79,7 @@ func TestCheckRefuses(t *testing.T) {
 		"delete what is used":  {del: "Pool/p", want: "Pool/p: can't be deleted: Site/any and Site/www refer to it"},
 		"delete a zone":        {del: "Zone/az1", want: "Zone/az1: can't be deleted: IPAddress/vip1, LoadBalancer/lb1, Server/s1 and Server/s2 refer to it"},
 		"delete a role":        {del: "Role/media", want: "Role/media: can't be deleted: AccessList/list, ErrorPage/page and Server/s2"},
-		"change hands":         {text: "{kind: Pool, metadata: {name: l4, role: media}, spec: {mode: tcp, selector: {role: media}, port: http}}", want: "Pool/l4: metadata.role: Site/ldap refer to it and would no longer be allowed to"},
+		"change hands":         {text: "{kind: Pool, metadata: {name: l4, role: media}, spec: {mode: tcp, selector: {role: media}, port: http}}", want: "Pool/l4: metadata.role: Site/ldap refers to it and would no longer be allowed to"},
 		"the same address":     {text: "{kind: IPAddress, metadata: {name: vip9}, spec: {address: 203.0.113.1, groups: [edge]}}", want: "IPAddress/vip9: spec.address: 203.0.113.1 is IPAddress/vip1 already"},
 		"out of range":         {text: "{kind: IPAddress, metadata: {name: vip9}, spec: {address: 203.0.113.99, groups: [lab, edge]}}", want: "IPAddress/vip9: spec.groups[1]: 203.0.113.99 is in none of the ranges of group edge, [203.0.113.0/28]"},
 		"ranges lost":          {text: "{kind: LoadBalancerGroup, metadata: {name: lab}, spec: {ranges: [203.0.113.128/25]}}", want: "LoadBalancerGroup/lab: spec.ranges: IPAddress/vip3 would be in none of the ranges"},
@@ -142,7 +142,7 @@ func TestCheckFollowsWhatMovesAndChanges(t *testing.T) {
 		t.Errorf("a group that takes another tuning: %s", got)
 	}
 	unshared := `{kind: ErrorPage, metadata: {name: page, role: media}, spec: {body: x}}`
-	if got := fmt.Sprint(write(t, set, unshared)); !strings.Contains(got, "ErrorPage/page: metadata.role: Site/www refer to it") {
+	if got := fmt.Sprint(write(t, set, unshared)); !strings.Contains(got, "ErrorPage/page: metadata.role: Site/www refers to it") {
 		t.Errorf("a page that changes hands: %s", got)
 	}
 	shared := `{kind: Server, metadata: {name: s2, role: media, shareWith: [web]}, spec: {address: 10.0.0.2, zone: az1, ports: {http: 80}}}

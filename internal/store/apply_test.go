@@ -54,7 +54,7 @@ func TestRefusals(t *testing.T) {
 	az1, other := weir.Ref{Kind: "Zone", Name: "az1"}, weir.Ref{Kind: "Zone", Name: "other"}
 	deny := func(_, after *weir.Object) error {
 		if after != nil && strings.HasPrefix(after.Metadata.Name, "az") {
-			return weir.Errorf(weir.Forbidden, "zones are the admin's")
+			return weir.Errorf(weir.Forbidden, "%s: zones are the admin's", after.Ref())
 		}
 		return nil
 	}
@@ -82,7 +82,7 @@ func TestRefusals(t *testing.T) {
 		"another kind's spec":      {writes: puts(&weir.Object{Kind: "Zone", Metadata: weir.Metadata{Name: "a"}, Spec: &weir.Map{}}), kind: weir.Invalid},
 		"no spec":                  {writes: puts(&weir.Object{Kind: "Zone", Metadata: weir.Metadata{Name: "a"}}), kind: weir.Invalid},
 		"not allowed":              {writes: puts(zone("az9", 3)), authorize: deny, kind: weir.Forbidden},
-		"not allowed twice":        {writes: puts(zone("az8", 3), zone("az9", 3)), authorize: deny, kind: weir.Forbidden, texts: []string{"Zone/az8", "Zone/az9"}},
+		"not allowed twice":        {writes: puts(zone("az8", 3), zone("az9", 3)), authorize: deny, kind: weir.Forbidden, texts: []string{"\n  Zone/az8: zones", "\n  Zone/az9: zones"}},
 		"not allowed, no change":   {writes: puts(zone("az1", 2)), authorize: deny, kind: weir.Forbidden},
 		"not allowed comes first":  {writes: puts(zone("az9", -3)), authorize: deny, kind: weir.Forbidden},
 		"not allowed before":       {writes: puts(zone("az1", 3)), authorize: denyBefore, kind: ""},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"weir"
@@ -186,7 +187,7 @@ func authorize(r *request, drafts []draft) error {
 			if first == nil {
 				first = err
 			}
-			refusals = append(refusals, weir.Problem{Object: d.ref.String(), Message: err.Error()})
+			refusals = append(refusals, weir.Problem{Object: d.ref.String(), Message: strings.TrimPrefix(err.Error(), d.ref.String()+": ")})
 		}
 	}
 	if len(refusals) <= 1 {
