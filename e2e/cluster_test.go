@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"weir/internal/server"
 	"weir/internal/weirtest"
 )
 
@@ -18,6 +19,14 @@ func (w *world) sealingKey() string {
 		return ""
 	}
 	return base64.StdEncoding.EncodeToString([]byte("the key of the tests on clusters"))
+}
+
+// cluster is the etcd outside, nil for a store of the control plane's own.
+func (w *world) cluster() *server.Cluster {
+	if w.etcd == nil {
+		return nil
+	}
+	return &server.Cluster{Endpoints: w.etcd.Endpoints(), TLS: w.etcd.TLS()}
 }
 
 // newCluster gives two control planes on an etcd of three members.

@@ -69,15 +69,11 @@ func (w *world) at(host int) netip.Addr {
 func (w *world) startServer() {
 	w.t.Helper()
 	listen := w.at(w.host).String() + ":7443"
-	var cluster *server.Cluster
-	if w.etcd != nil {
-		cluster = &server.Cluster{Endpoints: w.etcd.Endpoints(), TLS: w.etcd.TLS()}
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan server.Listening, 1), make(chan error, 1)
 	go func() {
 		ended <- server.Run(ctx, server.Options{
-			Dir: filepath.Join(w.dir, fmt.Sprint("server", w.host)), Cluster: cluster, SealingKey: w.sealingKey(),
+			Dir: filepath.Join(w.dir, fmt.Sprint("server", w.host)), Cluster: w.cluster(), SealingKey: w.sealingKey(),
 			Listen: listen, MetricsListen: w.at(w.host).String() + ":7444",
 			Version: "test", Log: w.log, Ready: func(l server.Listening) { ready <- l },
 		})

@@ -35,6 +35,11 @@ type Options struct {
 	CA CASource
 	// Ready says why the server is not ready, nil when it is; nil is always ready.
 	Ready func(context.Context) error
+	// Restore knows of the restore that the store comes from; nil is for a store that never was restored.
+	Restore RestoreSource
+	// Spool is the folder in which backups lie, encrypted, until they are sent; the system's for such files when
+	// empty.
+	Spool string
 	// Metrics takes the request metrics; nil takes none.
 	Metrics prometheus.Registerer
 	// Heartbeat is how often a stream says that it is alive; 15 s when 0.
@@ -65,6 +70,9 @@ type Handler struct {
 	metrics  *metrics
 	// large holds a place for each large body that is being decoded.
 	large chan struct{}
+
+	// backing is held while a backup is made.
+	backing sync.Mutex
 
 	mu        sync.Mutex
 	streams   int

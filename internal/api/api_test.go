@@ -33,6 +33,8 @@ type world struct {
 	tokens  map[string]string // by subject
 	log     *lockedBuffer
 	metrics *prometheus.Registry
+	restore *fakeRestore
+	spool   string
 	close   func() // the store, once
 
 	mu  sync.Mutex
@@ -203,7 +205,7 @@ var people = map[string]weir.Grant{
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
-		t: t, now: time.Now().UTC().Truncate(time.Second), status: &fakeStatus{}, log: &lockedBuffer{},
+		t: t, now: time.Now().UTC().Truncate(time.Second), status: &fakeStatus{}, restore: &fakeRestore{}, spool: t.TempDir(), log: &lockedBuffer{},
 		tokens: map[string]string{}, metrics: prometheus.NewRegistry(), audit: filepath.Join(t.TempDir(), "audit.log"),
 	}
 	ring, err := secrets.OpenOrCreateKeyring(filepath.Join(t.TempDir(), "key"))
@@ -228,6 +230,7 @@ func newWorld(t testing.TB) *world {
 	w.handler = New(Options{
 		Store: w.store, Planner: fakePlanner{}, Status: w.status, Audit: audit, Clock: w.clock, Version: "test",
 		Logger: slog.New(slog.NewJSONHandler(w.log, nil)), CAHash: func() string { return "sha256:" + strings.Repeat("ab", 32) }, CA: &fakeCA{}, Metrics: w.metrics,
+		Restore: w.restore, Spool: w.spool,
 		Heartbeat: 20 * time.Millisecond,
 	})
 	w.server = httptest.NewUnstartedServer(w.handler)

@@ -78,6 +78,9 @@ func endpointTable() map[string]endpointRow {
 		"POST /api/v1/changes/{revision}/undo":    {path: "/api/v1/changes/2/undo?dryRun=true", want: webOwners},
 		"GET /api/v1/status":                      {path: "/api/v1/status", want: granted},
 		"GET /api/v1/counts":                      {path: "/api/v1/counts", want: granted},
+		"POST /api/v1/backup":                     {path: "/api/v1/backup?recipient=" + recipient, want: admins},
+		"GET /api/v1/restore/plan":                {path: "/api/v1/restore/plan", want: allReaders},
+		"POST /api/v1/restore/accept":             {path: "/api/v1/restore/accept?reason=test", want: admins},
 		"GET /api/v1/ca":                          {path: "/api/v1/ca", want: filtered},
 		"POST /api/v1/ca/rotate":                  {path: "/api/v1/ca/rotate?reason=test", want: admins},
 		"GET /api/v1/loadbalancers/{name}/render": {path: "/api/v1/loadbalancers/lb1/render", want: allReaders},
@@ -107,6 +110,7 @@ func endpointTable() map[string]endpointRow {
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.restore.hold()
 	w.want(w.do("admin", "PUT", "/api/v1/accesslists/mine", manifest("AccessList", "mine", roleWeb+"spec: {networks: [192.0.2.0/24]}")), 201) // change 2
 	for kind, row := range kindTable {
 		if row.needsWriting {

@@ -78,6 +78,9 @@ type ProgressLine struct {
 const knownWithin = 5 * time.Second
 
 func (c *call) wait() error {
+	if err := c.heldBack(); err != nil {
+		return err
+	}
 	revision, err := c.number("wait", 0, 0, 1<<62)
 	if err != nil {
 		return err

@@ -251,9 +251,9 @@ func (c *call) request(cond condition) (store.Request, error) {
 	if err != nil {
 		return store.Request{}, err
 	}
-	reason := c.text("reason")
-	if i := strings.IndexFunc(reason, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }); i >= 0 {
-		return store.Request{}, queryProblem("reason", "", "text without control characters")
+	reason, err := c.reason()
+	if err != nil {
+		return store.Request{}, err
 	}
 	return store.Request{Author: c.who.Subject, Reason: reason, DryRun: dryRun, Authorize: c.authorize(cond)}, nil
 }
@@ -282,4 +282,13 @@ func (c *call) done(res *store.Result, err error) func(dryRun bool) (result, err
 		}
 		return result{res, dryRun}, nil
 	}
+}
+
+// reason reads why somebody does what is asked.
+func (c *call) reason() (string, error) {
+	reason := c.text("reason")
+	if strings.ContainsFunc(reason, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }) {
+		return "", queryProblem("reason", "", "text without control characters")
+	}
+	return reason, nil
 }

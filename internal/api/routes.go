@@ -21,9 +21,11 @@ type route struct {
 	body string
 	// answer and stream are the types of an answer and of a stream's line, nil for a kind's object.
 	answer, stream reflect.Type
-	statuses       []int
-	etags          bool
-	handle         func(c *call) error
+	// binary says that the answer is bytes.
+	binary   bool
+	statuses []int
+	etags    bool
+	handle   func(c *call) error
 }
 
 var (
@@ -49,6 +51,9 @@ func routes() []*route {
 		{method: "GET", pattern: "/api/v1/changes/{revision}", id: "getChange", summary: "Read one change.", answer: reflect.TypeFor[ChangeRecord](), handle: (*call).change},
 		{method: "POST", pattern: "/api/v1/changes/{revision}/undo", id: "undoChange", summary: "Take a change back, as a new change.", query: []param{dryRunParam, reasonParam, planParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).undo},
 		{method: "GET", pattern: "/api/v1/status", id: "status", summary: "Tell the state of the fleet, or stream how it comes to a revision.", query: []param{waitParam}, answer: reflect.TypeFor[FleetStatus](), stream: reflect.TypeFor[ProgressLine](), handle: (*call).status},
+		{method: "POST", pattern: "/api/v1/backup", id: "backup", summary: "Make a backup, encrypted to recipients.", query: []param{recipientParam}, binary: true, handle: (*call).backup},
+		{method: "GET", pattern: "/api/v1/restore/plan", id: "restorePlan", summary: "Tell what load balancers would do if the restore were accepted, from what each really has.", answer: reflect.TypeFor[RestorePlan](), handle: (*call).restorePlan},
+		{method: "POST", pattern: "/api/v1/restore/accept", id: "acceptRestore", summary: "Let a control plane go that is held since its restore.", query: []param{reasonParam}, answer: reflect.TypeFor[Restored](), handle: (*call).acceptRestore},
 		{method: "GET", pattern: "/api/v1/counts", id: "counts", summary: "Tell what the access logs counted, by site.", answer: reflect.TypeFor[SiteCountsAnswer](), handle: (*call).counts},
 		{method: "GET", pattern: "/api/v1/ca", id: "ca", summary: "Tell which CAs are believed, and who follows the newest.", answer: reflect.TypeFor[CAStatus](), handle: (*call).caStatus},
 		{method: "POST", pattern: "/api/v1/ca/rotate", id: "rotateCA", summary: "Take a step of a change of CA.", query: []param{stepParam, forceParam, reasonParam}, answer: reflect.TypeFor[CAChange](), handle: (*call).changeCA},

@@ -79,6 +79,10 @@ type FleetStatus struct {
 	// Revision is that of the newest change compiled.
 	Revision int64         `json:"revision"`
 	Groups   []GroupStatus `json:"groups"`
+	// Restored tells of the restore that the store comes from; absent when there was none.
+	Restored *Restored `json:"restored,omitempty"`
+	// Strangers are agents that came in the last few minutes, of load balancers that do not exist.
+	Strangers []Stranger `json:"strangers,omitempty"`
 }
 
 // GroupStatus is the state of one load-balancer group.
@@ -137,6 +141,8 @@ type LoadBalancerStatus struct {
 	Ready bool `json:"ready"`
 	// Reachable says that the agent was heard within the time in which it must tell something.
 	Reachable bool `json:"reachable"`
+	// OtherHistory says that Revision and Seen are of the history before a restore, and not of this one.
+	OtherHistory bool `json:"otherHistory,omitempty"`
 	// Revision was read back from HAProxy; Seen is the newest that the agent has received.
 	Revision int64     `json:"revision"`
 	Seen     int64     `json:"seen"`

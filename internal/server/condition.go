@@ -120,7 +120,7 @@ func (v *view) loadBalancer(self ir.Self) {
 	// The object is there when a state was read back that holds it: the newest, or any from its own revision on. A
 	// load balancer and its group are what they are to have by now.
 	whole := v.ref.Kind == "LoadBalancer" || v.ref.Kind == "LoadBalancerGroup"
-	current := heard && (has(rep, wanted) || !whole && rep.State == link.Converged && rep.Revision >= v.object.Revision && v.object.Revision > 0)
+	current := heard && (has(rep, wanted) || !whole && rep.State == link.Converged && ours(rep, wanted) && rep.Revision >= v.object.Revision && v.object.Revision > 0)
 	if current && bad == "" {
 		v.ready++
 	} else {

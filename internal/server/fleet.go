@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"weir"
+	"weir/internal/api"
 	"weir/internal/compile"
 	"weir/internal/ir"
 	"weir/internal/link"
@@ -24,6 +25,8 @@ type fleet struct {
 	log     *slog.Logger
 	clock   func() time.Time
 	version string
+	// restored tells of the restore that the store comes from.
+	restored func() *api.Restored
 
 	mu       sync.RWMutex
 	revision int64

@@ -52,13 +52,18 @@ type planner struct {
 }
 
 func (p *planner) loadBalancer(name string, lb *weir.LoadBalancer) (api.LoadBalancerPlan, bool) {
-	version, told := p.versionOf(name)
 	was, existed := compile.Self(p.before, name)
 	self, _ := compile.Self(p.after, name)
 	if !existed || was.State == weir.Maintenance && self.State == weir.Maintenance {
 		// A load balancer that is new starts with all there is; one in maintenance is left alone.
 		return api.LoadBalancerPlan{}, false
 	}
+	return p.between(name, lb, was, self)
+}
+
+// between plans for one load balancer whose self is another afterwards; ok is false when there is nothing to do.
+func (p *planner) between(name string, lb *weir.LoadBalancer, was, self ir.Self) (out api.LoadBalancerPlan, ok bool) {
+	version, told := p.versionOf(name)
 	spare := p.spareOf(name)
 	key := likeness(was) + likeness(self) + version.String() + strings.Join(spare, "\n")
 	one, ok := p.known[key]
@@ -69,7 +74,7 @@ func (p *planner) loadBalancer(name string, lb *weir.LoadBalancer) (api.LoadBala
 	if one.Empty() {
 		return api.LoadBalancerPlan{}, false
 	}
-	out := api.LoadBalancerPlan{Name: name, Group: lb.Group, Zone: lb.Zone, Version: told, Sentences: plan.Summary(one)}
+	out = api.LoadBalancerPlan{Name: name, Group: lb.Group, Zone: lb.Zone, Version: told, Sentences: plan.Summary(one)}
 	for _, op := range one.Ops {
 		out.Commands = append(out.Commands, op.String())
 	}

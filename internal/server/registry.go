@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ type registry struct {
 	audit *secrets.Audit
 	clock func() time.Time
 	log   *slog.Logger
+	// restored tells of the restore that the store comes from.
+	restored func() *api.Restored
 
 	mu sync.Mutex
 	// newest is when the newest certificate of a load balancer was issued that has been seen here.
@@ -100,7 +103,7 @@ func (r *registry) Renew(ctx context.Context, name string, shown, next *x509.Cer
 	if r.clock().After(shown.NotAfter) {
 		o := r.store.View().Get(weir.Ref{Kind: "LoadBalancer", Name: name})
 		if o == nil {
-			return gone(name)
+			return r.gone(name)
 		}
 		renewed := o.Clone()
 		renewed.Spec.(*weir.LoadBalancer).EnrolledAt = next.NotBefore
@@ -134,7 +137,7 @@ func (r *registry) Admit(_ context.Context, name string, cert *x509.Certificate)
 func (r *registry) admit(name string, cert *x509.Certificate) error {
 	lb := weir.Find[weir.LoadBalancer](r.store.View(), "LoadBalancer", name)
 	if lb == nil {
-		return gone(name)
+		return r.gone(name)
 	}
 	if cert.NotBefore.Before(lb.EnrolledAt) {
 		return weir.Errorf(weir.Forbidden, "load balancer %s was enrolled anew at %s; this certificate is older", name, lb.EnrolledAt.UTC().Format(time.RFC3339))
@@ -142,6 +145,11 @@ func (r *registry) admit(name string, cert *x509.Certificate) error {
 	return nil
 }
 
-func gone(name string) error {
-	return weir.Errorf(weir.Forbidden, "there is no load balancer %s; enrol it with a join token", name)
+// gone is what an agent is told whose load balancer does not exist.
+func (r *registry) gone(name string) error {
+	text := fmt.Sprintf("there is no load balancer %s; enrol it with a join token", name)
+	if was := r.restored(); was != nil {
+		text = fmt.Sprintf("there is no load balancer %s: this control plane was restored from the backup of %s, which does not have it; HAProxy serves on with what it has; to have it back, remove the agent's link folder and join again: weir token join … --name %s", name, was.BackupAt.UTC().Format(time.RFC3339), name)
+	}
+	return &weir.Error{Kind: weir.Forbidden, Message: text, Cause: link.ErrUnknown}
 }

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,20 +86,24 @@ const (
 
 // Run serves until ctx ends, and then lets requests in flight finish for a while.
 func Run(ctx context.Context, o Options) error {
+	o.fill()
+	s := &server{opts: o}
+	defer s.close()
+	for _, step := range []func(context.Context) error{s.openKeys, s.openStore, s.openCA, s.firstStart, s.readRestored, s.build} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return s.serve(ctx)
+}
+
+func (o *Options) fill() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	s := &server{opts: o}
-	defer s.close()
-	for _, step := range []func(context.Context) error{s.openKeys, s.openStore, s.openCA, s.firstStart, s.build} {
-		if err := step(ctx); err != nil {
-			return err
-		}
-	}
-	return s.serve(ctx)
 }
 
 type server struct {
@@ -111,6 +116,8 @@ type server struct {
 	fleet   *fleet
 	handler *api.Handler
 	metrics *prometheus.Registry
+	// restored is the restore that the store comes from, nil without one.
+	restored atomic.Pointer[api.Restored]
 
 	// closers are run last in, first out.
 	closers []func() error
@@ -148,14 +155,18 @@ func (s *server) openKeys(context.Context) error {
 
 func (s *server) openStore(ctx context.Context) error {
 	var err error
-	s.store, err = store.Open(ctx, store.Options{
-		Dir: s.path(storeDir), Cluster: s.opts.Cluster, Logger: s.opts.Log, Clock: s.opts.Clock, Keyring: s.keyring,
-		Check: weir.Check, Prepare: s.prepare,
-	})
+	s.store, err = store.Open(ctx, s.storeOptions())
 	if err == nil {
 		s.closers = append(s.closers, s.store.Close)
 	}
 	return err
+}
+
+func (s *server) storeOptions() store.Options {
+	return store.Options{
+		Dir: s.path(storeDir), Cluster: s.opts.Cluster, Logger: s.opts.Log, Clock: s.opts.Clock, Keyring: s.keyring,
+		Check: weir.Check, Prepare: s.prepare,
+	}
 }
 
 // prepare completes what only the control plane writes.
@@ -206,22 +217,24 @@ func (s *server) build(ctx context.Context) error {
 		return err
 	}
 	s.hub, err = link.NewHub(link.HubOptions{
-		Epoch: epoch, CA: s.ca, Registry: &registry{store: s.store, audit: s.audit, clock: s.opts.Clock, log: s.opts.Log},
+		Epoch: epoch, CA: s.ca, Registry: &registry{store: s.store, audit: s.audit, clock: s.opts.Clock, log: s.opts.Log, restored: s.Restored},
 		Keys: func(ctx context.Context, certificate string, generation int64) (secrets.Secret, error) {
 			return s.store.Secret(ctx, weir.Ref{Kind: "Certificate", Name: certificate}, generation)
 		},
-		Log: s.opts.Log, Now: s.opts.Clock,
+		Held: s.held(), Log: s.opts.Log, Now: s.opts.Clock,
 	})
 	if err != nil {
 		return err
 	}
 	s.fleet = newFleet(s.store, s.hub, s.opts)
+	s.fleet.restored = s.Restored
 	s.metrics = prometheus.NewRegistry()
 	s.metrics.MustRegister(s.fleet)
 	s.handler = api.New(api.Options{
 		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
 		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,
-		CA: &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock},
+		Restore: s, Spool: s.opts.Dir,
+		CA:    &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock},
 		Ready: func(context.Context) error { return s.fleet.ready() },
 	})
 	return s.fleet.load(ctx)
@@ -269,6 +282,7 @@ func (s *server) serve(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	go s.announce(ctx, s.advertised(listener.Addr()), keeper.get, changed)
 	go s.hearOthers(ctx)
+	go s.followRestored(ctx)
 	go s.followCA(ctx, func() {
 		if err := keeper.renew(); err != nil {
 			s.opts.Log.Error("renew the server's certificate", "error", err)

@@ -18,7 +18,8 @@ func (f *fleet) notServing(g *groupState) []api.Outage {
 	var all []api.Outage
 	for _, self := range g.selves {
 		rep, heard := f.hub.Reports().Get(self.Name)
-		if self.State != weir.Active || !heard || f.clock().Sub(rep.At) >= heardWithin {
+		wanted, _ := f.hub.Wanted(self.Name)
+		if self.State != weir.Active || !heard || !ours(rep, wanted) || f.clock().Sub(rep.At) >= heardWithin {
 			continue
 		}
 		for _, o := range outagesOf(&g.node, rep.Report) {

@@ -25,6 +25,10 @@ func (f *fleet) Fleet() api.FleetStatus {
 		g := &status.Groups[i]
 		g.NotServing = f.notServing(groups[g.Name])
 	}
+	status.Strangers = f.strangers()
+	if f.restored != nil {
+		status.Restored = f.restored()
+	}
 	return status
 }
 
@@ -68,6 +72,7 @@ func (f *fleet) loadBalancerStatus(self ir.Self, wanted link.Wanted) api.LoadBal
 	}
 	out.Run, out.Message, out.Revision, out.Seen, out.LastSeen = string(rep.State), rep.Message, rep.Revision, rep.Seen, rep.At
 	out.Agent, out.HAProxy = rep.Agent, rep.HAProxy
+	out.OtherHistory = !ours(rep, wanted)
 	out.Reachable = f.clock().Sub(rep.At) < heardWithin
 	out.Ready = has(rep, wanted)
 	out.Reloads = api.ReloadsStatus{Count: rep.Reloads.Count, Last: rep.Reloads.Last}
@@ -86,7 +91,12 @@ func (f *fleet) loadBalancerStatus(self ir.Self, wanted link.Wanted) api.LoadBal
 
 // has says that a report is of the content wanted, or of a newer one.
 func has(rep link.Reported, wanted link.Wanted) bool {
-	return rep.State == link.Converged && (rep.Hash == wanted.Hash || rep.Revision >= wanted.Revision && wanted.Revision > 0)
+	return rep.State == link.Converged && (rep.Hash == wanted.Hash || ours(rep, wanted) && rep.Revision >= wanted.Revision && wanted.Revision > 0)
+}
+
+// ours tells that a report's revisions are of this history: after a restore agents come from another one.
+func ours(rep link.Reported, wanted link.Wanted) bool {
+	return rep.Epoch == wanted.Epoch || rep.Epoch == ""
 }
 
 // SiteCounts sums up what the access logs of all load balancers counted.

@@ -112,6 +112,23 @@ func (m *EtcdMember) Start() {
 // Kill ends a member at once, as a crash would.
 func (m *EtcdMember) Kill() { m.process.Kill() }
 
+// Lose ends a cluster's members at once, takes what they have kept away, and starts them with nothing.
+func (e *Etcd) Lose() {
+	e.t.Helper()
+	for _, m := range e.members {
+		m.Kill()
+		if err := os.RemoveAll(filepath.Join(e.dir, m.Name)); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+	for _, m := range e.members {
+		m.Start()
+	}
+	for _, m := range e.members {
+		m.AwaitReady()
+	}
+}
+
 // Process is the member's, to be stopped and continued.
 func (m *EtcdMember) Process() *Process { return m.process }
 
