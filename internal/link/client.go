@@ -153,7 +153,7 @@ func (c *Client) Key(certificate string, ref weir.SealedRef) (secrets.Secret, er
 
 // Report sends what the agent found to the control plane, when that can be reached; of several the newest. It
 // never waits. What r refers to must not be changed afterwards.
-func (c *Client) Report(r Report) { c.reporter.offer(r.bound()) }
+func (c *Client) Report(r Report) { c.reporter.offer(r) }
 
 // Run gives sink what is on disk, then connects and gives it every newer state, until ctx ends. Sink is called
 // from one goroutine; while it works, newer states take the place of those it has not seen. Each state is on

@@ -127,14 +127,17 @@ const (
 )
 
 // bound cuts a report to size. It changes no slice or map that it was given.
-func (r Report) bound() Report {
+func (r Report) bound() Report { return r.boundBut(boundServers(r.Servers)) }
+
+// boundBut is bound for a report whose servers are known to fit.
+func (r Report) boundBut(servers map[string]map[string]ServerHealth) Report {
 	r.Agent, r.HAProxy, r.Message = version(r.Agent), version(r.HAProxy), cutText(r.Message)
 	r.State = RunState(cutText(string(r.State)))
 	if len(r.Epoch) > 64 {
 		r.Epoch = ""
 	}
 	r.Resources.Deviations = boundDeviations(r.Resources.Deviations)
-	r.Servers = boundServers(r.Servers)
+	r.Servers = servers
 	r.Reloads.Reasons = boundTexts(r.Reloads.Reasons, maxReasons)
 	r.Plan = boundTexts(r.Plan, maxOperations)
 	r.Spare = boundTexts(r.Spare, maxSpare)

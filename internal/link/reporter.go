@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"reflect"
 	"strconv"
 	"sync"
 	"time"
@@ -34,6 +35,8 @@ type reporter struct {
 	mu   sync.Mutex
 	next *Report // to be sent
 	last *Report // sent last
+	// given are the servers offered last, kept what of them fits into a report.
+	given, kept map[string]map[string]ServerHealth
 	// trouble says what this end can't do, and is told in place of how well all is.
 	trouble string
 
@@ -54,8 +57,16 @@ func newReporter() *reporter {
 	return &reporter{wake: make(chan struct{}, 1), prefix: rand.Text()[:12]}
 }
 
+// offer takes a report in the place of those not yet sent. Servers that were offered before are not gone through
+// again.
 func (r *reporter) offer(report Report) {
 	r.mu.Lock()
+	if servers := report.Servers; len(servers) > 0 && one(servers, r.given) {
+		report = report.boundBut(r.kept)
+	} else {
+		report = report.bound()
+		r.given, r.kept = servers, report.Servers
+	}
 	r.next = &report
 	r.mu.Unlock()
 	r.signal()
@@ -100,7 +111,7 @@ func (r *reporter) told(report Report) Report {
 		report.State = Failed
 		report.Message = r.trouble
 	}
-	return report.bound()
+	return report.boundBut(report.Servers) // those were bound when they were offered
 }
 
 func (r *reporter) signal() {
@@ -247,7 +258,7 @@ func (r *reporter) build(report *Report, now time.Time) (statusPost, map[string]
 	changed := make(map[string]map[string]ServerHealth)
 	for pool, servers := range report.Servers {
 		was, ok := r.sent[pool]
-		if ok && r.base != "" && same(was, servers, now) {
+		if ok && r.base != "" && (one(was.servers, servers) || same(was, servers, now)) {
 			sent[pool] = was
 			continue
 		}
@@ -261,6 +272,11 @@ func (r *reporter) build(report *Report, now time.Time) (statusPost, map[string]
 	}
 	p.Report.Servers = changed
 	return p, sent
+}
+
+// one tells whether two maps are one in memory, and so equal without a look at what is in them.
+func one[K comparable, V any](a, b map[K]V) bool {
+	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
 }
 
 // same tells whether what was sent of a pool still does.
