@@ -39,7 +39,7 @@ var layers = []layer{
 		pkg:     "internal/agent",
 		coming:  true,
 		own:     []string{"weir", "internal/accesslog", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets"},
-		foreign: []string{"github.com/prometheus/client_golang"},
+		foreign: []string{"github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	{
 		pkg:     "internal/api",
