@@ -44,7 +44,7 @@ type groupState struct {
 	resources []ir.Resource
 	problems  []weir.Problem
 	selves    []ir.Self
-	// objects are those that the group's resources come from.
+	// objects are those that the group's resources come from, nil as long as nobody has worked that out.
 	objects map[weir.Ref]bool
 }
 
@@ -152,6 +152,9 @@ func (f *fleet) compile(view *weir.Set, names []string) {
 		if err := f.hub.SetGroup(name, view.Revision, next.resources, next.selves); err != nil {
 			f.log.Error("send group", "group", name, "error", err)
 		}
+		if next.objects == nil { // once the agents have theirs
+			next.objects = objectsOf(next.resources, next.node)
+		}
 		f.mu.Lock()
 		f.groups[name] = next
 		f.mu.Unlock()
@@ -177,14 +180,12 @@ func (f *fleet) group(view *weir.Set, name string, old *groupState) *groupState 
 	}
 	if old == nil {
 		next.resources = slices.DeleteFunc(node.Resources(), func(r ir.Resource) bool { return r.ID == "self" })
-		next.objects = objectsOf(next.resources, node)
 		return next
 	}
 	put, gone := compile.Delta(old.node, node)
 	next.resources = patch(old.resources, put, gone)
-	next.objects = old.objects
-	if len(put)+len(gone) > 0 {
-		next.objects = objectsOf(next.resources, node)
+	if len(gone) == 0 && len(next.resources) == len(old.resources) && node.Tuning.Name == old.node.Tuning.Name {
+		next.objects = old.objects // what was put was there before
 	}
 	return next
 }
