@@ -60,6 +60,12 @@ func TestStatusNamesWhatDoesNotServe(t *testing.T) {
 		w.lacks("Site/www", "pool web: no server is in it", "lb1")
 		w.apply(w.oneZone())
 		w.lacks("", "")
+		// Servers that are up do not make up for a site that HAProxy refuses.
+		w.apply("kind: Site\nmetadata: {name: routed, role: web}\nspec: {hostnames: [routed.example.com], addresses: [www], listeners: [{port: 80}], routes: [{match: {path: {regex: '/x{3,1}'}}, backend: default}], backends: {default: web}}\n")
+		w.lacks("Site/routed", "nothing stands in for it", "lb1")
+		if c := w.conditions("sites/routed")["Serving"]; c.Status != "False" || c.Of != 0 {
+			t.Errorf("a site that is refused: %+v", c)
+		}
 	})
 }
 

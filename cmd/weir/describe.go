@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -86,8 +88,14 @@ func (d *description) conditions() {
 		return
 	}
 	d.section("State")
-	t := &table{columns: []column{{title: "CONDITION"}, {title: "IS"}, {title: "SINCE"}, {title: "WHY", shrinks: true}}}
-	for _, c := range d.object.Status.Conditions {
+	conditions := d.object.Status.Conditions
+	t := &table{columns: []column{{title: "CONDITION"}, {title: "IS"}}}
+	dated := slices.ContainsFunc(conditions, func(c weir.Condition) bool { return !c.Since.IsZero() })
+	if dated {
+		t.columns = append(t.columns, column{title: "SINCE"})
+	}
+	t.columns = append(t.columns, column{title: "WHY", shrinks: true})
+	for _, c := range conditions {
 		is := cell{c.Status, good}
 		switch {
 		case c.Status == "Unknown":
@@ -102,7 +110,11 @@ func (d *description) conditions() {
 		if why == "" {
 			why = c.Reason
 		}
-		t.add([]cell{{text: c.Type}, is, {text: ago(c.Since, d.client.now())}, {text: why}})
+		row := []cell{{text: c.Type}, is}
+		if dated {
+			row = append(row, cell{text: ago(c.Since, d.client.now())})
+		}
+		t.add(append(row, cell{text: why}))
 	}
 	d.indented(t)
 }
@@ -121,22 +133,23 @@ func (d *description) indented(t *table) {
 	}
 }
 
-// deviations tells what single load balancers do not have as wanted.
+// deviations tells what load balancers do not have as wanted: those for which the same holds in one line.
 func (d *description) deviations() {
 	fleet, err := d.client.fleet(d.ctx)
 	if err != nil {
 		return // who may not see the fleet sees the conditions
 	}
 	t := &table{columns: []column{{title: "LOAD BALANCER"}, {title: "STATE"}, {title: "SINCE"}, {title: "WHY", shrinks: true}}}
-	for _, g := range fleet.Groups {
-		for _, lb := range g.LoadBalancers {
-			for _, v := range lb.Deviations {
-				if v.Object == d.object.Ref().String() {
-					why := v.Message
-					if why == "" {
-						why = v.Reason
+	for i := range fleet.Groups {
+		g := &fleet.Groups[i]
+		for _, state := range []string{"quarantined", "pending"} {
+			for _, f := range faultsOf(g, state) {
+				if f.Object == d.object.Ref().String() {
+					by := where(f.names, len(g.LoadBalancers))
+					if len(f.names) == len(g.LoadBalancers) && len(f.names) > 1 {
+						by = "all of " + g.Name
 					}
-					t.add([]cell{{text: lb.Name}, {v.State, bad}, {text: ago(v.Since, d.client.now())}, {text: why}})
+					t.add([]cell{{text: by}, {state, bad}, {text: ago(f.Since, d.client.now())}, {text: cmp.Or(f.Message, f.Reason)}})
 				}
 			}
 		}

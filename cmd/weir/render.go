@@ -20,7 +20,8 @@ func newRender() *cobra.Command {
 		GroupID: groupLook,
 		Short:   "Show the haproxy.cfg and maps that a load balancer is to have",
 		Long: `Show the files that a load balancer is to have, as the control plane renders them now: haproxy.cfg, or with -f
-another one, or with --dir all of them in a folder. Keys and secrets are never among them.`,
+another one, or with --dir all of them in a folder. Keys and secrets are never among them, so that haproxy -c
+finds certificates missing there; the agent has HAProxy check the whole before it uses it.`,
 		Example: `  weir render lb-az1-1
   weir render lb-az1-1 --list
   weir render lb-az1-1 -f maps/hosts.map

@@ -214,6 +214,7 @@ func (v *view) serving() (weir.Condition, bool) {
 	c := weir.Condition{Type: weir.Serving, Ready: up, Of: of}
 	switch {
 	case v.of > 0 && v.ready == 0 && v.absent():
+		c.Ready, c.Of = 0, 0 // servers that are up serve nothing here
 		c.Status, c.Reason, c.Message = "False", "Quarantined", "no load balancer has it: all refuse it, and it has no earlier form"
 	case !known:
 		c.Status, c.Reason, c.Message = "Unknown", "NotSeen", "no load balancer has told of its servers yet"
