@@ -98,6 +98,7 @@ func (c *Compiler) syncPools(set *weir.Set) {
 // may be changed afterwards.
 func (c *Compiler) Follow(set *weir.Set, changed []weir.Ref) {
 	if c.servers == nil || len(changed) > set.Len("Server")/16+16 {
+		c.servers = nil // Group looks at all of them, which is cheaper than many changes of sorted lists
 		return
 	}
 	done := map[weir.Ref]bool{}
