@@ -21,7 +21,7 @@ func wayIn(s *Set) bool {
 		}
 	}
 	for o := range s.All("Token") {
-		if t := o.Spec.(*Token); t.Join == nil && admins[t.Subject] {
+		if t := o.Spec.(*Token); !t.Enrols() && admins[t.Subject] {
 			return true
 		}
 	}

@@ -78,6 +78,17 @@ type Token struct {
 	Hash string `json:"hash,omitempty"`
 	// Join makes it a join token: it enrols one agent and is spent by that.
 	Join *JoinTerms `json:"join,omitempty"`
+	// Server makes it a token for one server that joins the control plane's embedded store, which spends it.
+	Server *ServerTerms `json:"server,omitempty"`
+}
+
+// Enrols says that the token lets a machine in once, and is no credential of anybody.
+func (t *Token) Enrols() bool { return t.Join != nil || t.Server != nil }
+
+// ServerTerms bind a token for a server.
+type ServerTerms struct {
+	// Host, when set, is the only host name or address at which the other members may reach the new one.
+	Host string `json:"host,omitempty"`
 }
 
 // JoinTerms bind a join token.
@@ -103,6 +114,14 @@ func (t *Token) Normalize() {
 // Validate checks the subject and the terms.
 func (t *Token) Validate(p *Problems) {
 	checkSubject(p, "subject", t.Subject)
+	if t.Join != nil && t.Server != nil {
+		p.Add("server", "and join exclude each other: a token lets an agent in, or a server")
+	}
+	if t.Server != nil && t.Server.Host != "" {
+		if _, err := netip.ParseAddr(t.Server.Host); err != nil {
+			checkHostname(p, "server.host", t.Server.Host)
+		}
+	}
 	if t.Join != nil {
 		required(p, "join.group", t.Join.Group)
 		required(p, "join.zone", t.Join.Zone)

@@ -33,6 +33,8 @@ type Options struct {
 	CAHash func() string
 	// CA tells of the CA and changes it; nil can't.
 	CA CASource
+	// Members tells of the servers and of the members of an embedded store; nil can't.
+	Members MemberSource
 	// Ready says why the server is not ready, nil when it is; nil is always ready.
 	Ready func(context.Context) error
 	// Restore knows of the restore that the store comes from; nil is for a store that never was restored.

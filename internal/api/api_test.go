@@ -229,7 +229,7 @@ func newWorld(t testing.TB) *world {
 	t.Cleanup(func() { _ = audit.Close() })
 	w.handler = New(Options{
 		Store: w.store, Planner: fakePlanner{}, Status: w.status, Audit: audit, Clock: w.clock, Version: "test",
-		Logger: slog.New(slog.NewJSONHandler(w.log, nil)), CAHash: func() string { return "sha256:" + strings.Repeat("ab", 32) }, CA: &fakeCA{}, Metrics: w.metrics,
+		Logger: slog.New(slog.NewJSONHandler(w.log, nil)), CAHash: func() string { return "sha256:" + strings.Repeat("ab", 32) }, CA: &fakeCA{}, Members: fakeMembers{}, Metrics: w.metrics,
 		Restore: w.restore, Spool: w.spool,
 		Heartbeat: 20 * time.Millisecond,
 	})

@@ -44,8 +44,8 @@ func (h *Handler) judge(cred credential, now time.Time) (Caller, error) {
 	if !token.ExpiresAt.IsZero() && !now.Before(token.ExpiresAt) {
 		return Caller{}, unauthenticated("the token has run out; ask an admin for another")
 	}
-	if token.Join != nil {
-		return Caller{}, unauthenticated("a join token only enrols an agent; it is no credential here")
+	if token.Enrols() {
+		return Caller{}, unauthenticated("a join token only lets a machine in; it is no credential here")
 	}
 	return h.people.caller(token.Subject), nil
 }

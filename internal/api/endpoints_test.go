@@ -81,6 +81,8 @@ func endpointTable() map[string]endpointRow {
 		"POST /api/v1/backup":                     {path: "/api/v1/backup?recipient=" + recipient, want: admins},
 		"GET /api/v1/restore/plan":                {path: "/api/v1/restore/plan", want: allReaders},
 		"POST /api/v1/restore/accept":             {path: "/api/v1/restore/accept?reason=test", want: admins},
+		"GET /api/v1/store":                       {path: "/api/v1/store", want: allReaders},
+		"DELETE /api/v1/store/members/{name}":     {path: "/api/v1/store/members/s2", want: admins},
 		"GET /api/v1/ca":                          {path: "/api/v1/ca", want: filtered},
 		"POST /api/v1/ca/rotate":                  {path: "/api/v1/ca/rotate?reason=test", want: admins},
 		"GET /api/v1/loadbalancers/{name}/render": {path: "/api/v1/loadbalancers/lb1/render", want: allReaders},

@@ -57,6 +57,8 @@ func routes() []*route {
 		{method: "GET", pattern: "/api/v1/counts", id: "counts", summary: "Tell what the access logs counted, by site.", answer: reflect.TypeFor[SiteCountsAnswer](), handle: (*call).counts},
 		{method: "GET", pattern: "/api/v1/ca", id: "ca", summary: "Tell which CAs are believed, and who follows the newest.", answer: reflect.TypeFor[CAStatus](), handle: (*call).caStatus},
 		{method: "POST", pattern: "/api/v1/ca/rotate", id: "rotateCA", summary: "Take a step of a change of CA.", query: []param{stepParam, forceParam, reasonParam}, answer: reflect.TypeFor[CAChange](), handle: (*call).changeCA},
+		{method: "GET", pattern: "/api/v1/store", id: "store", summary: "Tell which servers run, and which members an embedded store has.", answer: reflect.TypeFor[StoreStatus](), handle: (*call).storeStatus},
+		{method: "DELETE", pattern: "/api/v1/store/members/{name}", id: "removeMember", summary: "Take a member out of an embedded store for good.", query: []param{reasonParam}, answer: reflect.TypeFor[StoreStatus](), handle: (*call).removeMember},
 		{method: "GET", pattern: "/openapi.json", id: "openapi", summary: "Describe this API.", open: true, handle: (*call).openapi},
 	}
 	for _, kind := range weir.Kinds() {

@@ -56,8 +56,11 @@ func (c *call) makeToken(kind weir.Kind) error {
 	}
 	token := o.Spec.(*weir.Token)
 	what := "make token"
-	if token.Join != nil {
+	switch {
+	case token.Join != nil:
 		what = "make join token"
+	case token.Server != nil:
+		what = "make server token"
 	}
 	c.audit(secrets.AuditEntry{
 		What: what, Object: o.Ref().String(), Outcome: "accepted",
@@ -89,7 +92,7 @@ func (c *call) fillToken(o *weir.Object) (text string, err error) {
 	}
 	now := c.h.opts.Clock().UTC().Truncate(time.Second)
 	life, longest := defaultTokenLife, maxTokenLife
-	if token.Join != nil {
+	if token.Enrols() {
 		life, longest = joinTokenLife, joinTokenLife
 	}
 	switch {
@@ -97,12 +100,12 @@ func (c *call) fillToken(o *weir.Object) (text string, err error) {
 		token.ExpiresAt = now.Add(life)
 	case !token.ExpiresAt.After(now):
 		return "", refused("spec.expiresAt", "is in the past")
-	case token.ExpiresAt.Sub(now) > longest && token.Join != nil:
+	case token.ExpiresAt.Sub(now) > longest && token.Enrols():
 		return "", refused("spec.expiresAt", "is too far away: a join token lives an hour at most")
 	case token.ExpiresAt.Sub(now) > longest:
 		return "", refused("spec.expiresAt", "is too far away: a token lives a year at most")
 	}
-	if token.Join == nil {
+	if !token.Enrols() {
 		text, token.Hash = secrets.NewToken("api")
 		return text, nil
 	}

@@ -33,6 +33,8 @@ type Options struct {
 	// Cluster, when set, is an etcd outside that holds the store instead of the data folder; several servers may
 	// share it.
 	Cluster *Cluster
+	// Grow lets an embedded store have members on other machines.
+	Grow Grow
 	// Advertise is the URL at which the other servers of the store reach this one; empty is worked out from Names
 	// and Listen.
 	Advertise string
@@ -165,7 +167,7 @@ func (s *server) openStore(ctx context.Context) error {
 func (s *server) storeOptions() store.Options {
 	return store.Options{
 		Dir: s.path(storeDir), Cluster: s.opts.Cluster, Logger: s.opts.Log, Clock: s.opts.Clock, Keyring: s.keyring,
-		Check: weir.Check, Prepare: s.prepare,
+		Check: weir.Check, Prepare: s.prepare, Peers: s.peers(),
 	}
 }
 
@@ -234,8 +236,9 @@ func (s *server) build(ctx context.Context) error {
 		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
 		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,
 		Restore: s, Spool: s.opts.Dir,
-		CA:    &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock},
-		Ready: func(context.Context) error { return s.fleet.ready() },
+		Members: memberSource{s.store},
+		CA:      &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock},
+		Ready:   func(context.Context) error { return s.fleet.ready() },
 	})
 	return s.fleet.load(ctx)
 }
@@ -258,6 +261,7 @@ func (s *server) serve(ctx context.Context) error {
 	config.NextProtos = []string{"h2", "http/1.1"}
 	mux := http.NewServeMux()
 	mux.Handle(link.Prefix, s.hub.Handler())
+	mux.HandleFunc("POST "+joinPath, s.letIn)
 	mux.Handle("/", s.handler)
 	main := &http.Server{
 		Handler: mux, TLSConfig: config, HTTP2: link.HTTP2(), ReadHeaderTimeout: headerPatience,
@@ -268,7 +272,12 @@ func (s *server) serve(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
+	go func() {
+		if err := s.lost(ctx); err != nil {
+			failed <- err
+		}
+	}()
 	go func() { failed <- main.Serve(tls.NewListener(listener, config)) }()
 	go func() { failed <- s.fleet.run(ctx) }()
 	swept := make(chan struct{})

@@ -71,18 +71,29 @@ func (s *Store) errAlone() error {
 	return weir.Errorf(weir.Conflict, "this server's store takes no further members: start the server again with --store-peer https://HOST:2380, its own address")
 }
 
+// CheckJoin says why a further server can't be let in, as far as can be told without doing so.
+func (s *Store) CheckJoin(ask JoinRequest) error {
+	if s.embedded == nil || s.opts.Peers == nil {
+		return s.errAlone()
+	}
+	if _, err := checkPeerURL(ask.URL); err != nil {
+		return err
+	}
+	if s.opts.Keyring == nil || ask.SealingKey != s.opts.Keyring.CurrentID() {
+		return weir.Errorf(weir.Conflict, "the server that joins has another sealing key than this one and could open none of its secrets: give it the same --sealing-key-file")
+	}
+	return nil
+}
+
 // Admit lets a further server in: it becomes a member that catches up, and votes once it has. The kind of the error
 // is Conflict when it can't be, with what to do.
 func (s *Store) Admit(ctx context.Context, ask JoinRequest) (JoinAnswer, error) {
-	if s.embedded == nil || s.opts.Peers == nil {
-		return JoinAnswer{}, s.errAlone()
+	if err := s.CheckJoin(ask); err != nil {
+		return JoinAnswer{}, err
 	}
 	u, err := checkPeerURL(ask.URL)
 	if err != nil {
 		return JoinAnswer{}, err
-	}
-	if s.opts.Keyring == nil || ask.SealingKey != s.opts.Keyring.CurrentID() {
-		return JoinAnswer{}, weir.Errorf(weir.Conflict, "the server that joins has another sealing key than this one and could open none of its secrets: give it the same --sealing-key-file")
 	}
 	ca, err := s.peerCA(ctx)
 	if err != nil {

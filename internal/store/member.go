@@ -27,6 +27,8 @@ type Member struct {
 	// presents.
 	Believes []string `json:"believes,omitempty"`
 	Issuer   string   `json:"issuer,omitempty"`
+	// StoreMember is the ID of the member of an embedded store inside the server.
+	StoreMember string `json:"storeMember,omitempty"`
 }
 
 // ID is this server's name among those that share the store, new at every start.
