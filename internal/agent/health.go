@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 	timer := time.NewTimer(healthPace)
 	defer timer.Stop()
 	var keep keeping
+	watch := sight{whole: wholeBelow}
 	for {
 		select {
 		case <-ctx.Done():
@@ -32,7 +34,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		case <-timer.C:
 		}
 		began := time.Now()
-		changed, err := a.readHealth(ctx)
+		changed, err := a.readHealth(ctx, &watch)
 		if err != nil {
 			timer.Reset(healthPace) // how long nobody answered says nothing of what an answer costs
 			continue
@@ -79,8 +81,11 @@ func (a *Agent) dumpState(ctx context.Context) bool {
 	return err == nil
 }
 
+// reportEvery is how old what the control plane was told gets while nothing changes.
+const reportEvery = 5 * time.Second
+
 // readHealth says whether a server's state has changed since the last time; the error is that HAProxy didn't tell.
-func (a *Agent) readHealth(ctx context.Context) (bool, error) {
+func (a *Agent) readHealth(ctx context.Context, watch *sight) (bool, error) {
 	r := &a.report
 	r.mu.Lock()
 	client, zones := r.client, r.zones
@@ -88,26 +93,29 @@ func (a *Agent) readHealth(ctx context.Context) (bool, error) {
 	if client == nil {
 		return false, nil
 	}
-	rows, err := client.Stat(ctx)
+	changed, err := watch.look(ctx, client, time.Now())
 	if err != nil {
 		if ctx.Err() == nil {
 			a.unheard(client, err)
 		}
 		return false, err
 	}
-	a.heard(client)
+	healed := a.heard(client)
 	counts, err := json.Marshal(attribute(a.receiver.Snapshot(), zones))
 	if err != nil {
 		a.log.Warn("read counters", "error", err)
 	}
 	pid, _ := client.Pid(ctx)
-	servers := healthOf(rows, time.Now())
 	r.mu.Lock()
-	changed := !sameHealth(r.report.Servers, servers)
-	r.report.Servers, r.report.Counts, r.report.Worker = servers, counts, pid
+	same := sameMap(r.report.Servers, watch.servers) && bytes.Equal(r.report.Counts, counts) && r.report.Worker == pid
+	r.report.Servers, r.report.Counts, r.report.Worker = watch.servers, counts, pid
 	copied := r.told()
 	r.mu.Unlock()
+	if same && !healed && time.Since(watch.reported) < reportEvery {
+		return changed, nil
+	}
 	if copied.State != "" {
+		watch.reported = time.Now()
 		a.client.Report(copied)
 	}
 	return changed, nil
@@ -134,15 +142,17 @@ func (a *Agent) unheard(client *hapctl.Client, err error) {
 	}
 }
 
-// heard ends what unheard began; the report that follows says so.
-func (a *Agent) heard(client *hapctl.Client) {
+// heard ends what unheard began, and says whether there was anything; the report that follows says so.
+func (a *Agent) heard(client *hapctl.Client) bool {
 	r := &a.report
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if client == r.client && r.mute != "" {
+	healed := r.mute != ""
+	if client == r.client && healed {
 		a.log.Info("haproxy answers again")
 	}
 	r.mute, r.misses = "", 0
+	return healed
 }
 
 func healthOf(rows []haproxy.StatRow, now time.Time) map[string]map[string]link.ServerHealth {
@@ -184,22 +194,4 @@ func healthState(row haproxy.StatRow) link.Health {
 		return link.StartingUp
 	}
 	return link.Down
-}
-
-// sameHealth compares states alone: connections and times always differ.
-func sameHealth(a, b map[string]map[string]link.ServerHealth) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for pool, servers := range b {
-		if len(a[pool]) != len(servers) {
-			return false
-		}
-		for name, s := range servers {
-			if a[pool][name].State != s.State {
-				return false
-			}
-		}
-	}
-	return true
 }

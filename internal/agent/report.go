@@ -25,7 +25,7 @@ func (r *reporter) process(p *hapctl.Process) {
 	defer r.mu.Unlock()
 	r.client, r.mute, r.misses = nil, "", 0
 	if p != nil {
-		r.client = p.Client()
+		r.client = p.Watch()
 	}
 }
 

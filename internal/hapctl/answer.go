@@ -51,12 +51,20 @@ func (e *Refused) Unwrap() error { return e.kind }
 
 var severityMark = regexp.MustCompile(`(?m)^\[([0-7])\]: `)
 
+// severityMarks finds the marks, and looks no closer at the long answers that have none.
+func severityMarks(raw string) [][]int {
+	if !strings.HasPrefix(raw, "[") && !strings.Contains(raw, "\n[") {
+		return nil
+	}
+	return severityMark.FindAllStringSubmatchIndex(raw, -1)
+}
+
 // classify tells from the text of an answer whether the command was carried out.
 func classify(c Command, raw string) (Answer, error) {
 	raw = strings.TrimRight(raw, "\n")
 	a, failed := Answer{Text: raw}, false
 	// Messages of before may stand in front, each with its own mark: the last one is the answer's.
-	if all := severityMark.FindAllStringSubmatchIndex(raw, -1); len(all) > 0 {
+	if all := severityMarks(raw); len(all) > 0 {
 		last := all[len(all)-1]
 		a.Notes, a.Text = strings.TrimRight(raw[:last[0]], "\n"), raw[last[1]:]
 		failed = raw[last[2]] <= '3'

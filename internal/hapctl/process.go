@@ -67,6 +67,7 @@ type Process struct {
 	pid    int
 	pidfd  *os.File
 	client *Client
+	watch  *Client
 	output *stderr // nil for an attached one
 
 	done chan struct{}
@@ -150,8 +151,9 @@ func Start(ctx context.Context, opts Options) (*Process, error) {
 }
 
 func newProcess(opts Options) *Process {
+	admin := filepath.Join(opts.Dir, opts.Admin)
 	return &Process{
-		opts: opts, client: newClient(filepath.Join(opts.Dir, opts.Admin), opts.Patience),
+		opts: opts, client: newClient(admin, opts.Patience), watch: newClient(admin, opts.Patience),
 		done: make(chan struct{}), reloading: make(chan struct{}, 1),
 	}
 }
@@ -210,6 +212,10 @@ func (p *Process) Pid() int { return p.pid }
 
 // Client speaks to the worker that serves.
 func (p *Process) Client() *Client { return p.client }
+
+// Watch is another session with the worker that serves, for long looks: commands of Client don't wait for their
+// answers.
+func (p *Process) Watch() *Client { return p.watch }
 
 // Done is closed when HAProxy has ended, for whatever reason.
 func (p *Process) Done() <-chan struct{} { return p.done }

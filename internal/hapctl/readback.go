@@ -2,6 +2,8 @@ package hapctl
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"weir/internal/haproxy"
 )
@@ -66,4 +68,37 @@ func (c *Client) Info(ctx context.Context) (haproxy.Info, error) {
 // Stat gives the statistics of all frontends, backends and servers.
 func (c *Client) Stat(ctx context.Context) ([]haproxy.StatRow, error) {
 	return ask(ctx, c, haproxy.ParseStat, "show", "stat")
+}
+
+// Pulses gives one for each backend that has servers, in HAProxy's order; last are those seen before.
+func (c *Client) Pulses(ctx context.Context, last []haproxy.Pulse) ([]haproxy.Pulse, error) {
+	return ask(ctx, c, func(text string) ([]haproxy.Pulse, error) { return haproxy.Pulses(text, last) }, "show", "servers", "state")
+}
+
+// StatOf gives the statistics of the servers of some backends. One that isn't there any more has none.
+func (c *Client) StatOf(ctx context.Context, backends ...string) ([]haproxy.StatRow, error) {
+	cmds := make([]Command, len(backends))
+	for i, b := range backends {
+		var err error
+		if cmds[i], err = NewCommand("show", "stat", b, "4", "-1"); err != nil {
+			return nil, err
+		}
+	}
+	answers, err := c.DoAll(ctx, cmds...)
+	var refused *Refused
+	if err != nil && !errors.As(err, &refused) || len(answers) < len(cmds) {
+		return nil, err
+	}
+	var rows []haproxy.StatRow
+	for _, a := range answers {
+		if !strings.HasPrefix(a.Text, "# ") {
+			continue // it says that there is no such proxy
+		}
+		some, err := haproxy.ParseStat(a.Text)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, some...)
+	}
+	return rows, nil
 }

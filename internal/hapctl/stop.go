@@ -16,6 +16,7 @@ var ErrKilled = errors.New("haproxy had to be killed")
 // with all its connections, and the error is ErrKilled.
 func (p *Process) Stop(ctx context.Context) error {
 	p.client.Close() // an open session would keep the worker
+	p.watch.Close()
 	if err := p.signal(unix.SIGUSR1); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("stop haproxy: %w", err)
 	}
@@ -76,6 +77,7 @@ func (p *Process) afterEnd() {
 
 func (p *Process) release() {
 	p.client.Close()
+	p.watch.Close()
 	if p.pidfd != nil {
 		p.pidfd.Close()
 	}
