@@ -31,7 +31,7 @@ type Options struct {
 	Now func() time.Time
 	// Silence is how long the stream may be still before it is taken for dead; the default is Silence.
 	Silence time.Duration
-	// Backoff bounds the pause before another try, drawn between 0 and Backoff; the default is 5 s.
+	// Backoff bounds the pause before another try, drawn between 0 and Backoff; the default is 2 s.
 	Backoff time.Duration
 }
 
@@ -46,7 +46,7 @@ func (o Options) withDefaults() Options {
 		o.Silence = Silence
 	}
 	if o.Backoff <= 0 {
-		o.Backoff = 5 * time.Second
+		o.Backoff = 2 * time.Second
 	}
 	urls := make([]string, len(o.URLs))
 	for i, u := range o.URLs {

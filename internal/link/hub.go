@@ -55,6 +55,8 @@ type Hub struct {
 	revision int64
 	closed   bool
 	stopped  chan struct{} // closed with closed
+
+	keyReaders chan struct{}
 }
 
 // member is one load balancer.
@@ -108,6 +110,7 @@ func NewHub(o HubOptions) (*Hub, error) {
 	h := &Hub{
 		opts: o, reports: newReports(), limiter: newLimiter(),
 		groups: map[string]*group{}, members: map[string]*member{}, stopped: make(chan struct{}),
+		keyReaders: make(chan struct{}, keyReaders),
 	}
 	if o.Held {
 		h.held = newHolding()

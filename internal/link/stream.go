@@ -158,12 +158,16 @@ func (s *stream) send(ctx context.Context, b *batch) error {
 	return s.deadline(time.Time{}) // HTTP/2 ends a stream at its deadline even when nothing is being written
 }
 
+// keyReaders is how many streams read a key at the same time: a fleet that comes for the first time would else wait
+// for each other until nobody's patience lasts.
+const keyReaders = 16
+
 // secrets sends keys. One that can't be had, or not soon, is owed and holds nothing else up.
 func (s *stream) secrets(ctx context.Context, keys map[string]weir.SealedRef) error {
-	soon, cancel := context.WithTimeout(ctx, keyPatience)
-	defer cancel()
+	rest := keyPatience
 	for name, ref := range keys {
-		line, err := s.secret(soon, name, ref)
+		line, took, err := s.secret(ctx, rest, name, ref)
+		rest -= took
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -182,18 +186,30 @@ func (s *stream) secrets(ctx context.Context, keys map[string]weir.SealedRef) er
 	return nil
 }
 
-func (s *stream) secret(ctx context.Context, name string, ref weir.SealedRef) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// secret reads a key within the time given, its turn to do so not counted.
+func (s *stream) secret(ctx context.Context, most time.Duration, name string, ref weir.SealedRef) (line []byte, took time.Duration, err error) {
+	select {
+	case s.hub.keyReaders <- struct{}{}:
+		defer func() { <-s.hub.keyReaders }()
+	case <-ctx.Done():
+		return nil, 0, ctx.Err()
 	}
-	data, err := s.hub.opts.Keys(ctx, name, ref.Generation)
+	soon, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	if err := soon.Err(); err != nil {
+		return nil, 0, err
+	}
+	begin := time.Now()
+	data, err := s.hub.opts.Keys(soon, name, ref.Generation)
+	took = time.Since(begin)
 	if err != nil {
-		return nil, err
+		return nil, took, err
 	}
 	if data.IsZero() || data.Len() > weir.MaxSecret {
-		return nil, fmt.Errorf("key of certificate %s is %d bytes long; 1 to %d are allowed", name, data.Len(), weir.MaxSecret)
+		return nil, took, fmt.Errorf("key of certificate %s is %d bytes long; 1 to %d are allowed", name, data.Len(), weir.MaxSecret)
 	}
-	return appendSecret(nil, name, ref, data)
+	line, err = appendSecret(nil, name, ref, data)
+	return line, took, err
 }
 
 func (s *stream) write(b []byte) error {

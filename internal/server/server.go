@@ -289,8 +289,9 @@ func (s *server) serve(ctx context.Context) error {
 		})
 	}()
 	changed := make(chan struct{}, 1)
-	go s.announce(ctx, s.advertised(listener.Addr()), keeper.get, changed)
-	go s.hearOthers(ctx)
+	own := s.advertised(listener.Addr())
+	go s.announce(ctx, own, keeper.get, changed)
+	go s.hearOthers(ctx, own)
 	go s.followRestored(ctx)
 	go s.followCA(ctx, func() {
 		if err := keeper.renew(); err != nil {

@@ -122,13 +122,14 @@ func (s *server) advertised(at net.Addr) string {
 }
 
 // hearOthers listens to each other server of the store as long as that runs.
-func (s *server) hearOthers(ctx context.Context) {
+func (s *server) hearOthers(ctx context.Context, own string) {
 	listening := map[string]context.CancelFunc{}
 	s.store.FollowMembers(ctx, func(members []store.Member) {
 		runs := map[string]bool{}
 		for _, m := range members {
 			runs[m.ID] = true
-			if m.ID == s.store.ID() || listening[m.ID] != nil {
+			// At this one's own URL it is an earlier run of it, whose lease has not run out.
+			if m.ID == s.store.ID() || m.URL == own || listening[m.ID] != nil {
 				continue
 			}
 			one, cancel := context.WithCancel(ctx)
