@@ -60,7 +60,7 @@ func lockAudit(path string) (*os.File, error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("another process has it open: lock %s: %w", path, err)
+		return nil, fmt.Errorf("another server uses this folder; stop that one, or choose another folder (%s: %w)", path, err)
 	}
 	return f, nil
 }

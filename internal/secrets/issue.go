@@ -110,6 +110,9 @@ func (c *CA) IssueAgent(csr []byte, lbName string) (*x509.Certificate, error) {
 	return leaf, nil
 }
 
+// IssuedAt is when a CA of ours issued a certificate, to the second: its validity begins earlier.
+func IssuedAt(cert *x509.Certificate) time.Time { return cert.NotBefore.Add(backdate) }
+
 // NeedsRenewal tells whether half of a certificate's life is over.
 func NeedsRenewal(cert *x509.Certificate, now time.Time) bool { return !now.Before(RenewAt(cert)) }
 

@@ -77,7 +77,7 @@ func (r *registry) enrol(ctx context.Context, e link.Enrolment, issue func(name 
 	if err != nil {
 		return "", err
 	}
-	spec.EnrolledAt = cert.NotBefore
+	spec.EnrolledAt = secrets.IssuedAt(cert)
 	_, err = r.store.Apply(ctx, store.Request{
 		Author: "agent:" + name, Reason: "enrolled with join token " + token.Metadata.Name,
 		Writes: []weir.Write{write, {Delete: token.Ref(), IfMatch: token.Revision}},
@@ -106,7 +106,7 @@ func (r *registry) Renew(ctx context.Context, name string, shown, next *x509.Cer
 			return r.gone(name)
 		}
 		renewed := o.Clone()
-		renewed.Spec.(*weir.LoadBalancer).EnrolledAt = next.NotBefore
+		renewed.Spec.(*weir.LoadBalancer).EnrolledAt = secrets.IssuedAt(next)
 		_, err := r.store.Apply(ctx, store.Request{
 			Author: "agent:" + name, Reason: "renewed a certificate that had run out",
 			Writes: []weir.Write{{Put: renewed, IfMatch: o.Revision}},
@@ -139,7 +139,7 @@ func (r *registry) admit(name string, cert *x509.Certificate) error {
 	if lb == nil {
 		return r.gone(name)
 	}
-	if cert.NotBefore.Before(lb.EnrolledAt) {
+	if secrets.IssuedAt(cert).Before(lb.EnrolledAt) {
 		return weir.Errorf(weir.Forbidden, "load balancer %s was enrolled anew at %s; this certificate is older", name, lb.EnrolledAt.UTC().Format(time.RFC3339))
 	}
 	return nil
@@ -149,7 +149,7 @@ func (r *registry) admit(name string, cert *x509.Certificate) error {
 func (r *registry) gone(name string) error {
 	text := fmt.Sprintf("there is no load balancer %s; enrol it with a join token", name)
 	if was := r.restored(); was != nil {
-		text = fmt.Sprintf("there is no load balancer %s: this control plane was restored from the backup of %s, which does not have it; HAProxy serves on with what it has; to have it back, remove the agent's link folder and join again: weir token join … --name %s", name, was.BackupAt.UTC().Format(time.RFC3339), name)
+		text = fmt.Sprintf("there is no load balancer %s: this control plane was restored from the backup of %s, which does not have it; HAProxy serves on with what it has; to have it back, remove link/agent.crt from the agent's folder and join again: weir token join … --name %s", name, was.BackupAt.UTC().Format(time.RFC3339), name)
 	}
 	return &weir.Error{Kind: weir.Forbidden, Message: text, Cause: link.ErrUnknown}
 }
