@@ -29,6 +29,7 @@ var benches = []bench{
 	{dataPlaneFigures, measureDataPlane},
 	{convergeFigures, measureConverge},
 	{bigFigures, measureBig},
+	{fanOutFigures, measureFanOut},
 }
 
 // TestFigures measures what WEIR_BENCH names, a figure or "all", and prints «name value unit» lines. Without
