@@ -21,6 +21,7 @@ var commands = []func() *cobra.Command{
 	newPlan, newApply, newDelete, newUndo,
 	newDrain, newEnable, newWeight,
 	newLogin, newContext, newToken, newGrant, newCA,
+	newBackup, newRestore,
 	newVersion,
 	newServer, newAgent, newDemo,
 }

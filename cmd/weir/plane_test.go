@@ -31,6 +31,8 @@ type controlPlane struct {
 	store          *store.Store
 	status         *standIn
 	url, ca, token string
+	// sealingKey is the file with the store's.
+	sealingKey string
 	// certificate is a manifest of one, made for this test.
 	certificate string
 }
@@ -54,6 +56,7 @@ func startControlPlane(t testing.TB) *controlPlane {
 	must(err)
 	t.Cleanup(func() { must(st.Close()) })
 	p := &controlPlane{store: st, ca: ca.CAHash(), status: newStandIn(st)}
+	p.sealingKey = dir + "/key"
 	p.token, err = p.tokenFor("admin")
 	must(err)
 	p.put(t, &weir.Object{Kind: "Grant", Metadata: weir.Metadata{Name: "admin"}, Spec: &weir.Grant{Subject: "admin", Role: "*", Right: weir.Admin}})
@@ -63,7 +66,7 @@ func startControlPlane(t testing.TB) *controlPlane {
 	must(err)
 	listener, err := net.Listen("tcp", addr+":7443")
 	must(err)
-	handler := api.New(api.Options{Store: st, Planner: standInPlanner{}, Status: p.status, Clock: theClock, Version: "test", CAHash: ca.CAHash})
+	handler := api.New(api.Options{Store: st, Planner: standInPlanner{}, Status: p.status, Restore: p.status, Spool: dir, Clock: theClock, Version: "test", CAHash: ca.CAHash})
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", theNow.Format(http.TimeFormat))
 		handler.ServeHTTP(w, r)

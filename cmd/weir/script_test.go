@@ -47,6 +47,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("WEIR_URL", p.url)
 			env.Setenv("WEIR_CA", p.ca)
 			env.Setenv("WEIR_TOKEN", p.token)
+			env.Setenv("SEALING_KEY", p.sealingKey)
 			if err := os.WriteFile(filepath.Join(env.WorkDir, "certificate.yaml"), []byte(p.certificate), 0o600); err != nil {
 				return err
 			}
@@ -57,7 +58,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "fleet.yaml"), fleet, 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled,
+			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled, "held": held,
 		},
 	})
 }
@@ -129,6 +130,16 @@ func outage(ts *testscript.TestScript, _ bool, args []string) {
 // unsettled GROUP makes the checks of a group's new servers be awaited; without a group nothing is.
 func unsettled(ts *testscript.TestScript, _ bool, args []string) {
 	planeOf(ts).status.set(func(s *standIn) { s.unsettled = strings.Join(args, "") })
+}
+
+// held [STRANGER] makes the control plane one that was restored and is held.
+func held(ts *testscript.TestScript, _ bool, args []string) {
+	planeOf(ts).status.set(func(s *standIn) {
+		s.restored = &api.Restored{BackupAt: theNow.Add(-9 * time.Hour), BackupRevision: 41, RestoredAt: theNow.Add(-5 * time.Minute), Held: true}
+		for _, name := range args {
+			s.strangers = append(s.strangers, api.Stranger{Name: name, Address: "192.0.2.9:40112", First: theNow.Add(-5 * time.Minute), Last: theNow.Add(-12 * time.Second)})
+		}
+	})
 }
 
 // reloads LB COUNT OBJECT REASON counts reloads of a load balancer.

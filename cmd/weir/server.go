@@ -76,6 +76,7 @@ agents and people may then use any of them.`,
 	etcd.add(cmd)
 	f.StringVar(&logFormat, "log", "text", "format of the log: text or json")
 	_ = cmd.MarkFlagRequired("data-dir")
+	cmd.AddCommand(newServerRestore())
 	return cmd
 }
 

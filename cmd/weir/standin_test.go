@@ -25,6 +25,8 @@ type standIn struct {
 	quarantined map[string]string
 	reloads     map[string]api.ReloadsStatus
 	outages     []api.Outage
+	restored    *api.Restored
+	strangers   []api.Stranger
 	unsettled   string // a group of which not all health is known
 }
 
@@ -74,7 +76,7 @@ func (s *standIn) Fleet() api.FleetStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	view := s.store.View()
-	fleet := api.FleetStatus{Version: "test", Revision: view.Revision}
+	fleet := api.FleetStatus{Version: "test", Revision: view.Revision, Restored: s.restored, Strangers: s.strangers}
 	for g := range view.All("LoadBalancerGroup") {
 		group := api.GroupStatus{Name: g.Metadata.Name, Wanted: view.Revision}
 		for o := range view.All("LoadBalancer") {

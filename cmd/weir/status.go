@@ -100,6 +100,7 @@ func chooseGroups(fleet *api.FleetStatus, names []string) error {
 }
 
 func printFleet(s *screen, fleet *api.FleetStatus, now time.Time) {
+	printHeld(s, fleet.Restored)
 	s.printf("%s\n", s.faint("control plane "+clean(fleet.Version)+", revision "+itoa(fleet.Revision)))
 	if len(fleet.Groups) == 0 {
 		s.line("There is no group of load balancers yet.")
@@ -107,5 +108,9 @@ func printFleet(s *screen, fleet *api.FleetStatus, now time.Time) {
 	for i := range fleet.Groups {
 		s.line("")
 		printGroup(s, &fleet.Groups[i], now)
+	}
+	if len(fleet.Strangers) > 0 {
+		s.printf("\n%s\n", s.wrapped("", s.warning(strangersAre)))
+		printStrangers(s, fleet.Strangers, now)
 	}
 }

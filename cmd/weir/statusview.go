@@ -134,7 +134,9 @@ func whyNot(lb *api.LoadBalancerStatus, wanted int64, now time.Time) string {
 	default:
 		parts = append(parts, "is "+lb.Run)
 	}
-	if lb.Revision < wanted {
+	if lb.OtherHistory {
+		parts = append(parts, fmt.Sprintf("keeps what it had before the restore, revision %d of that history", lb.Revision))
+	} else if lb.Revision < wanted {
 		has := fmt.Sprintf("has revision %d", lb.Revision)
 		if lb.Seen > lb.Revision {
 			has += fmt.Sprintf(", received %d", lb.Seen)
