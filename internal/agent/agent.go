@@ -108,26 +108,41 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	full, err := hapctl.Version(ctx, o.HAProxy)
-	if err != nil {
-		return nil, err
-	}
-	version, err := haproxy.ParseVersion(full)
-	if err != nil {
-		return nil, err
-	}
-	if !version.AtLeast(haproxy.Oldest.Major, haproxy.Oldest.Minor) {
-		return nil, fmt.Errorf("%s is HAProxy %s; the oldest that Weir runs is %s", o.HAProxy, full, haproxy.Oldest)
-	}
+	// HAProxy is asked while the journal is read: a load balancer that starts anew serves nobody yet.
+	asked := make(chan told, 1)
+	go func() { asked <- askVersion(ctx, o.HAProxy) }()
 	client, err := link.Open(link.Options{URLs: o.URLs, Dir: filepath.Join(o.Dir, linkDir), Log: o.Log, Now: o.Clock})
+	said := <-asked
+	if err == nil && said.err != nil {
+		err = errors.Join(said.err, client.Close())
+	}
 	if err != nil {
 		return nil, err
 	}
-	a, err := openBeside(client, o, full, version)
+	a, err := openBeside(client, o, said.full, said.version)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
 	return a, nil
+}
+
+// told is what a HAProxy says of its version.
+type told struct {
+	full    string
+	version haproxy.Version
+	err     error
+}
+
+// askVersion refuses a HAProxy that is too old.
+func askVersion(ctx context.Context, path string) (t told) {
+	if t.full, t.err = hapctl.Version(ctx, path); t.err != nil {
+		return t
+	}
+	t.version, t.err = haproxy.ParseVersion(t.full)
+	if t.err == nil && !t.version.AtLeast(haproxy.Oldest.Major, haproxy.Oldest.Minor) {
+		t.err = fmt.Errorf("%s is HAProxy %s; the oldest that Weir runs is %s", path, t.full, haproxy.Oldest)
+	}
+	return t
 }
 
 // openBeside opens all but the link.

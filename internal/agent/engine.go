@@ -129,7 +129,11 @@ func (e *engine) render(node ir.Node) haproxy.Config {
 func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (bool, error) {
 	p := plan.Diff(e.have, want)
 	starting := e.process == nil
-	if risky(p) || starting {
+	if starting {
+		e.folder.doubt()
+	}
+	// What is on disk already would be started without being asked about, too; if HAProxy refuses it now, it says why.
+	if starting && !e.folder.holds(want) || !starting && risky(p) {
 		if err := e.check(ctx, want); err != nil {
 			return false, err
 		}
@@ -138,6 +142,8 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 		if e.refuseBinds(want) {
 			return false, nil
 		}
+	}
+	if len(p.Reload) > 0 && !starting {
 		e.folder.doubt()
 	}
 	if err := e.folder.save(want, e.keys); err != nil {

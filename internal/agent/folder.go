@@ -122,6 +122,25 @@ func (f *folder) bring(name string, content written, same func(have []byte) bool
 	return nil
 }
 
+// holds says whether the files of a configuration are on disk as they are, but for the keys of certificates, and
+// remembers those that are. What is there was read by a HAProxy, or came after what it took at run time.
+func (f *folder) holds(c haproxy.Config) bool {
+	for _, cert := range c.Certs {
+		have, err := os.ReadFile(f.path(cert.Path))
+		if err != nil || !strings.HasPrefix(string(have), cert.Chain) {
+			return false
+		}
+	}
+	for _, file := range f.printer.Files(c) {
+		have, err := os.ReadFile(f.path(file.Path))
+		if err != nil || string(have) != file.Content {
+			return false
+		}
+		f.written[file.Path] = written{text: file.Content}
+	}
+	return true
+}
+
 // replace puts text at path, whole at any moment, for everybody who opens it from then on; it is not synced.
 func replace(path, text string) error {
 	dir, base := filepath.Split(path)

@@ -172,7 +172,8 @@ func healthOf(rows []haproxy.StatRow, now time.Time) map[string]map[string]link.
 		}
 		out[pool][name] = link.ServerHealth{
 			State: state, Since: now.Add(-time.Duration(row.LastChange) * time.Second).Truncate(time.Second),
-			Check: strings.TrimSpace(row.CheckStatus + " " + row.LastCheck), Connections: row.Sessions,
+			// A star says that the next check runs, and would come and go.
+			Check: strings.TrimSpace(strings.TrimPrefix(row.CheckStatus, "* ") + " " + row.LastCheck), Connections: row.Sessions,
 		}
 	}
 	return out
