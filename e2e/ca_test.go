@@ -20,7 +20,9 @@ func (w *world) pin(hashes ...string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.client.CloseIdleConnections()
+	if w.client != nil {
+		w.client.CloseIdleConnections()
+	}
 	w.client = &http.Client{Transport: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}, Timeout: 60 * time.Second}
 }
 

@@ -26,8 +26,10 @@ import (
 const (
 	// promoteEvery is how often a member looks whether another one has caught up.
 	promoteEvery = time.Second
-	// healthPatience is how long etcd may take members for unhealthy that were started just now.
-	healthPatience = 8 * time.Second
+	// changePatience is how long a change of members is tried: etcd takes members for unhealthy that were started
+	// just now, and forgets what was asked of a leader that has died. changeTry bounds one try.
+	changePatience = 25 * time.Second
+	changeTry      = 4 * time.Second
 	// learnPatience is how long a new member waits between two looks at whether it may vote.
 	learnPatience = 200 * time.Millisecond
 )
@@ -103,60 +105,80 @@ func (s *Store) Admit(ctx context.Context, ask JoinRequest) (JoinAnswer, error) 
 	if err != nil {
 		return JoinAnswer{}, weir.Errorf(weir.Invalid, "%s", err)
 	}
-	members, err := s.addLearner(ctx, u)
+	var members []*etcdserverpb.Member
+	err = s.steadily(ctx, func(ctx context.Context) (err error) {
+		members, err = s.addLearner(ctx, u)
+		return err
+	})
 	if err != nil {
-		return JoinAnswer{}, err
+		return JoinAnswer{}, s.whyNotAdded(u, err)
 	}
+	s.opts.Logger.Info("store: a server joins", "url", u.String(), "members", len(members))
 	return JoinAnswer{string(ca.ChainPEM(cert)), string(ca.Trust().PEM()), initialCluster(members, u)}, nil
 }
+
+// errTaken is the error of an address at which the store has a member.
+var errTaken = errors.New("taken")
 
 // addLearner makes a member at u, in place of one there that never began.
 func (s *Store) addLearner(ctx context.Context, u *url.URL) ([]*etcdserverpb.Member, error) {
 	list, err := s.client.MemberList(ctx)
 	if err != nil {
-		return nil, membersClosed(err)
+		return nil, err
 	}
 	for _, m := range list.Members {
-		switch {
-		case !slices.Contains(m.PeerURLs, u.String()):
-		case m.Name != "":
-			return nil, weir.Errorf(weir.Conflict, "the store has a member at %s already: %s; weir server remove %s removes it", u, m.Name, m.Name)
-		default:
-			if err := s.steadily(ctx, func() error { return s.removeMember(ctx, m.ID) }); err != nil {
-				return nil, membersClosed(err)
-			}
+		if !slices.Contains(m.PeerURLs, u.String()) {
+			continue
+		}
+		if m.Name != "" {
+			return nil, fmt.Errorf("%w by %s", errTaken, m.Name)
+		}
+		if err := s.removeMember(ctx, m.ID); err != nil {
+			return nil, err
 		}
 	}
-	var added *clientv3.MemberAddResponse
-	err = s.steadily(ctx, func() (err error) {
-		added, err = s.client.MemberAddAsLearner(ctx, []string{u.String()})
-		if errors.Is(err, rpctypes.ErrMemberNotFound) {
-			err = rpctypes.ErrUnhealthy // etcd names members by address and second: in this one it was removed
-		}
-		return err
-	})
-	switch {
-	case errors.Is(err, rpctypes.ErrTooManyLearners):
-		return nil, weir.Errorf(weir.Conflict, "another server is joining just now; let it get ready first (weir server list), or remove it")
-	case errors.Is(err, rpctypes.ErrUnhealthy):
-		return nil, weir.Errorf(weir.Conflict, "not all members of the store are there (weir server list): bring them back first, or remove those that are gone for good")
-	case err != nil:
-		return nil, membersClosed(err)
+	added, err := s.client.MemberAddAsLearner(ctx, []string{u.String()})
+	if err != nil {
+		return nil, err
 	}
-	s.opts.Logger.Info("store: a server joins", "url", u.String(), "members", len(added.Members))
 	return added.Members, nil
 }
 
-// steadily tries again for a while when etcd takes its members for unhealthy: it wants all of them to have been
-// connected for five seconds before it changes who they are.
-func (s *Store) steadily(ctx context.Context, change func() error) error {
-	until := time.Now().Add(healthPatience)
+func (s *Store) whyNotAdded(u *url.URL, err error) error {
+	switch {
+	case errors.Is(err, errTaken):
+		return weir.Errorf(weir.Conflict, "the address %s is %v, a member of the store; weir server remove takes that out", u, err)
+	case errors.Is(err, rpctypes.ErrTooManyLearners):
+		return weir.Errorf(weir.Conflict, "another server is joining just now; let it get ready first (weir server list), or remove it")
+	case errors.Is(err, rpctypes.ErrUnhealthy):
+		return weir.Errorf(weir.Conflict, "not all members of the store are there (weir server list): bring them back first, or remove those that are gone for good")
+	}
+	return membersClosed(err)
+}
+
+// steadily makes a change of the members, again while etcd is not ready for it. A try may have been heard although
+// it was not answered.
+func (s *Store) steadily(ctx context.Context, change func(context.Context) error) error {
+	until := time.Now().Add(changePatience)
 	for {
-		err := change()
-		if !errors.Is(err, rpctypes.ErrUnhealthy) || time.Now().After(until) || !s.pauseFor(ctx, learnPatience) {
+		try, cancel := context.WithTimeout(ctx, changeTry)
+		err := change(try)
+		cancel()
+		if err == nil || !ofThisMoment(err) || time.Now().After(until) || !s.pauseFor(ctx, learnPatience) {
 			return err
 		}
 	}
+}
+
+// ofThisMoment tells that an error soon passes: members that have been connected for less than five seconds, an
+// address whose member was removed in this very second, for etcd names members by both, or an election.
+func ofThisMoment(err error) bool {
+	for _, of := range []error{rpctypes.ErrUnhealthy, rpctypes.ErrMemberNotFound, rpctypes.ErrNoLeader, rpctypes.ErrTimeout, rpctypes.ErrTimeoutDueToLeaderFail, rpctypes.ErrTimeoutDueToConnectionLost, rpctypes.ErrLeaderChanged, context.DeadlineExceeded} {
+		if errors.Is(err, of) {
+			return true
+		}
+	}
+	return false
 }
 
 // removeMember is content when somebody was first.
@@ -191,6 +213,8 @@ func initialCluster(members []*etcdserverpb.Member, own *url.URL) string {
 
 // promote makes voters of members that have caught up.
 func (s *Store) promote(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, changeTry)
+	defer cancel()
 	list, err := s.client.MemberList(ctx, clientv3.WithSerializable())
 	if err != nil {
 		return // whoever writes will tell
@@ -276,7 +300,7 @@ func (s *Store) RemoveMember(ctx context.Context, name string) (left int, err er
 	if err != nil {
 		return 0, err
 	}
-	err = s.steadily(ctx, func() error { return s.removeMember(ctx, id) })
+	err = s.steadily(ctx, func(ctx context.Context) error { return s.removeMember(ctx, id) })
 	if errors.Is(err, rpctypes.ErrUnhealthy) {
 		return 0, weir.Errorf(weir.Conflict, "without %s too few members would be left that are there: bring the others back first", name)
 	}
@@ -406,9 +430,9 @@ func (e *embedded) settle(ctx context.Context, opts Options, u *url.URL) error {
 func (e *embedded) awaitVote(ctx context.Context) error {
 	for {
 		try, cancel := context.WithTimeout(ctx, 5*time.Second)
-		status, err := e.client.Status(try, e.client.Endpoints()[0])
+		state, err := e.client.Status(try, e.client.Endpoints()[0])
 		cancel()
-		if err == nil && !status.IsLearner {
+		if err == nil && !state.IsLearner {
 			return nil
 		}
 		wait := time.NewTimer(learnPatience)

@@ -223,7 +223,7 @@ func TestStoreRefusesMembers(t *testing.T) {
 		t.Error(err)
 	}
 	other.URL = a.peers.URL
-	if _, err := s.Admit(t.Context(), other); weir.KindOf(err) != weir.Conflict || !strings.Contains(err.Error(), "has a member at") {
+	if _, err := s.Admit(t.Context(), other); weir.KindOf(err) != weir.Conflict || !strings.Contains(err.Error(), "is taken by") {
 		t.Errorf("at an address that is taken: %v", err)
 	}
 	if _, err := s.RemoveMember(t.Context(), a.name()); weir.KindOf(err) != weir.Conflict {

@@ -23,10 +23,13 @@ var warnings = []struct{ theirs, ours string }{
 }
 
 // noise are errors of etcd's when nothing is wrong: one comes a moment before what it misses, one at every orderly
-// stop; a socket that really fails is noticed by the client on it.
+// stop; a socket that really fails is noticed by the client on it; and a new member that has not caught up, or was
+// removed a moment ago, is asked about again.
 var noise = []string{
 	"failed to update storage version",
 	"setting up serving from embedded etcd failed",
+	"rejecting promote learner",
+	"Validation on configuration change failed",
 }
 
 // translate gives the level and the words that an entry has in our log.
