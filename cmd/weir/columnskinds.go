@@ -249,6 +249,9 @@ func roleWord(role string) string {
 func tokenCells(f *facts, o *object) []cell {
 	spec := o.Spec.(*weir.Token)
 	what := "the API"
+	if spec.Server != nil {
+		what = "a server's joining"
+	}
 	if spec.Join != nil {
 		what = "joining " + spec.Join.Group + " in " + spec.Join.Zone
 	}

@@ -16,6 +16,7 @@ import (
 func newServer() *cobra.Command {
 	var o server.Options
 	var etcd etcdFlags
+	var grow growFlags
 	var keyFile, logFormat string
 	var addresses []string
 	cmd := &cobra.Command{
@@ -28,13 +29,18 @@ The first start makes an authority, a sealing key and the first admin's token in
 token's file is named in the log. Secrets are sealed with a key that is kept in the data folder unless
 --sealing-key-file names another place or WEIR_SEALING_KEY holds it.
 
-Several servers can share a store when it is an etcd cluster outside, and the sealing key is the same on each:
-agents and people may then use any of them.`,
+Several servers can share a store, with the same sealing key on each; agents and people may then use any of them.
+Either it is an etcd cluster outside (--etcd-endpoints), or the servers hold it themselves: the first is started
+again with --store-peer, each further one with that, --store-join and a token of weir token server. Three stand the
+loss of one.`,
 		Example: `  weir server --data-dir /var/lib/weir --listen :7443 --name weir.example.com
   weir server --data-dir ./weir --listen 127.0.0.1:7443 --metrics-listen 127.0.0.1:7444
   weir server --data-dir /var/lib/weir --sealing-key-file /etc/weir/sealing.key \
     --etcd-endpoints https://etcd1:2379,https://etcd2:2379,https://etcd3:2379 \
-    --etcd-ca /etc/weir/etcd-ca.crt --etcd-cert /etc/weir/etcd.crt --etcd-key /etc/weir/etcd.key`,
+    --etcd-ca /etc/weir/etcd-ca.crt --etcd-cert /etc/weir/etcd.crt --etcd-key /etc/weir/etcd.key
+  weir server --data-dir /var/lib/weir --sealing-key-file /etc/weir/sealing.key \
+    --store-peer https://weir2.example.com:2380 \
+    --store-join https://weir1.example.com:7443 --store-join-token-file server.token`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := newLog(cmd.ErrOrStderr(), logFormat)
@@ -42,6 +48,9 @@ agents and people may then use any of them.`,
 				return err
 			}
 			if o.Cluster, err = etcd.cluster(); err != nil {
+				return err
+			}
+			if o.Grow, err = grow.grow(o.Cluster != nil); err != nil {
 				return err
 			}
 			o.Log, o.Version, o.SealingKey = log, buildVersion(), os.Getenv("WEIR_SEALING_KEY")
@@ -74,9 +83,10 @@ agents and people may then use any of them.`,
 	f.StringVar(&keyFile, "sealing-key-file", "", "file with the key that seals secrets, when not in the data folder")
 	f.StringVar(&o.Advertise, "advertise", "", "URL at which the other servers of the store reach this one")
 	etcd.add(cmd)
+	grow.add(cmd)
 	f.StringVar(&logFormat, "log", "text", "format of the log: text or json")
 	_ = cmd.MarkFlagRequired("data-dir")
-	cmd.AddCommand(newServerRestore())
+	cmd.AddCommand(newServerList(), newServerRemove(), newServerRestore())
 	return cmd
 }
 

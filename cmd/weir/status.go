@@ -57,7 +57,12 @@ servers say, so that status tells of them, and does not fail for want of that.`,
 		if *output != "text" {
 			return printValue(cmd.OutOrStdout(), *output, fleet)
 		}
-		printFleet(stdout(cmd), fleet, c.now())
+		s := stdout(cmd)
+		printFleet(s, fleet, c.now())
+		if line := c.storeLine(cmd, s); line != "" {
+			s.line("")
+			s.line(line)
+		}
 		return nil
 	}
 	return cmd

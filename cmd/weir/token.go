@@ -30,7 +30,7 @@ its hash is kept. What a token may do are the grants of its subject.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenCreate(), newTokenJoin(), newTokenList(), newTokenDelete())
+	cmd.AddCommand(newTokenCreate(), newTokenJoin(), newTokenServer(), newTokenList(), newTokenDelete())
 	return cmd
 }
 
@@ -147,13 +147,16 @@ func makeToken(cmd *cobra.Command, name string, token *weir.Token, life time.Dur
 		return noneMade(err)
 	}
 	made := answer.Object.Spec.(*weir.Token)
-	if made.Join != nil {
+	switch {
+	case made.Server != nil:
+		noted(cmd.ErrOrStderr(), "Token for one server, valid until %s, once. Give it to the machine, as a file that only its user can read:\n  weir server --data-dir DIR --sealing-key-file FILE --store-peer https://HOST:2380 --store-join %s --store-join-token-file FILE", clock(made.ExpiresAt), c.base)
+	case made.Join != nil:
 		bound := ""
 		if made.Join.LoadBalancer != "" {
 			bound = " --name " + made.Join.LoadBalancer
 		}
 		noted(cmd.ErrOrStderr(), "Join token for group %s in zone %s, valid until %s, once. Give it to the machine:\n  weir agent --dir DIR --server %s --join-file FILE%s", made.Join.Group, made.Join.Zone, clock(made.ExpiresAt), c.base, bound)
-	} else {
+	default:
 		noted(cmd.ErrOrStderr(), "Token/%s for %s, valid until %s. It is shown only now; weir token delete %s ends it.", name, clean(made.Subject), clock(made.ExpiresAt), name)
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), answer.Token)
