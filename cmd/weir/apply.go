@@ -3,10 +3,12 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"weir"
+	"weir/internal/api"
 )
 
 func newApply() *cobra.Command {
@@ -88,12 +90,25 @@ func readWrites(cmd *cobra.Command, files, deletes []string) (*writes, error) {
 	return w, err
 }
 
-func (w *writes) query() url.Values {
-	query := url.Values{}
-	for _, ref := range w.deletes {
-		query.Add("delete", ref.String())
+// mostInAddress is how many bytes of deletions are put into an address.
+const mostInAddress = 8 << 10
+
+// request makes the call with this query besides: deletions are in the address, or alone in the body when they are
+// too many for one.
+func (w *writes) request(path string, query url.Values) (call, error) {
+	what := call{method: http.MethodPost, path: path, query: query, body: w.body}
+	names := strings.Join(refNames(w.deletes), "\n")
+	if len(names) <= mostInAddress {
+		for _, ref := range w.deletes {
+			what.query.Add("delete", ref.String())
+		}
+		return what, nil
 	}
-	return query
+	if len(w.body) > 0 {
+		return what, usagef("%d deletions are too many to go with manifests; make them a change of their own, with weir delete", len(w.deletes))
+	}
+	what.body, what.header = []byte(names), http.Header{"Content-Type": {api.DeletionsType}}
+	return what, nil
 }
 
 func (w *writes) located(err error) error {
@@ -139,8 +154,12 @@ func write(cmd *cobra.Command, w *writes, o writeOptions) error {
 		return err
 	}
 	c.timeout = timeoutOf(cmd, applyWithin)
+	what, err := w.request("apply", o.query(url.Values{}))
+	if err != nil {
+		return err
+	}
 	answer := new(applied)
-	if err := c.do(cmd.Context(), call{method: http.MethodPost, path: "apply", query: o.query(w.query()), body: w.body}, answer); err != nil {
+	if err := c.do(cmd.Context(), what, answer); err != nil {
 		return unchanged(w.located(err))
 	}
 	w.locate(answer)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 
 	"github.com/spf13/cobra"
@@ -57,9 +56,12 @@ func planFiles(cmd *cobra.Command, files, deletes []string) (*applied, error) {
 		return nil, err
 	}
 	c.timeout = timeoutOf(cmd, applyWithin)
-	answer := new(applied)
-	err = c.do(cmd.Context(), call{method: http.MethodPost, path: "plan", query: w.query(), body: w.body}, answer)
+	what, err := w.request("plan", url.Values{})
 	if err != nil {
+		return nil, err
+	}
+	answer := new(applied)
+	if err := c.do(cmd.Context(), what, answer); err != nil {
 		return nil, unchanged(w.located(err))
 	}
 	w.locate(answer)

@@ -179,13 +179,22 @@ func (c *call) sees(set *weir.Set, object string) bool {
 	return c.may(o) == nil
 }
 
-// writes reads the objects to put from the body, and those to delete from the query.
+// writes reads the objects to put from the body, and those to delete from the query, or from a body that names them alone,
+// since an address does not hold thousands.
 func (c *call) writes() ([]weir.Write, error) {
 	if err := c.granted(weir.Operator); err != nil {
 		return nil, err
 	}
+	words := c.r.URL.Query()["delete"]
+	if c.namesDeletions() {
+		more, err := c.deletions()
+		if err != nil {
+			return nil, err
+		}
+		words = append(words, more...)
+	}
 	var writes []weir.Write
-	for _, word := range c.r.URL.Query()["delete"] {
+	for _, word := range words {
 		kindWord, name, ok := strings.Cut(word, "/")
 		kind, known := weir.KindByWord(kindWord)
 		if !ok || !known || weir.CheckName(name) != nil {
@@ -193,7 +202,7 @@ func (c *call) writes() ([]weir.Write, error) {
 		}
 		writes = append(writes, weir.Write{Delete: weir.Ref{Kind: kind.Name, Name: name}})
 	}
-	if len(writes) > 0 && c.r.ContentLength == 0 {
+	if len(writes) > 0 && (c.r.ContentLength == 0 || c.namesDeletions()) {
 		return writes, nil
 	}
 	list, err := c.manifest(maxManifestBody, manifestWithin)

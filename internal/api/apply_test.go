@@ -43,6 +43,21 @@ func TestApplyIsOneChange(t *testing.T) {
 	if len(only.Change.Objects) != 1 || len(only.Objects) != 0 {
 		t.Errorf("%+v", only)
 	}
+	// Or they are the body, when there are more than an address holds.
+	many := "AccessList/l\n"
+	for i := range 10_000 {
+		many += fmt.Sprintf("pools/none-%d\n", i)
+	}
+	names := []string{"Content-Type", DeletionsType}
+	w.want(w.do("owner", "POST", "/api/v1/apply", manifest("AccessList", "l", roleWeb+"spec: {networks: [192.0.2.0/24]}")), 200)
+	all := read[applyText](t, w.do("owner", "POST", "/api/v1/apply?brief=true", many, names...))
+	if len(all.Change.Objects) != 1 || w.store.View().Get(weir.Ref{Kind: "AccessList", Name: "l"}) != nil {
+		t.Errorf("%+v", all)
+	}
+	for _, bad := range []string{"x", "delete=Pool/a", "Pool/", "Pool/x;y", twoPools, " \n", ""} {
+		w.want(w.do("owner", "POST", "/api/v1/apply", bad, names...), 400)
+	}
+	w.want(w.do("owner", "POST", "/api/v1/apply", "Zone/az1", names...), 403)
 	for _, bad := range []string{"delete=x", "delete=zonk/x", "delete=Pool/x;y", "delete=Pool/"} {
 		w.want(w.do("owner", "POST", "/api/v1/apply?"+bad, ""), 400)
 	}

@@ -29,6 +29,24 @@ const largeBody = 1 << 20
 
 const mediaTypes = "application/json or application/yaml"
 
+// DeletionsType is the media type of a body that names objects to delete, as Pool/web-az1, one a line: for more than
+// the query of an address holds.
+const DeletionsType = "application/vnd.weir.deletions"
+
+// namesDeletions says that the body holds no objects but the names of those to delete.
+func (c *call) namesDeletions() bool {
+	media, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	return err == nil && media == DeletionsType
+}
+
+func (c *call) deletions() ([]string, error) {
+	text, err := c.body(maxObjectBody, objectWithin)
+	if err != nil {
+		return nil, err
+	}
+	return strings.Fields(string(text)), nil
+}
+
 // manifest reads the body as objects, strictly, and nothing else reads bodies.
 func (c *call) manifest(limit int64, within time.Duration) ([]*weir.Object, error) {
 	asJSON, err := c.bodyType()

@@ -33,7 +33,7 @@ var (
 	reasonParam   = param{name: "reason", kind: "string", doc: "Why; kept with the change."}
 	planParam     = param{name: "plan", kind: "boolean", doc: "Add what every load balancer would do."}
 	briefParam    = param{name: "brief", kind: "boolean", doc: "Leave objects, and their before and after, out of the answer."}
-	deleteParam   = param{name: "delete", kind: "string", many: true, doc: "An object to delete in the same change, as Pool/web-az1."}
+	deleteParam   = param{name: "delete", kind: "string", many: true, doc: "An object to delete in the same change, as Pool/web-az1. Thousands are sent as the body, one a line, of type " + DeletionsType + "."}
 	watchParam    = param{name: "watch", kind: "boolean", doc: "Stream changes, one JSON value a line."}
 	fromParam     = param{name: "from", kind: "integer", doc: "With watch: the revision after which to begin; the present one when left out."}
 	waitParam     = param{name: "wait", kind: "integer", doc: "Stream how the fleet comes to this revision, one JSON value a line, until it has."}
