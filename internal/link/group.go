@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"weir"
 	"weir/internal/ir"
@@ -28,6 +29,7 @@ type keyRef struct {
 // delta is one change of a group, encoded once for all who watch it.
 type delta struct {
 	before Hash // of the group's entries
+	at     time.Time
 	lines  []byte
 	keys   []keyRef
 }
@@ -53,12 +55,21 @@ func (g *group) wake() {
 	g.changed = make(chan struct{})
 }
 
-// push adds a delta and forgets old ones beyond limit bytes, but never the newest.
-func (g *group) push(d delta, limit int) {
+const (
+	// sharedRings is how many full rings the deltas of all groups may take together once they are young no more.
+	sharedRings = 4
+	// youngDelta is for how long a stream may still be about to send a delta.
+	youngDelta = 30 * time.Second
+)
+
+// push adds a delta and forgets old ones: beyond limit bytes in any case, beyond share those that are not young,
+// but never the newest.
+func (g *group) push(d delta, limit, share int) {
+	d.at = time.Now()
 	g.deltas = append(g.deltas, d)
 	g.bytes += len(d.lines)
 	drop := 0
-	for g.bytes > limit && drop < len(g.deltas)-1 {
+	for drop < len(g.deltas)-1 && (g.bytes > limit || g.bytes > share && d.at.Sub(g.deltas[drop].at) > youngDelta) {
 		g.bytes -= len(g.deltas[drop].lines)
 		drop++
 	}

@@ -34,7 +34,8 @@ type HubOptions struct {
 	WriteTimeout time.Duration
 	// Held begins without sending anything to agents until Release: see held.go.
 	Held bool
-	// RingBytes bounds the deltas kept for returning agents, per group; the default is 8 MiB.
+	// RingBytes bounds the deltas kept for agents, per group; the default is 8 MiB. What is older than half a
+	// minute is kept up to the group's part of four such rings for all groups together.
 	RingBytes int
 }
 
@@ -162,7 +163,7 @@ func (h *Hub) publish(name string, revision int64, c *change, d delta, own map[s
 	moved := h.place(name, g.seen, own)
 	if !fresh && len(d.lines) > 0 {
 		g.entries, g.hash, g.revision = c.entries, c.hash, g.seen
-		g.push(d, h.opts.RingBytes)
+		g.push(d, h.opts.RingBytes, h.opts.RingBytes*sharedRings/len(h.groups))
 		moved = true
 	}
 	if moved {
