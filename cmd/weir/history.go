@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -68,8 +69,8 @@ func listChanges(cmd *cobra.Command, query url.Values, output string) error {
 	if err != nil {
 		return err
 	}
-	page := new(changeList)
-	if err := c.get(cmd.Context(), "changes", query, page); err != nil {
+	page, err := c.listed(cmd.Context(), query)
+	if err != nil {
 		return err
 	}
 	if output != "text" {
@@ -85,6 +86,28 @@ func listChanges(cmd *cobra.Command, query url.Values, output string) error {
 		s.line(s.faint(fmt.Sprintf("There are older ones; -n %d lists more.", min(1000, 5*len(page.Items)))))
 	}
 	return nil
+}
+
+// listed reads as many changes as the query's limit asks for: who meets large changes, or may see few, gets short
+// pages, empty ones too.
+func (c *client) listed(ctx context.Context, query url.Values) (*changeList, error) {
+	limit, err := strconv.Atoi(query.Get("limit"))
+	if err != nil {
+		return nil, fmt.Errorf("list changes: %w", err)
+	}
+	list := new(changeList)
+	for {
+		page := new(changeList)
+		if err := c.get(ctx, "changes", query, page); err != nil {
+			return nil, err
+		}
+		list.Items, list.Continue = append(list.Items, page.Items...), page.Continue
+		if page.Continue == 0 || len(list.Items) >= limit {
+			return list, nil
+		}
+		query.Set("before", strconv.FormatInt(page.Continue, 10))
+		query.Set("limit", strconv.Itoa(limit-len(list.Items)))
+	}
 }
 
 func changesTable(changes []*change) *table {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"weir"
+	"weir/internal/store"
 )
 
 const twoPools = poolB + "---\nkind: Pool\nmetadata: {name: c, role: web}\nspec: {members: [{name: a, address: 10.0.0.10, port: 80}]}\n"
@@ -180,5 +181,34 @@ func TestChangesShowOnlyWhatOneMaySee(t *testing.T) {
 	w.want(w.do("viewer", "GET", "/api/v1/changes/3", ""), 403)
 	for _, bad := range []string{"?kind=zonk", "?name=b", "?limit=0", "?before=x", "?from=1"} {
 		w.want(w.do("viewer", "GET", "/api/v1/changes"+bad, ""), 400)
+	}
+}
+
+// Who may see nothing of large changes must not make the control plane read all that it keeps for one answer.
+func TestPagesOfChangesThatMayNotBeSeenAreShort(t *testing.T) {
+	w := newWorld(t)
+	before := w.store.Revision()
+	const perChange = maxPageObjects/scanAtOnce + 1
+	for n := range scanAtOnce + 4 {
+		var writes []weir.Write
+		for i := range perChange {
+			page := &weir.ErrorPage{Body: fmt.Sprint(n)}
+			page.Normalize()
+			writes = append(writes, weir.Write{Put: &weir.Object{Kind: "ErrorPage", Metadata: weir.Metadata{Name: fmt.Sprintf("p%d", i), Role: "web"}, Spec: page}})
+		}
+		if _, err := w.store.Apply(t.Context(), store.Request{Author: "admin", Writes: writes}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := read[ChangeList](t, w.do("other", "GET", "/api/v1/changes", ""))
+	if len(first.Items) != 0 || first.Continue <= before {
+		t.Errorf("one page of nothing goes on from %d, with %d changes; revision %d was before", first.Continue, len(first.Items), before)
+	}
+	pages := 1
+	for at := first.Continue; at > 0; pages++ {
+		at = read[ChangeList](t, w.do("other", "GET", fmt.Sprintf("/api/v1/changes?before=%d", at), "")).Continue
+	}
+	if pages < 2 || pages > 4 {
+		t.Errorf("%d pages", pages)
 	}
 }

@@ -109,8 +109,8 @@ func (c *call) changeFilter() (store.Filter, error) {
 	return f, err
 }
 
-// The bounds of one page besides its limit: how many changes are looked at, and how many objects are shown. Who
-// may see few changes, or meets large ones, gets a shorter page and goes on from there.
+// The bounds of one page besides its limit: how many changes are looked at, and about how many objects in them,
+// shown or not. Who may see few changes, or meets large ones, gets a shorter page and goes on from there.
 const (
 	maxScan        = 10_000
 	maxPageObjects = 20_000
@@ -128,6 +128,7 @@ func (c *call) changePage(f store.Filter, brief bool) (ChangeList, error) {
 		}
 		for _, ev := range events {
 			f.Before = ev.Revision
+			objects += len(ev.Change.Objects)
 			rec, ok := c.record(ev)
 			if !ok {
 				continue
@@ -136,7 +137,6 @@ func (c *call) changePage(f store.Filter, brief bool) (ChangeList, error) {
 				withoutSides(rec.Objects)
 			}
 			list.Items = append(list.Items, rec)
-			objects += len(ev.Change.Objects)
 		}
 		scanned += len(events)
 		if len(events) < f.Limit || f.Before == 1 {
