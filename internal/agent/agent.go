@@ -55,6 +55,11 @@ type Options struct {
 	StopWithAgent bool
 }
 
+// control says how HAProxy is run.
+func (o Options) control() hapctl.Options {
+	return hapctl.Options{Path: o.HAProxy, Dir: filepath.Join(o.Dir, haproxyDir), Log: o.Log, Patience: o.Patience, DieWithParent: o.StopWithAgent}
+}
+
 // The folders in Options.Dir.
 const (
 	linkDir    = "link"    // identity, resources, keys
@@ -100,7 +105,8 @@ type Agent struct {
 	report reporter
 }
 
-// Open reads the folder and opens the log receiver; nothing is started yet.
+// Open reads the folder and opens the log receiver. A HAProxy whose files rest there is started meanwhile; nothing
+// else is yet.
 func Open(ctx context.Context, o Options) (*Agent, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
@@ -111,7 +117,16 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	// HAProxy is asked while the journal is read: a load balancer that starts anew serves nobody yet.
 	asked := make(chan told, 1)
 	go func() { asked <- askVersion(ctx, o.HAProxy) }()
-	client, err := link.Open(link.Options{URLs: o.URLs, Dir: filepath.Join(o.Dir, linkDir), Log: o.Log, Now: o.Clock})
+	first := make(chan early, 1)
+	options := link.Options{URLs: o.URLs, Dir: filepath.Join(o.Dir, linkDir), Log: o.Log, Now: o.Clock}
+	options.Locked = func(any bool) {
+		if !any {
+			first <- early{} // what the files hold is nobody's wish any more
+			return
+		}
+		go func() { first <- startRested(ctx, o.control()) }()
+	}
+	client, err := link.Open(options)
 	said := <-asked
 	if err == nil && said.err != nil {
 		err = errors.Join(said.err, client.Close())
@@ -123,6 +138,7 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
+	a.engine.early = first
 	return a, nil
 }
 
@@ -178,6 +194,8 @@ func (a *Agent) open(version haproxy.Version) error {
 		return err
 	}
 	a.receiver = receiver
+	control := a.opts.control()
+	control.Log = a.log
 	a.engine = &engine{
 		log: a.log, clock: a.opts.Clock, key: a.client.Key, keyRefs: map[string]weir.SealedRef{},
 		options: hapctl.Options{Path: a.opts.HAProxy, Dir: live.dir, Log: a.log, Patience: a.opts.Patience, DieWithParent: a.opts.StopWithAgent},
@@ -222,6 +240,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	cancel()
 	<-watched
 	err := <-linked
+	if a.engine.early != nil { // nobody has wanted anything yet
+		a.engine.process = (<-a.engine.early).process
+	}
 	if a.opts.StopWithAgent && a.engine.process != nil {
 		stop, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer done()

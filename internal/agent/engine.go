@@ -32,6 +32,9 @@ type engine struct {
 	quarantine      *quarantine
 	process         *hapctl.Process
 	resumed         bool // whether one runs already was found out
+	// early gives, once, the HAProxy that was started when the agent began; nil when nobody tried.
+	early <-chan early
+	rest  rest
 
 	// have is what HAProxy was read back to have, want what it was last brought to, good the resources of that.
 	have, want haproxy.Config
@@ -95,6 +98,9 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 				e.log.Warn("a refused object may have no good form after a restart", "error", err)
 			}
 			e.note()
+			if len(e.waiting) == 0 {
+				e.rest.settle(want, e.clock())
+			}
 			return out, e.folder.sweep(want)
 		}
 		if err == nil {
@@ -145,6 +151,9 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 	}
 	if len(p.Reload) > 0 && !starting {
 		e.folder.doubt()
+	}
+	if starting || !p.Empty() {
+		e.rest.stir()
 	}
 	if err := e.folder.save(want, e.keys); err != nil {
 		return false, e.unkept(err)

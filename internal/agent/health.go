@@ -42,6 +42,11 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		if keep.due(changed, began) {
 			keep.done(a.dumpState(ctx))
 		}
+		if want, ok := a.engine.rest.due(a.opts.Clock()); ok {
+			if err := a.engine.rest.note(a.engine.folder.dir, want); err != nil {
+				a.log.Debug("the next cold start takes longer", "error", err)
+			}
+		}
 		timer.Reset(max(healthPace, 20*time.Since(began)))
 	}
 }

@@ -15,7 +15,10 @@ func (e *engine) resume(ctx context.Context, all []ir.Resource) error {
 	if e.resumed {
 		return nil
 	}
-	err := e.attach(ctx)
+	err := e.adopt(ctx)
+	if err == nil {
+		err = e.attach(ctx)
+	}
 	if err == nil && e.process != nil {
 		err = e.readRunning(ctx, all)
 	}

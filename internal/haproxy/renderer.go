@@ -43,14 +43,21 @@ func (k *Renderer) Render(n ir.Node, env Env) Config {
 
 // inFrame renders the servers that differ; everything else is as before.
 func (k *Renderer) inFrame(n ir.Node) {
-	backends := slices.Clone(k.config.Backends)
+	var backends []Backend
 	for i := range n.Pools {
-		if p := &n.Pools[i]; !shared(p.Servers, k.node.Pools[i].Servers) {
-			backends[k.at[i]].Servers = servers(p, k.options[i])
+		p := &n.Pools[i]
+		if shared(p.Servers, k.node.Pools[i].Servers) {
+			continue
 		}
+		if backends == nil { // those given out stay as they are
+			backends = slices.Clone(k.config.Backends)
+		}
+		backends[k.at[i]].Servers = servers(p, k.options[i])
 	}
 	k.node = n
-	k.config.Backends = backends
+	if backends != nil {
+		k.config.Backends = backends
+	}
 }
 
 // servers gives what was rendered of a pool before, if it would be the same again.

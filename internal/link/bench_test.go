@@ -138,7 +138,7 @@ func BenchmarkCompare(b *testing.B) {
 
 // BenchmarkCommit measures a change among 100,000 servers on its way to an agent's disk and state.
 func BenchmarkCommit(b *testing.B) {
-	j, r, _, err := openJournal(b.TempDir())
+	j, r, _, err := openJournal(b.TempDir(), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -27,6 +27,9 @@ type Options struct {
 	Dir string
 	// Log gets a line per connection gained and lost; the default drops them.
 	Log *slog.Logger
+	// Locked, when set, is called once the folder is this agent's alone, before what is in it is read; it is told
+	// whether that is anything.
+	Locked func(any bool)
 	// Now is the clock that certificates are judged by; the default is time.Now.
 	Now func() time.Time
 	// Silence is how long the stream may be still before it is taken for dead; the default is Silence.
@@ -106,7 +109,7 @@ func Open(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open link: %w", err)
 	}
-	j, r, found, err := openJournal(o.Dir)
+	j, r, found, err := openJournal(o.Dir, o.Locked)
 	if err != nil {
 		return nil, fmt.Errorf("open link: %w", err)
 	}

@@ -34,12 +34,16 @@ type journal struct {
 
 // openJournal reads what an agent's folder holds. What does not belong to a whole transaction is cut off; found
 // says if anything was, for the log. A second agent on the same folder is refused.
-func openJournal(dir string) (j *journal, r *replica, found string, err error) {
+func openJournal(dir string, locked func(any bool)) (j *journal, r *replica, found string, err error) {
 	lock, err := lockDir(dir)
 	if err != nil {
 		return nil, nil, "", err
 	}
 	j = &journal{path: filepath.Join(dir, journalFile), lock: lock}
+	if locked != nil {
+		there, err := os.Stat(j.path)
+		locked(err == nil && there.Size() > 0)
+	}
 	if r, found, err = j.load(); err != nil {
 		return nil, nil, "", errors.Join(err, lock.Close())
 	}

@@ -13,7 +13,7 @@ import (
 // record writes a journal by a walk and gives the content after each whole transaction, by the file's length.
 func record(t *testing.T, dir string, count int) map[int64]map[string]string {
 	t.Helper()
-	j, r, _, err := openJournal(dir)
+	j, r, _, err := openJournal(dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestTornJournal(t *testing.T) {
 		if err := os.WriteFile(path, append(slices.Clone(whole[:n]), "\x00\x00\x00"...), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		j, r, found, err := openJournal(torn)
+		j, r, found, err := openJournal(torn, nil)
 		if err != nil {
 			t.Fatalf("cut at %d: %v", n, err)
 		}
@@ -103,7 +103,7 @@ func TestTornJournal(t *testing.T) {
 		if err := j.close(); err != nil {
 			t.Fatal(err)
 		}
-		j, again, found, err := openJournal(torn)
+		j, again, found, err := openJournal(torn, nil)
 		if err != nil || found != "" || !reflect.DeepEqual(content(again.list), content(r.list)) {
 			t.Errorf("cut at %d: opened again: %q, %v", n, found, err)
 		}
@@ -135,7 +135,7 @@ func TestRottenJournal(t *testing.T) {
 func TestJournalGrowsLittle(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	j, r, _, err := openJournal(dir)
+	j, r, _, err := openJournal(dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
