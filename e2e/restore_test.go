@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -313,4 +314,82 @@ func (c *cutter) Read(p []byte) (int, error) {
 		c.cut()
 	}
 	return c.Reader.Read(p)
+}
+
+// The server makes backups by itself, keeps the newest few, goes on after a restart, and makes none of a store whose
+// restore nobody has accepted.
+func TestServerMakesBackups(t *testing.T) {
+	dir := filepath.Join(weirtest.TempDir(t), "backups")
+	w := &world{t: t, dir: weirtest.TempDir(t), prefix: weirtest.Prefix(t), host: 1, agents: map[string]*runningAgent{}}
+	w.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	w.backups = &server.Backups{Dir: dir, Recipients: []string{backupRecipient}, Every: time.Second, Keep: 2}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mine := filepath.Join(dir, "weir-mine.age")
+	if err := os.WriteFile(mine, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.startServer()
+	seen := map[string]bool{}
+	newest := func(more int) string {
+		t.Helper()
+		var last string
+		from := len(seen)
+		weirtest.Eventually(t, 30*time.Second, func() error {
+			list, err := filepath.Glob(filepath.Join(dir, "weir-2*.age"))
+			if err != nil || len(list) == 0 {
+				return fmt.Errorf("backups: %v %v", list, err)
+			}
+			for _, f := range list {
+				seen[f] = true
+			}
+			last = list[len(list)-1]
+			if len(seen) < from+more || len(list) > 2 {
+				return fmt.Errorf("%d were seen, there are %v", len(seen), list)
+			}
+			return nil
+		})
+		return last
+	}
+	newest(3)
+	w.stopServer()
+	w.startServer()
+	raw, err := os.ReadFile(newest(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(filepath.Join(w.serverDir(), "sealing.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := server.VerifyBackup(bytes.NewReader(raw), backupIdentity, string(key)); err != nil || info.Revision == 0 {
+		t.Errorf("%+v %v", info, err)
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Errorf("a file that is not its own was removed: %v", err)
+	}
+	metrics, err := http.Get("http://" + w.at(1).String() + ":7444/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer metrics.Body.Close()
+	if text, _ := io.ReadAll(metrics.Body); !bytes.Contains(text, []byte("\nweir_backup_timestamp_seconds 1")) {
+		t.Error("metrics do not tell of backups")
+	}
+
+	w.lose()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	w.restoreFrom(raw)
+	w.startServer()
+	w.planned(0)
+	if list, _ := filepath.Glob(filepath.Join(dir, "*")); len(list) > 0 {
+		t.Errorf("backups of a store that is held: %v", list)
+	}
+	err = server.Run(t.Context(), server.Options{Dir: filepath.Join(w.dir, "bad"), Listen: w.at(2).String() + ":7443", Backups: &server.Backups{Dir: dir, Recipients: []string{"nonsense"}, Every: time.Hour, Keep: 1}})
+	if err == nil || !strings.Contains(err.Error(), "public keys of age") {
+		t.Errorf("it starts without knowing for whom: %v", err)
+	}
 }

@@ -27,18 +27,19 @@ import (
 
 // world is a control plane with agents, on addresses of the test's own.
 type world struct {
-	t      *testing.T
-	dir    string
-	prefix netip.Prefix // a /24: .1 is the control plane, .16/28 … the load balancers, .200… the origins
-	host   int          // of the control plane
-	etcd   *weirtest.Etcd
-	urls   []string // of all control planes, when there are several
-	url    string
-	caHash string
-	token  string
-	client *http.Client
-	log    *slog.Logger
-	look   time.Duration // how often agents look for what others changed
+	t       *testing.T
+	dir     string
+	prefix  netip.Prefix // a /24: .1 is the control plane, .16/28 … the load balancers, .200… the origins
+	host    int          // of the control plane
+	etcd    *weirtest.Etcd
+	urls    []string // of all control planes, when there are several
+	url     string
+	caHash  string
+	token   string
+	client  *http.Client
+	log     *slog.Logger
+	backups *server.Backups
+	look    time.Duration // how often agents look for what others changed
 
 	stopServer func()
 	agents     map[string]*runningAgent
@@ -75,7 +76,7 @@ func (w *world) startServer() {
 		ended <- server.Run(ctx, server.Options{
 			Dir: filepath.Join(w.dir, fmt.Sprint("server", w.host)), Cluster: w.cluster(), SealingKey: w.sealingKey(),
 			Listen: listen, MetricsListen: w.at(w.host).String() + ":7444",
-			Version: "test", Log: w.log, Ready: func(l server.Listening) { ready <- l },
+			Backups: w.backups, Version: "test", Log: w.log, Ready: func(l server.Listening) { ready <- l },
 		})
 	}()
 	stopped := false

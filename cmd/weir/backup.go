@@ -64,7 +64,7 @@ func recipientsOf(given []string, file string) ([]string, error) {
 	if file != "" {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("read --recipients-file: %w", err)
+			return nil, fmt.Errorf("read the recipients: %w", err)
 		}
 		for line := range strings.Lines(string(text)) {
 			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
@@ -73,7 +73,7 @@ func recipientsOf(given []string, file string) ([]string, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, usagef("say who can read the backup: --recipient age1… (age-keygen makes such a key), or --recipients-file")
+		return nil, usagef("say who can read the backup: name a recipient, age1… (age-keygen makes such a key), or a file of them")
 	}
 	for _, r := range list {
 		if strings.HasPrefix(strings.ToUpper(r), "AGE-SECRET-KEY-") {

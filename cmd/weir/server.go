@@ -17,6 +17,7 @@ import (
 func newServer() *cobra.Command {
 	var o server.Options
 	var etcd etcdFlags
+	var backup backupFlags
 	var grow growFlags
 	var keyFile, logFormat string
 	var addresses []string
@@ -54,6 +55,9 @@ loss of one.`,
 			if o.Grow, err = grow.grow(o.Cluster != nil); err != nil {
 				return err
 			}
+			if o.Backups, err = backup.backups(); err != nil {
+				return err
+			}
 			o.Log, o.Version, o.SealingKey = log, buildVersion(), os.Getenv("WEIR_SEALING_KEY")
 			if keyFile != "" {
 				raw, err := os.ReadFile(keyFile)
@@ -88,6 +92,7 @@ loss of one.`,
 	f.StringVar(&keyFile, "sealing-key-file", "", "file with the key that seals secrets, when not in the data folder")
 	f.StringVar(&o.Advertise, "advertise", "", "URL at which the other servers of the store reach this one")
 	etcd.add(cmd)
+	backup.add(cmd)
 	grow.add(cmd)
 	f.StringVar(&logFormat, "log", "text", "format of the log: text or json")
 	_ = cmd.MarkFlagRequired("data-dir")

@@ -47,9 +47,11 @@ type Options struct {
 	Addresses []netip.Addr
 	// SealingKey is the text of the key that seals secrets; empty keeps one in the data folder.
 	SealingKey string
-	Version    string
-	Log        *slog.Logger
-	Clock      func() time.Time
+	// Backups, when set, are made by themselves.
+	Backups *Backups
+	Version string
+	Log     *slog.Logger
+	Clock   func() time.Time
 	// Ready, when set, is told once everything is served.
 	Ready func(Listening)
 }
@@ -91,7 +93,7 @@ func Run(ctx context.Context, o Options) error {
 	o.fill()
 	s := &server{opts: o}
 	defer s.close()
-	for _, step := range []func(context.Context) error{s.openKeys, s.openStore, s.openCA, s.firstStart, s.readRestored, s.build} {
+	for _, step := range []func(context.Context) error{s.openKeys, s.openStore, s.openCA, s.firstStart, s.readRestored, s.openBackups, s.build} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -120,6 +122,7 @@ type server struct {
 	metrics *prometheus.Registry
 	// restored is the restore that the store comes from, nil without one.
 	restored atomic.Pointer[api.Restored]
+	backups  *backups // nil when none are to be made
 
 	// closers are run last in, first out.
 	closers []func() error
@@ -232,6 +235,7 @@ func (s *server) build(ctx context.Context) error {
 	s.fleet.restored = s.Restored
 	s.metrics = prometheus.NewRegistry()
 	s.metrics.MustRegister(s.fleet)
+	s.registerBackups(s.metrics)
 	s.handler = api.New(api.Options{
 		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
 		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,
@@ -288,6 +292,13 @@ func (s *server) serve(ctx context.Context) error {
 			return ctx.Err()
 		})
 	}()
+	backedUp := make(chan struct{})
+	go func() {
+		defer close(backedUp)
+		if s.backups != nil {
+			s.store.Lead(ctx, leadBackup, s.backups.run)
+		}
+	}()
 	changed := make(chan struct{}, 1)
 	own := s.advertised(listener.Addr())
 	go s.announce(ctx, own, keeper.get, changed)
@@ -316,6 +327,7 @@ func (s *server) serve(ctx context.Context) error {
 	s.hub.Close()
 	cancel()
 	<-swept
+	<-backedUp
 	stop, done := context.WithTimeout(context.Background(), stopPatience)
 	defer done()
 	if serr := main.Shutdown(stop); serr != nil {
