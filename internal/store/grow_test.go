@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"weir"
+	"weir/internal/secrets"
 	"weir/internal/weirtest"
 )
 
@@ -21,6 +23,7 @@ type machine struct {
 	dir   string
 	peers *Peers
 	store *Store
+	later time.Duration // of its clock
 }
 
 func newMachine(t *testing.T) *machine {
@@ -37,7 +40,7 @@ func (m *machine) options() Options {
 		m.t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(m.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return Options{Dir: m.dir, Keyring: ring, Check: weir.Check, Peers: m.peers, Logger: log}
+	return Options{Dir: m.dir, Keyring: ring, Check: weir.Check, Peers: m.peers, Logger: log, Clock: func() time.Time { return time.Now().Add(m.later) }}
 }
 
 func (m *machine) start() *Store {
@@ -152,6 +155,25 @@ func TestStoreGrows(t *testing.T) {
 		write(t, m.store, name+"-again")
 	}
 
+	// The power fails for all of them: they wait for each other.
+	for _, m := range all {
+		m.stop()
+	}
+	var started sync.WaitGroup
+	for _, m := range all {
+		started.Go(func() {
+			s, err := Open(t.Context(), m.options())
+			if err != nil {
+				t.Error(err)
+			}
+			m.store = s
+		})
+	}
+	started.Wait()
+	write(t, b.store, "after-all")
+	names = append(names, "after-all")
+	sees(t, c.store, names...)
+
 	// One is gone for good: it is removed, does not come back as it was, and an empty one takes its place.
 	b.stop()
 	if left, err := a.store.RemoveMember(t.Context(), b.name()); err != nil || left != 2 {
@@ -175,6 +197,42 @@ func TestStoreGrows(t *testing.T) {
 	case <-c.store.Lost():
 	case <-time.After(30 * time.Second):
 		t.Error("it has not noticed")
+	}
+}
+
+// A member's certificate is renewed by itself, and counts at the next connection.
+func TestMembersRenewTheirCertificates(t *testing.T) {
+	t.Parallel()
+	a, b := newMachine(t), newMachine(t)
+	a.start()
+	b.join(a)
+	members(t, a.store, a, b)
+	read := func(m *machine) string {
+		t.Helper()
+		pair, err := secrets.ReadKeyPair(filepath.Join(m.dir, peerFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return secrets.Serial(pair.Leaf)
+	}
+	before := read(b)
+	if err := b.store.renewPeer(t.Context()); err != nil || read(b) != before {
+		t.Errorf("renewed before it is time: %v", err)
+	}
+	// A new one is shown without a start, to whoever connects from now on.
+	if err := b.store.issuePeer(t.Context()); err != nil || read(b) == before {
+		t.Fatalf("not issued: %v", err)
+	}
+	a.stop()
+	a.start()
+	write(t, b.store, "renewed")
+	sees(t, a.store, "renewed")
+	before = read(b)
+	b.stop()
+	b.later = 200 * 24 * time.Hour
+	b.start()
+	if err := b.store.renewPeer(t.Context()); err != nil || read(b) == before {
+		t.Errorf("not renewed at its time: %v", err)
 	}
 }
 
