@@ -25,7 +25,11 @@ type conn struct {
 	// token begins every mark; n makes marks differ.
 	token string
 	n     int
+	space []byte // for answers, used again
 }
+
+// keptSpace is how much room for answers a session keeps, in bytes: what ten thousand servers take.
+const keptSpace = 2 << 20
 
 // dialUnix connects to a unix socket whose path may be longer than the kernel's 107 bytes.
 func dialUnix(ctx context.Context, path string) (net.Conn, error) {
@@ -115,7 +119,7 @@ func ignoreClosed(werr, cause error) error {
 // readAnswer reads up to the mark of that number.
 func (c *conn) readAnswer(n int) (string, error) {
 	mark := fmt.Appendf(nil, "[6]: %s-%d\n", c.token, n)
-	var text []byte
+	text := c.space[:0]
 	for {
 		line, err := c.r.ReadSlice('\n')
 		for errors.Is(err, bufio.ErrBufferFull) {
@@ -135,6 +139,9 @@ func (c *conn) readAnswer(n int) (string, error) {
 	// The mark is an answer of its own, which ends with an empty line.
 	if line, err := c.r.ReadSlice('\n'); err != nil || len(line) != 1 {
 		return "", errors.Join(errors.New("no empty line after an answer"), err)
+	}
+	if cap(text) <= keptSpace {
+		c.space = text
 	}
 	return string(text), nil
 }

@@ -1,10 +1,13 @@
 package haproxy
 
 import (
+	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -140,6 +143,33 @@ func FuzzParseStat(f *testing.F) {
 		for _, r := range v {
 			if r.Proxy == "" || r.Service == "" || strings.HasSuffix(r.Status, " (UNPUB)") && !r.Unpublished {
 				t.Fatalf("%+v", r)
+			}
+		}
+	})
+}
+
+// What has no quotes is read by a quicker way, which reads what the other reads.
+func FuzzPlainRows(f *testing.F) {
+	f.Add("pxname,svname\na,b\n\nc,d")
+	f.Add("a\n,\n")
+	f.Add(",,\n1,2,3\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.ContainsAny(text, "\"\r") {
+			return
+		}
+		slow := csv.NewReader(strings.NewReader(text))
+		quick := plainRows{rest: text}
+		for {
+			want, werr := slow.Read()
+			got, err := quick.read()
+			if (err == nil) != (werr == nil) || errors.Is(err, io.EOF) != errors.Is(werr, io.EOF) {
+				t.Fatalf("%q: %v, want %v", text, err, werr)
+			}
+			if err != nil {
+				return
+			}
+			if n, _ := slow.FieldPos(0); !slices.Equal(got, want) || n != quick.line {
+				t.Fatalf("%q: row %q at %d, want %q at %d", text, got, quick.line, want, n)
 			}
 		}
 	})

@@ -57,11 +57,17 @@ func ParseStat(text string) ([]StatRow, error) {
 	}
 	r := csv.NewReader(strings.NewReader(text))
 	r.ReuseRecord = true // FieldsPerRecord 0: every row has as many as the first
+	next := r.Read
+	line := func() int { n, _ := r.FieldPos(0); return n }
+	if !strings.ContainsAny(text, "\"\r") { // then a line is a row, and a comma ends a field
+		p := plainRows{rest: text}
+		next, line = p.read, func() int { return p.line }
+	}
 	a := &answer{command: command}
-	var col map[string]int
+	var col *statPlaces
 	var rows []StatRow
 	for {
-		fields, err := r.Read()
+		fields, err := next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -73,23 +79,62 @@ func ParseStat(text string) ([]StatRow, error) {
 			}
 			return nil, a.wrong("%v", err)
 		}
-		a.next, _ = r.FieldPos(0)
+		a.next = line()
 		if col == nil {
 			if col, err = a.statColumns(fields); err != nil {
 				return nil, err
 			}
+			rows = make([]StatRow, 0, strings.Count(text, "\n"))
 			continue
 		}
-		row, err := a.statRow(col, fields)
-		if err != nil {
+		rows = append(rows, StatRow{})
+		var before *StatRow
+		if n := len(rows); n > 1 {
+			before = &rows[n-2]
+		}
+		if err := a.statRow(col, fields, &rows[len(rows)-1], before); err != nil {
 			return nil, err
 		}
-		rows = append(rows, row)
 	}
 	if col == nil {
 		return nil, a.wrong("no names of columns")
 	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
 	return rows, nil
+}
+
+// plainRows reads as a csv.Reader does what has no quotes.
+type plainRows struct {
+	rest   string
+	line   int
+	fields []string
+	width  int
+}
+
+func (p *plainRows) read() ([]string, error) {
+	var line string
+	for line == "" {
+		if p.rest == "" {
+			return nil, io.EOF
+		}
+		p.line++
+		line, p.rest, _ = strings.Cut(p.rest, "\n")
+	}
+	p.fields = p.fields[:0]
+	for more := true; more; {
+		var field string
+		field, line, more = strings.Cut(line, ",")
+		p.fields = append(p.fields, field)
+	}
+	if p.width == 0 {
+		p.width = len(p.fields)
+	}
+	if len(p.fields) != p.width {
+		return nil, &csv.ParseError{StartLine: p.line, Line: p.line, Column: 1, Err: csv.ErrFieldCount}
+	}
+	return p.fields, nil
 }
 
 // statField ties a column to its place in a row; exactly one of text and number is set.
@@ -99,8 +144,11 @@ type statField struct {
 	number *int
 }
 
-func (s *StatRow) fields() []statField {
-	return []statField{
+// statPlaces are the places of the columns, in the order of StatRow.fields.
+type statPlaces [28]int
+
+func (s *StatRow) fields() [len(statPlaces{})]statField {
+	return [...]statField{
 		{"pxname", &s.Proxy, nil},
 		{"svname", &s.Service, nil},
 		{"type", nil, (*int)(&s.Type)},
@@ -132,7 +180,7 @@ func (s *StatRow) fields() []statField {
 	}
 }
 
-func (a *answer) statColumns(names []string) (map[string]int, error) {
+func (a *answer) statColumns(names []string) (*statPlaces, error) {
 	col := make(map[string]int, len(names))
 	for i, n := range names {
 		if _, twice := col[n]; twice {
@@ -140,34 +188,43 @@ func (a *answer) statColumns(names []string) (map[string]int, error) {
 		}
 		col[n] = i
 	}
-	for _, f := range new(StatRow).fields() {
-		if _, ok := col[f.column]; !ok {
+	var places statPlaces
+	for i, f := range new(StatRow).fields() {
+		at, ok := col[f.column]
+		if !ok {
 			return nil, a.wrong("no column %s", f.column)
 		}
+		places[i] = at
 	}
-	return col, nil
+	return &places, nil
 }
 
-func (a *answer) statRow(col map[string]int, fields []string) (StatRow, error) {
-	var s StatRow
-	for _, f := range s.fields() {
-		value := fields[col[f.column]]
-		if f.text != nil {
-			*f.text = strings.Clone(value)
-			continue
+// statRow fills in a row. Text is copied, so that the whole answer can go, or is that of the row before.
+func (a *answer) statRow(places *statPlaces, fields []string, s, before *StatRow) error {
+	to := s.fields()
+	if before == nil {
+		before = &StatRow{}
+	}
+	from := before.fields()
+	for i := range to {
+		value := fields[places[i]]
+		switch {
+		case to[i].text == nil && value == "":
+		case to[i].text == nil:
+			n, err := a.count(to[i].column, value)
+			if err != nil {
+				return err
+			}
+			*to[i].number = n
+		case *from[i].text == value:
+			*to[i].text = *from[i].text
+		default:
+			*to[i].text = strings.Clone(value)
 		}
-		if value == "" {
-			continue
-		}
-		n, err := a.count(f.column, value)
-		if err != nil {
-			return s, err
-		}
-		*f.number = n
 	}
 	if s.Proxy == "" || s.Service == "" || s.Type > StatListener {
-		return s, a.wrong("proxy, service or type is missing or unknown")
+		return a.wrong("proxy, service or type is missing or unknown")
 	}
 	s.Status, s.Unpublished = strings.CutSuffix(s.Status, " (UNPUB)")
-	return s, nil
+	return nil
 }
