@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,9 @@ again.`,
 			log, err := newLog(cmd.ErrOrStderr(), logFormat)
 			if err != nil {
 				return err
+			}
+			if os.Getenv("GOGC") == "" {
+				debug.SetGCPercent(50) // HAProxy needs the machine's memory more than an agent its processor
 			}
 			o.Log, o.Version = log, buildVersion()
 			if o.HAProxy, err = findHAProxy(cmd.Context(), o.HAProxy); err != nil {

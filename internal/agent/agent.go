@@ -114,25 +114,23 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	// HAProxy is asked while the journal is read: a load balancer that starts anew serves nobody yet.
-	asked := make(chan told, 1)
-	go func() { asked <- askVersion(ctx, o.HAProxy) }()
-	first := make(chan early, 1)
+	first, asked := make(chan early, 1), make(chan told, 1)
 	options := link.Options{URLs: o.URLs, Dir: filepath.Join(o.Dir, linkDir), Log: o.Log, Now: o.Clock}
 	options.Locked = func(any bool) {
-		if !any {
+		if any {
+			firstOfAll(ctx, o.control(), first)
+		} else {
 			first <- early{} // what the files hold is nobody's wish any more
-			return
 		}
-		go func() { first <- startRested(ctx, o.control()) }()
+		go func() { asked <- askVersion(ctx, o.HAProxy) }() // while the journal is read
 	}
 	client, err := link.Open(options)
-	said := <-asked
-	if err == nil && said.err != nil {
-		err = errors.Join(said.err, client.Close())
-	}
 	if err != nil {
 		return nil, err
+	}
+	said := <-asked
+	if said.err != nil {
+		return nil, errors.Join(said.err, client.Close())
 	}
 	a, err := openBeside(client, o, said.full, said.version)
 	if err != nil {

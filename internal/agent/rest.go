@@ -168,6 +168,24 @@ func startRested(ctx context.Context, o hapctl.Options) early {
 	return early{process, note.Sections, err}
 }
 
+// firstPatience is how long everything else waits for a HAProxy that is started early, since nobody is served before.
+const firstPatience = 2 * time.Second
+
+// firstOfAll starts HAProxy from files at rest, if they are there, and leaves it the machine until it serves.
+func firstOfAll(ctx context.Context, o hapctl.Options, give chan<- early) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		give <- startRested(ctx, o)
+	}()
+	most := time.NewTimer(firstPatience)
+	defer most.Stop()
+	select {
+	case <-done:
+	case <-most.C:
+	}
+}
+
 // adopt takes over a HAProxy that was started early, and notes what it has read as for one that was started here.
 func (e *engine) adopt(ctx context.Context) error {
 	if e.early == nil {
