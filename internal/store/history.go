@@ -38,7 +38,7 @@ func (f *Filter) any(h *header) (takes, known bool) {
 
 // Changes gives the kept changes that the filter takes, the newest first.
 func (s *Store) Changes(ctx context.Context, f Filter) ([]Event, error) {
-	const page = 128
+	const most = 128
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
@@ -48,13 +48,18 @@ func (s *Store) Changes(ctx context.Context, f Filter) ([]Event, error) {
 		end = min(end, f.Before)
 	}
 	var list []Event
-	for end > 1 && len(list) < f.Limit {
+	// No more are read than are asked for, since one can be as large as the store takes; more at once while the
+	// filter takes few.
+	for page := min(int64(f.Limit), most); end > 1 && len(list) < f.Limit; page = min(2*page, most) {
 		from := max(end-page, 1)
 		kvs, err := s.storedChanges(ctx, from, end)
 		if err != nil {
 			return nil, err
 		}
 		for _, kv := range slices.Backward(kvs) {
+			if len(list) == f.Limit {
+				break
+			}
 			ev, ok, err := s.chosen(ctx, &f, kv.Value)
 			if weir.KindOf(err) == weir.Gone {
 				return list, nil
@@ -62,7 +67,7 @@ func (s *Store) Changes(ctx context.Context, f Filter) ([]Event, error) {
 			if err != nil {
 				return nil, err
 			}
-			if ok && len(list) < f.Limit {
+			if ok {
 				list = append(list, ev)
 			}
 		}

@@ -165,4 +165,14 @@ func TestChangesAreFoundByObjectAndAuthor(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %s", name, got, err, c.want)
 		}
 	}
+	// What was not asked for is not looked at: one change can be as large as the store takes.
+	if _, err := s.client.Put(t.Context(), changeKey(298), "no change"); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.Changes(t.Context(), Filter{Limit: 3}); err != nil || len(list) != 3 {
+		t.Errorf("%d changes, %v", len(list), err)
+	}
+	if _, err := s.Changes(t.Context(), Filter{Limit: 4}); err == nil {
+		t.Error("what is no change was read as one")
+	}
 }
