@@ -199,7 +199,7 @@ func (w *world) searchFiles(a *runningAgent, canaries []canary) {
 			switch {
 			case info.Mode().Perm() != 0o600:
 				w.t.Errorf("%s, mode %v, holds the %s", name, info.Mode(), c.name)
-			case c.name == "admin token" && filepath.Dir(name) == "server" && strings.Contains(name, "token"):
+			case c.name == "admin token" && filepath.Dir(path) == w.serverDir() && strings.Contains(name, "token"):
 			case c.name == "replaced key" && strings.HasPrefix(name, "lb1/link/keys/"): // until the next heartbeat
 			case (c.name == "served key" || c.name == "client key") && strings.HasPrefix(path, a.dir):
 			default:

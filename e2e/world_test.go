@@ -74,7 +74,7 @@ func (w *world) startServer() {
 	ready, ended := make(chan server.Listening, 1), make(chan error, 1)
 	go func() {
 		ended <- server.Run(ctx, server.Options{
-			Dir: filepath.Join(w.dir, fmt.Sprint("server", w.host)), Cluster: w.cluster(), SealingKey: w.sealingKey(),
+			Dir: w.serverDir(), Cluster: w.cluster(), SealingKey: w.sealingKey(),
 			Listen: listen, MetricsListen: w.at(w.host).String() + ":7444",
 			Backups: w.backups, Version: "test", Log: w.log, Ready: func(l server.Listening) { ready <- l },
 		})
