@@ -71,17 +71,8 @@ func parts[T any](d *delta, prefix string, before, after []T, name func(*T) stri
 }
 
 func (d *delta) pools(before, after []ir.Pool) {
-	heads := func(list []ir.Pool) []ir.Pool {
-		list = slices.Clone(list)
-		for i := range list {
-			list[i].Servers = nil
-		}
-		return list
-	}
-	name := func(p *ir.Pool) string { return p.Name }
-	// Pools of one Compiler differ in their servers nearly always; their heads are compared only where they can.
-	parts(d, "pool/", heads(before), heads(after), name)
-	merge(before, after, name, func(old, now *ir.Pool) {
+	merge(before, after, func(p *ir.Pool) string { return p.Name }, func(old, now *ir.Pool) {
+		d.head(old, now)
 		if old == nil {
 			old = &ir.Pool{}
 		}
@@ -101,6 +92,26 @@ func (d *delta) pools(before, after []ir.Pool) {
 			}
 		})
 	})
+}
+
+// head compares two pools without their servers.
+func (d *delta) head(old, now *ir.Pool) {
+	if now == nil {
+		d.gone = append(d.gone, "pool/"+old.Name)
+		return
+	}
+	if old != nil && old.SameButServers(now) {
+		return
+	}
+	id, bare := "pool/"+now.Name, *now
+	bare.Servers = nil
+	if old == nil {
+		d.put = append(d.put, ir.Resource{ID: id, Body: encode(id, &bare)})
+		return
+	}
+	was := *old
+	was.Servers = nil
+	d.one(id, &was, &bare)
 }
 
 // same says whether two lists are one list in memory.

@@ -66,7 +66,7 @@ func (k *Renderer) servers(p *ir.Pool, options string) ([]Server, bool) {
 		return nil, false
 	}
 	i, found := slices.BinarySearchFunc(k.node.Pools, p.Name, func(p ir.Pool, name string) int { return strings.Compare(p.Name, name) })
-	if !found || k.options[i] != options || !sameHead(p, &k.node.Pools[i]) || !shared(p.Servers, k.node.Pools[i].Servers) {
+	if !found || k.options[i] != options || !p.SameButServers(&k.node.Pools[i]) || !shared(p.Servers, k.node.Pools[i].Servers) {
 		return nil, false
 	}
 	return k.config.Backends[k.at[i]].Servers, true
@@ -80,7 +80,7 @@ func (k *Renderer) sameFrame(n *ir.Node, env *Env) bool {
 	}
 	for i := range n.Pools {
 		p, old := &n.Pools[i], &was.Pools[i]
-		if !sameHead(p, old) || (len(p.Servers) == 0) != (len(old.Servers) == 0) {
+		if !p.SameButServers(old) || (len(p.Servers) == 0) != (len(old.Servers) == 0) {
 			return false
 		}
 	}
@@ -91,15 +91,6 @@ func (k *Renderer) sameFrame(n *ir.Node, env *Env) bool {
 
 func sameEnv(a, b *Env) bool {
 	return a.Version == b.Version && a.User == b.User && a.Group == b.Group && a.Log == b.Log && maps.Equal(a.Unbindable, b.Unbindable)
-}
-
-// sameHead says that two pools differ in their servers at most. That no field is missing here shows
-// TestEveryFieldOfAPoolCounts.
-func sameHead(a, b *ir.Pool) bool {
-	return a.Name == b.Name && a.Mode == b.Mode && a.Balance == b.Balance && a.BalanceHeader == b.BalanceHeader &&
-		a.Check == b.Check && a.Cookie == b.Cookie && a.MaxConnections == b.MaxConnections && a.NoQueue == b.NoQueue &&
-		a.QueueTimeout == b.QueueTimeout && a.ServerTimeout == b.ServerTimeout && a.SendProxy == b.SendProxy &&
-		a.SlowStart == b.SlowStart && (a.TLS == b.TLS || a.TLS != nil && b.TLS != nil && *a.TLS == *b.TLS)
 }
 
 // shared says whether two lists are one in memory.

@@ -1,4 +1,0 @@
-package haproxy
-
-// SameHead is what a Renderer tells pools apart by.
-var SameHead = sameHead

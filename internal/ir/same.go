@@ -1,0 +1,10 @@
+package ir
+
+// SameButServers says that two pools differ in their servers at most. That no field is missing here shows
+// TestEveryFieldOfAPoolCounts.
+func (p *Pool) SameButServers(o *Pool) bool {
+	return p.Name == o.Name && p.Mode == o.Mode && p.Balance == o.Balance && p.BalanceHeader == o.BalanceHeader &&
+		p.Check == o.Check && p.Cookie == o.Cookie && p.MaxConnections == o.MaxConnections && p.NoQueue == o.NoQueue &&
+		p.QueueTimeout == o.QueueTimeout && p.ServerTimeout == o.ServerTimeout && p.SendProxy == o.SendProxy &&
+		p.SlowStart == o.SlowStart && (p.TLS == o.TLS || p.TLS != nil && o.TLS != nil && *p.TLS == *o.TLS)
+}

@@ -1,0 +1,85 @@
+package ir_test
+
+import (
+	"reflect"
+	"testing"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+// A field of a pool that a Renderer did not look at could change and HAProxy would not.
+func TestEveryFieldOfAPoolCounts(t *testing.T) {
+	t.Parallel()
+	base := ir.Pool{Name: "web", Mode: "http", Check: weir.HealthCheck{Type: "none"}, TLS: &weir.PoolTLS{}}
+	same := base
+	if !base.SameButServers(&same) {
+		t.Error("a pool differs from itself")
+	}
+	eachField(t, base, func(path string, changed ir.Pool) {
+		if base.SameButServers(&changed) {
+			t.Errorf("a change of %s is not seen", path)
+		}
+	})
+}
+
+// eachField calls changed with the pool changed in one field, also within Check and TLS.
+func eachField(t *testing.T, base ir.Pool, changed func(string, ir.Pool)) {
+	t.Helper()
+	v, n := reflect.ValueOf(base), 0
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		switch f := v.Field(i); {
+		case name == "Servers":
+		case name == "TLS":
+			for j := range f.Elem().NumField() {
+				tls := *base.TLS
+				if !disturb(reflect.ValueOf(&tls).Elem().Field(j)) {
+					t.Errorf("field TLS.%s is of a kind that this test can't change", f.Elem().Type().Field(j).Name)
+				}
+				p := base
+				p.TLS = &tls
+				changed("TLS."+f.Elem().Type().Field(j).Name, p)
+				n++
+			}
+			p := base
+			p.TLS = nil
+			changed("TLS", p)
+		case f.Kind() == reflect.Struct:
+			for j := range f.NumField() {
+				p := base
+				if !disturb(reflect.ValueOf(&p).Elem().Field(i).Field(j)) {
+					t.Errorf("field %s.%s is of a kind that this test can't change", name, f.Type().Field(j).Name)
+				}
+				changed(name+"."+f.Type().Field(j).Name, p)
+				n++
+			}
+		default:
+			p := base
+			if !disturb(reflect.ValueOf(&p).Elem().Field(i)) {
+				t.Errorf("field %s is of a kind that this test can't change", name)
+			}
+			changed(name, p)
+			n++
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d fields were tried", n)
+	}
+}
+
+func disturb(f reflect.Value) bool {
+	switch f.Kind() {
+	case reflect.String:
+		f.SetString(f.String() + "x")
+	case reflect.Int, reflect.Int64, reflect.Int32:
+		f.SetInt(f.Int() + 1)
+	case reflect.Uint16, reflect.Uint8, reflect.Uint32, reflect.Uint64:
+		f.SetUint(f.Uint() + 1)
+	case reflect.Bool:
+		f.SetBool(!f.Bool())
+	default:
+		return false
+	}
+	return true
+}
