@@ -22,6 +22,10 @@ type refusal struct {
 	since time.Time
 }
 
+// leavingPatience is how long a start waits for addresses that somebody has: a HAProxy that was killed lets go of its
+// a moment after its end.
+const leavingPatience = 2 * time.Second
+
 // refuseBinds tries the addresses that HAProxy doesn't listen at yet, since one that can't be bound would
 // close all its listeners for two seconds. It says whether the list of those to leave out has changed.
 func (e *engine) refuseBinds(want haproxy.Config) bool {
@@ -33,8 +37,13 @@ func (e *engine) refuseBinds(want haproxy.Config) bool {
 	}
 	// A machine that lacks one address of a group often lacks all: that is one line in the log, not hundreds.
 	refused := map[string][]netip.AddrPort{}
+	late := time.Now().Add(leavingPatience)
 	for _, b := range want.Binds() {
 		err := hapctl.TestBind(b.AddrPort, ours)
+		for e.process == nil && errors.Is(err, hapctl.ErrTaken) && time.Now().Before(late) {
+			<-time.After(10 * time.Millisecond)
+			err = hapctl.TestBind(b.AddrPort, ours)
+		}
 		if err == nil {
 			continue
 		}
