@@ -159,6 +159,9 @@ func (s *server) openKeys(context.Context) error {
 }
 
 func (s *server) openStore(ctx context.Context) error {
+	if err := s.notLost(); err != nil {
+		return err
+	}
 	var err error
 	s.store, err = store.Open(ctx, s.storeOptions())
 	if err == nil {

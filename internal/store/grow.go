@@ -356,7 +356,7 @@ func startPeer(ctx context.Context, opts Options) (*embedded, error) {
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	data, err := hasData(opts.Dir)
+	data, err := HasData(opts.Dir)
 	if err != nil {
 		return nil, err
 	}

@@ -106,8 +106,8 @@ func grown(dir string) (bool, error) {
 	return err == nil, err
 }
 
-// hasData tells whether the folder holds a member that has begun.
-func hasData(dir string) (bool, error) {
+// HasData tells whether the folder of a store inside a server holds a member that has begun.
+func HasData(dir string) (bool, error) {
 	_, err := os.Stat(filepath.Join(dir, "etcd", "member", "wal"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
