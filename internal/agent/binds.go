@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,35 +29,63 @@ const leavingPatience = 2 * time.Second
 
 // refuseBinds tries the addresses that HAProxy doesn't listen at yet, since one that can't be bound would
 // close all its listeners for two seconds. It says whether the list of those to leave out has changed.
-func (e *engine) refuseBinds(want haproxy.Config) bool {
+func (e *engine) refuseBinds(ctx context.Context, want haproxy.Config) bool {
 	var ours []netip.AddrPort
 	if e.process != nil {
 		for _, b := range e.have.Binds() {
 			ours = append(ours, b.AddrPort)
 		}
 	}
+	failed := testBinds(want, ours)
+	if e.process == nil {
+		// A HAProxy that was killed lets go of its ports a moment after it is gone.
+		for end := time.Now().Add(dyingPatience); slices.ContainsFunc(failed, taken) && time.Now().Before(end); {
+			select {
+			case <-ctx.Done():
+				return false
+			case <-time.After(dyingPace):
+			}
+			failed = testBinds(want, ours)
+		}
+	}
 	// A machine that lacks one address of a group often lacks all: that is one line in the log, not hundreds.
 	refused := map[string][]netip.AddrPort{}
-	late := time.Now().Add(leavingPatience)
-	for _, b := range want.Binds() {
-		err := hapctl.TestBind(b.AddrPort, ours)
-		for e.process == nil && errors.Is(err, hapctl.ErrTaken) && time.Now().Before(late) {
-			<-time.After(10 * time.Millisecond)
-			err = hapctl.TestBind(b.AddrPort, ours)
-		}
-		if err == nil {
-			continue
-		}
-		why := bindReason(err)
-		e.refusedBinds[b.AddrPort] = refusal{why, e.clock()}
-		e.env.Unbindable[b.AddrPort] = true
-		refused[why.Error()] = append(refused[why.Error()], b.AddrPort)
+	for _, f := range failed {
+		why := bindReason(f.err)
+		e.refusedBinds[f.at] = refusal{why, e.clock()}
+		e.env.Unbindable[f.at] = true
+		refused[why.Error()] = append(refused[why.Error()], f.at)
 	}
 	for _, why := range slices.Sorted(maps.Keys(refused)) {
 		list := refused[why]
 		e.log.Warn("addresses left out", "count", len(list), "first", firstBinds(list), "error", why, "hint", bindHint(e.refusedBinds[list[0]].why))
 	}
 	return len(refused) > 0
+}
+
+// How long a start waits for ports that somebody holds, and how often it looks.
+const (
+	dyingPatience = time.Second
+	dyingPace     = 10 * time.Millisecond
+)
+
+// unbound is an address that can't be listened at.
+type unbound struct {
+	at  netip.AddrPort
+	err error
+}
+
+func taken(u unbound) bool { return errors.Is(u.err, hapctl.ErrTaken) }
+
+// testBinds gives the addresses of a configuration that can't be listened at; ours are those of the HAProxy that runs.
+func testBinds(want haproxy.Config, ours []netip.AddrPort) []unbound {
+	var list []unbound
+	for _, b := range want.Binds() {
+		if err := hapctl.TestBind(b.AddrPort, ours); err != nil {
+			list = append(list, unbound{b.AddrPort, err})
+		}
+	}
+	return list
 }
 
 // bindReason gives one of the reasons that bindHint knows, without the address, or the kernel's own.

@@ -145,8 +145,11 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 		}
 	}
 	if starting || len(p.Reload) > 0 {
-		if e.refuseBinds(want) {
+		if e.refuseBinds(ctx, want) {
 			return false, nil
+		}
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
 		}
 	}
 	if len(p.Reload) > 0 && !starting {

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"path/filepath"
@@ -232,4 +233,22 @@ func TestHeldSiteWhosePoolGoes(t *testing.T) {
 		b.settled()
 		b.serves("good")
 	})
+}
+
+// A HAProxy that was killed holds its ports a moment longer; nobody waits ten seconds for the next try.
+func TestAStartWaitsForPortsThatAreLetGoOf(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, weirtest.HAProxies(t)[0])
+	b.site("one", 40)
+	holder, err := net.Listen("tcp", netip.AddrPortFrom(b.at(17), 8080).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := time.AfterFunc(dyingPatience/10, func() { _ = holder.Close() })
+	defer gone.Stop()
+	b.converge()
+	if len(b.refusedBinds) > 0 {
+		t.Errorf("left out: %v", b.refusedBinds)
+	}
+	b.serves("one")
 }
