@@ -209,7 +209,7 @@ func (m memberSource) Store(ctx context.Context) (api.StoreStatus, error) {
 	}
 	for _, one := range members {
 		out.Members = append(out.Members, api.MemberStatus{
-			Name: one.Name, URL: one.URL, Healthy: runs[one.ID] != "", Leader: one.Leader, Learner: one.Learner, Server: runs[one.ID],
+			Name: one.Name, URL: one.URL, Healthy: one.Own || runs[one.ID] != "", Leader: one.Leader, Learner: one.Learner, Server: runs[one.ID],
 		})
 	}
 	return out, nil

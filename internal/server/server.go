@@ -319,6 +319,7 @@ func (s *server) serve(ctx context.Context) error {
 	if plain != nil {
 		go func() { failed <- plain() }()
 	}
+	s.awaitAnnounced(ctx)
 	if s.opts.Ready != nil {
 		s.opts.Ready(Listening{URL: "https://" + listener.Addr().String(), Metrics: plainURL, CAHash: s.ca.CAHash(), TokenFile: s.path(tokenFile)})
 	}

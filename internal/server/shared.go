@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"weir"
@@ -102,6 +103,19 @@ func (s *server) announce(ctx context.Context, url string, shown func() *tls.Cer
 		}
 		return m
 	}, changed)
+}
+
+// announcedWithin is how long a start waits until the other servers, and those who list them, know of this one.
+const announcedWithin = 3 * time.Second
+
+func (s *server) awaitAnnounced(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, announcedWithin)
+	defer cancel()
+	s.store.FollowMembers(ctx, func(members []store.Member) {
+		if slices.ContainsFunc(members, func(m store.Member) bool { return m.ID == s.store.ID() }) {
+			cancel()
+		}
+	})
 }
 
 // advertised is where the other servers reach this one.
