@@ -23,10 +23,6 @@ type refusal struct {
 	since time.Time
 }
 
-// leavingPatience is how long a start waits for addresses that somebody has: a HAProxy that was killed lets go of its
-// a moment after its end.
-const leavingPatience = 2 * time.Second
-
 // refuseBinds tries the addresses that HAProxy doesn't listen at yet, since one that can't be bound would
 // close all its listeners for two seconds. It says whether the list of those to leave out has changed.
 func (e *engine) refuseBinds(ctx context.Context, want haproxy.Config) bool {
