@@ -61,7 +61,7 @@ func (e *engine) refuseBinds(ctx context.Context, want haproxy.Config) bool {
 
 // How long a start waits for ports that somebody holds, and how often it looks.
 const (
-	dyingPatience = time.Second
+	dyingPatience = 2 * time.Second
 	dyingPace     = 10 * time.Millisecond
 )
 

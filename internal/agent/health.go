@@ -15,10 +15,11 @@ import (
 	"weir/internal/link"
 )
 
-// The pace of the health watch: as fast as it is cheap.
+// The pace of the health watch: as fast as it is cheap, and for at most a fiftieth of the time.
 const (
-	healthPace = time.Second
-	stateDump  = 5 * time.Second
+	healthPace  = time.Second
+	healthShare = 50
+	stateDump   = 5 * time.Second
 )
 
 // watchHealth reads how HAProxy sees its servers and reports that with the access log's counters.
@@ -47,7 +48,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 				a.log.Debug("the next cold start takes longer", "error", err)
 			}
 		}
-		timer.Reset(max(healthPace, 20*time.Since(began)))
+		timer.Reset(max(healthPace, healthShare*time.Since(began)))
 	}
 }
 

@@ -34,6 +34,9 @@ type sight struct {
 	// servers is what was seen, by pool and name. It is replaced, never changed; what is the same stays the same
 	// one in memory.
 	servers map[string]map[string]link.ServerHealth
+	// count is how many they are, leaving the pools with a server that is on its way out and has connections.
+	count   int
+	leaving []string
 }
 
 // look brings servers up to date, and says whether any server's state has changed.
@@ -41,7 +44,7 @@ func (s *sight) look(ctx context.Context, client *hapctl.Client, now time.Time) 
 	if client != s.client {
 		s.client, s.pulses = client, nil
 	}
-	if s.count() <= s.whole {
+	if s.count <= s.whole {
 		return s.all(ctx, now)
 	}
 	pulses, err := client.Pulses(ctx, s.pulses)
@@ -88,13 +91,18 @@ func (s *sight) all(ctx context.Context, now time.Time) (bool, error) {
 	return s.take(healthOf(rows, now)), nil
 }
 
-// count is how many servers were seen last.
-func (s *sight) count() int {
-	n := 0
-	for _, servers := range s.servers {
-		n += len(servers)
+// sum counts what was seen.
+func (s *sight) sum() {
+	s.count, s.leaving = 0, nil
+	for pool, servers := range s.servers {
+		s.count += len(servers)
+		for _, h := range servers {
+			if h.Connections > 0 && (h.State == link.Drain || h.State == link.Maint) {
+				s.leaving = append(s.leaving, pool)
+				break
+			}
+		}
 	}
-	return n
 }
 
 // due gives the pools to look at closely.
@@ -114,12 +122,8 @@ func (s *sight) due(pulses []haproxy.Pulse) map[string]bool {
 	for name := range old { // gone
 		pools[haproxy.BaseName(name)] = true
 	}
-	for pool, servers := range s.servers {
-		for _, h := range servers {
-			if h.Connections > 0 && (h.State == link.Drain || h.State == link.Maint) {
-				pools[pool] = true
-			}
-		}
+	for _, pool := range s.leaving {
+		pools[pool] = true
 	}
 	return pools
 }
@@ -151,6 +155,7 @@ func (s *sight) take(next map[string]map[string]link.ServerHealth) bool {
 	changed = changed || len(next) != len(s.servers)
 	if !same || s.servers == nil {
 		s.servers = next
+		s.sum()
 	}
 	return changed
 }
