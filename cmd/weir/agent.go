@@ -37,7 +37,7 @@ again.`,
 				return err
 			}
 			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(50) // HAProxy needs the machine's memory more than an agent its processor
+				debug.SetGCPercent(75) // HAProxy needs the machine's memory more than an agent its processor
 			}
 			o.Log, o.Version = log, buildVersion()
 			if o.HAProxy, err = findHAProxy(cmd.Context(), o.HAProxy); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -184,8 +185,13 @@ func (f *fleet) group(view *weir.Set, name string, old *groupState) *groupState 
 	}
 	put, gone := compile.Delta(old.node, node)
 	next.resources = patch(old.resources, put, gone)
-	if len(gone) == 0 && len(next.resources) == len(old.resources) && node.Tuning.Name == old.node.Tuning.Name {
+	switch {
+	case len(gone) > 0 || node.Tuning.Name != old.node.Tuning.Name: // others may come from the same objects
+	case len(next.resources) == len(old.resources):
 		next.objects = old.objects // what was put was there before
+	default:
+		next.objects = maps.Clone(old.objects)
+		noteObjects(next.objects, put)
 	}
 	return next
 }
@@ -215,6 +221,11 @@ func patch(list, put []ir.Resource, gone []string) []ir.Resource {
 // Server of its name.
 func objectsOf(list []ir.Resource, node ir.Node) map[weir.Ref]bool {
 	objects := map[weir.Ref]bool{{Kind: "LoadBalancerGroup", Name: node.Group.Name}: true, {Kind: "Tuning", Name: node.Tuning.Name}: true}
+	noteObjects(objects, list)
+	return objects
+}
+
+func noteObjects(objects map[weir.Ref]bool, list []ir.Resource) {
 	for _, r := range list {
 		kind, name, _ := strings.Cut(ir.Owner(r.ID), "/")
 		if kind != "" {
@@ -225,7 +236,6 @@ func objectsOf(list []ir.Resource, node ir.Node) map[weir.Ref]bool {
 			objects[weir.Ref{Kind: "Server", Name: member}] = true
 		}
 	}
-	return objects
 }
 
 // done is the revision that is compiled.
