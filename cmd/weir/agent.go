@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 
@@ -40,8 +41,11 @@ again.`,
 				debug.SetGCPercent(75) // HAProxy needs the machine's memory more than an agent its processor
 			}
 			o.Log, o.Version = log, buildVersion()
-			if o.HAProxy, err = findHAProxy(cmd.Context(), o.HAProxy); err != nil {
-				return err
+			// One that has joined asks a HAProxy that is named for its version only while that starts.
+			if !filepath.IsAbs(o.HAProxy) || !agent.Joined(o.Dir) {
+				if o.HAProxy, err = findHAProxy(cmd.Context(), o.HAProxy); err != nil {
+					return err
+				}
 			}
 			if !agent.Joined(o.Dir) {
 				if join.Token, err = joinToken(joinFile); err != nil {
