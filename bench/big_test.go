@@ -57,6 +57,7 @@ func measureBig(t *testing.T) []figure {
 	t.Logf("change %.4g %.4g, weight %.4g %.4g, add %.4g %.4g ms, agent %.4g MiB, idle %.4g and %.4g cores",
 		median(all), percentile(all, 99), median(weights), percentile(weights, 99), median(adds), percentile(adds, 99), w.rss, idle, proxy)
 	agent, alone := w.coldStarts()
+	t.Logf("cold starts of the agent %.0f ms, of HAProxy alone %.0f ms", agent, alone)
 	return []figure{
 		{bigFigures[0], median(all), "ms"},
 		{bigFigures[1], percentile(all, 99), "ms"},
