@@ -34,9 +34,10 @@ type delta struct {
 	keys   []keyRef
 }
 
-// group is what all load balancers of a group have in common. The slices are replaced, never changed, so that a
+// group is what all load balancers of a view of a group have in common. The slices are replaced, never changed, so that a
 // snapshot can be written from them without holding anybody up.
 type group struct {
+	key      viewKey
 	revision int64    // at which the content last changed, or was first known
 	seen     int64    // up to which the content is known to be current
 	entries  []*entry // by ID

@@ -137,7 +137,7 @@ func (h *Hub) recognise(name string, a *heldAgent) bool {
 	}
 	common := a.had.Hash.xor(m.self.hash)
 	if h.held.contents[common] == nil {
-		g := h.groups[m.group]
+		g := h.groups[m.at]
 		if g == nil || g.hash != common {
 			return false
 		}

@@ -2,7 +2,6 @@ package link
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +39,7 @@ type HubOptions struct {
 }
 
 // Hub is the control plane's end: it holds what every group must do and tells the agents. Many goroutines may
-// use it, but SetGroup and DropGroup wait for each other.
+// use it, but SetGroup, SetViews and DropGroup wait for each other.
 type Hub struct {
 	opts      HubOptions
 	reports   *Reports
@@ -50,7 +49,9 @@ type Hub struct {
 	setting sync.Mutex // one SetGroup at a time, so that comparing needs no lock on the rest
 
 	mu       sync.Mutex
-	groups   map[string]*group
+	groups   map[viewKey]*group
+	former   map[string]*group // by the group's name: the view that was dropped last
+	crossing *crossing         // that was asked for last
 	members  map[string]*member
 	held     *holding // nil unless held
 	revision int64
@@ -62,7 +63,7 @@ type Hub struct {
 
 // member is one load balancer.
 type member struct {
-	group    string
+	at       viewKey
 	self     *entry
 	past     []Hash // of earlier selves, the newest last
 	revision int64  // at which self last changed
@@ -110,7 +111,7 @@ func NewHub(o HubOptions) (*Hub, error) {
 	}
 	h := &Hub{
 		opts: o, reports: newReports(), limiter: newLimiter(),
-		groups: map[string]*group{}, members: map[string]*member{}, stopped: make(chan struct{}),
+		groups: map[viewKey]*group{}, former: map[string]*group{}, members: map[string]*member{}, stopped: make(chan struct{}),
 		keyReaders: make(chan struct{}, keyReaders),
 	}
 	if o.Held {
@@ -124,83 +125,7 @@ func NewHub(o HubOptions) (*Hub, error) {
 // Resources called "self" are ignored, selves say that. Load balancers no longer listed in any group are cut.
 // The error lists resources that can't travel, by object; their last good form stays and all else is sent.
 func (h *Hub) SetGroup(name string, revision int64, resources []ir.Resource, selves []ir.Self) error {
-	h.setting.Lock()
-	defer h.setting.Unlock()
-	h.mu.Lock()
-	var old []*entry
-	var hash Hash
-	if g := h.groups[name]; g != nil {
-		old, hash = g.entries, g.hash
-	}
-	h.mu.Unlock()
-	c := compare(old, hash, resources)
-	d := c.delta(hash)
-	own := make(map[string]*entry, len(selves))
-	for _, s := range selves {
-		body, err := json.Marshal(s)
-		if err != nil {
-			return fmt.Errorf("set group %s: load balancer %s: %w", name, s.Name, err)
-		}
-		own[s.Name] = &entry{Resource: ir.Resource{ID: "self", Body: body}, hash: hashResource("self", body)}
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.publish(name, revision, c, d, own)
-	if err := c.problems.Err(); err != nil {
-		return fmt.Errorf("set group %s: %w", name, err)
-	}
-	return nil
-}
-
-func (h *Hub) publish(name string, revision int64, c *change, d delta, own map[string]*entry) {
-	g := h.groups[name]
-	fresh := g == nil
-	if fresh {
-		g = &group{revision: revision, entries: c.entries, hash: c.hash, changed: make(chan struct{})}
-		h.groups[name] = g
-	}
-	g.seen = max(g.seen, revision)
-	moved := h.place(name, g.seen, own)
-	if !fresh && len(d.lines) > 0 {
-		g.entries, g.hash, g.revision = c.entries, c.hash, g.seen
-		g.push(d, h.opts.RingBytes, h.opts.RingBytes*sharedRings/len(h.groups))
-		moved = true
-	}
-	if moved {
-		g.wake()
-	}
-}
-
-// place takes over who is in the group and tells whether anything about that changed.
-func (h *Hub) place(name string, revision int64, own map[string]*entry) bool {
-	changed := false
-	for lb, e := range own {
-		m := h.members[lb]
-		if m == nil {
-			m = &member{self: &entry{}}
-			h.members[lb] = m
-		}
-		if m.group == name && m.self.hash == e.hash {
-			continue
-		}
-		if m.group == name {
-			m.past = append(m.past[max(0, len(m.past)-maxPast+1):], m.self.hash)
-		} else {
-			m.past = nil
-			m.stop(errLeft)
-		}
-		m.group, m.self, m.revision = name, e, revision
-		changed = true
-	}
-	for lb, m := range h.members {
-		if _, ok := own[lb]; !ok && m.group == name {
-			m.stop(errLeft)
-			delete(h.members, lb)
-			h.reports.forget(lb)
-			changed = true
-		}
-	}
-	return changed
+	return h.SetViews(name, revision, View{Resources: resources, Selves: selves})
 }
 
 func (m *member) stop(why error) {
@@ -216,8 +141,8 @@ func (h *Hub) DropGroup(name string) {
 	defer h.setting.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.place(name, 0, nil)
-	delete(h.groups, name)
+	h.publish(name, 0, nil, nil)
+	delete(h.former, name)
 }
 
 // Advance says that every group is current up to a revision, whether it changed or not. It is called after the
@@ -260,6 +185,8 @@ type Wanted struct {
 	Hash Hash
 	// Epoch is the history that Revision is of.
 	Epoch string
+	// Viewed says that the group has had several contents, so that only Hash tells which one was read back.
+	Viewed bool
 }
 
 // Wanted tells what a load balancer must have reached; ok is false for one that no group lists.
@@ -270,8 +197,8 @@ func (h *Hub) Wanted(name string) (w Wanted, ok bool) {
 	if m == nil {
 		return Wanted{}, false
 	}
-	g := h.groups[m.group]
-	return Wanted{m.group, max(g.revision, m.revision), g.hash.xor(m.self.hash), h.opts.Epoch}, true
+	g := h.groups[m.at]
+	return Wanted{m.at.group, max(g.revision, m.revision), g.hash.xor(m.self.hash), h.opts.Epoch, m.at.view != ""}, true
 }
 
 // Connected lists the load balancers whose agents hold a stream, sorted.

@@ -27,9 +27,9 @@ type stream struct {
 	mu   sync.Mutex // guards the deadline
 	over bool       // nothing may be written any more
 
-	group string
-	pos   int  // number of the next delta to send
-	self  Hash // of the self that the agent has
+	view *group // of which the agent has the content
+	pos  int    // number of the next delta of it to send
+	self Hash   // of the self that the agent has
 	// owed are keys that could not be had when their certificate was sent.
 	owed map[string]weir.SealedRef
 	// believes are the CAs that the agent was told of last, empty for one that can't be told; trust is those that
@@ -45,16 +45,16 @@ func (s *stream) more() (*batch, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m := h.members[s.name]
-	if m == nil || m.group != s.group {
+	if m == nil || m.at.group != s.view.key.group {
 		return nil, errLeft
 	}
-	g := h.groups[s.group]
-	if s.pos < g.first {
+	g := h.groups[m.at]
+	if s.pos < s.view.first {
 		return nil, errSlow
 	}
-	b := &batch{revision: max(g.seen, h.revision), hash: g.hash.xor(m.self.hash), wait: g.changed, keys: map[string]weir.SealedRef{}}
-	b.deltas(g, s.pos)
-	s.pos = g.next()
+	b := h.batch(g, m)
+	h.bring(b, s.view, s.pos, g)
+	s.view, s.pos = g, g.next()
 	if s.self != m.self.hash {
 		s.self, b.self = m.self.hash, m.self
 	}

@@ -49,7 +49,7 @@ func (h *Hub) watch(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	began := h.opts.Now()
-	log := h.opts.Log.With("lb", name, "group", s.group, "address", r.RemoteAddr)
+	log := h.opts.Log.With("lb", name, "group", s.view.key.group, "address", r.RemoteAddr)
 	log.Info("agent's stream begins", "resumed", !b.reset, "revision", b.revision)
 	defer context.AfterFunc(ctx, s.abort)()
 	if b.held {
@@ -94,35 +94,51 @@ func (h *Hub) begin(s *stream, own *watcher, resume *Resume, lacks []string, tel
 		return nil, refuse(http.StatusForbidden, string(weir.Forbidden), "no group of the control plane lists load balancer %s; if it was deleted, stop its agent or join again", s.name)
 	}
 	h.strangers.welcome(s.name)
-	g := h.groups[m.group]
+	g := h.groups[m.at]
 	if h.held != nil {
 		if err := h.meet(s.name, resume, tells); err != nil {
 			return nil, err
 		}
 		m.stop(errReplaced)
-		m.watcher, s.group = own, m.group
+		m.watcher, s.view = own, g
 		return &batch{held: true, revision: resume.Revision}, nil
 	}
-	b := &batch{revision: max(g.seen, h.revision), hash: g.hash.xor(m.self.hash), wait: g.changed, keys: map[string]weir.SealedRef{}}
+	b := h.batch(g, m)
 	// Another server may know more than this one, and an agent never goes back.
 	if resume != nil && resume.Epoch == h.opts.Epoch && resume.Revision > b.revision {
 		return nil, refuse(http.StatusServiceUnavailable, codeBehind, "this control plane knows revision %d and the agent %d already", b.revision, resume.Revision).after(time.Second)
 	}
-	s.group, s.self = m.group, m.self.hash
-	if pos, self, ok := m.resume(g, resume); ok {
-		s.pos = pos
-		b.deltas(g, pos)
+	s.view, s.pos, s.self = g, g.next(), m.self.hash
+	if from, pos, self, ok := h.resume(g, m, resume); ok {
+		h.bring(b, from, pos, g)
 		if self {
 			b.self = m.self
 		}
 		b.lacking(g, lacks)
 	} else {
-		s.pos = g.next()
 		b.snapshot(g, m)
 	}
 	m.stop(errReplaced)
 	m.watcher = own
 	return b, nil
+}
+
+// batch is an empty one, of what a load balancer is to have now; h.mu is held.
+func (h *Hub) batch(g *group, m *member) *batch {
+	return &batch{revision: max(g.seen, h.revision), hash: g.hash.xor(m.self.hash), wait: g.changed, keys: map[string]weir.SealedRef{}}
+}
+
+// resume finds the view that an agent's content is of, mostly its own, and the place in its ring.
+func (h *Hub) resume(g *group, m *member, had *Resume) (from *group, pos int, self, ok bool) {
+	if pos, self, ok = m.resume(g, had); ok || had == nil {
+		return g, pos, self, ok
+	}
+	for _, from := range h.siblings(g) {
+		if pos, self, ok := m.resume(from, had); ok {
+			return from, pos, self, true
+		}
+	}
+	return nil, 0, false, false
 }
 
 // resume finds the place in the ring that an agent's content is of, and whether it lacks its self as well.
@@ -141,17 +157,25 @@ func (m *member) resume(g *group, had *Resume) (pos int, self, ok bool) {
 	return 0, false, false
 }
 
-func (b *batch) deltas(g *group, pos int) {
-	for _, d := range g.deltas[pos-g.first:] {
-		b.lines = append(b.lines, d.lines)
-		for _, k := range d.keys {
-			b.keys[k.name] = k.ref
-		}
+// bring adds to a batch what leads from a place in one view to another's content.
+func (h *Hub) bring(b *batch, from *group, pos int, to *group) {
+	b.add(from.deltas[pos-from.first:]...)
+	if from != to && from.hash != to.hash {
+		b.add(h.cross(from, to))
 	}
 	// A certificate may be gone again: only keys of the content as it is now are to be had.
 	for name := range b.keys {
-		if e := g.find("certificate/" + name); e == nil || e.key == nil {
+		if e := to.find("certificate/" + name); e == nil || e.key == nil {
 			delete(b.keys, name)
+		}
+	}
+}
+
+func (b *batch) add(deltas ...delta) {
+	for _, d := range deltas {
+		b.lines = append(b.lines, d.lines)
+		for _, k := range d.keys {
+			b.keys[k.name] = k.ref
 		}
 	}
 }
