@@ -2,24 +2,41 @@ package weir
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/btree"
 )
 
 // Set is a collection of objects at one moment, ordered by name within each kind. Copies share what is equal,
-// so that a copy costs nothing and a set that is only read can be read by many at once. Objects in a set are
-// never changed; Put replaces them.
+// so that a copy costs next to nothing and a set that is only read can be read by many at once. Objects in a set
+// are never changed; Put replaces them.
 type Set struct {
 	// Revision is that of the last change in the set.
 	Revision int64
-	kinds    map[string]*btree.Map[string, *Object]
-	stamps   map[string]*Stamp
+	objects  []*btree.Map[string, *Object] // by kindAt
+	stamps   []*Stamp
 	// back holds "target\x00referrer" for every reference.
 	back *btree.Map[string, struct{}]
 	// owned counts the objects of "role\x00kind".
 	owned *btree.Map[string, int]
+	// mine has a bit for each map above that no other set has, by kindAt, bitBack and bitOwned.
+	mine uint64
 }
+
+const (
+	bitBack  = 62
+	bitOwned = 63
+)
+
+// kindAt is the place of each kind in kinds.
+var kindAt = func() map[string]int {
+	at := make(map[string]int, len(kinds))
+	for i, k := range kinds {
+		at[k.Name] = i
+	}
+	return at
+}()
 
 // Stamp stands for the objects of one kind at one moment: as long as two sets show the same one, they hold the
 // same objects of that kind.
@@ -28,12 +45,12 @@ type Stamp struct{ _ byte }
 // NewSet makes a set of the objects given.
 func NewSet(list ...*Object) *Set {
 	s := &Set{
-		kinds: make(map[string]*btree.Map[string, *Object], len(kinds)), stamps: make(map[string]*Stamp, len(kinds)),
+		objects: make([]*btree.Map[string, *Object], len(kinds)), stamps: make([]*Stamp, len(kinds)),
 		back: new(btree.Map[string, struct{}]), owned: new(btree.Map[string, int]),
 	}
-	for _, k := range kinds {
-		s.kinds[k.Name] = new(btree.Map[string, *Object])
-		s.stamps[k.Name] = new(Stamp)
+	for i := range kinds {
+		s.objects[i] = new(btree.Map[string, *Object])
+		s.stamps[i] = new(Stamp)
 	}
 	for _, o := range list {
 		s.Put(o)
@@ -43,21 +60,33 @@ func NewSet(list ...*Object) *Set {
 
 // Copy gives a set that can be changed without changing s. Copies of one set must not be made at the same time.
 func (s *Set) Copy() *Set {
-	c := &Set{
-		Revision: s.Revision,
-		kinds:    make(map[string]*btree.Map[string, *Object], len(s.kinds)), stamps: make(map[string]*Stamp, len(s.kinds)),
-		back: s.back.Copy(), owned: s.owned.Copy(),
+	s.mine = 0
+	c := *s
+	c.objects, c.stamps = slices.Clone(s.objects), slices.Clone(s.stamps)
+	return &c
+}
+
+// own gives a map of the set to be changed, a copy if other sets may have it too.
+func own[V any](s *Set, bit int, m **btree.Map[string, V]) *btree.Map[string, V] {
+	if s.mine&(1<<bit) == 0 {
+		shared := **m // making a copy writes to what is copied, which others may be reading
+		*m = shared.Copy()
+		s.mine |= 1 << bit
 	}
-	for name, m := range s.kinds {
-		c.kinds[name] = m.Copy()
-		c.stamps[name] = s.stamps[name]
+	return *m
+}
+
+// of gives the objects of a kind, nil when there is no such kind.
+func (s *Set) of(kind string) *btree.Map[string, *Object] {
+	if i, ok := kindAt[kind]; ok {
+		return s.objects[i]
 	}
-	return c
+	return nil
 }
 
 // Get finds one object, nil when there is none.
 func (s *Set) Get(r Ref) *Object {
-	m := s.kinds[r.Kind]
+	m := s.of(r.Kind)
 	if m == nil {
 		return nil
 	}
@@ -67,32 +96,39 @@ func (s *Set) Get(r Ref) *Object {
 
 // Put adds an object, or replaces the one of its kind and name.
 func (s *Set) Put(o *Object) {
-	m := s.kinds[o.Kind]
-	old, _ := m.Set(o.Metadata.Name, o)
+	i := kindAt[o.Kind]
+	old, _ := own(s, i, &s.objects[i]).Set(o.Metadata.Name, o)
+	s.stamps[i] = new(Stamp)
+	refs := o.References()
+	if old != nil && old.Metadata.Role == o.Metadata.Role && slices.Equal(old.References(), refs) {
+		return
+	}
 	s.unlink(old)
-	s.stamps[o.Kind] = new(Stamp)
-	for _, r := range o.References() {
-		s.back.Set(r.String()+"\x00"+o.Ref().String(), struct{}{})
+	back := own(s, bitBack, &s.back)
+	for _, r := range refs {
+		back.Set(r.String()+"\x00"+o.Ref().String(), struct{}{})
 	}
 	s.count(o, 1)
 }
 
 // Delete takes an object out; what is not there is no error.
 func (s *Set) Delete(r Ref) {
-	if m := s.kinds[r.Kind]; m != nil {
-		if old, ok := m.Delete(r.Name); ok {
-			s.unlink(old)
-			s.stamps[r.Kind] = new(Stamp)
-		}
+	i, ok := kindAt[r.Kind]
+	if !ok || s.Get(r) == nil {
+		return
 	}
+	old, _ := own(s, i, &s.objects[i]).Delete(r.Name)
+	s.unlink(old)
+	s.stamps[i] = new(Stamp)
 }
 
 func (s *Set) unlink(old *Object) {
 	if old == nil {
 		return
 	}
+	back := own(s, bitBack, &s.back)
 	for _, r := range old.References() {
-		s.back.Delete(r.String() + "\x00" + old.Ref().String())
+		back.Delete(r.String() + "\x00" + old.Ref().String())
 	}
 	s.count(old, -1)
 }
@@ -101,9 +137,9 @@ func (s *Set) count(o *Object, by int) {
 	if o.Metadata.Role == "" {
 		return
 	}
-	key := o.Metadata.Role + "\x00" + o.Kind
-	n, _ := s.owned.Get(key)
-	s.owned.Set(key, n+by)
+	owned, key := own(s, bitOwned, &s.owned), o.Metadata.Role+"\x00"+o.Kind
+	n, _ := owned.Get(key)
+	owned.Set(key, n+by)
 }
 
 // Owned counts the objects of a kind that belong to a role.
@@ -114,11 +150,16 @@ func (s *Set) Owned(role, kind string) int {
 
 // Stamp gives what changes whenever an object of the kind is put or deleted; copies of a set show the stamps of
 // the original until they are changed themselves.
-func (s *Set) Stamp(kind string) *Stamp { return s.stamps[kind] }
+func (s *Set) Stamp(kind string) *Stamp {
+	if i, ok := kindAt[kind]; ok {
+		return s.stamps[i]
+	}
+	return nil
+}
 
 // Len counts the objects of a kind.
 func (s *Set) Len(kind string) int {
-	if m := s.kinds[kind]; m != nil {
+	if m := s.of(kind); m != nil {
 		return m.Len()
 	}
 	return 0
@@ -127,7 +168,7 @@ func (s *Set) Len(kind string) int {
 // All gives the objects of a kind in the order of their names.
 func (s *Set) All(kind string) iter.Seq[*Object] {
 	return func(yield func(*Object) bool) {
-		if m := s.kinds[kind]; m != nil {
+		if m := s.of(kind); m != nil {
 			m.Scan(func(_ string, o *Object) bool { return yield(o) })
 		}
 	}

@@ -111,12 +111,16 @@ func (c *Compiler) Follow(set *weir.Set, changed []weir.Ref) {
 		if old == now {
 			continue
 		}
-		if old != nil {
+		switch {
+		case old == nil:
+			c.index.add(now)
+			c.outdate(now)
+		case now == nil:
 			c.index.remove(old)
 			c.outdate(old)
-		}
-		if now != nil {
-			c.index.add(now)
+		default:
+			c.index.replace(old, now)
+			c.outdate(old)
 			c.outdate(now)
 		}
 	}

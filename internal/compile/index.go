@@ -67,6 +67,22 @@ func (x *index) remove(o *weir.Object) {
 	})
 }
 
+// replace puts a server in the place of one of the same name; where nothing that it is found by has changed, no
+// list is moved.
+func (x *index) replace(old, now *weir.Object) {
+	was, is := old.Spec.(*weir.Server), now.Spec.(*weir.Server)
+	if old.Metadata.Role != now.Metadata.Role || was.Zone != is.Zone || !slices.Equal(was.Clusters, is.Clusters) {
+		x.remove(old)
+		x.add(now)
+		return
+	}
+	shelvesOf(now, func(k shelf) {
+		if i, found := slices.BinarySearchFunc(x.shelves[k], now, byName); found {
+			x.shelves[k][i] = now
+		}
+	})
+}
+
 // selected gives the servers that a pool takes in, by name.
 func (x *index) selected(pool *weir.Object) []*weir.Object {
 	spec := pool.Spec.(*weir.Pool)
