@@ -50,6 +50,26 @@ func decodeAll(file string, text []byte) ([]*Object, *Problems) {
 		return nil, problems
 	}
 	var list []*Object
+	take := func(doc *yaml.Node) (goOn bool) {
+		for _, node := range itemsOf(doc) {
+			if len(list) >= MaxObjects {
+				fail(node.Line, "more than %d objects in one text", MaxObjects)
+				return false
+			}
+			if o := decodeObject(file, node, problems); o != nil {
+				list = append(list, o)
+			}
+			if len(problems.list) >= maxDecodeProblems {
+				fail(node.Line, "there are more problems; these are enough to begin with")
+				return false
+			}
+		}
+		return true
+	}
+	if doc, ok := readJSON(text); ok {
+		take(doc)
+		return list, problems
+	}
 	reader := yaml.NewDecoder(bytes.NewReader(text))
 	for {
 		var doc yaml.Node
@@ -64,18 +84,8 @@ func decodeAll(file string, text []byte) ([]*Object, *Problems) {
 		if doc.Kind == 0 || len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
 			continue
 		}
-		for _, node := range itemsOf(doc.Content[0]) {
-			if len(list) >= MaxObjects {
-				fail(node.Line, "more than %d objects in one text", MaxObjects)
-				return nil, problems
-			}
-			if o := decodeObject(file, node, problems); o != nil {
-				list = append(list, o)
-			}
-			if len(problems.list) >= maxDecodeProblems {
-				fail(node.Line, "there are more problems; these are enough to begin with")
-				return nil, problems
-			}
+		if !take(doc.Content[0]) {
+			break
 		}
 	}
 	return list, problems
