@@ -72,10 +72,19 @@ func (v *view) quarantined() weir.Condition {
 
 // look goes through the load balancers of the groups that the object is part of.
 func (v *view) look() {
-	for _, name := range sortedNames(v.groups) {
+	ref := v.ref.String()
+	about := func(p weir.Problem) bool { return p.Object == ref }
+	var names []string // of the groups that have to do with it: few of many, so that only they are put in order
+	for name, g := range v.groups {
+		if v.concerns(name, g) || slices.ContainsFunc(g.problems, about) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		g := v.groups[name]
 		for _, p := range g.problems {
-			if p.Object == v.ref.String() {
+			if about(p) {
 				v.problems = append(v.problems, fmt.Sprintf("group %s: %s: %s", name, p.Path, p.Message))
 			}
 		}
