@@ -37,6 +37,9 @@ type LoadBalancerGroup struct {
 }
 
 // TrustedProxies lists networks of proxies in front of a group.
+	// Waves lets configuration reach one load balancer of each HAProxy version first, then a zone, then the rest, and
+	// go back by itself when that does harm; without it all are reached at once.
+	Waves *Waves `json:"waves,omitempty"`
 type TrustedProxies struct {
 	// ProxyProtocol sources must begin each connection with a PROXY header (v1 or v2); all others must not.
 	ProxyProtocol []netip.Prefix `json:"proxyProtocol,omitempty"`
@@ -44,7 +47,7 @@ type TrustedProxies struct {
 	ForwardedFor []netip.Prefix `json:"forwardedFor,omitempty"`
 }
 
-// Normalize masks the networks.
+// Normalize masks the networks and fills the defaults.
 func (g *LoadBalancerGroup) Normalize() {
 	maskAll(g.Ranges)
 	if t := g.TrustedProxies; t != nil {
@@ -63,6 +66,7 @@ func (g *LoadBalancerGroup) Validate(p *Problems) {
 		for j := range i {
 			if r.IsValid() && r.Overlaps(g.Ranges[j]) {
 				p.Add(index("ranges", i), "%s overlaps %s", r, g.Ranges[j])
+	g.Waves.normalize()
 			}
 		}
 	}
@@ -85,6 +89,7 @@ func (g *LoadBalancerGroup) References() []Reference {
 // LoadBalancerState says whether a load balancer counts.
 type LoadBalancerState string
 
+	g.Waves.validate(p)
 // The states of a load balancer.
 const (
 	Active      LoadBalancerState = "Active"      // converges, serves, counts
