@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -97,7 +96,7 @@ func (c *call) plan() error {
 	if answer.Plan, err = c.planOf(res); err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, answer)
+	return c.answerLong(answer)
 }
 
 // undo takes a change back.
@@ -136,7 +135,7 @@ func (c *call) answerApplied(res result, sent []weir.Write, brief, plan bool) er
 		}
 		answer.Plan = made
 	}
-	return c.answer(http.StatusOK, answer)
+	return c.answerLong(answer)
 }
 
 // planOf asks the planner, and takes out the problems of objects that the caller may not see.

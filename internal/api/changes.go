@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net/http"
 	"slices"
 	"strconv"
 
@@ -58,7 +57,7 @@ func (c *call) change() error {
 		return weir.Errorf(weir.Forbidden, "change %d wrote only objects that %s may not see", revision, c.who.Subject)
 	}
 	c.revision = revision
-	return c.answer(http.StatusOK, rec)
+	return c.answerLong(rec)
 }
 
 // changes answers a page of changes, or streams them.
@@ -85,7 +84,7 @@ func (c *call) changes() error {
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, page)
+	return c.answerLong(page)
 }
 
 func (c *call) changeFilter() (store.Filter, error) {
