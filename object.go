@@ -123,7 +123,7 @@ func DecodeStored(raw []byte) (*Object, error) {
 			return nil, fmt.Errorf("read stored object %s/%s: %w", head.Kind, head.Metadata.Name, err)
 		}
 	}
-	return &Object{Kind: head.Kind, Metadata: head.Metadata, Spec: spec, Status: head.Status, Revision: head.Revision}, nil
+	return &Object{Kind: kind.Name, Metadata: head.Metadata, Spec: spec, Status: head.Status, Revision: head.Revision}, nil
 }
 
 // Status is what is so, as the control plane knows it from the agents.
@@ -137,6 +137,7 @@ const (
 	Programmed  = "Programmed"  // read back from n of m load balancers
 	Serving     = "Serving"     // the health checks see something that answers
 	Quarantined = "Quarantined" // a load balancer refused it; its last good form stays
+	Drifted     = "Drifted"     // somebody changed it by hand at a load balancer
 )
 
 // Condition is one statement about an object, true, false or not known.

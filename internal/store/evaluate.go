@@ -132,6 +132,9 @@ func (s *Store) draft(ctx context.Context, base *weir.Set, r *request, d *draft,
 	if d.afterJSON, err = canonical(d.after); err != nil {
 		return err
 	}
+	if len(d.problems) == 0 {
+		s.equals.object(d.after)
+	}
 	d.same = d.before != nil && bytes.Equal(d.beforeJSON, d.afterJSON)
 	if cert != nil && len(d.problems) == 0 && d.newCertificate() {
 		return s.checkCertificate(ctx, d, cert, now)

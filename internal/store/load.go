@@ -114,7 +114,9 @@ func (s *Store) objectAt(ctx context.Context, kv *mvccpb.KeyValue, at int64) (*w
 		}
 		packed = append(bytes.Clone(packed), more...)
 	}
-	return objectFrom(revision, packed)
+	o, err := objectFrom(revision, packed)
+	s.equals.object(o)
+	return o, err
 }
 
 // chunks reads n values in the order of their keys and joins them.
@@ -182,6 +184,10 @@ func (s *Store) decodeChange(ctx context.Context, value []byte) (header, []entry
 		}
 	}
 	entries, err := entriesOf(h.Revision, body)
+	for i := range entries {
+		s.equals.object(entries[i].before)
+		s.equals.object(entries[i].after)
+	}
 	return h, entries, err
 }
 

@@ -76,6 +76,7 @@ func (o *Options) fill() {
 type Store struct {
 	id       string // of this server among those that share the store
 	opts     Options
+	equals   equals
 	client   *clientv3.Client
 	embedded *embedded // nil on an etcd of somebody else's
 
