@@ -32,14 +32,26 @@ type LoadBalancerGroup struct {
 	Ranges []netip.Prefix `json:"ranges"`
 	// Tuning names the group's Tuning; empty means the defaults.
 	Tuning string `json:"tuning,omitempty"`
+	// Drift says what happens to what somebody changes by hand at a load balancer: correct undoes it at once, report
+	// leaves it and tells of it; correct when left out.
+	Drift DriftMode `json:"drift,omitempty"`
 	// TrustedProxies are the only sources that are believed about where a client comes from.
 	TrustedProxies *TrustedProxies `json:"trustedProxies,omitempty"`
-}
-
-// TrustedProxies lists networks of proxies in front of a group.
 	// Waves lets configuration reach one load balancer of each HAProxy version first, then a zone, then the rest, and
 	// go back by itself when that does harm; without it all are reached at once.
 	Waves *Waves `json:"waves,omitempty"`
+}
+
+// DriftMode says what becomes of changes that were not made through Weir.
+type DriftMode string
+
+// The modes of drift.
+const (
+	DriftCorrect DriftMode = "correct" // undone at once, and told
+	DriftReport  DriftMode = "report"  // left as it is, and told
+)
+
+// TrustedProxies lists networks of proxies in front of a group.
 type TrustedProxies struct {
 	// ProxyProtocol sources must begin each connection with a PROXY header (v1 or v2); all others must not.
 	ProxyProtocol []netip.Prefix `json:"proxyProtocol,omitempty"`
@@ -54,6 +66,7 @@ func (g *LoadBalancerGroup) Normalize() {
 		maskAll(t.ProxyProtocol)
 		maskAll(t.ForwardedFor)
 	}
+	g.Waves.normalize()
 }
 
 // Validate checks the ranges.
@@ -66,14 +79,17 @@ func (g *LoadBalancerGroup) Validate(p *Problems) {
 		for j := range i {
 			if r.IsValid() && r.Overlaps(g.Ranges[j]) {
 				p.Add(index("ranges", i), "%s overlaps %s", r, g.Ranges[j])
-	g.Waves.normalize()
 			}
 		}
+	}
+	if g.Drift != "" {
+		oneOf(p, "drift", string(g.Drift), string(DriftCorrect), string(DriftReport))
 	}
 	if t := g.TrustedProxies; t != nil {
 		checkPrefixes(p, "trustedProxies.proxyProtocol", t.ProxyProtocol)
 		checkPrefixes(p, "trustedProxies.forwardedFor", t.ForwardedFor)
 	}
+	g.Waves.validate(p)
 }
 
 // Holds says whether an address is in one of the group's ranges.
@@ -89,7 +105,6 @@ func (g *LoadBalancerGroup) References() []Reference {
 // LoadBalancerState says whether a load balancer counts.
 type LoadBalancerState string
 
-	g.Waves.validate(p)
 // The states of a load balancer.
 const (
 	Active      LoadBalancerState = "Active"      // converges, serves, counts
