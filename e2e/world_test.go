@@ -48,6 +48,7 @@ type world struct {
 type runningAgent struct {
 	name, dir string
 	haproxy   weirtest.HAProxy
+	edit      func(*agent.Options)
 	stop      func()
 }
 
@@ -155,19 +156,26 @@ func (w *world) apply(manifests string) int64 {
 // join makes a load balancer and runs its agent.
 func (w *world) join(name, group, zone string, h weirtest.HAProxy, local string) *runningAgent {
 	w.t.Helper()
+	a := &runningAgent{name: name, dir: filepath.Join(w.dir, name), haproxy: h}
+	w.joinAs(a, group, zone, local)
+	return a
+}
+
+// joinAs is join for an agent that is run in a way of its own.
+func (w *world) joinAs(a *runningAgent, group, zone, local string) {
+	w.t.Helper()
+	name := a.name
 	body := fmt.Sprintf(`{"kind":"Token","metadata":{"name":"join-%s"},"spec":{"subject":"agent","join":{"group":%q,"zone":%q,"loadBalancer":%q%s}}}`, name, group, zone, name, local)
 	var made struct{ Token string }
 	if _, err := w.call("POST", "/api/v1/tokens", body, &made); err != nil {
 		w.t.Fatal(err)
 	}
-	a := &runningAgent{name: name, dir: filepath.Join(w.dir, name), haproxy: h}
-	got, err := agent.Join(w.t.Context(), w.agentOptions(a), link.Join{Token: made.Token, Name: name, Agent: "test", HAProxy: h.Full})
+	got, err := agent.Join(w.t.Context(), w.agentOptions(a), link.Join{Token: made.Token, Name: name, Agent: "test", HAProxy: a.haproxy.Full})
 	if err != nil || got != name {
 		w.t.Fatalf("join as %s: %q %v", name, got, err)
 	}
 	w.agents[name] = a
 	w.startAgent(a)
-	return a
 }
 
 func (w *world) agentOptions(a *runningAgent) agent.Options {
@@ -175,7 +183,11 @@ func (w *world) agentOptions(a *runningAgent) agent.Options {
 	if urls == nil {
 		urls = []string{w.url}
 	}
-	return agent.Options{Dir: a.dir, HAProxy: a.haproxy.Path, URLs: urls, Version: "test", Log: w.log, LookEvery: w.look, StopWithAgent: true}
+	o := agent.Options{Dir: a.dir, HAProxy: a.haproxy.Path, URLs: urls, Version: "test", Log: w.log, LookEvery: w.look, StopWithAgent: true}
+	if a.edit != nil {
+		a.edit(&o)
+	}
+	return o
 }
 
 func (w *world) startAgent(a *runningAgent) {

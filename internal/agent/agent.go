@@ -51,14 +51,22 @@ type Options struct {
 	LookEvery time.Duration
 	// Patience is how long HAProxy may take for one answer before it is said not to answer; 15 s when zero.
 	Patience time.Duration
+	// TakeOver names a HAProxy of somebody else to look after; the zero value for one of the agent's own.
+	TakeOver TakeOver
 	// StopWithAgent ends HAProxy together with the agent; else it serves on and is found again.
 	StopWithAgent bool
 }
 
 // control says how HAProxy is run.
 func (o Options) control() hapctl.Options {
-	return hapctl.Options{Path: o.HAProxy, Dir: filepath.Join(o.Dir, haproxyDir), Log: o.Log, Patience: o.Patience, DieWithParent: o.StopWithAgent}
+	return hapctl.Options{
+		Path: o.HAProxy, Dir: filepath.Join(o.Dir, haproxyDir), Log: o.Log, Patience: o.Patience, DieWithParent: o.StopWithAgent,
+		Foreign: o.foreign(), Master: o.TakeOver.Master,
+	}
 }
+
+// foreign says that HAProxy is somebody else's.
+func (o Options) foreign() bool { return o.TakeOver.Master != "" || o.TakeOver.Config != "" }
 
 // The folders in Options.Dir.
 const (
@@ -98,6 +106,7 @@ type Agent struct {
 	started  time.Time
 	haproxy  string // its version
 	failing  bool   // the last pass did
+	waited   string // what was said last of a HAProxy of somebody else that is not looked after
 	// stateless says that the servers' state could not be kept the last time; it is the health watch's.
 	stateless bool
 
@@ -117,7 +126,7 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	first, asked := make(chan early, 1), make(chan told, 1)
 	options := link.Options{URLs: o.URLs, Dir: filepath.Join(o.Dir, linkDir), Log: o.Log, Now: o.Clock}
 	options.Locked = func(any bool) {
-		if any {
+		if any && !o.foreign() {
 			firstOfAll(ctx, o.control(), first)
 		} else {
 			first <- early{} // what the files hold is nobody's wish any more
@@ -166,6 +175,13 @@ func openBeside(client plane, o Options, full string, version haproxy.Version) (
 }
 
 func (a *Agent) open(version haproxy.Version) error {
+	var owned *host
+	if a.opts.foreign() {
+		var err error
+		if owned, err = openHost(a.opts); err != nil {
+			return err
+		}
+	}
 	live, err := openFolder(filepath.Join(a.opts.Dir, haproxyDir))
 	if err != nil {
 		return err
@@ -192,14 +208,23 @@ func (a *Agent) open(version haproxy.Version) error {
 		return err
 	}
 	a.receiver = receiver
+	if a.opts.foreign() {
+		live.config = owned.want.Config
+		if live.dir, err = filepath.Abs(live.dir); err != nil {
+			return err
+		}
+	}
 	control := a.opts.control()
 	control.Log = a.log
 	a.engine = &engine{
 		log: a.log, clock: a.opts.Clock, key: a.client.Key, keyRefs: map[string]weir.SealedRef{},
-		options: hapctl.Options{Path: a.opts.HAProxy, Dir: live.dir, Log: a.log, Patience: a.opts.Patience, DieWithParent: a.opts.StopWithAgent},
-		env:     haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
-		folder:  live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]refusal{},
+		options: control, host: owned,
+		env:    haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
+		folder: live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]refusal{},
 		forms: forms, good: forms.resources(),
+	}
+	if owned != nil {
+		a.engine.env.Home = live.dir
 	}
 	return nil
 }

@@ -26,12 +26,7 @@ type refusal struct {
 // refuseBinds tries the addresses that HAProxy doesn't listen at yet, since one that can't be bound would
 // close all its listeners for two seconds. It says whether the list of those to leave out has changed.
 func (e *engine) refuseBinds(ctx context.Context, want haproxy.Config) bool {
-	var ours []netip.AddrPort
-	if e.process != nil {
-		for _, b := range e.have.Binds() {
-			ours = append(ours, b.AddrPort)
-		}
-	}
+	ours := e.heldBinds(ctx, want)
 	failed := testBinds(want, ours)
 	if e.process == nil {
 		// A HAProxy that was killed lets go of its ports a moment after it is gone.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -31,7 +32,8 @@ type engine struct {
 	folder, staging *folder
 	quarantine      *quarantine
 	process         *hapctl.Process
-	resumed         bool // whether one runs already was found out
+	host            *host // nil for a HAProxy of the agent's own
+	resumed         bool  // whether one runs already was found out
 	// early gives, once, the HAProxy that was started when the agent began; nil when nobody tried.
 	early <-chan early
 	rest  rest
@@ -98,7 +100,7 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 				e.log.Warn("a refused object may have no good form after a restart", "error", err)
 			}
 			e.note()
-			if len(e.waiting) == 0 {
+			if len(e.waiting) == 0 && e.host == nil {
 				e.rest.settle(want, e.clock())
 			}
 			return out, e.folder.sweep(want)
@@ -121,7 +123,7 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 
 // render decides what HAProxy is told, on this machine.
 func (e *engine) render(node ir.Node) haproxy.Config {
-	e.env.User, e.env.Group = account(node.Tuning.User, node.Tuning.Group)
+	e.env.User, e.env.Group = account(e.startedByRoot(), node.Tuning.User, node.Tuning.Group)
 	for _, c := range node.Certificates {
 		if c.Key != nil {
 			e.keyRefs[c.Name] = *c.Key
@@ -130,11 +132,22 @@ func (e *engine) render(node ir.Node) haproxy.Config {
 	return e.renderer.Render(node, e.env)
 }
 
+// startedByRoot says whether HAProxy begins as root.
+func (e *engine) startedByRoot() bool {
+	if e.host != nil {
+		return e.host.uid() == 0
+	}
+	return os.Geteuid() == 0
+}
+
 // apply makes one step towards want: false means that it must be looked at again, since something was learnt
 // on the way.
 func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (bool, error) {
 	p := plan.Diff(e.have, want)
 	starting := e.process == nil
+	if starting && e.host != nil {
+		return false, e.join(ctx, want, out)
+	}
 	if starting {
 		e.folder.doubt()
 	}
@@ -181,7 +194,7 @@ func (e *engine) maintained(list []ir.Resource) bool {
 	for _, r := range list {
 		if r.ID == "self" {
 			var self ir.Self
-			return json.Unmarshal(r.Body, &self) == nil && self.State == weir.Maintenance && e.process != nil
+			return json.Unmarshal(r.Body, &self) == nil && self.State == weir.Maintenance && (e.process != nil || e.host != nil)
 		}
 	}
 	return false

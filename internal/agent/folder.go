@@ -20,6 +20,9 @@ import (
 // folder is a load balancer's folder on disk: what a HAProxy that starts anew reads. One agent writes it.
 type folder struct {
 	dir string
+	// config is where the configuration is that a HAProxy of somebody else reads; empty for the folder. Such a HAProxy
+	// is started without the agent, so its files must outlive a loss of power by themselves.
+	config string
 	// written remembers what each file holds, so that an unchanged one is not written again; printer keeps what is
 	// the same one in memory.
 	written map[string]written
@@ -59,7 +62,12 @@ func (f *folder) make() error {
 	return nil
 }
 
-func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
+func (f *folder) path(name string) string {
+	if name == haproxy.ConfigFile && f.config != "" {
+		return f.config
+	}
+	return filepath.Join(f.dir, name)
+}
 
 // How a file is written. All that Weir wants is in the journal, which is synced, and every file is made from it
 // anew before HAProxy starts: so a file need not outlive a loss of power, only be whole and seen by whoever opens
@@ -96,7 +104,15 @@ func (f *folder) write(name string, content []byte, keep bool) error {
 // print is write for a derived file without secrets, whose text is remembered as it is.
 func (f *folder) print(name, text string) error {
 	same := func(have []byte) bool { return string(have) == text }
-	return f.bring(name, written{text: text}, same, func(path string) error { return replace(path, text) })
+	put := func(path string) error { return replace(path, text) }
+	switch {
+	case f.config == "":
+	case name == haproxy.ConfigFile:
+		put = func(path string) error { return replaceKeeping(path, text) }
+	default:
+		put = func(path string) error { return secrets.WriteFile(path, []byte(text), 0o600) }
+	}
+	return f.bring(name, written{text: text}, same, put)
 }
 
 func (f *folder) bring(name string, content written, same func(have []byte) bool, put func(path string) error) error {

@@ -78,6 +78,10 @@ func (a *Agent) loop(ctx context.Context) {
 // pass converges once, says so in one line, and tells when to look again.
 func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) time.Duration {
 	begin := time.Now()
+	if err := a.engine.meetHost(ctx); err != nil && ctx.Err() == nil {
+		a.say(s, outcome{}, err, begin)
+		return pauseAfter(err, retry)
+	}
 	switch err := a.engine.resume(ctx, s.Resources); {
 	case err == nil || ctx.Err() != nil:
 	case !a.engine.resumed:
@@ -105,7 +109,7 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 	a.report.process(a.engine.process)
 	a.say(s, out, err, begin)
 	if err != nil {
-		return next(retry)
+		return pauseAfter(err, retry)
 	}
 	*retry = firstRetry
 	wait := farFuture
@@ -119,6 +123,14 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 		wait = min(wait, bindRetry)
 	}
 	return wait
+}
+
+// pauseAfter gives the pause after a failure.
+func pauseAfter(err error, retry *time.Duration) time.Duration {
+	if h := (*hostError)(nil); errors.As(err, &h) {
+		return h.again
+	}
+	return next(retry)
 }
 
 // next gives the pause before the next try, which doubles.
@@ -142,7 +154,12 @@ func (a *Agent) say(s link.State, out outcome, err error, begin time.Time) {
 	if len(out.Held) > 0 {
 		attrs = append(attrs, "held", out.Held)
 	}
-	switch {
+	switch host := (*hostError)(nil); {
+	case errors.As(err, &host):
+		if a.waited != host.text { // it is the same again and again
+			a.log.Warn("haproxy is not looked after", "revision", s.Revision, "reason", host.text)
+		}
+		a.waited = host.text
 	case err != nil:
 		a.log.Error("reconcile", append(attrs, "error", err)...)
 	case out.idle() && !a.failing:
@@ -150,7 +167,9 @@ func (a *Agent) say(s link.State, out outcome, err error, begin time.Time) {
 	default:
 		a.log.Info("reconcile", attrs...)
 	}
-	a.failing = err != nil
+	if a.failing = err != nil; !a.failing {
+		a.waited = ""
+	}
 	a.report.passed(a, s, out, err)
 }
 

@@ -29,9 +29,12 @@ import (
 // workers that run as somebody else from one change to the next would be a reload that nobody asked for.
 var accounts sync.Map
 
-// account gives who HAProxy's workers run as: nobody else than us when we are not root; the accounts asked for
-// when the machine has them, else those that every machine has. The machine is asked once while the agent runs.
-func account(name, group string) (string, string) {
+// account gives who HAProxy's workers run as: nobody else than whoever starts it when that is not root; the accounts
+// asked for when the machine has them, else those that every machine has. The machine is asked once while the agent runs.
+func account(root bool, name, group string) (string, string) {
+	if !root {
+		return "", ""
+	}
 	asked := [2]string{name, group}
 	found, ok := accounts.Load(asked)
 	if !ok {
@@ -43,9 +46,6 @@ func account(name, group string) (string, string) {
 }
 
 func lookUpAccount(name, group string) (string, string) {
-	if os.Geteuid() != 0 {
-		return "", ""
-	}
 	if _, err := user.Lookup(name); err != nil {
 		name = "nobody"
 	}

@@ -54,6 +54,9 @@ func (r *reporter) passed(a *Agent, s link.State, out outcome, err error) {
 		if e.process == nil && !errors.Is(err, hapctl.ErrNoAnswer) {
 			rep.State = link.Starting
 		}
+		if h := (*hostError)(nil); errors.As(err, &h) && h.handedBack {
+			rep.State = link.HandedBack
+		}
 	}
 	if err == nil {
 		r.zones = e.zones

@@ -27,7 +27,7 @@ func (e *engine) resume(ctx context.Context, all []ir.Resource) error {
 }
 
 func (e *engine) attach(ctx context.Context) error {
-	if e.process != nil {
+	if e.process != nil || e.host != nil && (e.host.away || e.host.record.Taken.IsZero()) {
 		return nil
 	}
 	process, err := hapctl.Attach(ctx, e.options)

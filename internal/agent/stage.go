@@ -28,7 +28,7 @@ func risky(p plan.Plan) bool {
 
 // check lets HAProxy read the whole configuration in a folder beside.
 func (e *engine) check(ctx context.Context, want haproxy.Config) error {
-	if err := e.staging.save(want, e.keys); err != nil {
+	if err := e.staging.save(want.Here(), e.keys); err != nil {
 		return e.unkept(err)
 	}
 	defer e.staging.forget()

@@ -41,11 +41,16 @@ func Attach(ctx context.Context, opts Options) (*Process, error) {
 		p.release()
 		return nil, fmt.Errorf("attach to haproxy: %w", err)
 	}
+	p.follow()
+	return p, nil
+}
+
+// follow waits for the end of a HAProxy that this program did not start.
+func (p *Process) follow() {
 	go func() {
 		waitPidfd(p.pidfd)
 		p.err = errors.New("its exit status is another process's to know")
 		close(p.done)
 		p.afterEnd()
 	}()
-	return p, nil
 }

@@ -33,7 +33,21 @@ type Options struct {
 	Patience time.Duration
 	// Env is added to the little environment that HAProxy gets.
 	Env []string
+	// Foreign says that somebody else starts and ends HAProxy, as systemd does: it is attached to or taken over, and
+	// nothing here starts, stops or kills it. Master is then an absolute path, as the socket's of that HAProxy.
+	Foreign bool
 }
+
+// at gives the path of a file or socket, which is relative to the folder unless it is absolute.
+func (o Options) at(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(o.Dir, path)
+}
+
+// ErrForeign says that somebody else starts and ends this HAProxy.
+var ErrForeign = errors.New("somebody else starts and ends this haproxy")
 
 func (o Options) filled() (Options, error) {
 	var err error
@@ -104,12 +118,15 @@ func Start(ctx context.Context, opts Options) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start haproxy: %w", err)
 	}
+	if opts.Foreign {
+		return nil, fmt.Errorf("start haproxy: %w", ErrForeign)
+	}
 	for _, socket := range []string{opts.Master, opts.Admin} {
-		if c, err := dialUnix(ctx, filepath.Join(opts.Dir, socket)); err == nil {
+		if c, err := dialUnix(ctx, opts.at(socket)); err == nil {
 			c.Close()
-			return nil, fmt.Errorf("start haproxy: %w: it answers on %s", ErrRunning, filepath.Join(opts.Dir, socket))
+			return nil, fmt.Errorf("start haproxy: %w: it answers on %s", ErrRunning, opts.at(socket))
 		}
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(opts.Dir, socket)), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Dir(opts.at(socket)), 0o700); err != nil {
 			return nil, fmt.Errorf("start haproxy: %w", err)
 		}
 	}
@@ -151,7 +168,7 @@ func Start(ctx context.Context, opts Options) (*Process, error) {
 }
 
 func newProcess(opts Options) *Process {
-	admin := filepath.Join(opts.Dir, opts.Admin)
+	admin := opts.at(opts.Admin)
 	return &Process{
 		opts: opts, client: newClient(admin, opts.Patience), watch: newClient(admin, opts.Patience),
 		done: make(chan struct{}), reloading: make(chan struct{}, 1),

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -174,7 +173,7 @@ func askProc(ctx context.Context, o Options) (haproxy.Proc, error) {
 // connection after most commands, and the logs in the answer to a reload may hold empty lines; so a reload's
 // answer ends with the connection, unless it was refused at once.
 func askMaster(ctx context.Context, o Options, command string) (string, error) {
-	path := filepath.Join(o.Dir, o.Master)
+	path := o.at(o.Master)
 	c, err := dialUnix(ctx, path)
 	if err != nil {
 		return "", fmt.Errorf("dial haproxy's master: %w", err)

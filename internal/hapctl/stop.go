@@ -13,8 +13,11 @@ import (
 var ErrKilled = errors.New("haproxy had to be killed")
 
 // Stop lets HAProxy close its listeners and finish what it is doing. When ctx ends before that, it is killed
-// with all its connections, and the error is ErrKilled.
+// with all its connections, and the error is ErrKilled. One that somebody else looks after is ErrForeign.
 func (p *Process) Stop(ctx context.Context) error {
+	if p.opts.Foreign {
+		return fmt.Errorf("stop haproxy: %w", ErrForeign)
+	}
 	p.client.Close() // an open session would keep the worker
 	p.watch.Close()
 	if err := p.signal(unix.SIGUSR1); err != nil && !errors.Is(err, unix.ESRCH) {
@@ -63,6 +66,9 @@ func (p *Process) signal(s unix.Signal) error {
 
 // kill ends master and workers at once.
 func (p *Process) kill() {
+	if p.opts.Foreign {
+		return
+	}
 	if err := p.signal(unix.SIGKILL); err == nil {
 		// The workers are of the master's group, which is its own when it was started here.
 		_ = unix.Kill(-p.pid, unix.SIGKILL)

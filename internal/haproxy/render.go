@@ -19,6 +19,11 @@ type Env struct {
 	Log         Log
 	// Unbindable are addresses that this machine can't listen at: they are left out, all others serve.
 	Unbindable map[netip.AddrPort]bool
+	// Home is the absolute path of the load balancer's folder where HAProxy runs elsewhere, as one that systemd started
+	// does; empty when it runs there.
+	Home string
+	// SocketUser is the number of the account that the run-time socket belongs to; empty for the one that HAProxy has.
+	SocketUser string
 }
 
 // Log is where the frontends' lines go and what is in them; the zero value is no log.
@@ -145,8 +150,16 @@ func (r *renderer) tuningOwner() string {
 func (r *renderer) global() {
 	t, owner := r.node.Tuning, r.tuningOwner()
 	s := r.section("global", "")
-	s.add("stats socket unix@%s mode 600 level admin", AdminSocket)
-	s.add("server-state-file %s", StateFile)
+	if r.env.Home != "" {
+		// Every other file is named as ever, and found from there.
+		s.add("%s%s", atHome, Quoted(r.env.Home))
+	}
+	user := ""
+	if r.env.SocketUser != "" {
+		user = " uid " + r.env.SocketUser
+	}
+	s.add("stats socket %s mode 600 level admin%s", Quoted("unix@"+r.at(AdminSocket)), user)
+	s.add("%s%s", stateAt, Quoted(r.at(StateFile)))
 	s.add("ssl-load-extra-files none")
 	if r.env.User != "" {
 		s.own(owner, "user %s", r.env.User)
@@ -167,6 +180,14 @@ func (r *renderer) global() {
 	}
 	s.own(owner, "spread-checks %d", *t.SpreadChecks)
 	s.own(owner, "hard-stop-after %s", ms(t.HardStopAfter))
+}
+
+// at gives the path of a file that HAProxy looks for after it has read its configuration, when default-path is over.
+func (r *renderer) at(file string) string {
+	if r.env.Home == "" {
+		return file
+	}
+	return r.env.Home + "/" + file
 }
 
 func (r *renderer) commonTimeouts(s *Section) {

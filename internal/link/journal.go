@@ -50,6 +50,9 @@ func openJournal(dir string, locked func(any bool)) (j *journal, r *replica, fou
 	return j, r, found, nil
 }
 
+// Lock keeps agents away from a folder until it is closed. The error says so when one is there.
+func Lock(dir string) (io.Closer, error) { return lockDir(dir) }
+
 func lockDir(dir string) (*os.File, error) {
 	path := filepath.Join(dir, lockFile)
 	lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)

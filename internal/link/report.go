@@ -16,6 +16,8 @@ const (
 	Applying  RunState = "applying"  // a newer state is on its way into HAProxy
 	Converged RunState = "converged" // HAProxy was read back and is as Hash says, deviations excepted
 	Failed    RunState = "failed"    // it can't get there; Message says why
+	// HandedBack says that HAProxy is somebody else's again and the agent does not look after it.
+	HandedBack RunState = "handed back"
 )
 
 // Report is what an agent says of its HAProxy.
