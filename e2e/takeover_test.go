@@ -180,7 +180,7 @@ func TestTakesOverAHAProxyOfSystemd(t *testing.T) {
 			t.Error("HAProxy was started anew")
 		}
 		w.startAgent(a)
-		w.runs(string(link.HandedBack), "weir handback --undo")
+		w.runs(string(link.HandedBack), "weir agent handback --undo")
 	})
 }
 

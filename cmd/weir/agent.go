@@ -19,6 +19,7 @@ func newAgent() *cobra.Command {
 	var o agent.Options
 	var join link.Join
 	var joinFile, logFormat string
+	var look bool
 	cmd := &cobra.Command{
 		Use:     "agent --dir DIR --server URL",
 		Short:   "Run a load balancer: HAProxy and the agent beside it",
@@ -28,11 +29,27 @@ func newAgent() *cobra.Command {
 The first time it needs a join token, which "weir token join" makes: in a file, or in WEIR_JOIN_TOKEN. The
 agent makes its key itself and keeps it, its certificate and everything that it must do in its folder; it
 goes on, and starts again, without the control plane. HAProxy serves on when the agent ends, and is found
-again.`,
+again.
+
+With --haproxy-master-socket and --haproxy-config the agent takes over a HAProxy that somebody else starts and
+ends, as systemd does: it keeps the configuration that it finds, puts Weir's in its place and lets HAProxy read
+it, without a request lost. It refuses while nobody would answer any more where HAProxy listens; --look tells,
+and changes nothing. weir agent handback gives HAProxy back.`,
 		Example: `  weir agent --dir /var/lib/weir-agent --server https://weir.example.com:7443 --join-file /run/join-token
-  weir agent --dir /var/lib/weir-agent --server https://weir.example.com:7443`,
+  weir agent --dir /var/lib/weir-agent --server https://weir.example.com:7443
+  weir agent --dir /var/lib/weir-agent --server https://weir.example.com:7443 --look \
+    --haproxy-master-socket /run/haproxy-master.sock --haproxy-config /etc/haproxy/haproxy.cfg`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if (o.TakeOver.Master == "") != (o.TakeOver.Config == "") {
+				return usageError{errors.New("--haproxy-master-socket and --haproxy-config go together")}
+			}
+			if o.TakeOver.Master == "" && (look || len(o.TakeOver.LetGo) > 0) {
+				return usageError{errors.New("--look and --let-go are about a HAProxy that is taken over: say which, with --haproxy-master-socket and --haproxy-config")}
+			}
+			if o.TakeOver.Master != "" && o.StopWithAgent {
+				return usageError{errors.New("--stop-haproxy is for a HAProxy of the agent's own: one that is taken over is somebody else's to end")}
+			}
 			log, err := newLog(cmd.ErrOrStderr(), logFormat)
 			if err != nil {
 				return err
@@ -65,9 +82,13 @@ again.`,
 			if err != nil {
 				return err
 			}
+			if look {
+				return lookOver(cmd, a)
+			}
 			return a.Run(cmd.Context())
 		},
 	}
+	cmd.AddCommand(newAgentHandBack())
 	f := cmd.Flags()
 	f.StringVar(&o.Dir, "dir", "", "the agent's folder (required)")
 	f.StringSliceVar(&o.URLs, "server", nil, "URL of the control plane; may be repeated (required)")
@@ -75,6 +96,10 @@ again.`,
 	f.StringVar(&joinFile, "join-file", "", "file with the join token, needed once; or set WEIR_JOIN_TOKEN")
 	f.StringVar(&join.Name, "name", hostname(), "name of the load balancer, needed once")
 	f.BoolVar(&o.StopWithAgent, "stop-haproxy", false, "end HAProxy together with the agent")
+	f.StringVar(&o.TakeOver.Master, "haproxy-master-socket", "", "socket of the master of a HAProxy to take over (haproxy -S)")
+	f.StringVar(&o.TakeOver.Config, "haproxy-config", "", "the configuration that this HAProxy reads (haproxy -f)")
+	f.StringSliceVar(&o.TakeOver.LetGo, "let-go", nil, "ADDRESS:PORT of that configuration at which nobody need answer any more, or all; may be repeated")
+	f.BoolVar(&look, "look", false, "say what taking HAProxy over would change, and end")
 	f.StringVar(&logFormat, "log", "text", "format of the log: text or json")
 	_ = cmd.MarkFlagRequired("dir")
 	_ = cmd.MarkFlagRequired("server")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -34,7 +35,10 @@ func HandBack(ctx context.Context, dir string, o HandBackOptions) (string, error
 		return "", fmt.Errorf("hand back: %w", err)
 	}
 	lock, err := link.Lock(filepath.Join(dir, linkDir))
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("hand back: %s is not the folder of an agent", dir)
+	case err != nil:
 		return "", fmt.Errorf("hand back: stop the agent first: %w", err)
 	}
 	defer lock.Close()

@@ -68,7 +68,7 @@ func openHost(o Options) (*host, error) {
 		return nil, err
 	}
 	if r := h.record; !r.Taken.IsZero() && r.HandedBack.IsZero() && (r.Config != h.want.Config || r.Master != h.want.Master) {
-		return nil, fmt.Errorf("take over: the HAProxy of %s and %s was taken over in %s: hand it back first, with: weir handback --dir %s", r.Master, r.Config, dir, dir)
+		return nil, fmt.Errorf("take over: the HAProxy of %s and %s was taken over in %s: hand it back first, with: weir agent handback --dir %s", r.Master, r.Config, dir, dir)
 	}
 	return h, nil
 }

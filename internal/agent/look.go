@@ -2,14 +2,17 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"weir/internal/haproxy"
+	"weir/internal/link"
 )
 
 // Look is what taking a HAProxy over would change for those who connect to it.
@@ -155,11 +158,6 @@ func (l Look) String() string {
 	for _, addr := range l.New {
 		fmt.Fprintf(&b, "  new   %s\n", addr)
 	}
-	if why := l.Refusal(); why != "" {
-		b.WriteString(why + ".\n")
-	} else {
-		b.WriteString("It can be taken over.\n")
-	}
 	return b.String()
 }
 
@@ -168,4 +166,72 @@ func lossWord(lost bool) string {
 		return "LOST"
 	}
 	return "ends"
+}
+
+// The times of a look: how long for the newest state, and how long for any.
+const (
+	lookSettles = 2 * time.Second
+	lookWaits   = 30 * time.Second
+)
+
+// LookOver tells what taking HAProxy over would change, and changes nothing at HAProxy; it takes the place of Run.
+func (a *Agent) LookOver(ctx context.Context) (look Look, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	states, ended := make(chan link.State, 1), make(chan error, 1)
+	go func() {
+		ended <- a.client.Run(ctx, func(s link.State) {
+			select {
+			case states <- s:
+			case <-ctx.Done():
+			}
+		})
+	}()
+	defer func() {
+		cancel()
+		err = errors.Join(err, <-ended, a.receiver.Close(), a.client.Close())
+	}()
+	e := a.engine
+	if e.host == nil {
+		return look, errors.New("look: the agent is not told which HAProxy to take over")
+	}
+	state, err := newest(ctx, states)
+	if err != nil {
+		return look, err
+	}
+	if err := e.meetHost(ctx); err != nil {
+		return look, err
+	}
+	if e.host.away || !e.host.record.Taken.IsZero() {
+		return look, fmt.Errorf("look: HAProxy was taken over on %s", e.host.record.Taken.Format(time.RFC3339))
+	}
+	list, err := e.quarantine.effective(state.Resources)
+	if err != nil {
+		return look, err
+	}
+	node, err := e.assembler.Assemble(list)
+	if err != nil {
+		return look, err
+	}
+	node, _ = node.At(e.clock())
+	return e.host.look(ctx, e.render(node))
+}
+
+// newest waits until no newer state comes: what is on disk may be of another day.
+func newest(ctx context.Context, states <-chan link.State) (state link.State, err error) {
+	timer := time.NewTimer(lookWaits)
+	defer timer.Stop()
+	for have := false; ; {
+		select {
+		case <-ctx.Done():
+			return state, context.Cause(ctx)
+		case state = <-states:
+			have = true
+			timer.Reset(lookSettles)
+		case <-timer.C:
+			if !have {
+				return state, fmt.Errorf("look: the control plane has not said within %s what is wanted", lookWaits)
+			}
+			return state, nil
+		}
+	}
 }

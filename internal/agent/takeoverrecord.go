@@ -121,7 +121,7 @@ func (t takeover) tellHandedBack(dir string) string {
 	if t.Kept {
 		what = "with Weir's last configuration as a plain file"
 	}
-	return fmt.Sprintf("HAProxy was handed back on %s, %s; this agent does not look after it. To take it over again: stop the agent, run weir handback --undo --dir %s, start the agent",
+	return fmt.Sprintf("HAProxy was handed back on %s, %s; this agent does not look after it. To take it over again: stop the agent, run weir agent handback --undo --dir %s, start the agent",
 		t.HandedBack.UTC().Format(time.RFC3339), what, dir)
 }
 
