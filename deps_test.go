@@ -38,7 +38,7 @@ var layers = []layer{
 	{
 		pkg:     "internal/agent",
 		coming:  true,
-		own:     []string{"weir", "internal/accesslog", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets"},
+		own:     []string{"weir", "internal/accesslog", "internal/drift", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets"},
 		foreign: []string{"github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	{
@@ -48,6 +48,7 @@ var layers = []layer{
 	},
 	{pkg: "internal/compile", coming: true, pure: true, own: []string{"weir", "internal/ir"}, foreign: []string{"golang.org/x/net/idna"}},
 	{pkg: "internal/console", coming: true},
+	{pkg: "internal/drift", pure: true, own: []string{"internal/haproxy"}},
 	{
 		pkg:     "internal/hapctl",
 		coming:  true,

@@ -32,12 +32,24 @@ type LoadBalancerGroup struct {
 	Ranges []netip.Prefix `json:"ranges"`
 	// Tuning names the group's Tuning; empty means the defaults.
 	Tuning string `json:"tuning,omitempty"`
+	// Drift says what happens to what somebody changes by hand at a load balancer: correct undoes it at once, report
+	// leaves it and tells of it; correct when left out.
+	Drift DriftMode `json:"drift,omitempty"`
 	// TrustedProxies are the only sources that are believed about where a client comes from.
 	TrustedProxies *TrustedProxies `json:"trustedProxies,omitempty"`
 	// Waves lets configuration reach one load balancer of each HAProxy version first, then a zone, then the rest, and
 	// go back by itself when that does harm; without it all are reached at once.
 	Waves *Waves `json:"waves,omitempty"`
 }
+
+// DriftMode says what becomes of changes that were not made through Weir.
+type DriftMode string
+
+// The modes of drift.
+const (
+	DriftCorrect DriftMode = "correct" // undone at once, and told
+	DriftReport  DriftMode = "report"  // left as it is, and told
+)
 
 // TrustedProxies lists networks of proxies in front of a group.
 type TrustedProxies struct {
@@ -69,6 +81,9 @@ func (g *LoadBalancerGroup) Validate(p *Problems) {
 				p.Add(index("ranges", i), "%s overlaps %s", r, g.Ranges[j])
 			}
 		}
+	}
+	if g.Drift != "" {
+		oneOf(p, "drift", string(g.Drift), string(DriftCorrect), string(DriftReport))
 	}
 	if t := g.TrustedProxies; t != nil {
 		checkPrefixes(p, "trustedProxies.proxyProtocol", t.ProxyProtocol)

@@ -10,7 +10,8 @@
 //	save               folder.go     files first
 //	plan               engine.go     apply: what HAProxy has against what is wanted
 //	execute or load    execute.go    run-time commands; load.go starts and reloads
-//	read back          readback.go   what HAProxy has now; drift.go finds what other hands did
+//	read back          readback.go   what HAProxy has now; looks.go and drift.go find what other hands did, edits.go in
+//	                                 files; hands.go remembers it
 //	report             report.go     to the control plane; health.go adds the servers' health and the counters
 //
 // resume.go finds the HAProxy of an earlier run; good.go and running.go keep what it needs to know then.
@@ -46,8 +47,8 @@ type Options struct {
 	Version string
 	Log     *slog.Logger
 	Clock   func() time.Time
-	// LookEvery is how often HAProxy is read back though nothing new is wanted, to find and take back what others
-	// changed at its socket; 30 s when zero.
+	// LookEvery is how often HAProxy is read back though nothing new is wanted, to find what others changed; 2 s when
+	// zero. Where looking costs much it is rarer.
 	LookEvery time.Duration
 	// Patience is how long HAProxy may take for one answer before it is said not to answer; 15 s when zero.
 	Patience time.Duration
@@ -111,6 +112,7 @@ type Agent struct {
 	stateless bool
 
 	states chan delivery
+	moved  *moved
 	report reporter
 }
 
@@ -170,7 +172,7 @@ func askVersion(ctx context.Context, path string) (t told) {
 
 // openBeside opens all but the link.
 func openBeside(client plane, o Options, full string, version haproxy.Version) (*Agent, error) {
-	a := &Agent{opts: o, log: o.Log.With("loadbalancer", client.Name()), client: client, started: o.Clock(), haproxy: full, states: make(chan delivery)}
+	a := &Agent{opts: o, log: o.Log.With("loadbalancer", client.Name()), client: client, started: o.Clock(), haproxy: full, states: make(chan delivery), moved: newMoved()}
 	return a, a.open(version)
 }
 

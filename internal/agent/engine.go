@@ -53,6 +53,12 @@ type engine struct {
 	reloads      reloads
 	waiting      []plan.Op
 	unnoted      *running // which text runs, as long as that is not on disk
+	// mode says what becomes of what other hands did; hands remembers that, worker is the process that was met last, and
+	// lost says that the one before ended without this agent.
+	mode   weir.DriftMode
+	hands  hands
+	worker worker
+	lost   bool
 	// stateFile is held while HAProxy is about to read the file of the servers' state.
 	stateFile sync.Mutex
 }
@@ -90,12 +96,14 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 			return out, err
 		}
 		node, out.Expires = node.At(e.clock())
+		e.mode = node.Group.Drift
 		e.forgetBinds(node)
 		want := e.render(node)
 		done, err := e.apply(ctx, want, &out)
 		if err == nil && done {
-			e.have = plan.Settle(e.have, want)
+			e.have = plan.Settle(e.have, e.target(want))
 			e.want, e.good, e.zones = want, list, zonesOf(node)
+			e.reckon()
 			if err := e.forms.keep(list); err != nil {
 				e.log.Warn("a refused object may have no good form after a restart", "error", err)
 			}
@@ -143,7 +151,11 @@ func (e *engine) startedByRoot() bool {
 // apply makes one step towards want: false means that it must be looked at again, since something was learnt
 // on the way.
 func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (bool, error) {
-	p := plan.Diff(e.have, want)
+	target := e.target(want)
+	p := plan.Diff(e.have, target)
+	if learnt, err := e.lookBefore(ctx, p); err != nil || learnt {
+		return false, err
+	}
 	starting := e.process == nil
 	if starting && e.host != nil {
 		return false, e.join(ctx, want, out)
@@ -166,8 +178,10 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 		}
 	}
 	if len(p.Reload) > 0 && !starting {
+		e.lookFiles(true) // before they are written anew
 		e.folder.doubt()
 	}
+	e.rewriteEdited()
 	if starting || !p.Empty() {
 		e.rest.stir()
 	}
@@ -180,10 +194,10 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 		return false, e.start(ctx, want)
 	case len(p.Reload) > 0:
 		out.Plan.Reload, out.Reloaded = p.Reload, true
-		return false, e.reload(ctx, want, p.Reload)
+		return false, e.reload(ctx, want, target, p.Reload)
 	case len(p.Ops) > 0:
 		out.Plan.Ops = append(out.Plan.Ops, e.news(p.Ops)...)
-		return e.execute(ctx, want, p.Ops)
+		return e.execute(ctx, target, p.Ops)
 	}
 	e.waiting = nil
 	return true, nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"weir/internal/drift"
 	"weir/internal/hapctl"
 	"weir/internal/haproxy"
 	"weir/internal/plan"
@@ -31,8 +32,12 @@ func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op
 	if err != nil {
 		known := union(want, e.have)
 		known.Sections = e.have.Sections
+		before, due := e.have, e.due()
 		switch seen := e.observeBroken(ctx, known); {
 		case seen == nil:
+			if strange := aside(drift.Find(before, e.have), ops); len(strange) > 0 {
+				e.tellHands(e.hands.take(append(aside(drift.Find(due, e.have), ops), e.hands.files()...), e.clock()))
+			}
 		case errors.Is(err, hapctl.ErrNoAnswer) && errors.Is(seen, hapctl.ErrNoAnswer):
 			return false, err
 		default:

@@ -27,6 +27,9 @@ type folder struct {
 	// the same one in memory.
 	written map[string]written
 	printer haproxy.Printer
+	// stamps are those that the files had when they were written, edits those that somebody has changed since.
+	stamps map[string]stamp
+	edits  map[string]edit
 	// certs are the digests of the certificates that files hold, so that the keys of unchanged ones are not asked for.
 	certs map[string]string
 	// kept is what the last sweep left, for swept, so that the next looks only when that has changed.
@@ -46,7 +49,7 @@ type written struct {
 type keySource func(certificate, chain, path string) (secrets.Secret, error)
 
 func openFolder(dir string) (*folder, error) {
-	f := &folder{dir: dir, written: map[string]written{}, certs: map[string]string{}}
+	f := &folder{dir: dir, written: map[string]written{}, stamps: map[string]stamp{}, edits: map[string]edit{}, certs: map[string]string{}}
 	if err := f.make(); err != nil {
 		return nil, fmt.Errorf("open state folder: %w", err)
 	}
@@ -81,6 +84,8 @@ const (
 // have changed them since.
 func (f *folder) doubt() {
 	clear(f.written)
+	clear(f.stamps)
+	clear(f.edits)
 	clear(f.certs)
 	f.placed = false
 }
@@ -88,6 +93,8 @@ func (f *folder) doubt() {
 // forget lets go of the memory that the files' texts take; the next time they are compared with the disk.
 func (f *folder) forget() {
 	clear(f.written)
+	clear(f.stamps)
+	clear(f.edits)
 	f.printer = haproxy.Printer{}
 }
 
@@ -123,7 +130,7 @@ func (f *folder) bring(name string, content written, same func(have []byte) bool
 	}
 	if !ok {
 		if have, err := os.ReadFile(path); err == nil && same(have) {
-			f.written[name] = content
+			f.have(name, content)
 			return nil
 		}
 	}
@@ -134,7 +141,7 @@ func (f *folder) bring(name string, content written, same func(have []byte) bool
 	if err := put(path); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	f.written[name] = content
+	f.have(name, content)
 	return nil
 }
 
@@ -152,7 +159,7 @@ func (f *folder) holds(c haproxy.Config) bool {
 		if err != nil || string(have) != file.Content {
 			return false
 		}
-		f.written[file.Path] = written{text: file.Content}
+		f.have(file.Path, written{text: file.Content})
 	}
 	return true
 }
@@ -275,8 +282,7 @@ func (f *folder) sweep(c haproxy.Config) error {
 			if err := os.Remove(f.path(name)); err != nil {
 				return fmt.Errorf("sweep: %w", err)
 			}
-			delete(f.written, name)
-			delete(f.certs, name)
+			f.mistrust(name)
 		}
 	}
 	f.kept, f.swept = keep, names

@@ -27,7 +27,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 	timer := time.NewTimer(healthPace)
 	defer timer.Stop()
 	var keep keeping
-	watch := sight{whole: wholeBelow}
+	watch := sight{whole: wholeBelow, moved: a.moved.add}
 	for {
 		select {
 		case <-ctx.Done():

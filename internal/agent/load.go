@@ -23,7 +23,7 @@ func (e *engine) start(ctx context.Context, want haproxy.Config) error {
 	e.stateFile.Lock()
 	defer e.stateFile.Unlock()
 	if text, err := os.ReadFile(e.folder.path(haproxy.StateFile)); err == nil {
-		if err := e.carry(string(text), want); err != nil {
+		if err := e.carry(string(text), want, want); err != nil {
 			e.log.Warn("HAProxy starts with what was known of the servers some time ago", "error", err)
 		}
 	}
@@ -34,18 +34,18 @@ func (e *engine) start(ctx context.Context, want haproxy.Config) error {
 	if err != nil {
 		return err
 	}
-	e.process = process
+	e.process, e.lost = process, false
 	e.reloads.Starts++
 	return e.loaded(ctx, want)
 }
 
-func (e *engine) reload(ctx context.Context, want haproxy.Config, reasons []plan.Reason) error {
+func (e *engine) reload(ctx context.Context, want, target haproxy.Config, reasons []plan.Reason) error {
 	e.stateFile.Lock()
 	defer e.stateFile.Unlock()
 	// Without this every checked server would come up at once, dead ones too.
 	text, err := e.process.Client().ServersStateText(ctx)
 	if err == nil {
-		err = e.carry(text, want)
+		err = e.carry(text, want, target)
 	}
 	if err != nil {
 		return e.unkept(err)
@@ -62,10 +62,13 @@ func (e *engine) reload(ctx context.Context, want haproxy.Config, reasons []plan
 	return e.loaded(ctx, want)
 }
 
-// carry writes what is known of the servers for a HAProxy that reads want. What can't be read is no loss: every
+// carry writes what is known of the servers for a HAProxy that reads want, and what of target is not in its files. What can't be read is no loss: every
 // server then waits for its first check.
-func (e *engine) carry(text string, want haproxy.Config) error {
+func (e *engine) carry(text string, want, target haproxy.Config) error {
 	carried, err := haproxy.CarryState(text, e.have, want)
+	if err == nil {
+		carried, err = haproxy.CarryHands(carried, text, want, target)
+	}
 	if err != nil {
 		e.log.Debug("servers' state is left out", "error", err)
 		carried = ""
@@ -90,6 +93,7 @@ func (e *engine) loaded(ctx context.Context, want haproxy.Config) error {
 	if err != nil {
 		return err
 	}
+	e.meet(info)
 	e.unnoted = &running{Worker: info.Pid, Sections: want.Sections}
 	e.note()
 	return nil

@@ -33,7 +33,8 @@ func (a *Agent) loop(ctx context.Context) {
 	retry := firstRetry
 	timer := time.NewTimer(farFuture)
 	defer timer.Stop()
-	looks := time.NewTimer(a.nextLook(0))
+	pace := newLooks(a.opts.LookEvery)
+	looks := time.NewTimer(pace.every)
 	defer looks.Stop()
 	for {
 		var gone <-chan struct{}
@@ -50,17 +51,17 @@ func (a *Agent) loop(ctx context.Context) {
 			a.engine.interrupt = d.state.Newer
 		case <-gone:
 			a.log.Error("haproxy has ended", "error", a.engine.process.Err(), "output", a.engine.process.Output())
-			a.engine.process, a.engine.have = nil, haproxy.Config{}
+			a.engine.process, a.engine.have, a.engine.lost = nil, haproxy.Config{}, true
+			a.engine.hands.settle(nil, false, a.opts.Clock())
 			a.report.process(nil)
 		case <-timer.C:
+		case <-a.moved.wake:
+			looks.Reset(pace.wait(time.Now(), true))
+			continue
 		case <-looks.C:
-			drifted := false
-			var took time.Duration
-			if have && !a.engine.maintained(latest.Resources) {
-				drifted, took = a.look(ctx)
-			}
-			looks.Reset(a.nextLook(took))
-			if !drifted {
+			undo := have && !a.engine.maintained(latest.Resources) && a.look(ctx, pace)
+			looks.Reset(pace.wait(time.Now(), a.moved.some() > 0))
+			if !undo {
 				continue
 			}
 		}
@@ -91,6 +92,7 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 		a.log.Warn("found haproxy running, but can't read it back; it is brought to what is wanted anew", "error", err)
 	}
 	if a.engine.maintained(s.Resources) {
+		a.engine.hands.settle(nil, false, a.opts.Clock()) // a person may have a reason there
 		a.say(s, outcome{}, nil, begin)
 		return farFuture
 	}
@@ -107,6 +109,9 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 		return firstRetry
 	}
 	a.report.process(a.engine.process)
+	if a.engine.hands.news {
+		a.keepHands()
+	}
 	a.say(s, out, err, begin)
 	if err != nil {
 		return pauseAfter(err, retry)

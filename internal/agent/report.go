@@ -58,12 +58,24 @@ func (r *reporter) passed(a *Agent, s link.State, out outcome, err error) {
 			rep.State = link.HandedBack
 		}
 	}
+	rep.Drift = e.hands.tell(e.mode, a.opts.Clock())
 	if err == nil {
 		r.zones = e.zones
 	}
 	copied := r.told()
 	r.mu.Unlock()
 	a.client.Report(copied)
+}
+
+// drifted sends what other hands did, at once.
+func (r *reporter) drifted(a *Agent) {
+	r.mu.Lock()
+	r.report.Drift = a.engine.hands.tell(a.engine.mode, a.opts.Clock())
+	copied := r.told()
+	r.mu.Unlock()
+	if copied.State != "" {
+		a.client.Report(copied)
+	}
 }
 
 // told is the report as it goes out: while HAProxy doesn't answer, what was read back of it before is worth little.

@@ -3,7 +3,9 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 
+	"weir"
 	"weir/internal/hapctl"
 	"weir/internal/haproxy"
 	"weir/internal/ir"
@@ -34,6 +36,13 @@ func (e *engine) attach(ctx context.Context) error {
 	switch {
 	case err == nil:
 		e.process = process
+		if info, ierr := process.Client().Info(ctx); ierr == nil {
+			if e.lost {
+				e.strange(fmt.Sprintf("HAProxy ended and was started by another hand: worker %d → %d", e.worker.pid, info.Pid), info)
+			}
+			e.meet(info)
+		}
+		e.lost = false
 	case !errors.Is(err, hapctl.ErrNotRunning):
 		return err
 	}
@@ -58,5 +67,11 @@ func (e *engine) readRunning(ctx context.Context, all []ir.Resource) error {
 	running := e.runningSections(ctx)
 	known := union(e.render(node), haproxy.Named(running))
 	known.Sections = running
-	return e.observeBroken(ctx, known)
+	if err := e.observeBroken(ctx, known); err != nil {
+		return err
+	}
+	if node.Group.Drift == weir.DriftReport {
+		e.recallHands(e.have)
+	}
+	return nil
 }

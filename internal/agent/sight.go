@@ -26,7 +26,9 @@ const (
 // wait for to become idle, and some of the others in turn.
 type sight struct {
 	// whole is wholeBelow, or less in tests.
-	whole    int
+	whole int
+	// moved is told which backends' servers were set otherwise than before; it may be nil.
+	moved    func(backends []string)
 	client   *hapctl.Client
 	pulses   []haproxy.Pulse
 	turn     int
@@ -44,15 +46,15 @@ func (s *sight) look(ctx context.Context, client *hapctl.Client, now time.Time) 
 	if client != s.client {
 		s.client, s.pulses = client, nil
 	}
-	if s.count <= s.whole {
-		return s.all(ctx, now)
-	}
 	pulses, err := client.Pulses(ctx, s.pulses)
 	if err != nil {
 		return false, err
 	}
+	if s.pulses != nil && s.moved != nil {
+		s.moved(haproxy.Moved(s.pulses, pulses))
+	}
 	pools := s.due(pulses)
-	if s.pulses == nil || len(pools) > manyPools+len(pulses)/inTurn {
+	if s.count <= s.whole || s.pulses == nil || len(pools) > manyPools+len(pulses)/inTurn {
 		changed, err := s.all(ctx, now)
 		if err == nil {
 			s.pulses = pulses // of before what was seen: what has changed between is seen again

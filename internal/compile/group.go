@@ -69,6 +69,9 @@ func skeleton(set *weir.Set, name string) *group {
 		b.node.Group.ProxyProtocol = sortedNetworks(t.ProxyProtocol)
 		b.node.Group.ForwardedFor = sortedNetworks(t.ForwardedFor)
 	}
+	if spec.Drift != weir.DriftCorrect { // what agents do that have never heard of it
+		b.node.Group.Drift = spec.Drift
+	}
 	b.tuning(spec)
 	b.addresses(spec)
 	b.zones()

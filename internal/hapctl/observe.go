@@ -71,12 +71,8 @@ func serversOf(states []haproxy.ServerState, known []haproxy.Server) []haproxy.S
 	var list []haproxy.Server
 	for _, st := range states {
 		s := byName[st.Server]
-		wished := s.Maintenance
 		s.Name, s.Address, s.ID, s.Weight, s.Maintenance = st.Server, addressOf(st), st.ID, st.Weight, st.Maint()
-		if st.Admin&haproxy.AdminForcedDrain != 0 {
-			// Weir drains by weight: this is another hand's, and not what is wished, whatever that is.
-			s.Maintenance = !wished
-		}
+		s.Drained = !s.Maintenance && st.Admin&haproxy.AdminForcedDrain != 0
 		list = append(list, s)
 	}
 	// In the order in which they are known, then by name: order is no state.
@@ -105,6 +101,12 @@ func (o *observer) limits(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	o.bounds(rows)
+	return nil
+}
+
+// bounds takes what rows of the statistics say of the backends that were seen.
+func (o *observer) bounds(rows []haproxy.StatRow) {
 	limit, hidden := map[[2]string]int{}, map[string]bool{}
 	for _, row := range rows {
 		switch row.Type {
@@ -121,7 +123,6 @@ func (o *observer) limits(ctx context.Context) error {
 			b.Servers[j].MaxConnections = limit[[2]string{b.Name, b.Servers[j].Name}]
 		}
 	}
-	return nil
 }
 
 func (o *observer) maps(ctx context.Context) error {

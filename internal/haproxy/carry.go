@@ -188,3 +188,76 @@ func (c *carrier) line(old *carried, b *Backend, s *Server) string {
 	set("srv_admin_state", "0")
 	return strings.Join(fields, " ")
 }
+
+// CarryHands writes into the lines that CarryState gave what target has of servers otherwise than want, whose files
+// HAProxy will read: weights, and who is drained or in maintenance. Other lines come from text, the dump.
+func CarryHands(carried, text string, want, target Config) (string, error) {
+	hands := map[string]handState{}
+	for i := range target.Backends {
+		t := &target.Backends[i]
+		j := slices.IndexFunc(want.Backends, func(b Backend) bool { return b.Name == t.Name })
+		if j < 0 || len(t.Servers) > 0 && len(want.Backends[j].Servers) == len(t.Servers) && &want.Backends[j].Servers[0] == &t.Servers[0] {
+			continue
+		}
+		for k := range t.Servers {
+			s := &t.Servers[k]
+			w := slices.IndexFunc(want.Backends[j].Servers, func(w Server) bool { return w.Name == s.Name })
+			if w >= 0 {
+				wished := &want.Backends[j].Servers[w]
+				if s.Weight != wished.Weight || s.Drained != wished.Drained || s.Maintenance != wished.Maintenance {
+					hands[t.Name+" "+s.Name] = handState{s, wished.Weight}
+				}
+			}
+		}
+	}
+	if len(hands) == 0 {
+		return carried, nil
+	}
+	if _, err := ParseServersState(text); err != nil {
+		return "", err
+	}
+	dumped := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	columns := strings.Fields(strings.TrimPrefix(dumped[1], "#"))
+	backend, server := slices.Index(columns, "be_name"), slices.Index(columns, "srv_name")
+	var out []string
+	take := func(lines []string) {
+		for _, line := range lines {
+			fields := strings.Split(line, " ")
+			if key := fields[backend] + " " + fields[server]; hands[key].server != nil {
+				line = hands[key].line(fields, columns)
+				delete(hands, key)
+			}
+			out = append(out, line)
+		}
+	}
+	lines := strings.Split(strings.TrimRight(carried, "\n"), "\n")
+	out = append(out, lines[:2]...)
+	take(lines[2:])
+	take(slices.DeleteFunc(dumped[2:], func(line string) bool {
+		fields := strings.Split(line, " ")
+		return hands[fields[backend]+" "+fields[server]].server == nil
+	}))
+	return strings.Join(out, "\n") + "\n", nil
+}
+
+// handState is a server as another hand set it, and the weight in the file.
+type handState struct {
+	server *Server
+	weight int
+}
+
+func (h handState) line(fields, columns []string) string {
+	admin := 0
+	switch {
+	case h.server.Maintenance:
+		admin = int(AdminForcedMaint)
+	case h.server.Drained:
+		admin = int(AdminForcedDrain)
+	}
+	for column, value := range map[string]int{"srv_uweight": h.server.Weight, "srv_iweight": h.weight, "srv_admin_state": admin} {
+		if i := slices.Index(columns, column); i >= 0 {
+			fields[i] = strconv.Itoa(value)
+		}
+	}
+	return strings.Join(fields, " ")
+}

@@ -74,6 +74,9 @@ type Server struct {
 	MaxConnections int
 	// Maintenance takes all traffic and the checks away.
 	Maintenance bool
+	// Drained is said of a server that a HAProxy has and somebody has drained there, which Weir does by weight. It is
+	// wanted only where what another hand did is left alone.
+	Drained bool
 	// Unproven is said of a server that a HAProxy has: it is enabled, and nobody has seen it up since. It is never
 	// wanted.
 	Unproven bool

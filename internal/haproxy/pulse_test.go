@@ -24,15 +24,18 @@ func TestPulsesTellWhatHasChanged(t *testing.T) {
 	for name, c := range map[string]struct {
 		to    string
 		moves bool
+		// set says that the settings differ.
+		set bool
 	}{
-		"nothing":              {line, false},
-		"time passes":          {"3 web 2 b 127.0.0.2 2 0 100 100 8 15 3 4 6 ", false},
-		"a check runs":         {"3 web 2 b 127.0.0.2 2 0 100 100 7 15 0 4 7 ", false},
-		"it is down":           {"3 web 2 b 127.0.0.2 0 0 100 100 7 15 3 4 6 ", true},
-		"it is in maintenance": {"3 web 2 b 127.0.0.2 2 1 100 100 7 15 3 4 6 ", true},
-		"it is drained":        {"3 web 2 b 127.0.0.2 2 0 0 100 7 15 3 4 6 ", true},
-		"its check says else":  {"3 web 2 b 127.0.0.2 2 0 100 100 7 17 3 4 6 ", true},
-		"it is another":        {"3 web 2 c 127.0.0.2 2 0 100 100 7 15 3 4 6 ", true},
+		"nothing":              {line, false, false},
+		"time passes":          {"3 web 2 b 127.0.0.2 2 0 100 100 8 15 3 4 6 ", false, false},
+		"a check runs":         {"3 web 2 b 127.0.0.2 2 0 100 100 7 15 0 4 7 ", false, false},
+		"it is down":           {"3 web 2 b 127.0.0.2 0 0 100 100 7 15 3 4 6 ", true, false},
+		"it is in maintenance": {"3 web 2 b 127.0.0.2 2 1 100 100 7 15 3 4 6 ", true, true},
+		"it is drained":        {"3 web 2 b 127.0.0.2 2 0 0 100 7 15 3 4 6 ", true, true},
+		"its check says else":  {"3 web 2 b 127.0.0.2 2 0 100 100 7 17 3 4 6 ", true, false},
+		"it is another":        {"3 web 2 c 127.0.0.2 2 0 100 100 7 15 3 4 6 ", true, true},
+		"it is elsewhere":      {"3 web 2 b 127.0.0.9 2 0 100 100 7 15 3 4 6 ", true, true},
 	} {
 		next, err := haproxy.Pulses(strings.Replace(someState, line, c.to, 1), first)
 		if err != nil {
@@ -42,6 +45,15 @@ func TestPulsesTellWhatHasChanged(t *testing.T) {
 		if moved := next[0] != first[0]; moved != c.moves || next[1] != first[1] {
 			t.Errorf("%s: %+v after %+v", name, next, first)
 		}
+		if moved := haproxy.Moved(first, next); (len(moved) == 1 && moved[0] == "web") != c.set || len(moved) > 1 {
+			t.Errorf("%s: the settings of %v moved", name, moved)
+		}
+	}
+	if moved := haproxy.Moved(first, first[1:]); len(moved) != 1 || moved[0] != "web" {
+		t.Errorf("a backend is gone: the settings of %v moved", moved)
+	}
+	if moved := haproxy.Moved(first[1:], first); len(moved) != 1 || moved[0] != "web" {
+		t.Errorf("a backend is new: the settings of %v moved", moved)
 	}
 	for _, wrong := range []string{"", "1\n", "2\n# be_name\n", strings.Replace(someState, "be_name", "be_game", 1), strings.Replace(someState, line, "3 web ", 1), someState + "x\n"} {
 		if got, err := haproxy.Pulses(wrong, first); err == nil {

@@ -52,6 +52,8 @@ type Group struct {
 	// ProxyProtocol and ForwardedFor are the trusted sources, sorted.
 	ProxyProtocol []netip.Prefix `json:"proxyProtocol,omitempty"`
 	ForwardedFor  []netip.Prefix `json:"forwardedFor,omitempty"`
+	// Drift is weir.DriftReport, or empty for correct.
+	Drift weir.DriftMode `json:"drift,omitempty"`
 }
 
 // Slot gives the slot of a zone, 0 for a zone that the group does not span.

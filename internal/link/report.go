@@ -46,6 +46,8 @@ type Report struct {
 	// Spare names what HAProxy has beyond what is wanted and keeps until its next reload, so that plans can be
 	// made as if by the agent: see plan.Spare.
 	Spare []string `json:"spare,omitempty"`
+	// Drift is what other hands changed; nil when there is nothing to tell of.
+	Drift *DriftReport `json:"drift,omitempty"`
 	// Believes are the hashes of the CAs that the agent believes, Issuer is that of the CA whose certificate it
 	// shows; both are filled in on the way.
 	Believes []string `json:"believes,omitempty"`
@@ -143,6 +145,7 @@ func (r Report) boundBut(servers map[string]map[string]ServerHealth) Report {
 	r.Reloads.Reasons = boundTexts(r.Reloads.Reasons, maxReasons)
 	r.Plan = boundTexts(r.Plan, maxOperations)
 	r.Spare = boundTexts(r.Spare, maxSpare)
+	r.Drift = r.Drift.bound()
 	r.Believes, r.Issuer = boundTexts(r.Believes, maxBelieved), cutText(r.Issuer)
 	if len(r.Counts) > maxCounts || !json.Valid(r.Counts) {
 		r.Counts = nil

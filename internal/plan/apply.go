@@ -92,9 +92,9 @@ func (m *model) do(o *Op) {
 func setServer(s *haproxy.Server, o *Op) {
 	switch o.Kind {
 	case EnableServer:
-		s.Maintenance, s.Unproven = false, false
+		s.Maintenance, s.Drained, s.Unproven = false, false, false
 	case DisableServer:
-		s.Maintenance, s.Unproven = true, false
+		s.Maintenance, s.Drained, s.Unproven = true, false, false
 	case SetWeight:
 		s.Weight = o.Weight
 	case SetMaxConnections:

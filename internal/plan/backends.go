@@ -9,7 +9,9 @@ import (
 )
 
 // serves says that a server takes new traffic when it is up.
-func serves(s *haproxy.Server) bool { return !s.Maintenance && !s.Unproven && s.Weight > 0 }
+func serves(s *haproxy.Server) bool {
+	return !s.Maintenance && !s.Drained && !s.Unproven && s.Weight > 0
+}
 
 // backends sorts the backends into fresh, gone and changed, and finds the cold ones.
 func (d *differ) backends() {
@@ -101,7 +103,7 @@ func sameText(h, w *haproxy.Backend) bool {
 }
 
 func sameServer(h, w *haproxy.Server) bool {
-	return h.Name == w.Name && h.Weight == w.Weight && h.Maintenance == w.Maintenance && h.Unproven == w.Unproven &&
+	return h.Name == w.Name && h.Weight == w.Weight && h.Maintenance == w.Maintenance && h.Drained == w.Drained && h.Unproven == w.Unproven &&
 		h.MaxConnections == w.MaxConnections && sameForm(h, w)
 }
 

@@ -188,7 +188,7 @@ func moveServer(backend string, p serverPair) (gain, loss []Op) {
 		weight = []Op{op}
 	}
 	switch {
-	case (h.Maintenance || h.Unproven) && !w.Maintenance:
+	case (h.Maintenance || h.Drained && !w.Drained || h.Unproven) && !w.Maintenance:
 		gain = enable(append(gain, weight...), backend, w)
 	case !h.Maintenance && w.Maintenance:
 		loss = append(append(loss, serverOp(DisableServer, backend, w)), weight...)

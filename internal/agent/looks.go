@@ -1,0 +1,153 @@
+package agent
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"weir"
+	"weir/internal/hapctl"
+	"weir/internal/plan"
+)
+
+// The pace of looking for what other hands did. A look at everything comes as often as it is cheap: where it takes
+// five milliseconds or less, every other second; ten times as long, ten times as rarely. Where only a few pools were
+// seen to move, those are looked at.
+const (
+	lookEvery = 2 * time.Second
+	// lookCalm is how many times as long as a look took the pause after it is, up to lookRarely.
+	lookCalm   = 400
+	lookRarely = 30 * time.Second
+	// lookShare bounds what looking costs: every pause is at least so many times as long as the look before it.
+	lookShare = 50
+	// mostMoved is how many pools that moved are looked at one by one.
+	mostMoved = 100
+)
+
+// moved gathers the backends whose servers the health watch has seen to be set otherwise than before, by this agent
+// or another hand.
+type moved struct {
+	mu    sync.Mutex
+	names map[string]bool
+	wake  chan struct{}
+}
+
+func newMoved() *moved { return &moved{names: map[string]bool{}, wake: make(chan struct{}, 1)} }
+
+func (m *moved) add(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	m.mu.Lock()
+	for _, name := range names {
+		m.names[name] = true
+	}
+	m.mu.Unlock()
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take gives them, in order, and forgets them.
+func (m *moved) take() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var names []string
+	for name := range m.names {
+		names = append(names, name)
+	}
+	clear(m.names)
+	slices.Sort(names)
+	return names
+}
+
+func (m *moved) some() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.names)
+}
+
+// looks says when to look. The loop alone uses it.
+type looks struct {
+	every time.Duration
+	// whole and part are from when on all may be looked at, and a part.
+	whole, part time.Time
+}
+
+func newLooks(every time.Duration) *looks {
+	if every == 0 {
+		every = lookEvery
+	}
+	return &looks{every: every}
+}
+
+// wait is how long it is to the next look, when something moved or nothing has.
+func (l *looks) wait(now time.Time, moved bool) time.Duration {
+	wait := l.every
+	if moved {
+		wait = min(wait, max(l.part.Sub(now), 0))
+	}
+	return wait
+}
+
+// took notes that a look at everything ended now.
+func (l *looks) took(all bool, took time.Duration, now time.Time) {
+	l.part = now.Add(lookShare * took)
+	if all {
+		l.whole = now.Add(max(l.every-took, min(lookRarely, lookCalm*took), lookShare*took))
+	}
+}
+
+// look looks for what other hands did, at as much as it is time for, and says whether it must be undone. What it finds
+// is reported.
+func (a *Agent) look(ctx context.Context, l *looks) bool {
+	e := a.engine
+	if e.process == nil || len(e.want.Sections) == 0 {
+		a.moved.take()
+		return false
+	}
+	begin := time.Now()
+	all := !begin.Before(l.whole) || a.moved.some() > mostMoved
+	news, err := false, error(nil)
+	if begin.Before(l.part) {
+		news = e.lookFiles(false)
+	} else {
+		news, err = a.lookAtMuch(ctx, all)
+		if err == nil { // waiting for an answer cost HAProxy nothing
+			l.took(all, time.Since(begin), time.Now())
+		} else if ctx.Err() == nil {
+			a.log.Warn("look whether haproxy was changed by another hand", "error", err)
+		}
+	}
+	if e.hands.news {
+		a.keepHands()
+		a.report.drifted(a)
+	}
+	return news && e.mode != weir.DriftReport
+}
+
+// lookAtMuch looks at everything, or at what moved and at the files that are few.
+func (a *Agent) lookAtMuch(ctx context.Context, all bool) (news bool, err error) {
+	moved := a.moved.take() // what moves from now on is looked at again
+	if all {
+		return a.engine.lookWhole(ctx)
+	}
+	if len(moved) > 0 {
+		news, err = a.engine.lookAt(ctx, moved)
+	}
+	return a.engine.lookFiles(false) || news, err
+}
+
+// lookBefore reads back what a plan is about, where another hand's work is to be left alone: what a hand did since the
+// last look would be undone unseen. It says whether there was anything.
+func (e *engine) lookBefore(ctx context.Context, p plan.Plan) (bool, error) {
+	if e.mode != weir.DriftReport || p.Empty() || e.process == nil {
+		return false, nil
+	}
+	if len(p.Reload) > 0 {
+		return e.lookWhole(ctx)
+	}
+	return e.lookPart(ctx, hapctl.Touched(e.have, p.Ops))
+}
