@@ -39,6 +39,8 @@ type Options struct {
 	Ready func(context.Context) error
 	// Restore knows of the restore that the store comes from; nil is for a store that never was restored.
 	Restore RestoreSource
+	// Waves steers the waves in which changes go through a group; nil can't.
+	Waves WaveSource
 	// Spool is the folder in which backups lie, encrypted, until they are sent; the system's for such files when
 	// empty.
 	Spool string

@@ -156,7 +156,7 @@ func (c *call) planOf(res result) (*PlanAnswer, error) {
 		return nil, &weir.Error{Kind: weir.Unavailable, Message: "the plan can't be made now", Cause: err}
 	}
 	plan.LoadBalancers = append(plan.LoadBalancers, made.LoadBalancers...)
-	plan.Problems = c.visible(res.After, made.Problems)
+	plan.Problems, plan.Waves = c.visible(res.After, made.Problems), made.Waves
 	return plan, nil
 }
 

@@ -52,6 +52,7 @@ func (c *call) status() error {
 	groups := make([]GroupStatus, len(fleet.Groups))
 	for i, g := range fleet.Groups {
 		g.Problems = c.visible(view, g.Problems)
+		g.Waves = g.Waves.discreet(c)
 		all := len(g.NotServing)
 		g.NotServing = slices.DeleteFunc(slices.Clone(g.NotServing), func(o Outage) bool { return !c.sees(view, o.Object) })
 		g.NotServingHidden = all - len(g.NotServing)

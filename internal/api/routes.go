@@ -87,6 +87,10 @@ func routesOf(kind weir.Kind) []*route {
 		list = append(list, &route{method: "POST", pattern: many, id: "makeToken", summary: "Make a token; its text is in this answer and nowhere else.", kind: &kind, body: "object", query: []param{reasonParam}, answer: reflect.TypeFor[TokenAnswer](), statuses: []int{http.StatusCreated}, handle: of((*call).makeToken)})
 	case "LoadBalancer":
 		list = append(list, &route{method: "GET", pattern: one + "/render", id: "render", summary: "Show the files that a load balancer is to have, without any secret.", kind: &kind, answer: reflect.TypeFor[RenderAnswer](), handle: func(c *call) error { return c.render() }})
+	case "LoadBalancerGroup":
+		list = append(list,
+			&route{method: "GET", pattern: one + "/waves", id: "waves", summary: "Tell how far changes have come that go through a group in waves.", kind: &kind, answer: reflect.TypeFor[WaveStatus](), handle: of((*call).waves)},
+			&route{method: "POST", pattern: one + "/waves", id: "steerWaves", summary: "Stop the wave of a group, send it back, let it go on, or finish it at once.", kind: &kind, query: []param{{name: "action", kind: "string", doc: "stop, back, go or finish."}, reasonParam}, answer: reflect.TypeFor[WaveStatus](), handle: of((*call).steerWaves)})
 	case "Pool":
 		list = append(list, &route{method: "GET", pattern: one + "/health", id: "poolHealth", summary: "Tell what the health checks see of a pool's servers.", kind: &kind, answer: reflect.TypeFor[PoolHealth](), handle: of((*call).health)})
 	case "Site":

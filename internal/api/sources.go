@@ -23,6 +23,8 @@ type PlanAnswer struct {
 	LoadBalancers []LoadBalancerPlan `json:"loadBalancers"`
 	// Problems are objects, or parts of them, that would be left out, and why; all else would ship.
 	Problems []weir.Problem `json:"problems,omitempty"`
+	// Waves says for each group that it would go through in waves in which order, in a sentence.
+	Waves []string `json:"waves,omitempty"`
 }
 
 // LoadBalancerPlan is what one load balancer would do: run-time commands, or one reload with its reasons.
@@ -98,6 +100,8 @@ type GroupStatus struct {
 	LoadBalancers []LoadBalancerStatus `json:"loadBalancers"`
 	// Problems are what the compiler had to leave out of the group, by object and path.
 	Problems []weir.Problem `json:"problems,omitempty"`
+	// Waves is how far changes have come that go through it in waves; absent for a group that wants none.
+	Waves *WaveStatus `json:"waves,omitempty"`
 	// NotServing is what the group is to serve and does not, or not wholly; what is down comes first.
 	NotServing []Outage `json:"notServing,omitempty"`
 	// NotServingHidden counts what NotServing leaves out because the caller may not see it.
@@ -183,7 +187,7 @@ type Progress struct {
 	// Programmed says that every Active load balancer that the revision concerns has it, or that it concerns none.
 	Programmed bool `json:"programmed"`
 	// Done says that there is nothing more to wait for: it is Programmed, and the load balancers have told what their
-	// checks see of the servers that they now have, or took longer than a few seconds for that.
+	// checks see of the servers that they now have, or took longer than a few seconds for that; or a group is Halted.
 	Done   bool            `json:"done"`
 	Groups []GroupProgress `json:"groups"`
 }
@@ -196,6 +200,11 @@ type GroupProgress struct {
 	Laggards []string `json:"laggards,omitempty"`
 	// Message says what holds the group up, when that is known.
 	Message string `json:"message,omitempty"`
+	// InWaves says that the revision, or what goes before it, is on its way in waves or waits for that.
+	InWaves bool `json:"inWaves,omitempty"`
+	// Halted says that waiting is of no use: the revision, or what goes before it, was sent back, or somebody stopped
+	// it, as Message says.
+	Halted bool `json:"halted,omitempty"`
 }
 
 // SiteCounts is what the access logs of all load balancers counted for one site since their agents began. The

@@ -42,6 +42,7 @@ type view struct {
 
 	ready, of int
 	laggards  []string
+	waits     string      // a group of which some of the laggards wait for a wave
 	held      []objection // what load balancers have against it
 	reason    string
 	problems  []string
@@ -92,7 +93,7 @@ func (v *view) look() {
 			continue
 		}
 		for _, self := range g.selves {
-			v.loadBalancer(self)
+			v.loadBalancer(g, self)
 		}
 	}
 }
@@ -109,7 +110,7 @@ func (v *view) concerns(name string, g *groupState) bool {
 	return g.objects[v.ref]
 }
 
-func (v *view) loadBalancer(self ir.Self) {
+func (v *view) loadBalancer(g *groupState, self ir.Self) {
 	if v.ref.Kind == "LoadBalancer" && self.Name != v.ref.Name {
 		return
 	}
@@ -129,7 +130,11 @@ func (v *view) loadBalancer(self ir.Self) {
 	// The object is there when a state was read back that holds it: the newest, or any from its own revision on. A
 	// load balancer and its group are what they are to have by now.
 	whole := v.ref.Kind == "LoadBalancer" || v.ref.Kind == "LoadBalancerGroup"
-	current := heard && (has(rep, wanted) || !whole && rep.State == link.Converged && ours(rep, wanted) && rep.Revision >= v.object.Revision && v.object.Revision > 0)
+	if g.holdsBack(v.object, self) {
+		v.waits, v.laggards = g.node.Group.Name, append(v.laggards, self.Name)
+		return
+	}
+	current := heard && (has(rep, wanted) || !whole && (!wanted.Viewed || v.hub.Carries(self.Name, rep.Hash)) && rep.State == link.Converged && ours(rep, wanted) && rep.Revision >= v.object.Revision && v.object.Revision > 0)
 	if current && bad == "" {
 		v.ready++
 	} else {
@@ -165,6 +170,9 @@ func (v *view) programmed() weir.Condition {
 	default:
 		c.Status, c.Reason = "False", "Pending"
 		c.Message = fmt.Sprintf("read back from %d of %d; not from %s", v.ready, v.of, strings.Join(v.laggards, ", "))
+		if v.waits != "" {
+			c.Reason, c.Message = "InWaves", fmt.Sprintf("read back from %d of %d; %s", v.ready, v.of, v.whyWaits(v.waits, v.object.Revision))
+		}
 	}
 	return c
 }

@@ -32,11 +32,15 @@ type fleet struct {
 	mu       sync.RWMutex
 	revision int64
 	groups   map[string]*groupState
-	compiled chan struct{} // closed when revision has grown
+	past     past          // the changes up to revision that some group does not have everywhere
+	compiled chan struct{} // closed when revision has grown, or others are shown something
 
 	// Of the goroutine that compiles: what it worked out before, and from what.
 	compiler *compile.Compiler
 	view     *weir.Set
+	waves    wavesOf
+	// records are what was written about waves, for that goroutine.
+	records chan waveRecord
 }
 
 // groupState is what was made of one group last. It is replaced, never changed.
@@ -47,23 +51,31 @@ type groupState struct {
 	selves    []ir.Self
 	// objects are those that the group's resources come from, nil as long as nobody has worked that out.
 	objects map[weir.Ref]bool
+	// wants says that changes are to go through the group in waves. waved is nil as long as none can: then all have
+	// this state.
+	wants bool
+	waved *wavedState
 }
 
 func newFleet(s *store.Store, hub *link.Hub, o Options) *fleet {
 	return &fleet{
 		store: s, hub: hub, log: o.Log, clock: o.Clock, version: o.Version,
 		groups: map[string]*groupState{}, compiled: make(chan struct{}), compiler: compile.New(),
+		waves: wavesOf{lenses: map[string]*lenses{}}, records: make(chan waveRecord),
 	}
 }
 
 // load compiles everything once, before agents are let in.
-func (f *fleet) load(context.Context) error {
+func (f *fleet) load(ctx context.Context) error {
 	view := f.store.View()
+	if err := f.readWaves(ctx, view); err != nil {
+		return err
+	}
 	var names []string
 	for o := range view.All("LoadBalancerGroup") {
 		names = append(names, o.Metadata.Name)
 	}
-	f.compile(view, names)
+	f.compile(view, names, nil)
 	return nil
 }
 
@@ -86,19 +98,26 @@ func (f *fleet) run(ctx context.Context) error {
 		ended <- nil
 	}()
 	for {
-		first, err := next(ctx, changes, ended)
-		if ctx.Err() != nil {
+		var first store.Event
+		select {
+		case first = <-changes:
+		case record := <-f.records:
+			f.take(record)
+			continue
+		case err := <-ended:
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("follow the store: %w", err)
+		case <-ctx.Done():
 			return nil
-		}
-		if err != nil {
-			return err
 		}
 		if first.Revision <= f.done() {
 			continue
 		}
 		after := f.store.View()
 		// The view may be ahead of the events, and whatever is in it must be compiled now: nobody comes back for it.
-		refs := refsOf(nil, first)
+		refs, events := refsOf(nil, first), []store.Event{first}
 		for last := first.Revision; last < after.Revision; {
 			ev, err := next(ctx, changes, ended)
 			if ctx.Err() != nil {
@@ -107,17 +126,18 @@ func (f *fleet) run(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			refs, last = refsOf(refs, ev), ev.Revision
+			refs, events, last = refsOf(refs, ev), append(events, ev), ev.Revision
 		}
 		begin := time.Now()
 		names := f.compiler.Groups(f.view, after, refs)
+		f.note(events, after)
 		f.compiler.Follow(after, refs)
-		f.compile(after, names)
+		f.compile(after, names, refs)
 		f.log.Info("compile", "revision", after.Revision, "objects", len(refs), "groups", names, "took", time.Since(begin).Round(10*time.Microsecond))
 	}
 }
 
-// next waits for a change, or for the end of the watch.
+// next waits for another change, or for the end of the watch.
 func next(ctx context.Context, changes <-chan store.Event, ended <-chan error) (store.Event, error) {
 	select {
 	case ev := <-changes:
@@ -136,11 +156,12 @@ func refsOf(refs []weir.Ref, ev store.Event) []weir.Ref {
 	return refs
 }
 
-// compile brings groups to a set of objects and tells the hub.
-func (f *fleet) compile(view *weir.Set, names []string) {
+// compile brings groups to a set of objects, of which those named have changed, and tells the hub.
+func (f *fleet) compile(view *weir.Set, names []string, refs []weir.Ref) {
 	for _, name := range names {
 		if view.Get(weir.Ref{Kind: "LoadBalancerGroup", Name: name}) == nil {
 			f.hub.DropGroup(name)
+			delete(f.waves.lenses, name)
 			f.mu.Lock()
 			delete(f.groups, name)
 			f.mu.Unlock()
@@ -149,21 +170,26 @@ func (f *fleet) compile(view *weir.Set, names []string) {
 		f.mu.RLock()
 		old := f.groups[name]
 		f.mu.RUnlock()
-		next := f.group(view, name, old)
-		if err := f.hub.SetGroup(name, view.Revision, next.resources, next.selves); err != nil {
-			f.log.Error("send group", "group", name, "error", err)
+		f.show(name, *f.group(view, name, old), view, refs)
+	}
+	// What a view still names may have changed without any meaning for the newest state.
+	for name := range f.waves.lenses {
+		f.mu.RLock()
+		g := f.groups[name]
+		f.mu.RUnlock()
+		if g != nil && !slices.Contains(names, name) && g.waved.pending() {
+			f.show(name, *g, view, refs)
 		}
-		if next.objects == nil { // once the agents have theirs
-			next.objects = objectsOf(next.resources, next.node)
-		}
-		f.mu.Lock()
-		f.groups[name] = next
-		f.mu.Unlock()
 	}
 	f.hub.Advance(view.Revision)
 	f.view = view
+	f.published(view.Revision)
+}
+
+// published lets everybody who waits look again.
+func (f *fleet) published(revision int64) {
 	f.mu.Lock()
-	f.revision = view.Revision
+	f.revision, f.past = revision, f.waves.past
 	close(f.compiled)
 	f.compiled = make(chan struct{})
 	f.mu.Unlock()

@@ -20,7 +20,7 @@ var newest = haproxy.Version{Major: 3, Minor: 4}
 // Plan says what a change would do, load balancer by load balancer. It is made of the same functions as what
 // the agents execute.
 func (f *fleet) Plan(_ context.Context, before, after *weir.Set, written []weir.Ref) (api.PlanAnswer, error) {
-	answer := api.PlanAnswer{LoadBalancers: []api.LoadBalancerPlan{}}
+	answer := api.PlanAnswer{LoadBalancers: []api.LoadBalancerPlan{}, Waves: f.planWaves(before, after, written)}
 	for _, group := range compile.Groups(before, after, written) {
 		old, _ := compile.Group(before, group)
 		next, problems := compile.Group(after, group)
@@ -134,7 +134,7 @@ func (f *fleet) spareOf(name string) []string {
 
 // Render gives the files that a load balancer is to have, without keys.
 func (f *fleet) Render(_ context.Context, name string) (map[string]string, error) {
-	node, _, err := compile.Node(f.store.View(), name)
+	node, _, err := compile.Node(f.setFor(f.store.View(), name), name)
 	if err != nil {
 		return nil, err
 	}

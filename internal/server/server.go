@@ -242,7 +242,7 @@ func (s *server) build(ctx context.Context) error {
 	s.handler = api.New(api.Options{
 		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
 		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,
-		Restore: s, Spool: s.opts.Dir,
+		Restore: s, Spool: s.opts.Dir, Waves: s.fleet,
 		Members: memberSource{s.store},
 		CA:      &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock},
 		Ready:   func(context.Context) error { return s.fleet.ready() },
@@ -302,11 +302,17 @@ func (s *server) serve(ctx context.Context) error {
 			s.store.Lead(ctx, leadBackup, s.backups.run)
 		}
 	}()
+	driven := make(chan struct{})
+	go func() {
+		defer close(driven)
+		s.store.Lead(ctx, leadWaves, s.fleet.driveWaves)
+	}()
 	changed := make(chan struct{}, 1)
 	own := s.advertised(listener.Addr())
 	go s.announce(ctx, own, keeper.get, changed)
 	go s.hearOthers(ctx, own)
 	go s.followRestored(ctx)
+	go s.fleet.followWaves(ctx)
 	go s.followCA(ctx, func() {
 		if err := keeper.renew(); err != nil {
 			s.opts.Log.Error("renew the server's certificate", "error", err)
@@ -332,6 +338,7 @@ func (s *server) serve(ctx context.Context) error {
 	cancel()
 	<-swept
 	<-backedUp
+	<-driven
 	stop, done := context.WithTimeout(context.Background(), stopPatience)
 	defer done()
 	if serr := main.Shutdown(stop); serr != nil {

@@ -22,7 +22,7 @@ func (f *fleet) notServing(g *groupState) []api.Outage {
 		if self.State != weir.Active || !heard || !ours(rep, wanted) || f.clock().Sub(rep.At) >= heardWithin {
 			continue
 		}
-		for _, o := range outagesOf(&g.node, rep.Report) {
+		for _, o := range outagesOf(&g.of(self).node, rep.Report) {
 			i := slices.IndexFunc(all, func(p api.Outage) bool {
 				return p.Object == o.Object && p.Down == o.Down && p.Reason == o.Reason && p.Message == o.Message
 			})

@@ -46,6 +46,7 @@ func (f *fleet) standing() (api.FleetStatus, map[string]*groupState) {
 
 func (f *fleet) groupStatus(name string, g *groupState) api.GroupStatus {
 	out := api.GroupStatus{Name: name, Problems: g.problems, LoadBalancers: []api.LoadBalancerStatus{}}
+	out.Waves = f.waveStatus(name, g)
 	for _, self := range g.selves {
 		wanted, _ := f.hub.Wanted(self.Name)
 		out.Wanted = max(out.Wanted, wanted.Revision)
@@ -91,7 +92,7 @@ func (f *fleet) loadBalancerStatus(self ir.Self, wanted link.Wanted) api.LoadBal
 
 // has says that a report is of the content wanted, or of a newer one.
 func has(rep link.Reported, wanted link.Wanted) bool {
-	return rep.State == link.Converged && (rep.Hash == wanted.Hash || ours(rep, wanted) && rep.Revision >= wanted.Revision && wanted.Revision > 0)
+	return rep.State == link.Converged && (rep.Hash == wanted.Hash || !wanted.Viewed && ours(rep, wanted) && rep.Revision >= wanted.Revision && wanted.Revision > 0)
 }
 
 // ours tells that a report's revisions are of this history: after a restore agents come from another one.

@@ -41,6 +41,7 @@ func (f *fleet) Wait(ctx context.Context, revision int64) iter.Seq[api.Progress]
 				}
 				p.Done = s.over || s.look(&p)
 			}
+			p.Done = p.Done || slices.ContainsFunc(p.Groups, func(g api.GroupProgress) bool { return g.Halted })
 			if raw, err := json.Marshal(p); err == nil && string(raw) != last {
 				last = string(raw)
 				if !yield(p) {
@@ -72,7 +73,8 @@ func (f *fleet) progress(revision int64) api.Progress {
 				one.Message = why(lb, f.clock())
 			}
 		}
-		p.Programmed = p.Programmed && g.Ready == g.Of
+		inWaves(&one, &g, revision)
+		p.Programmed = p.Programmed && one.Ready == one.Of
 		p.Groups = append(p.Groups, one)
 	}
 	return p
@@ -102,7 +104,7 @@ func (s *settling) look(p *api.Progress) bool {
 			rep, heard := s.hub.Reports().Get(self.Name)
 			pool := ""
 			if heard && s.clock().Sub(rep.At) < heardWithin {
-				pool = unsettled(&g.node, rep.Report, s.clock())
+				pool = unsettled(&g.of(self).node, rep.Report, s.clock())
 			}
 			if pool == "" {
 				s.done[self.Name] = true

@@ -18,9 +18,14 @@ type Signs struct {
 	Refused map[string]string
 	// Dead holds what is to be served and has no server that answers, by object as "Site/www", and why.
 	Dead map[string]string
-	// Up counts the servers that take traffic, by pool.
-	Up map[string]int
+	// Down counts the servers whose checks fail, by pool.
+	Down map[string]Part
 }
+
+// Part is some of many.
+type Part struct{ N, Of int }
+
+func (p Part) most() bool { return 2*p.N > p.Of }
 
 // Trouble says what speaks against what a load balancer was brought: before are its signs when it was reached, others
 // those of load balancers that have not been. What others show too is not the fault of the change.
@@ -43,11 +48,11 @@ func Trouble(name string, before, now Signs, others []Signs) string {
 			return fmt.Sprintf("%s does not serve %s: %s", name, object, now.Dead[object])
 		}
 	}
-	for _, pool := range slices.Sorted(maps.Keys(now.Up)) {
-		up, was := now.Up[pool], before.Up[pool]
-		fell := func(up int) bool { return 2*up < was }
-		if fell(up) && !slices.ContainsFunc(others, func(o Signs) bool { n, has := o.Up[pool]; return has && fell(n) }) {
-			return fmt.Sprintf("%s sees %d servers of pool %s up, of %d before", name, up, pool, was)
+	for _, pool := range slices.Sorted(maps.Keys(now.Down)) {
+		down := now.Down[pool]
+		was, known := before.Down[pool]
+		if known && down.most() && !was.most() && !slices.ContainsFunc(others, func(o Signs) bool { return o.Down[pool].most() }) {
+			return fmt.Sprintf("%s sees %d of %d servers of pool %s down, %d of %d before", name, down.N, down.Of, pool, was.N, was.Of)
 		}
 	}
 	return ""

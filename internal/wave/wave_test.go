@@ -217,29 +217,29 @@ func TestAnyCourse(t *testing.T) {
 
 func TestTrouble(t *testing.T) {
 	t.Parallel()
-	well := Signs{Worker: 7, Reloads: 1, Up: map[string]int{"web": 4}, Refused: map[string]string{"map/old": "bad"}}
+	well := Signs{Worker: 7, Reloads: 1, Down: map[string]Part{"web": {0, 4}}, Refused: map[string]string{"map/old": "bad"}}
 	for name, c := range map[string]struct {
 		edit   func(*Signs)
 		others []Signs
 		want   string
 	}{
-		"as before":               {func(*Signs) {}, nil, ""},
-		"silent":                  {func(s *Signs) { s.Silent = "15s" }, nil, "lb1 has not been heard for 15s"},
-		"failing":                 {func(s *Signs) { s.Failing = "disk full" }, nil, "lb1: disk full"},
-		"reloaded":                {func(s *Signs) { s.Worker, s.Reloads = 8, 2 }, nil, ""},
-		"killed":                  {func(s *Signs) { s.Worker = 8 }, nil, "HAProxy of lb1 ended, or somebody started it anew"},
-		"not known now":           {func(s *Signs) { s.Worker = 0 }, nil, ""},
-		"refuses something":       {func(s *Signs) { s.Refused = map[string]string{"site/www": "unknown keyword"} }, nil, "lb1 refuses site/www: unknown keyword"},
-		"a site is down":          {func(s *Signs) { s.Dead = map[string]string{"Site/www": "no server"} }, nil, "lb1 does not serve Site/www: no server"},
-		"down elsewhere too":      {func(s *Signs) { s.Dead = map[string]string{"Site/www": "no server"} }, []Signs{{Dead: map[string]string{"Site/www": "x"}}}, ""},
-		"half of a pool":          {func(s *Signs) { s.Up = map[string]int{"web": 2} }, nil, ""},
-		"most of a pool":          {func(s *Signs) { s.Up = map[string]int{"web": 1} }, []Signs{{Up: map[string]int{"web": 4}}}, "lb1 sees 1 servers of pool web up, of 4 before"},
-		"most of it elsewhere":    {func(s *Signs) { s.Up = map[string]int{"web": 1} }, []Signs{{Up: map[string]int{"web": 1}}}, ""},
-		"a new pool without any":  {func(s *Signs) { s.Up = map[string]int{"new": 0} }, nil, ""},
-		"a pool that is no more":  {func(s *Signs) { s.Up = nil }, nil, ""},
-		"what others lack counts": {func(s *Signs) { s.Up = map[string]int{"web": 0} }, []Signs{{}}, "lb1 sees 0 servers of pool web up, of 4 before"},
+		"as before":             {func(*Signs) {}, nil, ""},
+		"silent":                {func(s *Signs) { s.Silent = "15s" }, nil, "lb1 has not been heard for 15s"},
+		"failing":               {func(s *Signs) { s.Failing = "disk full" }, nil, "lb1: disk full"},
+		"reloaded":              {func(s *Signs) { s.Worker, s.Reloads = 8, 2 }, nil, ""},
+		"killed":                {func(s *Signs) { s.Worker = 8 }, nil, "HAProxy of lb1 ended, or somebody started it anew"},
+		"not known now":         {func(s *Signs) { s.Worker = 0 }, nil, ""},
+		"refuses something":     {func(s *Signs) { s.Refused = map[string]string{"site/www": "unknown keyword"} }, nil, "lb1 refuses site/www: unknown keyword"},
+		"a site is down":        {func(s *Signs) { s.Dead = map[string]string{"Site/www": "no server"} }, nil, "lb1 does not serve Site/www: no server"},
+		"down elsewhere too":    {func(s *Signs) { s.Dead = map[string]string{"Site/www": "no server"} }, []Signs{{Dead: map[string]string{"Site/www": "x"}}}, ""},
+		"half of a pool":        {func(s *Signs) { s.Down = map[string]Part{"web": {2, 4}} }, nil, ""},
+		"most of a pool":        {func(s *Signs) { s.Down = map[string]Part{"web": {3, 4}} }, []Signs{{Down: map[string]Part{"web": {0, 4}}}}, "lb1 sees 3 of 4 servers of pool web down, 0 of 4 before"},
+		"most of it elsewhere":  {func(s *Signs) { s.Down = map[string]Part{"web": {3, 4}} }, []Signs{{Down: map[string]Part{"web": {3, 4}}}}, ""},
+		"fewer servers, all up": {func(s *Signs) { s.Down = map[string]Part{"web": {0, 1}} }, nil, ""},
+		"a new pool, all down":  {func(s *Signs) { s.Down = map[string]Part{"new": {2, 2}} }, nil, ""},
+		"a pool that is gone":   {func(s *Signs) { s.Down = nil }, nil, ""},
 	} {
-		now := Signs{Worker: 7, Reloads: 1, Up: map[string]int{"web": 4}}
+		now := Signs{Worker: 7, Reloads: 1, Down: map[string]Part{"web": {0, 4}}}
 		c.edit(&now)
 		if got := Trouble("lb1", well, now, c.others); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
