@@ -214,6 +214,7 @@ func (d *description) loadBalancerState(lb *api.LoadBalancerStatus, wanted int64
 	}
 	d.printf("  HAProxy %s, agent %s\n", clean(lb.HAProxy), clean(lb.Agent))
 	d.printf("  %d programmed, %d pending, %d quarantined\n", lb.Programmed, lb.Pending, lb.Quarantined)
+	printMachine(d.screen, lb, now)
 	reloads := "no reload since the agent began"
 	if lb.Reloads.Count > 0 {
 		reloads = fmt.Sprintf("%s since the agent began, the last %s: %s", count(lb.Reloads.Count, "reload", "reloads"), ago(lb.Reloads.Last, now), reasonsText(lb.Reloads.Reasons))

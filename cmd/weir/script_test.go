@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "fleet.yaml"), fleet, 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled, "held": held,
+			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled, "held": held, "warns": warns, "ended": ended,
 		},
 	})
 }
@@ -148,6 +148,30 @@ func reloads(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	planeOf(ts).status.set(func(s *standIn) {
 		s.reloads[args[0]] = api.ReloadsStatus{Count: n, Last: theNow.Add(-3 * time.Hour), Reasons: []api.ReloadReason{{Object: args[2], Text: args[3]}}}
+	})
+}
+
+// warns [LB REASON MESSAGE] has something wrong with a load balancer's machine; nothing is without arguments.
+func warns(ts *testscript.TestScript, _ bool, args []string) {
+	planeOf(ts).status.set(func(s *standIn) {
+		if len(args) == 0 {
+			clear(s.warnings)
+			return
+		}
+		s.warnings[args[0]] = append(s.warnings[args[0]], api.Warning{Reason: args[1], Message: args[2], Since: theNow.Add(-4 * time.Minute)})
+	})
+}
+
+// ended [LB COUNT WHY] says that a HAProxy ended; none has without arguments.
+func ended(ts *testscript.TestScript, _ bool, args []string) {
+	planeOf(ts).status.set(func(s *standIn) {
+		if len(args) == 0 {
+			clear(s.ended)
+			return
+		}
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		s.ended[args[0]] = api.EndedStatus{Count: n, Last: theNow.Add(-2 * time.Minute), Why: args[2]}
 	})
 }
 

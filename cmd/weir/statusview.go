@@ -23,7 +23,9 @@ func printGroup(s *screen, g *api.GroupStatus, now time.Time) {
 	}
 	s.printf("%s %s  %s converged%s%s\n", groupMark(s, g), s.title(clean(g.Name)), converged, s.faint(", revision "+itoa(g.Wanted)), notWell(s, g))
 	for i := range g.LoadBalancers {
-		printLoadBalancer(s, &g.LoadBalancers[i], g.Wanted, now)
+		lb := &g.LoadBalancers[i]
+		printLoadBalancer(s, lb, g.Wanted, now)
+		printMachine(s, lb, now)
 	}
 	printOutages(s, g)
 	printDeviations(s, g, now)
@@ -38,7 +40,7 @@ func printGroup(s *screen, g *api.GroupStatus, now time.Time) {
 func groupMark(s *screen, g *api.GroupStatus) string {
 	down := slices.ContainsFunc(g.NotServing, func(o api.Outage) bool { return o.Down })
 	held := slices.ContainsFunc(g.LoadBalancers, func(lb api.LoadBalancerStatus) bool {
-		return lb.Quarantined > 0 || lb.State == weir.Active && !lb.Reachable
+		return lb.Quarantined > 0 || len(lb.Warnings) > 0 || lb.State == weir.Active && !lb.Reachable
 	})
 	switch {
 	case down || g.Ready < g.Of:
@@ -119,6 +121,32 @@ func printLoadBalancer(s *screen, lb *api.LoadBalancerStatus, wanted int64, now 
 		return
 	}
 	s.line(s.wrapped("    ", s.bad(clean(lb.Name))+" "+oneLine(whyNot(lb, wanted, now))))
+}
+
+// printMachine tells what is wrong with a load balancer's machine, and that its HAProxy ended.
+func printMachine(s *screen, lb *api.LoadBalancerStatus, now time.Time) {
+	for _, w := range lb.Warnings {
+		since := ""
+		if !w.Since.IsZero() {
+			since = " for " + span(now.Sub(w.Since))
+		}
+		s.line(s.wrapped("    ", s.warning(clean(lb.Name)+since+":")+" "+oneLine(w.Message)))
+	}
+	if lb.Ended.Count > 0 {
+		s.line(s.wrapped("    ", s.warning(clean(lb.Name)+":")+" "+endedText(lb.Ended, now)))
+	}
+}
+
+// endedText says how often HAProxy ended since the agent began, and how.
+func endedText(e api.EndedStatus, now time.Time) string {
+	text := "HAProxy ended by itself " + ago(e.Last, now)
+	if e.Count > 1 {
+		text = fmt.Sprintf("HAProxy ended by itself %d times since the agent began, the last %s", e.Count, ago(e.Last, now))
+	}
+	if e.Why != "" {
+		text += " (" + oneLine(e.Why) + ")"
+	}
+	return text + "; the agent starts it again each time"
 }
 
 // whyNot says why a load balancer does not count as converged, and since when.

@@ -15,6 +15,7 @@ import (
 	"weir/internal/hapctl"
 	"weir/internal/haproxy"
 	"weir/internal/ir"
+	"weir/internal/link"
 	"weir/internal/plan"
 	"weir/internal/secrets"
 )
@@ -51,6 +52,7 @@ type engine struct {
 	// refusedBinds says why an address is left out.
 	refusedBinds map[netip.AddrPort]refusal
 	reloads      reloads
+	ended        link.EndReport
 	waiting      []plan.Op
 	unnoted      *running // which text runs, as long as that is not on disk
 	// mode says what becomes of what other hands did; hands remembers that, worker is the process that was met last, and

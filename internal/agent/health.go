@@ -28,6 +28,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 	defer timer.Stop()
 	var keep keeping
 	watch := sight{whole: wholeBelow, moved: a.moved.add}
+	space := room{dir: a.opts.Dir}
 	for {
 		select {
 		case <-ctx.Done():
@@ -35,6 +36,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		case <-timer.C:
 		}
 		began := time.Now()
+		a.warn(space.look(a.opts.Clock()))
 		changed, err := a.readHealth(ctx, &watch)
 		if err != nil {
 			timer.Reset(healthPace) // how long nobody answered says nothing of what an answer costs

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"weir/internal/hapctl"
-	"weir/internal/haproxy"
 	"weir/internal/link"
 	"weir/internal/plan"
 )
@@ -51,7 +50,7 @@ func (a *Agent) loop(ctx context.Context) {
 			a.engine.interrupt = d.state.Newer
 		case <-gone:
 			a.log.Error("haproxy has ended", "error", a.engine.process.Err(), "output", a.engine.process.Output())
-			a.engine.process, a.engine.have, a.engine.lost = nil, haproxy.Config{}, true
+			a.engine.end()
 			a.engine.hands.settle(nil, false, a.opts.Clock())
 			a.report.process(nil)
 		case <-timer.C:

@@ -45,7 +45,7 @@ func (r *reporter) passed(a *Agent, s link.State, out outcome, err error) {
 	if executed := planLines(out.Plan); len(executed) > 0 {
 		rep.Plan = executed
 	}
-	rep.Spare = e.spare()
+	rep.Spare, rep.Ended = e.spare(), e.ended
 	rep.Resources = resourceReport(s, e, err)
 	if err == nil {
 		rep.State, rep.Message, rep.Revision, rep.Hash = link.Converged, "", s.Revision, s.Hash

@@ -155,6 +155,9 @@ type LoadBalancerStatus struct {
 	Agent   string        `json:"agent,omitempty"`
 	HAProxy string        `json:"haproxy,omitempty"`
 	Reloads ReloadsStatus `json:"reloads"`
+	Ended   EndedStatus   `json:"ended,omitzero"`
+	// Warnings are what is wrong with its machine although it serves, each with what to do.
+	Warnings []Warning `json:"warnings,omitempty"`
 	// Programmed, Pending and Quarantined count the resources that the load balancer has.
 	Programmed  int `json:"programmed"`
 	Pending     int `json:"pending"`
@@ -168,6 +171,21 @@ type ReloadsStatus struct {
 	Count   int            `json:"count"`
 	Last    time.Time      `json:"last,omitzero"`
 	Reasons []ReloadReason `json:"reasons,omitempty"` // of the last one
+}
+
+// EndedStatus counts how often a load balancer's HAProxy ended by itself since its agent began; it is started again.
+type EndedStatus struct {
+	Count int       `json:"count"`
+	Last  time.Time `json:"last,omitzero"`
+	Why   string    `json:"why,omitempty"` // of the last one, as far as it is known
+}
+
+// Warning is something wrong with a load balancer's machine.
+type Warning struct {
+	// Reason is one word: DiskFull, DiskReadOnly or ClockOff.
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	Since   time.Time `json:"since,omitzero"`
 }
 
 // Deviation is an object, or a part of it, that a load balancer does not have as wanted.

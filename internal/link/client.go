@@ -120,7 +120,7 @@ func Open(o Options) (*Client, error) {
 		opts: o, journal: j, keys: keys, reporter: newReporter(), id: id, replica: r,
 		offered: make(chan struct{}, 1), connection: Connection{Since: o.Now()},
 	}
-	c.reporter.standing = c.standing
+	c.reporter.standing, c.reporter.clock = c.standing, o.Now
 	return c, nil
 }
 

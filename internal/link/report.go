@@ -39,6 +39,11 @@ type Report struct {
 	// Servers is what the health checks see, by pool and server.
 	Servers map[string]map[string]ServerHealth `json:"servers,omitempty"`
 	Reloads ReloadReport                       `json:"reloads"`
+	Ended   EndReport                          `json:"ended,omitzero"`
+	// Warnings are what is wrong with the machine although HAProxy goes on.
+	Warnings []Warning `json:"warnings,omitempty"`
+	// Now is the agent's clock when this was sent; it is filled in on the way.
+	Now time.Time `json:"now,omitzero"`
 	// Counts are the access log's counters, as they are.
 	Counts json.RawMessage `json:"counts,omitempty"`
 	// Plan holds the operations executed last, one a line; the newest come last.
@@ -118,6 +123,27 @@ type ReloadReport struct {
 	Reasons []string  `json:"reasons,omitempty"` // of the last one
 }
 
+// EndReport counts how often HAProxy ended although nobody had asked it to, since the agent began.
+type EndReport struct {
+	Count int       `json:"count,omitempty"`
+	Last  time.Time `json:"last,omitzero"`
+	Why   string    `json:"why,omitempty"` // of the last one, as far as it is known
+}
+
+// Warning is something wrong with a machine, and what to do.
+type Warning struct {
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	Since   time.Time `json:"since"`
+}
+
+// The reasons of warnings.
+const (
+	DiskFull     = "DiskFull"     // what is wanted can't be kept
+	DiskReadOnly = "DiskReadOnly" // the same
+	ClockOff     = "ClockOff"     // the machine's clock is not the control plane's
+)
+
 // The bounds of a report; what is beyond them is cut off, since an agent in trouble must still be heard.
 const (
 	maxDeviations = 5000
@@ -126,6 +152,7 @@ const (
 	maxReasons    = 50
 	maxSpare      = 2000
 	maxBelieved   = 8
+	maxWarnings   = 20
 	maxCounts     = 4 << 20
 	maxServers    = 150_000
 )
@@ -143,6 +170,8 @@ func (r Report) boundBut(servers map[string]map[string]ServerHealth) Report {
 	r.Resources.Deviations = boundDeviations(r.Resources.Deviations)
 	r.Servers = servers
 	r.Reloads.Reasons = boundTexts(r.Reloads.Reasons, maxReasons)
+	r.Ended.Why = cutText(r.Ended.Why)
+	r.Warnings = boundWarnings(r.Warnings)
 	r.Plan = boundTexts(r.Plan, maxOperations)
 	r.Spare = boundTexts(r.Spare, maxSpare)
 	r.Drift = r.Drift.bound()
@@ -203,6 +232,15 @@ func boundServers(all map[string]map[string]ServerHealth) map[string]map[string]
 			}
 		}
 		out[pool] = servers
+	}
+	return out
+}
+
+func boundWarnings(list []Warning) []Warning {
+	var out []Warning
+	for _, w := range list[:min(len(list), maxWarnings)] {
+		w.Reason, w.Message = cutText(w.Reason), cutText(w.Message)
+		out = append(out, w)
 	}
 	return out
 }

@@ -31,6 +31,8 @@ type reporter struct {
 	wake chan struct{}
 	// standing tells which CAs are believed, and which one issued the certificate; it may be nil.
 	standing func() (believes []string, issuer string)
+	// clock is the machine's; it may be nil.
+	clock func() time.Time
 
 	mu   sync.Mutex
 	next *Report // to be sent
@@ -104,6 +106,9 @@ func (r *reporter) refresh() {
 func (r *reporter) told(report Report) Report {
 	if r.standing != nil {
 		report.Believes, report.Issuer = r.standing()
+	}
+	if r.clock != nil {
+		report.Now = r.clock()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

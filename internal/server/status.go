@@ -80,6 +80,13 @@ func (f *fleet) loadBalancerStatus(self ir.Self, wanted link.Wanted) api.LoadBal
 	for _, text := range rep.Reloads.Reasons {
 		out.Reloads.Reasons = append(out.Reloads.Reasons, api.ReloadReason{Text: text})
 	}
+	out.Ended = api.EndedStatus{Count: rep.Ended.Count, Last: rep.Ended.Last, Why: rep.Ended.Why}
+	for _, w := range rep.Warnings {
+		out.Warnings = append(out.Warnings, api.Warning{Reason: w.Reason, Message: w.Message, Since: w.Since})
+	}
+	if off := clockOff(rep); off != "" {
+		out.Warnings = append(out.Warnings, api.Warning{Reason: link.ClockOff, Message: off})
+	}
 	out.Programmed, out.Pending, out.Quarantined = rep.Resources.Programmed, rep.Resources.Pending, rep.Resources.Quarantined
 	for _, id := range sortedNames(rep.Resources.Deviations) {
 		d := rep.Resources.Deviations[id]
@@ -88,6 +95,21 @@ func (f *fleet) loadBalancerStatus(self ir.Self, wanted link.Wanted) api.LoadBal
 		})
 	}
 	return out
+}
+
+// clockTolerance is how far an agent's clock may be from this one: a report may be on its way for some time.
+const clockTolerance = 20 * time.Second
+
+// clockOff says how far an agent's clock is from this one and what that means, "" when it is near enough.
+func clockOff(rep link.Reported) string {
+	off := rep.Now.Sub(rep.At)
+	switch {
+	case rep.Now.IsZero() || off.Abs() < clockTolerance:
+		return ""
+	case off > 0:
+		return "its clock is " + off.Round(time.Second).String() + " ahead of the control plane's; overrides end too early there, and certificates that still hold may be refused: look at the time service of both machines"
+	}
+	return "its clock is " + (-off).Round(time.Second).String() + " behind the control plane's; overrides end too late there, and new certificates may be refused: look at the time service of both machines"
 }
 
 // has says that a report is of the content wanted, or of a newer one.
