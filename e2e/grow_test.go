@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,19 @@ import (
 const serverOptions = "WEIR_E2E_SERVER"
 
 func TestMain(m *testing.M) {
+	if text := os.Getenv(agentOptions); text != "" {
+		var err error
+		if n, _ := strconv.Atoi(os.Getenv(faultAt)); n > 0 {
+			err = beTracer(text, n)
+		} else {
+			err = beAgent(text)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "ended:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	text := os.Getenv(serverOptions)
 	if text == "" {
 		os.Exit(m.Run())

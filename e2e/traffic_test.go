@@ -17,28 +17,40 @@ import (
 type traffic struct {
 	w          *world
 	addr, host string
+	pace       time.Duration
 
 	mu       sync.Mutex
 	good     int
-	failures []string
+	failures []failure
 	origins  map[string]int
 
 	stop chan struct{}
 	done sync.WaitGroup
 }
 
+// failure is one request that was not answered well.
+type failure struct {
+	begun, ended time.Time
+	err          error
+}
+
+// String gives both times and what was wrong.
+func (f failure) String() string {
+	return fmt.Sprintf("%s–%s %v", f.begun.Format("15:04:05.000"), f.ended.Format("05.000"), f.err)
+}
+
 // send begins traffic of two clients that keep their connections and two that do not.
-func (w *world) send(addr, host string) *traffic {
-	tr := &traffic{w: w, addr: addr, host: host, origins: map[string]int{}, stop: make(chan struct{})}
+func (w *world) send(addr, host string) *traffic { return w.sendEvery(2*time.Millisecond, addr, host) }
+
+// sendEvery is send with a pause between two requests of a client: what lasts long need not cost much.
+func (w *world) sendEvery(pace time.Duration, addr, host string) *traffic {
+	tr := &traffic{w: w, addr: addr, host: host, pace: pace, origins: map[string]int{}, stop: make(chan struct{})}
 	for i := range 4 {
 		tr.done.Go(func() { tr.run(i%2 == 0) })
 	}
 	w.t.Cleanup(tr.end)
 	return tr
 }
-
-// pace is between two requests of a client.
-const pace = 2 * time.Millisecond
 
 func (tr *traffic) run(keep bool) {
 	var conn net.Conn
@@ -48,7 +60,7 @@ func (tr *traffic) run(keep bool) {
 			conn.Close()
 		}
 	}()
-	timer := time.NewTicker(pace)
+	timer := time.NewTicker(tr.pace)
 	defer timer.Stop()
 	for {
 		select {
@@ -56,16 +68,17 @@ func (tr *traffic) run(keep bool) {
 			return
 		case <-timer.C:
 		}
+		begun := time.Now()
 		if conn == nil {
 			var err error
 			if conn, err = net.DialTimeout("tcp", tr.addr, time.Second); err != nil {
-				tr.note("", err)
+				tr.note(begun, "", err)
 				continue
 			}
 			reader = bufio.NewReader(conn)
 		}
 		again, origin, err := tr.ask(conn, reader, keep)
-		tr.note(origin, err)
+		tr.note(begun, origin, err)
 		if !again || err != nil {
 			conn.Close()
 			conn = nil
@@ -98,11 +111,11 @@ func (tr *traffic) ask(conn net.Conn, reader *bufio.Reader, keep bool) (again bo
 	return keep && !answer.Close, answer.Header.Get("X-Origin"), nil
 }
 
-func (tr *traffic) note(origin string, err error) {
+func (tr *traffic) note(begun time.Time, origin string, err error) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	if err != nil {
-		tr.failures = append(tr.failures, time.Now().Format("15:04:05.000 ")+err.Error())
+		tr.failures = append(tr.failures, failure{begun, time.Now(), err})
 		return
 	}
 	tr.good++
@@ -142,4 +155,22 @@ func (tr *traffic) flawless() {
 	if len(tr.failures) > 0 || tr.good == 0 {
 		tr.w.t.Errorf("%s at %s: %d requests failed of %d, first: %s", tr.host, tr.addr, len(tr.failures), tr.good+len(tr.failures), tr.failures[:min(3, len(tr.failures))])
 	}
+}
+
+// failsOnly fails the test when a request failed that was over before HAProxy was dead, or had begun after it was back.
+// Those in between are let go, with what failed in them.
+func (tr *traffic) failsOnly(dead, back time.Time) {
+	tr.w.t.Helper()
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	var rest []failure
+	for _, f := range tr.failures {
+		if f.ended.Before(dead) || f.begun.After(back) {
+			rest = append(rest, f)
+		}
+	}
+	if len(rest) > 0 {
+		tr.w.t.Errorf("HAProxy was dead from %s to %s, and these failed: %v", dead.Format("15:04:05.000"), back.Format("05.000"), rest[:min(3, len(rest))])
+	}
+	tr.failures = nil
 }

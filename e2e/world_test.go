@@ -229,6 +229,12 @@ type fleet struct {
 				Count   int
 				Reasons []struct{ Text string }
 			}
+			Ended struct {
+				Count int
+				Last  time.Time
+				Why   string
+			}
+			Warnings []struct{ Reason, Message string }
 		}
 	}
 }
