@@ -28,6 +28,11 @@ type refusal struct {
 func (e *engine) refuseBinds(ctx context.Context, want haproxy.Config) bool {
 	ours := e.heldBinds(ctx, want)
 	failed := testBinds(want, ours)
+	if e.process != nil && len(e.have.Sections) == 0 {
+		// Nobody knows where this HAProxy listens: what is taken is most likely its own, and to leave that out would
+		// close it.
+		failed = slices.DeleteFunc(failed, taken)
+	}
 	if e.process == nil {
 		// A HAProxy that was killed lets go of its ports a moment after it is gone.
 		for end := time.Now().Add(dyingPatience); slices.ContainsFunc(failed, taken) && time.Now().Before(end); {

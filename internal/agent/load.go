@@ -50,7 +50,9 @@ func (e *engine) reload(ctx context.Context, want, target haproxy.Config, reason
 	if err != nil {
 		return e.unkept(err)
 	}
+	e.noteNext(ctx, want)
 	if _, err := e.process.Reload(ctx); err != nil {
+		e.note()
 		return errors.Join(err, e.restore())
 	}
 	e.reloads.Count++

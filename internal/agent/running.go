@@ -14,6 +14,9 @@ import (
 type running struct {
 	Worker   int               `json:"worker"`
 	Sections []haproxy.Section `json:"sections"`
+	// Next is the text that HAProxy is about to be told to read: another worker than that one has this, unless it is
+	// of nobody's making.
+	Next []haproxy.Section `json:"next,omitempty"`
 }
 
 // note keeps which text runs, now or in a later pass: an agent that starts anew without knowing would reload.
@@ -21,15 +24,32 @@ func (e *engine) note() {
 	if e.unnoted == nil {
 		return
 	}
-	raw, err := json.Marshal(e.unnoted)
-	if err == nil {
-		err = secrets.WriteFile(e.runningPath(), raw, 0o600)
-	}
-	if err != nil {
+	if err := e.keepRunning(*e.unnoted); err != nil {
 		e.log.Warn("an agent that starts anew would reload, since it can't be kept which text runs", "error", err)
 		return
 	}
 	e.unnoted = nil
+}
+
+// noteNext keeps which text HAProxy is about to read, for an agent that is to start anew because this one ended before
+// it could note that.
+func (e *engine) noteNext(ctx context.Context, want haproxy.Config) {
+	info, err := e.process.Client().Info(ctx)
+	if err == nil {
+		e.unnoted = &running{Worker: info.Pid, Sections: e.have.Sections} // for when HAProxy refuses it
+		err = e.keepRunning(running{Worker: info.Pid, Sections: e.have.Sections, Next: want.Sections})
+	}
+	if err != nil {
+		e.log.Debug("an agent that is to start anew during the reload would reload again", "error", err)
+	}
+}
+
+func (e *engine) keepRunning(r running) error {
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return secrets.WriteFile(e.runningPath(), raw, 0o600)
 }
 
 // runningSections gives the text that the present worker has read, nil when that isn't known: everything is
@@ -44,8 +64,11 @@ func (e *engine) runningSections(ctx context.Context) []haproxy.Section {
 		return nil
 	}
 	info, err := e.process.Client().Info(ctx)
-	if err != nil || info.Pid != r.Worker {
+	if err != nil {
 		return nil
+	}
+	if info.Pid != r.Worker {
+		return r.Next
 	}
 	return r.Sections
 }
