@@ -192,6 +192,9 @@ func (a *Agent) open(version haproxy.Version) error {
 	if err != nil {
 		return err
 	}
+	if err := secrets.RemoveHalves(a.opts.Dir, live.dir, live.path("certs"), live.path("maps")); err != nil {
+		a.log.Warn("what was being written when the agent was killed stays", "error", err)
+	}
 	for _, f := range []*folder{live, staging} {
 		if err := placeholder(f); err != nil {
 			return err

@@ -56,9 +56,16 @@ func openFolder(dir string) (*folder, error) {
 	return f, nil
 }
 
+// make makes the folders there must be. A file in the place of one is nobody's and goes.
 func (f *folder) make() error {
 	for _, sub := range []string{"", "maps", "certs", "run"} {
-		if err := os.MkdirAll(filepath.Join(f.dir, sub), 0o700); err != nil {
+		path := filepath.Join(f.dir, sub)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+		if err := os.MkdirAll(path, 0o700); err != nil {
 			return err
 		}
 	}
@@ -205,8 +212,8 @@ func ofMachine(err error) bool {
 // save brings every file of a configuration to disk, what is referred to first.
 func (f *folder) save(c haproxy.Config, keys keySource) error {
 	err := f.saveAll(c, keys)
-	if errors.Is(err, fs.ErrNotExist) {
-		// Somebody has removed the folder, or a part of it: everything in it is in doubt.
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		// Somebody has removed the folder, or a part of it, or put something in its place: everything in it is in doubt.
 		if f.doubt(); f.make() == nil {
 			err = f.saveAll(c, keys)
 		}

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -176,5 +177,33 @@ func TestFolderAsksForKeysOnce(t *testing.T) {
 	}
 	if text, err := os.ReadFile(f.path("certs/www.pem")); err != nil || string(text) != "chain\nkey\n" {
 		t.Errorf("%q %v", text, err)
+	}
+}
+
+// A file in the place of one of the agent's folders goes, when the agent begins and later.
+func TestFileInThePlaceOfAFolder(t *testing.T) {
+	dir := filepath.Join(weirtest.TempDir(t), "check")
+	if err := os.WriteFile(dir, []byte("nobody's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := openFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := haproxy.Config{Sections: []haproxy.Section{{Kind: "global"}}}
+	for _, name := range []string{"maps", ""} {
+		if err := os.RemoveAll(f.path(name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(f.path(name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f.doubt()
+		if err := f.save(c, nil); err != nil {
+			t.Errorf("with a file at %q: %v", name, err)
+		}
+		if info, err := os.Stat(f.path("")); err != nil || !info.IsDir() {
+			t.Errorf("%v %v", info, err)
+		}
 	}
 }

@@ -116,6 +116,9 @@ func Open(o Options) (*Client, error) {
 	if found != "" {
 		o.Log.Warn("mended the journal", "found", found, "revision", r.revision)
 	}
+	if err := secrets.RemoveHalves(o.Dir, string(keys)); err != nil {
+		o.Log.Warn("what was being written when the agent was killed stays", "err", err)
+	}
 	c := &Client{
 		opts: o, journal: j, keys: keys, reporter: newReporter(), id: id, replica: r,
 		offered: make(chan struct{}, 1), connection: Connection{Since: o.Now()},

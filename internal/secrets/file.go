@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // maxPrivateFile bounds what is read of a key file, a key or a certificate chain.
@@ -27,6 +28,24 @@ func CreateFile(path string, data []byte, mode fs.FileMode) error {
 		}
 		return os.Remove(temp)
 	})
+}
+
+// RemoveHalves removes from folders what WriteFile and its like had beside a file when their process was killed, which
+// may hold a key. Nobody may be writing there.
+func RemoveHalves(dirs ...string) error {
+	var errs []error
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("remove half files: %w", err))
+		}
+		for _, e := range entries {
+			if name := e.Name(); e.Type().IsRegular() && name[0] == '.' && (strings.Contains(name, ".tmp-") || strings.HasSuffix(name, ".new")) {
+				errs = append(errs, os.Remove(filepath.Join(dir, name)))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func place(path string, data []byte, mode fs.FileMode, move func(temp, path string) error) (err error) {

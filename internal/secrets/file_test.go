@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -71,4 +72,27 @@ func TestWriteFileIsWholeToReaders(t *testing.T) {
 		}
 	})
 	wg.Wait()
+}
+
+func TestRemoveHalves(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"kept", ".hidden", ".key.tmp-123", ".haproxy.cfg.new", "x.new"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, ".folder.new"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := RemoveHalves(dir, filepath.Join(dir, "none")); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := ".folder.new .hidden kept x.new"; err != nil || strings.Join(names, " ") != want {
+		t.Errorf("%v %v, want %s", names, err, want)
+	}
 }
