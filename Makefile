@@ -28,6 +28,10 @@ build: ## build bin/weir
 	@mkdir -p bin
 	@$(GO) build -trimpath -o bin/weir ./cmd/weir
 
+.PHONY: packages
+packages: ## build Debian packages into dist/
+	@scripts/packages.sh dist
+
 .PHONY: test
 test: haproxy etcd lint ## get what the tests need, lint, then run all tests on both HAProxy versions
 	@scripts/test.sh $(RACE) -- $(TESTFLAGS)
@@ -64,4 +68,4 @@ tools:
 
 .PHONY: clean
 clean: ## remove what was built, keep what was fetched
-	@rm -rf bin .demo
+	@rm -rf bin dist .demo

@@ -55,13 +55,13 @@ func (s *sandbox) metrics(t *testing.T) {
 
 // known are the directives that our units use, by section.
 var known = map[string][]string{
-	"Unit": {"Description", "Wants", "After"},
+	"Unit": {"Description", "Wants", "After", "StartLimitIntervalSec"},
 	"Service": {
 		"AmbientCapabilities", "CapabilityBoundingSet", "EnvironmentFile", "ExecStart", "Group", "KillMode", "LimitNOFILE", "LockPersonality",
-		"MemoryDenyWriteExecute", "NoNewPrivileges", "PrivateDevices", "PrivateTmp", "ProtectClock", "ProtectControlGroups", "ProtectHome",
-		"ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem", "Restart",
+		"MemoryDenyWriteExecute", "NoNewPrivileges", "OOMPolicy", "PrivateDevices", "PrivateMounts", "PrivateTmp", "ProtectClock", "ProtectControlGroups", "ProtectHome",
+		"ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem", "ReadWritePaths", "RemoveIPC", "Restart",
 		"RestartSec", "RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "StateDirectory",
-		"StateDirectoryMode", "SystemCallArchitectures", "SystemCallFilter", "TimeoutStopSec", "UMask", "User",
+		"StateDirectoryMode", "SupplementaryGroups", "SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallFilter", "TimeoutStopSec", "UMask", "User",
 	},
 	"Install": {"WantedBy"},
 }
@@ -84,6 +84,27 @@ func TestUnits(t *testing.T) {
 		verify(t, filepath.Base(unit), string(text))
 	}
 }
+
+// TestUnitForTakingOver: the drop-in and the unit together are still a good unit.
+func TestUnitForTakingOver(t *testing.T) {
+	t.Parallel()
+	unit, err := os.ReadFile("../deploy/weir-agent@.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := os.ReadFile("../deploy/takeover.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := string(unit) + string(more)
+	if wrong := wrongInUnit(both); wrong != "" {
+		t.Error(wrong)
+	}
+	verify(t, "weir-agent@.service", both)
+}
+
+// mostExposed is what systemd-analyze says of a unit, in tenths: 0 is none, 100 a program without bounds.
+var mostExposed = map[string]string{"weir-server.service": "12", "weir-agent@.service": "21"}
 
 var flagInUnit = regexp.MustCompile(` --([a-z-]+)`)
 
@@ -167,5 +188,9 @@ func verify(t *testing.T, name, text string) {
 	}
 	if out, err := exec.Command(tool, "verify", "--man=no", file).CombinedOutput(); err != nil {
 		t.Errorf("%s: %v\n%s", name, err, out)
+	}
+	out, err := exec.Command(tool, "security", "--offline=true", "--no-pager", "--threshold="+mostExposed[name], file).CombinedOutput()
+	if err != nil || mostExposed[name] == "" {
+		t.Errorf("%s is less hardened than it was: %v\n%s", name, err, out)
 	}
 }
