@@ -18,6 +18,11 @@ var errLost = errors.New("another change came first")
 // patience is how long etcd may be silent before a request is refused.
 const patience = 15 * time.Second
 
+// tryFor is how long one try of a write may take before it is made again. A write that was on its way to a leader
+// which died is lost, but the member that took it says so only after seven seconds; by this time there is another
+// leader. A try that was only slow does no harm: at most one of them comes first.
+const tryFor = 2 * time.Second
+
 // commitLoop takes requests in order and makes them changes: what waits together and is small goes in one
 // transaction, each request a change of its own.
 func (s *Store) commitLoop() {
@@ -194,23 +199,37 @@ func (s *Store) write(g *group, compares []clientv3.Cmp, ops []clientv3.Op) erro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), patience)
 	defer cancel()
 	first := changeKey(g.base.Revision + 1)
-	for again := false; ; again = true {
+	again, lost := false, false
+	err := s.surely(ctx, func(ctx context.Context) error {
 		txn := s.client.Txn(ctx).If(compares...).Then(ops...)
 		if again {
 			txn = txn.Else(clientv3.OpGet(first))
 		}
 		got, err := txn.Commit()
-		switch {
-		case err == nil && got.Succeeded:
-			return nil
-		case err == nil && again && wroteIt(got, g.nonce):
-			return nil
-		case err == nil:
-			return errLost
-		case refused(err):
-			return &weir.Error{Kind: weir.Unavailable, Message: "etcd refused the change; nothing was changed", Cause: err}
-		case ctx.Err() != nil:
-			return unavailable(err)
+		lost = err == nil && !got.Succeeded && !(again && wroteIt(got, g.nonce))
+		again = true
+		return err
+	})
+	switch {
+	case err == nil && lost:
+		return errLost
+	case refused(err):
+		return &weir.Error{Kind: weir.Unavailable, Message: "etcd refused the change; nothing was changed", Cause: err}
+	case err != nil:
+		return unavailable(err)
+	}
+	return nil
+}
+
+// surely writes something that may be written twice until it has an answer: nil, or that it is refused. When ctx ends
+// before, it gives the last error.
+func (s *Store) surely(ctx context.Context, put func(ctx context.Context) error) error {
+	for {
+		try, done := context.WithTimeout(ctx, tryFor)
+		err := put(try)
+		done()
+		if err == nil || refused(err) || ctx.Err() != nil {
+			return err
 		}
 		s.opts.Logger.Warn("store: etcd did not answer a write; trying again", "error", err)
 		wait := time.NewTimer(100 * time.Millisecond)

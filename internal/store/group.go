@@ -181,7 +181,13 @@ func chunkName(i int) string { return fmt.Sprintf("%06d", i) }
 func (s *Store) putChunks(ctx context.Context, prefix string, value []byte) (int, error) {
 	chunks := chunksOf(value)
 	for i, c := range chunks {
-		if _, err := s.client.Put(ctx, prefix+chunkName(i), string(c)); err != nil {
+		bounded, cancel := context.WithTimeout(ctx, patience)
+		err := s.surely(bounded, func(ctx context.Context) error {
+			_, err := s.client.Put(ctx, prefix+chunkName(i), string(c))
+			return err
+		})
+		cancel()
+		if err != nil {
 			return 0, &weir.Error{Kind: weir.Unavailable, Message: "etcd does not answer; nothing was changed", Cause: err}
 		}
 	}
