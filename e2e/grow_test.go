@@ -147,12 +147,35 @@ func (g *growing) healthy(n int) {
 type writer struct {
 	mu    sync.Mutex
 	acked []string
-	stop  chan struct{}
-	done  sync.WaitGroup
+	last  time.Time
+	// longest is the longest pause between two acknowledged changes.
+	longest time.Duration
+	stop    chan struct{}
+	done    sync.WaitGroup
 }
 
 func write(servers ...*growing) *writer {
-	wr := &writer{stop: make(chan struct{})}
+	var send []func(string) bool
+	for _, g := range servers {
+		send = append(send, g.send)
+	}
+	return writeBy(servers[0].t, send...)
+}
+
+// writeAt is write for control planes in the test's own process.
+func writeAt(worlds ...*world) *writer {
+	var send []func(string) bool
+	for _, w := range worlds {
+		send = append(send, func(zone string) bool {
+			_, err := w.call("PUT", "/api/v1/zones/"+zone, `{"kind":"Zone","metadata":{"name":"`+zone+`"}}`, nil)
+			return err == nil
+		})
+	}
+	return writeBy(worlds[0].t, send...)
+}
+
+func writeBy(t *testing.T, send ...func(zone string) bool) *writer {
+	wr := &writer{stop: make(chan struct{}), last: time.Now()}
 	wr.done.Go(func() {
 		for i := 0; ; i++ {
 			select {
@@ -161,18 +184,22 @@ func write(servers ...*growing) *writer {
 			case <-time.After(20 * time.Millisecond):
 			}
 			name := fmt.Sprintf("z%d", i)
-			for _, g := range servers {
-				if g.send(name) {
-					wr.mu.Lock()
-					wr.acked = append(wr.acked, name)
-					wr.mu.Unlock()
-					break
-				}
-			}
+			wr.note(name, slices.ContainsFunc(send, func(send func(string) bool) bool { return send(name) }))
 		}
 	})
-	servers[0].t.Cleanup(wr.end)
+	t.Cleanup(wr.end)
 	return wr
+}
+
+func (wr *writer) note(name string, acked bool) {
+	wr.mu.Lock()
+	defer wr.mu.Unlock()
+	if !acked {
+		return
+	}
+	wr.acked = append(wr.acked, name)
+	wr.longest = max(wr.longest, time.Since(wr.last))
+	wr.last = time.Now()
 }
 
 // send makes one change, on a connection of its own.
@@ -216,17 +243,18 @@ func (wr *writer) end() {
 	wr.done.Wait()
 }
 
+func (wr *writer) count() int {
+	wr.mu.Lock()
+	defer wr.mu.Unlock()
+	return len(wr.acked)
+}
+
 // more waits until n further changes were acknowledged.
 func (wr *writer) more(t *testing.T, n int) {
 	t.Helper()
-	count := func() int {
-		wr.mu.Lock()
-		defer wr.mu.Unlock()
-		return len(wr.acked)
-	}
-	begin := count()
+	begin := wr.count()
 	weirtest.Eventually(t, 60*time.Second, func() error {
-		if got := count() - begin; got < n {
+		if got := wr.count() - begin; got < n {
 			return fmt.Errorf("%d of %d changes were acknowledged", got, n)
 		}
 		return nil
@@ -234,13 +262,13 @@ func (wr *writer) more(t *testing.T, n int) {
 }
 
 // holds waits until a server has everything that was acknowledged.
-func (g *growing) holds(names []string) {
-	g.t.Helper()
-	weirtest.Eventually(g.t, 60*time.Second, func() error {
+func (w *world) holds(names []string) {
+	w.t.Helper()
+	weirtest.Eventually(w.t, 60*time.Second, func() error {
 		var list struct {
 			Items []struct{ Metadata struct{ Name string } }
 		}
-		if _, err := g.call("GET", "/api/v1/zones", "", &list); err != nil {
+		if _, err := w.call("GET", "/api/v1/zones", "", &list); err != nil {
 			return err
 		}
 		there := map[string]bool{}
@@ -249,7 +277,7 @@ func (g *growing) holds(names []string) {
 		}
 		for _, n := range names {
 			if !there[n] {
-				return fmt.Errorf("%s was acknowledged and is lost on %s", n, g.url)
+				return fmt.Errorf("%s was acknowledged and is lost on %s", n, w.url)
 			}
 		}
 		return nil
