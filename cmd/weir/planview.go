@@ -74,6 +74,9 @@ func printEffects(s *screen, plan *api.PlanAnswer, sizes map[string]int, command
 			}
 		}
 	}
+	for _, text := range plan.Waves {
+		s.printf("\n%s\n", s.wrapped("", s.strong("In waves: ")+oneLine(text)+"."))
+	}
 	if len(plan.Problems) > 0 {
 		s.printf("\n%s\n", s.warning("Would be left out; everything else ships:"))
 		for _, p := range plan.Problems {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,20 +61,28 @@ func (c *client) stream(ctx context.Context, path string, query url.Values, take
 // follow shows how the fleet comes to a revision until it has, or says after a while who has not. Before it says that
 // all is there it asks judge, if there is one, whether something speaks against that.
 func (c *client) follow(cmd *cobra.Command, revision int64, within time.Duration, judge func() error) error {
-	ctx, cancel := context.WithTimeoutCause(cmd.Context(), within, errTimeout)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(cmd.Context())
+	defer cancel(nil)
+	deadline := time.AfterFunc(within, func() { cancel(errTimeout) })
+	defer deadline.Stop()
 	p := &progressView{screen: screenOf(cmd, cmd.ErrOrStderr()), start: wallClock()}
 	var last *api.Progress
 	for {
 		err := c.stream(ctx, "status", url.Values{"wait": {itoa(revision)}}, func(line streamLine) (bool, error) {
-			if line.Progress == nil {
-				return false, nil
+			if line.Progress != nil {
+				last = line.Progress
+				p.show(last)
 			}
-			last = line.Progress
-			p.show(last)
-			return last.Done, nil
+			// Waves take their time; who has not said how long to wait sees them to their end.
+			if last != nil && inWaves(last) && !cmd.Flags().Changed("timeout") {
+				deadline.Reset(within)
+			}
+			return last != nil && last.Done, nil
 		})
 		switch {
+		case err == nil && halted(last) != nil:
+			p.clear()
+			return halted(last)
 		case err == nil:
 			return p.finish(last, judge)
 		case cmd.Context().Err() != nil:
@@ -95,6 +104,25 @@ func (c *client) follow(cmd *cobra.Command, revision int64, within time.Duration
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
+}
+
+// inWaves says that a group is brought what is waited for in waves.
+func inWaves(p *api.Progress) bool {
+	return slices.ContainsFunc(p.Groups, func(g api.GroupProgress) bool { return g.InWaves })
+}
+
+// halted says which waves will bring nothing without somebody's doing, nil when all will.
+func halted(p *api.Progress) error {
+	var b strings.Builder
+	for _, g := range p.Groups {
+		if g.Halted {
+			fmt.Fprintf(&b, "\n  %s %d/%d: %s", g.Name, g.Ready, g.Of, oneLine(g.Message))
+		}
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	return fmt.Errorf("revision %d does not go on%s", p.Revision, b.String())
 }
 
 // again says whether asking once more may help: what was refused stays refused, but not by a busy server.
@@ -123,6 +151,8 @@ func laggards(revision int64, last *api.Progress, within time.Duration) error {
 func lagging(g api.GroupProgress) string {
 	names := some(g.Laggards, 10)
 	switch {
+	case g.InWaves:
+		return g.Message
 	case len(g.Laggards) == 1 && strings.HasPrefix(g.Message, names+" "):
 		return g.Message // it names it
 	case len(g.Laggards) == 1:

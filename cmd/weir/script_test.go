@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "fleet.yaml"), fleet, 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled, "held": held, "warns": warns, "ended": ended,
+			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled, "held": held, "waves": waves, "warns": warns, "ended": ended,
 		},
 	})
 }
@@ -130,6 +130,15 @@ func outage(ts *testscript.TestScript, _ bool, args []string) {
 // unsettled GROUP makes the checks of a group's new servers be awaited; without a group nothing is.
 func unsettled(ts *testscript.TestScript, _ bool, args []string) {
 	planeOf(ts).status.set(func(s *standIn) { s.unsettled = strings.Join(args, "") })
+}
+
+// waves GROUP STATE MESSAGE lets changes go through a group in waves.
+func waves(ts *testscript.TestScript, _ bool, args []string) {
+	w := &api.WaveStatus{State: args[1], Base: 3, Message: args[2], Of: 2, Last: &api.WaveOutcome{Target: 2, Done: true, At: theNow.Add(-time.Hour)}}
+	if args[1] != api.WavesIdle {
+		w.Target, w.Step, w.Reached, w.Has, w.Since, w.Until = 4, "canaries", 1, 1, theNow.Add(-12*time.Second), theNow.Add(18*time.Second)
+	}
+	planeOf(ts).status.set(func(s *standIn) { s.waves = map[string]*api.WaveStatus{args[0]: w} })
 }
 
 // held [STRANGER] makes the control plane one that was restored and is held.

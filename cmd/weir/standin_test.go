@@ -30,6 +30,7 @@ type standIn struct {
 	restored    *api.Restored
 	strangers   []api.Stranger
 	unsettled   string // a group of which not all health is known
+	waves       map[string]*api.WaveStatus
 }
 
 func newStandIn(st *store.Store) *standIn {
@@ -81,7 +82,7 @@ func (s *standIn) Fleet() api.FleetStatus {
 	view := s.store.View()
 	fleet := api.FleetStatus{Version: "test", Revision: view.Revision, Restored: s.restored, Strangers: s.strangers}
 	for g := range view.All("LoadBalancerGroup") {
-		group := api.GroupStatus{Name: g.Metadata.Name, Wanted: view.Revision}
+		group := api.GroupStatus{Name: g.Metadata.Name, Wanted: view.Revision, Waves: s.waves[g.Metadata.Name]}
 		for o := range view.All("LoadBalancer") {
 			if spec := o.Spec.(*weir.LoadBalancer); spec.Group == g.Metadata.Name {
 				lb := s.loadBalancer(o.Metadata.Name, spec, view.Revision)
@@ -142,6 +143,11 @@ func (s *standIn) Wait(ctx context.Context, revision int64) iter.Seq[api.Progres
 			p := api.Progress{Revision: revision, Programmed: true, Done: unsettled == ""}
 			for _, g := range s.Fleet().Groups {
 				part := api.GroupProgress{Name: g.Name, Ready: g.Ready, Of: g.Of, Laggards: g.Laggards}
+				if w := g.Waves; w != nil && w.State != api.WavesIdle {
+					part.InWaves, part.Ready, part.Message = true, w.Has, w.Message
+					part.Halted = w.State == "halted"
+					p.Programmed, p.Done = false, part.Halted
+				}
 				if g.Name == unsettled {
 					part.Message = "the checks are awaited"
 				}
@@ -166,6 +172,19 @@ func (s *standIn) Wait(ctx context.Context, revision int64) iter.Seq[api.Progres
 			}
 		}
 	}
+}
+
+// SteerWaves implements api.WaveSource: nothing but a stop can be done to a wave that goes.
+func (s *standIn) SteerWaves(_ context.Context, group string, action api.WaveAction, by, reason string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waves[group].State != "going" || action != api.WaveStop {
+		return weir.Errorf(weir.Conflict, "nothing is on its way in group %s", group)
+	}
+	w := *s.waves[group]
+	w.State, w.By, w.Why, w.Message = "stopped", by, reason, "change 4: stopped by "+by+" with 1 of 2 load balancers: "+reason
+	s.waves[group] = &w
+	return nil
 }
 
 // SiteCounts implements api.StatusSource.
@@ -215,6 +234,9 @@ type standInPlanner struct{}
 // Plan implements api.Planner.
 func (standInPlanner) Plan(_ context.Context, before, after *weir.Set, written []weir.Ref) (api.PlanAnswer, error) {
 	var answer api.PlanAnswer
+	if g := weir.Find[weir.LoadBalancerGroup](after, "LoadBalancerGroup", "edge"); g != nil && g.Waves != nil {
+		answer.Waves = []string{"group edge goes in waves: lb-az1-1 first, then the rest (1); each is watched for 30s"}
+	}
 	var reasons []api.ReloadReason
 	var sentences, commands []string
 	for _, r := range written {

@@ -27,6 +27,9 @@ func printGroup(s *screen, g *api.GroupStatus, now time.Time) {
 		printLoadBalancer(s, lb, g.Wanted, now)
 		printMachine(s, lb, now)
 	}
+	if w := g.Waves; w != nil && w.State != api.WavesIdle {
+		s.line(s.wrapped("    ", s.strong("waves: ")+oneLine(cmp.Or(w.Message, w.State))))
+	}
 	printOutages(s, g)
 	printDeviations(s, g, now)
 	for _, p := range g.Problems {
@@ -45,7 +48,7 @@ func groupMark(s *screen, g *api.GroupStatus) string {
 	switch {
 	case down || g.Ready < g.Of:
 		return s.bad("✗")
-	case held || len(g.NotServing)+g.NotServingHidden+len(g.Problems) > 0:
+	case held || g.Waves != nil && g.Waves.State == "halted" || len(g.NotServing)+g.NotServingHidden+len(g.Problems) > 0:
 		return s.warning("!")
 	case g.Of == 0:
 		return s.faint("–")

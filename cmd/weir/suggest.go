@@ -17,6 +17,7 @@ var otherWords = map[string][]string{
 	"get":      {"list", "ls", "show"},
 	"describe": {"inspect", "info", "explain"},
 	"status":   {"health", "top"},
+	"waves":    {"wave", "rollout", "canary"},
 	"history":  {"log", "logs", "changes", "audit"},
 	"render":   {"config", "cfg", "haproxy"},
 	"export":   {"dump"},

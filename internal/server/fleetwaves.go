@@ -121,29 +121,25 @@ func (f *fleet) look(name string, next *groupState, set *weir.Set, refs []weir.R
 	}
 	ls.base = f.sharpen(ls.base, name, group.Base, next, set, refs)
 	out := &wavedState{settings: settings, group: group, sets: map[*groupState]*weir.Set{}}
+	from := group.Base
+	if group.Wave != nil {
+		from = group.Wave.Target
+		out.undone = w.past.undoes(group.Base, from)
+	}
 	if ls.base == nil {
 		ls.target = nil
 		return out
 	}
 	out.base, out.sets[ls.base.state] = ls.base.state, ls.base.set
-	from := group.Base
-	if wave := group.Wave; wave != nil {
-		from = wave.Target
-		out.carried = w.past.after(group.Base).concerning(name)
-		out.carried = slices.DeleteFunc(out.carried, func(r int64) bool { return r > from })
-		for _, c := range w.past.after(from) {
-			if c.undoes > group.Base && c.undoes <= from && slices.Contains(out.carried, c.undoes) {
-				out.undone = c.revision
-			}
-		}
-	}
 	out.queued = w.past.after(from).concerning(name)
-	if group.Wave != nil && group.Wave.State != wave.Halted {
-		if ls.target = f.sharpen(ls.target, name, from, next, set, refs); ls.target != nil {
-			out.target, out.sets[ls.target.state] = ls.target.state, ls.target.set
-		}
-	} else {
+	out.carried = w.past.after(group.Base).concerning(name)
+	out.carried = out.carried[:len(out.carried)-len(out.queued)]
+	if group.Wave == nil || group.Wave.State == wave.Halted {
 		ls.target = nil
+		return out
+	}
+	if ls.target = f.sharpen(ls.target, name, from, next, set, refs); ls.target != nil {
+		out.target, out.sets[ls.target.state] = ls.target.state, ls.target.set
 	}
 	return out
 }

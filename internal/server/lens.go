@@ -56,6 +56,16 @@ func (p past) concerning(group string) []int64 {
 	return list
 }
 
+// undoes gives the newest change that takes back one of those after base and up to target; 0 for none.
+func (p past) undoes(base, target int64) int64 {
+	for _, c := range slices.Backward(p.after(target)) {
+		if c.undoes > base && c.undoes <= target {
+			return c.revision
+		}
+	}
+	return 0
+}
+
 // refs are the objects that the changes wrote.
 func (p past) refs() []weir.Ref {
 	var list []weir.Ref

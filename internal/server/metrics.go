@@ -14,6 +14,7 @@ var (
 	heardDesc    = prometheus.NewDesc("weir_loadbalancer_reachable", "1 when the agent was heard lately.", []string{"group", "loadbalancer", "zone"}, nil)
 	reloadsDesc  = prometheus.NewDesc("weir_loadbalancer_reloads_total", "Reloads of HAProxy since its agent began.", []string{"group", "loadbalancer", "zone"}, nil)
 	heldDesc     = prometheus.NewDesc("weir_loadbalancer_quarantined", "Resources that HAProxy refuses.", []string{"group", "loadbalancer", "zone"}, nil)
+	waveDesc     = prometheus.NewDesc("weir_wave_halted", "1 when a wave of the group has gone back or was stopped, and waits for somebody.", []string{"group"}, nil)
 	expiryDesc   = prometheus.NewDesc("weir_certificate_expiry_timestamp_seconds", "When the certificate ends, in seconds since 1970.", []string{"certificate"}, nil)
 	revisionDesc = prometheus.NewDesc("weir_revision", "The newest change that is compiled.", nil, nil)
 )
@@ -26,6 +27,7 @@ func (f *fleet) Collect(out chan<- prometheus.Metric) {
 	status, _ := f.standing()
 	out <- prometheus.MustNewConstMetric(revisionDesc, prometheus.GaugeValue, float64(status.Revision))
 	for _, g := range status.Groups {
+		out <- prometheus.MustNewConstMetric(waveDesc, prometheus.GaugeValue, one(halted(g.Waves)), g.Name)
 		for _, lb := range g.LoadBalancers {
 			labels := []string{g.Name, lb.Name, lb.Zone}
 			out <- prometheus.MustNewConstMetric(readyDesc, prometheus.GaugeValue, one(lb.Ready), labels...)

@@ -59,15 +59,15 @@ func waveText(group string, w *api.WaveStatus, settings weir.Waves) string {
 	case api.WavesIdle:
 		return "nothing is on its way"
 	case api.WavesWaiting:
-		return changes(w.Queued) + " wait for a load balancer that is active, connected and well"
+		return changes(w.Queued) + ": begins once a load balancer is active, connected and well"
 	case string(wave.Stopped):
-		text = fmt.Sprintf("%s: stopped by %s with %d of %d load balancers%s; weir wave go %s, or weir wave back %s", what, w.By, w.Reached, w.Of, because(w.Why), group, group)
+		text = fmt.Sprintf("%s: stopped by %s with %d of %d load balancers%s; weir waves go %s, or weir waves back %s", what, w.By, w.Reached, w.Of, because(w.Why), group, group)
 	case string(wave.Halted):
 		by := "went back by itself"
 		if w.By != "" {
 			by = "sent back by " + w.By
 		}
-		text = fmt.Sprintf("%s: %s%s; %s, or weir wave go %s to try again", what, by, because(w.Why), undoing(w.Changes), group)
+		text = fmt.Sprintf("%s: %s%s; %s, or weir waves go %s to try again", what, by, because(w.Why), undoing(w.Changes), group)
 	default:
 		steps := map[string]string{
 			string(wave.Canaries): strings.Join(w.Canaries, ", ") + " first, then zone " + w.Zone + ", then the rest; " + watched,
@@ -131,13 +131,18 @@ func inWaves(p *api.GroupProgress, g *api.GroupStatus, revision int64) {
 		return
 	}
 	p.InWaves, p.Message, p.Ready, p.Laggards = true, w.Message, 0, nil
-	p.Halted = w.State == string(wave.Halted) || w.State == string(wave.Stopped)
+	p.Halted = halted(w)
 	if !slices.ContainsFunc(w.Queued, upTo) {
 		p.Ready = w.Has
 	}
 	if p.Ready == p.Of {
 		p.Ready = max(0, p.Of-1) // all have it, and the last are still watched
 	}
+}
+
+// halted says that nothing goes on without somebody's doing.
+func halted(w *api.WaveStatus) bool {
+	return w != nil && (w.State == string(wave.Halted) || w.State == string(wave.Stopped))
 }
 
 // planWaves says for each group that a change would go through in waves in which order.

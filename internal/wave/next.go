@@ -50,10 +50,10 @@ func (g Group) Next(in Input) Group {
 		return g.begin(in)
 	case w == nil:
 		return g
-	case !in.Pending:
-		return g.end(Outcome{At: in.Now, Why: "nothing is left to bring"})
 	case in.Undone > 0:
 		return g.end(Outcome{At: in.Now, Why: fmt.Sprintf("change %d takes back what it brought", in.Undone)})
+	case !in.Pending:
+		return g.end(Outcome{At: in.Now, Why: "nothing is left to bring"})
 	case w.State != Going:
 		return g
 	}
