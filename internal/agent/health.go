@@ -143,7 +143,7 @@ func (a *Agent) unheard(client *hapctl.Client, err error) {
 	if client != r.client || r.mute != "" || r.misses < 2 && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return
 	}
-	r.mute = fmt.Sprintf("haproxy does not answer, as of %s; what it was read back to have is from before: %v", time.Now().UTC().Format(time.RFC3339), err)
+	r.mute = fmt.Sprintf("haproxy does not answer, as of %s; what it was read back to have is from before: %s", time.Now().UTC().Format(time.RFC3339), r.silence(err))
 	a.log.Warn("haproxy does not answer", "error", err)
 	if r.report.State != "" {
 		a.client.Report(r.told())

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"sync"
 
 	"weir/internal/hapctl"
@@ -14,6 +16,7 @@ type reporter struct {
 	mu     sync.Mutex
 	report link.Report
 	client *hapctl.Client
+	master int // HAProxy's, as a process
 	zones  map[string]string
 	// mute says why HAProxy is taken not to answer, since when; misses counts what it has not answered in a row.
 	mute   string
@@ -23,9 +26,9 @@ type reporter struct {
 func (r *reporter) process(p *hapctl.Process) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.client, r.mute, r.misses = nil, "", 0
+	r.client, r.master, r.mute, r.misses = nil, 0, "", 0
 	if p != nil {
-		r.client = p.Watch()
+		r.client, r.master = p.Watch(), p.Pid()
 	}
 }
 
@@ -50,7 +53,7 @@ func (r *reporter) passed(a *Agent, s link.State, out outcome, err error) {
 	if err == nil {
 		rep.State, rep.Message, rep.Revision, rep.Hash = link.Converged, "", s.Revision, s.Hash
 	} else {
-		rep.State, rep.Message = link.Failed, err.Error()
+		rep.State, rep.Message = link.Failed, r.silence(err)
 		if e.process == nil && !errors.Is(err, hapctl.ErrNoAnswer) {
 			rep.State = link.Starting
 		}
@@ -85,6 +88,14 @@ func (r *reporter) told() link.Report {
 		rep.State, rep.Message = link.Failed, r.mute
 	}
 	return rep
+}
+
+// silence says what it means that HAProxy can't be asked.
+func (r *reporter) silence(err error) string {
+	if r.master == 0 || !errors.Is(err, hapctl.ErrNoAnswer) || !errors.Is(err, fs.ErrNotExist) {
+		return err.Error()
+	}
+	return fmt.Sprintf("HAProxy serves on, but its run-time socket was removed, so nothing can be changed or seen (%v); only a start makes it again: at a quiet moment end its master, process %d, which is started again with all that it had", err, r.master)
 }
 
 func planLines(p plan.Plan) []string {

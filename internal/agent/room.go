@@ -50,7 +50,7 @@ func (a *Agent) warn(list []link.Warning) {
 }
 
 func (r *room) fault() (reason, message string) {
-	if err := unix.Access(r.dir, unix.W_OK); errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) {
+	if err := unix.Access(r.dir, unix.W_OK); errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
 		return link.DiskReadOnly, r.dir + " can't be written (" + err.Error() + "), so changes don't reach HAProxy, which serves on; mount the file system for writing, or give the folder to the agent's user"
 	}
 	var fs unix.Statfs_t
