@@ -39,6 +39,7 @@ type world struct {
 	client  *http.Client
 	log     *slog.Logger
 	backups *server.Backups
+	clock   func() time.Time
 	look    time.Duration // how often agents look for what others changed
 
 	stopServer func()
@@ -77,7 +78,7 @@ func (w *world) startServer() {
 		ended <- server.Run(ctx, server.Options{
 			Dir: w.serverDir(), Cluster: w.cluster(), SealingKey: w.sealingKey(),
 			Listen: listen, MetricsListen: w.at(w.host).String() + ":7444",
-			Backups: w.backups, Version: "test", Log: w.log, Ready: func(l server.Listening) { ready <- l },
+			Backups: w.backups, Clock: w.clock, Version: "test", Log: w.log, Ready: func(l server.Listening) { ready <- l },
 		})
 	}()
 	stopped := false
