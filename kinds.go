@@ -64,11 +64,12 @@ func Kinds() []Kind { return kinds }
 
 // KindByName finds a kind by its exact name.
 func KindByName(name string) (Kind, bool) {
-	i, ok := kindAt[name]
-	if !ok {
-		return Kind{}, false
+	for _, k := range kinds {
+		if k.Name == name {
+			return k, true
+		}
 	}
-	return kinds[i], true
+	return Kind{}, false
 }
 
 // KindByWord finds a kind by its name, plural or a short word, as the command line and URLs write it.

@@ -19,7 +19,7 @@ import (
 var commands = []func() *cobra.Command{
 	newGet, newDescribe, newStatus, newWaves, newHistory, newRender, newExport,
 	newPlan, newApply, newDelete, newUndo,
-	newDrain, newEnable, newWeight,
+	newDrain, newEnable, newWeight, newDrift,
 	newLogin, newContext, newToken, newGrant, newCA,
 	newBackup, newRestore,
 	newVersion,

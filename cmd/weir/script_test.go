@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"weir"
 	"weir/internal/api"
 )
 
@@ -58,7 +59,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "fleet.yaml"), fleet, 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled, "held": held, "waves": waves, "warns": warns, "ended": ended,
+			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled, "held": held, "byhand": byHand, "waves": waves, "warns": warns, "ended": ended,
 		},
 	})
 }
@@ -148,6 +149,31 @@ func held(ts *testscript.TestScript, _ bool, args []string) {
 		for _, name := range args {
 			s.strangers = append(s.strangers, api.Stranger{Name: name, Address: "192.0.2.9:40112", First: theNow.Add(-5 * time.Minute), Last: theNow.Add(-12 * time.Second)})
 		}
+	})
+}
+
+// byhand LB SERVER POOL KIND FOUND TEXT [TIMES] lets somebody have changed a server at a load balancer; with TIMES it was
+// undone. Without arguments nobody has.
+func byHand(ts *testscript.TestScript, _ bool, args []string) {
+	planeOf(ts).status.set(func(s *standIn) {
+		if len(args) == 0 {
+			clear(s.drift)
+			return
+		}
+		d := s.drift[args[0]]
+		if d == nil {
+			d = &api.DriftStatus{Mode: weir.DriftReport}
+			s.drift[args[0]] = d
+		}
+		x := api.Drift{Object: "Server/" + args[1], Server: args[1], Pool: args[2], Kind: args[3], Found: args[4], Text: args[5], Since: theNow.Add(-3 * time.Minute)}
+		if len(args) < 7 {
+			d.Now, d.Total = append(d.Now, x), d.Total+1
+			return
+		}
+		n, err := strconv.Atoi(args[6])
+		ts.Check(err)
+		x.Times, x.Undone = n, theNow.Add(-time.Minute)
+		d.Mode, d.Past, d.Undone = weir.DriftCorrect, append(d.Past, x), d.Undone+uint64(n)
 	})
 }
 

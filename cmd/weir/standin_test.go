@@ -27,6 +27,7 @@ type standIn struct {
 	warnings    map[string][]api.Warning
 	ended       map[string]api.EndedStatus
 	outages     []api.Outage
+	drift       map[string]*api.DriftStatus
 	restored    *api.Restored
 	strangers   []api.Stranger
 	unsettled   string // a group of which not all health is known
@@ -37,7 +38,7 @@ func newStandIn(st *store.Store) *standIn {
 	return &standIn{
 		store: st, moved: make(chan struct{}), lags: map[string]string{}, silent: map[string]bool{},
 		quarantined: map[string]string{}, reloads: map[string]api.ReloadsStatus{},
-		warnings: map[string][]api.Warning{}, ended: map[string]api.EndedStatus{},
+		warnings: map[string][]api.Warning{}, ended: map[string]api.EndedStatus{}, drift: map[string]*api.DriftStatus{},
 	}
 }
 
@@ -115,7 +116,7 @@ func (s *standIn) loadBalancer(name string, spec *weir.LoadBalancer, revision in
 	lb := api.LoadBalancerStatus{
 		Name: name, Zone: spec.Zone, State: spec.State, Run: "converged", Ready: true, Reachable: true, Revision: revision, Seen: revision,
 		LastSeen: theNow.Add(-2 * time.Second), Agent: "test", HAProxy: "3.4.7", Reloads: s.reloads[name], Programmed: 12,
-		Warnings: s.warnings[name], Ended: s.ended[name],
+		Warnings: s.warnings[name], Ended: s.ended[name], Drift: s.drift[name],
 	}
 	if why, ok := s.lags[name]; ok {
 		lb.Ready, lb.Run, lb.Message, lb.Revision, lb.Pending = false, "failed", why, revision-1, 1

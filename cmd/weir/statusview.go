@@ -32,6 +32,7 @@ func printGroup(s *screen, g *api.GroupStatus, now time.Time) {
 	}
 	printOutages(s, g)
 	printDeviations(s, g, now)
+	printDrift(s, g, now)
 	for _, p := range g.Problems {
 		s.printf("    %s %s\n", s.warning("left out:"), problemLine(s, p))
 	}
@@ -48,7 +49,7 @@ func groupMark(s *screen, g *api.GroupStatus) string {
 	switch {
 	case down || g.Ready < g.Of:
 		return s.bad("✗")
-	case held || g.Waves != nil && g.Waves.State == "halted" || len(g.NotServing)+g.NotServingHidden+len(g.Problems) > 0:
+	case held || driftedNow(g) || g.Waves != nil && g.Waves.State == "halted" || len(g.NotServing)+g.NotServingHidden+len(g.Problems) > 0:
 		return s.warning("!")
 	case g.Of == 0:
 		return s.faint("–")

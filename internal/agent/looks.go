@@ -16,8 +16,9 @@ import (
 // seen to move, those are looked at.
 const (
 	lookEvery = 2 * time.Second
-	// lookCalm is how many times as long as a look took the pause after it is, up to lookRarely.
-	lookCalm   = 400
+	// lookCheap is what a look may take and come as often as that; one that takes longer comes as much more rarely, down
+	// to lookRarely.
+	lookCheap  = 5 * time.Millisecond
 	lookRarely = 30 * time.Second
 	// lookShare bounds what looking costs: every pause is at least so many times as long as the look before it.
 	lookShare = 50
@@ -96,7 +97,8 @@ func (l *looks) wait(now time.Time, moved bool) time.Duration {
 func (l *looks) took(all bool, took time.Duration, now time.Time) {
 	l.part = now.Add(lookShare * took)
 	if all {
-		l.whole = now.Add(max(l.every-took, min(lookRarely, lookCalm*took), lookShare*took))
+		calm := time.Duration(float64(l.every) * float64(took) / float64(lookCheap))
+		l.whole = now.Add(max(l.every-took, min(lookRarely, calm), lookShare*took))
 	}
 }
 

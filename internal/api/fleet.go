@@ -60,6 +60,7 @@ func (c *call) status() error {
 		for j := range g.LoadBalancers {
 			lb := &g.LoadBalancers[j]
 			lb.Deviations = slices.DeleteFunc(slices.Clone(lb.Deviations), func(d Deviation) bool { return !c.sees(view, d.Object) })
+			lb.Drift = c.driftSeen(view, lb.Drift)
 			lb.Reloads.Reasons = slices.DeleteFunc(slices.Clone(lb.Reloads.Reasons), func(r ReloadReason) bool { return !c.sees(view, r.Object) })
 		}
 		groups[i] = g

@@ -164,6 +164,8 @@ type LoadBalancerStatus struct {
 	Quarantined int `json:"quarantined"`
 	// Deviations are what is pending or quarantined, by object.
 	Deviations []Deviation `json:"deviations,omitempty"`
+	// Drift is what other hands changed; absent when there was nothing.
+	Drift *DriftStatus `json:"drift,omitempty"`
 }
 
 // ReloadsStatus counts a load balancer's reloads since its agent began.

@@ -28,6 +28,9 @@ func (f *fleet) Status(o *weir.Object) *weir.Status {
 	if len(v.held) > 0 {
 		conditions = append(conditions, v.quarantined())
 	}
+	if drifted, ok := v.drifted(); ok {
+		conditions = append(conditions, drifted)
+	}
 	return &weir.Status{Conditions: conditions}
 }
 
@@ -46,6 +49,7 @@ type view struct {
 	held      []objection // what load balancers have against it
 	reason    string
 	problems  []string
+	hand      byHand // what other hands did to it
 }
 
 // objection is what some load balancers have against an object, in the same words.
@@ -116,6 +120,7 @@ func (v *view) loadBalancer(g *groupState, self ir.Self) {
 	}
 	rep, heard := v.hub.Reports().Get(self.Name)
 	wanted, _ := v.hub.Wanted(self.Name)
+	v.drift(self.Name, rep.Drift)
 	bad := ""
 	for _, id := range sortedNames(rep.Resources.Deviations) {
 		if d := rep.Resources.Deviations[id]; d.State == link.Quarantined && v.isOf(id) {

@@ -14,6 +14,8 @@ var (
 	heardDesc    = prometheus.NewDesc("weir_loadbalancer_reachable", "1 when the agent was heard lately.", []string{"group", "loadbalancer", "zone"}, nil)
 	reloadsDesc  = prometheus.NewDesc("weir_loadbalancer_reloads_total", "Reloads of HAProxy since its agent began.", []string{"group", "loadbalancer", "zone"}, nil)
 	heldDesc     = prometheus.NewDesc("weir_loadbalancer_quarantined", "Resources that HAProxy refuses.", []string{"group", "loadbalancer", "zone"}, nil)
+	driftDesc    = prometheus.NewDesc("weir_loadbalancer_drift", "Things at the load balancer that another hand has changed and that are so still.", []string{"group", "loadbalancer", "zone"}, nil)
+	undoneDesc   = prometheus.NewDesc("weir_loadbalancer_drift_undone_total", "Changes by other hands that were undone since the agent began.", []string{"group", "loadbalancer", "zone"}, nil)
 	waveDesc     = prometheus.NewDesc("weir_wave_halted", "1 when a wave of the group has gone back or was stopped, and waits for somebody.", []string{"group"}, nil)
 	expiryDesc   = prometheus.NewDesc("weir_certificate_expiry_timestamp_seconds", "When the certificate ends, in seconds since 1970.", []string{"certificate"}, nil)
 	revisionDesc = prometheus.NewDesc("weir_revision", "The newest change that is compiled.", nil, nil)
@@ -34,6 +36,12 @@ func (f *fleet) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(heardDesc, prometheus.GaugeValue, one(lb.Reachable), labels...)
 			out <- prometheus.MustNewConstMetric(reloadsDesc, prometheus.CounterValue, float64(lb.Reloads.Count), labels...)
 			out <- prometheus.MustNewConstMetric(heldDesc, prometheus.GaugeValue, float64(lb.Quarantined), labels...)
+			differs, undone := 0, uint64(0)
+			if lb.Drift != nil {
+				differs, undone = lb.Drift.Total, lb.Drift.Undone
+			}
+			out <- prometheus.MustNewConstMetric(driftDesc, prometheus.GaugeValue, float64(differs), labels...)
+			out <- prometheus.MustNewConstMetric(undoneDesc, prometheus.CounterValue, float64(undone), labels...)
 		}
 	}
 	expiries(f.store.View(), out)

@@ -80,6 +80,7 @@ func (f *fleet) loadBalancerStatus(self ir.Self, wanted link.Wanted) api.LoadBal
 	for _, text := range rep.Reloads.Reasons {
 		out.Reloads.Reasons = append(out.Reloads.Reasons, api.ReloadReason{Text: text})
 	}
+	out.Drift = driftStatus(rep.Drift)
 	out.Ended = api.EndedStatus{Count: rep.Ended.Count, Last: rep.Ended.Last, Why: rep.Ended.Why}
 	for _, w := range rep.Warnings {
 		out.Warnings = append(out.Warnings, api.Warning{Reason: w.Reason, Message: w.Message, Since: w.Since})
