@@ -126,14 +126,16 @@ func (f *fleet) look(name string, next *groupState, set *weir.Set, refs []weir.R
 		from = group.Wave.Target
 		out.undone = w.past.undoes(group.Base, from)
 	}
+	if ls.base != nil || group.Wave != nil {
+		out.queued = w.past.after(from).concerning(name)
+		out.carried = w.past.after(group.Base).concerning(name)
+		out.carried = out.carried[:len(out.carried)-len(out.queued)]
+	}
 	if ls.base == nil {
 		ls.target = nil
 		return out
 	}
 	out.base, out.sets[ls.base.state] = ls.base.state, ls.base.set
-	out.queued = w.past.after(from).concerning(name)
-	out.carried = w.past.after(group.Base).concerning(name)
-	out.carried = out.carried[:len(out.carried)-len(out.queued)]
 	if group.Wave == nil || group.Wave.State == wave.Halted {
 		ls.target = nil
 		return out
@@ -153,8 +155,9 @@ func (f *fleet) sharpen(l *lens, name string, revision int64, next *groupState, 
 		l = newLens(name, revision, set, f.waves.past, next)
 	} else {
 		l.follow(set, refs, f.waves.past)
+		l.compare(next, refs)
 	}
-	if l.same(next) {
+	if l.same {
 		return nil
 	}
 	return l

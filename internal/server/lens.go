@@ -106,6 +106,8 @@ type lens struct {
 	set      *weir.Set
 	compiler *compile.Compiler
 	state    *groupState
+	// same says that it shows what the newest state does, as far as was looked at last.
+	same bool
 }
 
 // newLens works a view out anew. What it has in common with the newest state is shared in memory.
@@ -120,6 +122,7 @@ func newLens(group string, revision int64, now *weir.Set, p past, newest *groupS
 	if len(put)+len(gone) > 0 {
 		l.state.resources = patch(newest.resources, put, gone)
 	}
+	l.same = len(put)+len(gone) == 0
 	return l
 }
 
@@ -148,10 +151,13 @@ func (l *lens) follow(now *weir.Set, refs []weir.Ref, p past) {
 	l.state = &groupState{node: node, problems: problems, resources: patch(l.state.resources, put, gone)}
 }
 
-// same says that both show the same.
-func (l *lens) same(newest *groupState) bool {
-	put, gone := compile.Delta(newest.node, l.state.node)
-	return len(put)+len(gone) == 0
+// compare looks whether it shows what the newest state does. What never waits changes both alike, and is no reason to
+// look at every server of the group.
+func (l *lens) compare(newest *groupState, refs []weir.Ref) {
+	if refs == nil || slices.ContainsFunc(refs, func(r weir.Ref) bool { return waits(r.Kind) }) {
+		put, gone := compile.Delta(newest.node, l.state.node)
+		l.same = len(put)+len(gone) == 0
+	}
 }
 
 func putForm(set *weir.Set, r weir.Ref, o *weir.Object) {
