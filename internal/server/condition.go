@@ -139,7 +139,7 @@ func (v *view) loadBalancer(g *groupState, self ir.Self) {
 		v.waits, v.laggards = g.node.Group.Name, append(v.laggards, self.Name)
 		return
 	}
-	current := heard && (has(rep, wanted) || !whole && (!wanted.Viewed || v.hub.Carries(self.Name, rep.Hash)) && rep.State == link.Converged && ours(rep, wanted) && rep.Revision >= v.object.Revision && v.object.Revision > 0)
+	current := heard && (v.has(rep, wanted) || !whole && (!wanted.Viewed || v.hub.Carries(self.Name, rep.Hash)) && rep.State == link.Converged && ours(rep, wanted) && rep.Revision >= v.object.Revision && v.object.Revision > 0 && rep.Revision <= v.store.Revision())
 	if current && bad == "" {
 		v.ready++
 	} else {
@@ -216,7 +216,7 @@ func (v *view) serving() (weir.Condition, bool) {
 	var dead []string
 	known, up, of, out := false, 0, 0, 0
 	for _, pool := range pools {
-		health := v.ServerHealth(pool)
+		health := v.serverHealth(pool)
 		alive := 0
 		for _, s := range health {
 			known = true

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -75,7 +76,11 @@ func (f *fleet) loadBalancerStatus(self ir.Self, wanted link.Wanted) api.LoadBal
 	out.Agent, out.HAProxy = rep.Agent, rep.HAProxy
 	out.OtherHistory = !ours(rep, wanted)
 	out.Reachable = f.clock().Sub(rep.At) < heardWithin
-	out.Ready = has(rep, wanted)
+	out.Ready = f.has(rep, wanted)
+	if ours(rep, wanted) && rep.Revision > f.store.Revision() && rep.Hash != wanted.Hash {
+		out.Run = string(link.Failed)
+		out.Message = fmt.Sprintf("it claims to have revision %d, which nobody has made yet, so nothing that it says of itself is believed; look what runs in its place", rep.Revision)
+	}
 	out.Reloads = api.ReloadsStatus{Count: rep.Reloads.Count, Last: rep.Reloads.Last}
 	for _, text := range rep.Reloads.Reasons {
 		out.Reloads.Reasons = append(out.Reloads.Reasons, api.ReloadReason{Text: text})
@@ -113,9 +118,9 @@ func clockOff(rep link.Reported) string {
 	return "its clock is " + (-off).Round(time.Second).String() + " behind the control plane's; overrides end too late there, and new certificates may be refused: look at the time service of both machines"
 }
 
-// has says that a report is of the content wanted, or of a newer one.
-func has(rep link.Reported, wanted link.Wanted) bool {
-	return rep.State == link.Converged && (rep.Hash == wanted.Hash || !wanted.Viewed && ours(rep, wanted) && rep.Revision >= wanted.Revision && wanted.Revision > 0)
+// has says that a report is of the content wanted, or of a newer one that there is.
+func (f *fleet) has(rep link.Reported, wanted link.Wanted) bool {
+	return rep.State == link.Converged && (rep.Hash == wanted.Hash || !wanted.Viewed && ours(rep, wanted) && rep.Revision >= wanted.Revision && wanted.Revision > 0 && rep.Revision <= f.store.Revision())
 }
 
 // ours tells that a report's revisions are of this history: after a restore agents come from another one.
@@ -166,9 +171,17 @@ func (f *fleet) counts() accesslog.Counts {
 
 // ServerHealth gives what the load balancers' checks see of a pool.
 func (f *fleet) ServerHealth(pool string) []api.ServerHealth {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.serverHealth(pool)
+}
+
+// serverHealth is ServerHealth for who has the lock. Only those are believed who have the pool: an agent that is not
+// what it seems can say nothing of other groups' servers.
+func (f *fleet) serverHealth(pool string) []api.ServerHealth {
 	byServer := map[string]*api.ServerHealth{}
 	all := f.hub.Reports().All()
-	for _, lb := range sortedNames(all) {
+	for _, lb := range f.with(weir.Ref{Kind: "Pool", Name: pool}) {
 		for server, h := range all[lb].Servers[pool] {
 			s := byServer[server]
 			if s == nil {
@@ -187,6 +200,21 @@ func (f *fleet) ServerHealth(pool string) []api.ServerHealth {
 		out = append(out, *byServer[name])
 	}
 	return out
+}
+
+// with names the load balancers whose group has to do with an object, in order; f.mu is held.
+func (f *fleet) with(ref weir.Ref) []string {
+	var names []string
+	for _, g := range f.groups {
+		if g.objects != nil && !g.objects[ref] {
+			continue
+		}
+		for _, self := range g.selves {
+			names = append(names, self.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func sortedNames[V any](m map[string]V) []string {

@@ -42,7 +42,7 @@ func (f *fleet) waveStatus(name string, g *groupState) *api.WaveStatus {
 		}
 		out.Reached++
 		rep, heard := f.hub.Reports().Get(self.Name)
-		if wanted, _ := f.hub.Wanted(self.Name); heard && has(rep, wanted) {
+		if wanted, _ := f.hub.Wanted(self.Name); heard && f.has(rep, wanted) {
 			out.Has++
 		}
 	}
