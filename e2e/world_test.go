@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -40,6 +41,7 @@ type world struct {
 	log     *slog.Logger
 	backups *server.Backups
 	clock   func() time.Time
+	version string        // of what is started from now on, "test" when empty
 	look    time.Duration // how often agents look for what others changed
 
 	stopServer func()
@@ -78,7 +80,7 @@ func (w *world) startServer() {
 		ended <- server.Run(ctx, server.Options{
 			Dir: w.serverDir(), Cluster: w.cluster(), SealingKey: w.sealingKey(),
 			Listen: listen, MetricsListen: w.at(w.host).String() + ":7444",
-			Backups: w.backups, Clock: w.clock, Version: "test", Log: w.log, Ready: func(l server.Listening) { ready <- l },
+			Backups: w.backups, Clock: w.clock, Version: cmp.Or(w.version, "test"), Log: w.log, Ready: func(l server.Listening) { ready <- l },
 		})
 	}()
 	stopped := false
@@ -184,7 +186,7 @@ func (w *world) agentOptions(a *runningAgent) agent.Options {
 	if urls == nil {
 		urls = []string{w.url}
 	}
-	o := agent.Options{Dir: a.dir, HAProxy: a.haproxy.Path, URLs: urls, Version: "test", Log: w.log, LookEvery: w.look, StopWithAgent: true}
+	o := agent.Options{Dir: a.dir, HAProxy: a.haproxy.Path, URLs: urls, Version: cmp.Or(w.version, "test"), Log: w.log, LookEvery: w.look, StopWithAgent: true}
 	if a.edit != nil {
 		a.edit(&o)
 	}

@@ -225,7 +225,7 @@ func (a *Agent) open(version haproxy.Version) error {
 		log: a.log, clock: a.opts.Clock, key: a.client.Key, keyRefs: map[string]weir.SealedRef{},
 		options: control, host: owned,
 		env:    haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
-		folder: live, staging: staging, quarantine: held, refusedBinds: map[netip.AddrPort]refusal{},
+		folder: live, staging: staging, quarantine: held, halfKnown: map[string]string{}, refusedBinds: map[netip.AddrPort]refusal{},
 		forms: forms, good: forms.resources(),
 	}
 	if owned != nil {

@@ -179,7 +179,7 @@ func (e *engine) unbindables(list []ir.Resource) map[string]unbindable {
 		return nil
 	}
 	out := map[string]unbindable{}
-	node, err := ir.Assemble(list)
+	node, err := ir.Assemble(slices.DeleteFunc(slices.Clone(list), func(r ir.Resource) bool { return e.quarantine.held[r.ID].TooNew }))
 	if err != nil {
 		return nil
 	}

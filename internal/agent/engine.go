@@ -32,9 +32,13 @@ type engine struct {
 
 	folder, staging *folder
 	quarantine      *quarantine
-	process         *hapctl.Process
-	host            *host // nil for a HAProxy of the agent's own
-	resumed         bool  // whether one runs already was found out
+	// judged are the resources of which it is known whether this agent understands them; halfKnown says what it does not
+	// understand of those that it can't do without.
+	judged    []ir.Resource
+	halfKnown map[string]string
+	process   *hapctl.Process
+	host      *host // nil for a HAProxy of the agent's own
+	resumed   bool  // whether one runs already was found out
 	// early gives, once, the HAProxy that was started when the agent began; nil when nobody tried.
 	early <-chan early
 	rest  rest
@@ -89,7 +93,7 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 	var out outcome
 	var last error
 	for range maxRounds {
-		list, err := e.quarantine.effective(all)
+		list, err := e.effective(all)
 		if err != nil {
 			return out, err
 		}

@@ -204,7 +204,7 @@ func (a *Agent) LookOver(ctx context.Context) (look Look, err error) {
 	if e.host.away || !e.host.record.Taken.IsZero() {
 		return look, fmt.Errorf("look: HAProxy was taken over on %s", e.host.record.Taken.Format(time.RFC3339))
 	}
-	list, err := e.quarantine.effective(state.Resources)
+	list, err := e.effective(state.Resources)
 	if err != nil {
 		return look, err
 	}

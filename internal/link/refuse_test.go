@@ -167,7 +167,6 @@ func TestMalformedStreams(t *testing.T) {
 		"a certificate unreadable":   start + `{"put":[{"id":"certificate/x","body":[]}]}` + "\n" + other,
 		"a key that is a path":       start + `{"secrets":[{"id":"certificate/../x","data":"eA=="}]}` + "\n",
 		"an empty key":               start + `{"secrets":[{"id":"certificate/x","data":""}]}` + "\n",
-		"a field unknown":            start + `{"please":1}` + "\n",
 		"an endless line":            start + strings.Repeat(" ", maxLine+1),
 		"HTML":                       "<html>\n",
 	} {

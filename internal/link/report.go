@@ -83,6 +83,7 @@ const (
 	Refused        = "Refused"        // HAProxy refuses it; its last good form stays
 	RefusedAtFirst = "RefusedAtFirst" // HAProxy refuses it, and it has no earlier form
 	CannotBind     = "CannotBind"     // the machine can't listen at the address
+	TooNew         = "TooNew"         // the agent is too old for it; what it had of it stays
 )
 
 // Deviation is a resource that is not programmed.

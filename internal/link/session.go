@@ -154,6 +154,8 @@ type follower struct {
 	epoch string
 	t     transaction
 	lines int // of t
+	// put is the line that commits t, once there is nothing in t beyond it.
+	put   *message
 	first bool
 }
 
@@ -201,15 +203,27 @@ func (f *follower) take(m message) error {
 	}
 	f.t.add(m)
 	if m.Hash == nil {
+		if f.put != nil && m.changesNothing() && !f.ready() {
+			return f.commit(f.put) // nothing follows after all
+		}
+		if !m.changesNothing() {
+			f.put = nil
+		}
 		return nil
 	}
 	// When the next line is here already, one more round of the disk can serve both.
 	if !f.first && !f.t.empty() && f.lines < 1000 && f.ready() {
 		f.lines++
+		f.put = &m
 		return nil
 	}
+	return f.commit(&m)
+}
+
+// commit brings what has come to an end at a line that says so.
+func (f *follower) commit(m *message) error {
 	t := f.t
-	f.t, f.lines = transaction{}, 0
+	f.t, f.lines, f.put = transaction{}, 0, nil
 	if err := f.keep(func() error { return f.client.commit(&t, f.epoch, m.Revision, *m.Hash, f.first) }); err != nil {
 		return err
 	}

@@ -102,6 +102,7 @@ type world struct {
 	opts  HubOptions
 	hub   *Hub
 	keys  *keyring
+	wrap  func(http.Handler) http.Handler // nil for none
 	shift sync.Mutex
 	later time.Duration
 	srv   *http.Server
@@ -186,7 +187,11 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	tlsConf := secrets.ServerTLS(secrets.ServerConfig{Certificate: w.certificate, Trust: w.ca.Trust, Now: w.now})
-	srv := &http.Server{Handler: hub.Handler(), TLSConfig: tlsConf, HTTP2: HTTP2(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	handler := hub.Handler()
+	if w.wrap != nil {
+		handler = w.wrap(handler)
+	}
+	srv := &http.Server{Handler: handler, TLSConfig: tlsConf, HTTP2: HTTP2(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	done := make(chan struct{})
 	go func() { _ = srv.ServeTLS(l, "", ""); close(done) }()
 	w.hub, w.srv = hub, srv
