@@ -311,3 +311,33 @@ func TestWaveSurvivesTheServer(t *testing.T) {
 		t.Errorf("the end: %+v", s)
 	}
 }
+
+// TestWavesOfTwoControlPlanes: the one that drives goes in the middle of a wave; the other one, which shows the same to
+// its agents, watches the step anew and goes on.
+func TestWavesOfTwoControlPlanes(t *testing.T) {
+	t.Parallel()
+	one, two := newCluster(t)
+	g := startWaves(one, 3*time.Second)
+	other := &wavesOf{world: two, at: g.at, list: g.list}
+	clients := g.send(g.at["b1"], "www.example.com")
+	clients.more(50)
+	g.apply(g.site("new.example.com", "}"))
+	first, second := g.waves("going"), other.waves("going")
+	if first.Target != second.Target || !slices.Equal(first.Canaries, second.Canaries) {
+		t.Errorf("two views of a wave: %+v, %+v", first, second)
+	}
+	one.stopServer()
+	inOrder(t, other.courseOf("new.example.com"))
+	if s := other.waves("idle"); !s.Last.Done {
+		t.Errorf("the end: %+v", s)
+	}
+	one.startServer()
+	if s := g.waves("idle"); s.Base < first.Target {
+		t.Errorf("after it came back: %+v", s)
+	}
+	two.stopServer()
+	g.apply(g.site("newer.example.com", "}"))
+	inOrder(t, g.courseOf("newer.example.com"))
+	clients.flawless()
+	two.startServer()
+}
