@@ -1,8 +1,10 @@
 package ir
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"sort"
 	"strings"
@@ -17,6 +19,42 @@ import (
 type Resource struct {
 	ID   string          `json:"id"`
 	Body json.RawMessage `json:"body"`
+	// Certificate may stand in place of Body where the certificate is in memory anyway: thousands of chains, once
+	// more as JSON, would be tens of megabytes that are hardly ever sent.
+	Certificate *Certificate `json:"-"`
+}
+
+// JSON is the body, written anew for a Certificate that stands in its place.
+func (r *Resource) JSON() json.RawMessage {
+	if r.Certificate == nil {
+		return r.Body
+	}
+	raw, err := json.Marshal(r.Certificate)
+	if err != nil {
+		panic(fmt.Sprintf("resource %s: %v", r.ID, err))
+	}
+	return raw
+}
+
+// Lighten puts the certificates of a node, which are sorted by name, in place of the bodies that were made of them.
+func Lighten(list []Resource, certificates []Certificate) {
+	for i := range list {
+		name, ok := strings.CutPrefix(list[i].ID, "certificate/")
+		if !ok {
+			continue
+		}
+		if at, found := slices.BinarySearchFunc(certificates, name, func(c Certificate, name string) int { return strings.Compare(c.Name, name) }); found {
+			list[i].Body, list[i].Certificate = nil, &certificates[at]
+		}
+	}
+}
+
+// Same says whether two resources have the same body; it costs nothing for those that share it in memory.
+func (r *Resource) Same(o *Resource) bool {
+	if r.Certificate != nil && o.Certificate != nil {
+		return r.Certificate == o.Certificate || reflect.DeepEqual(r.Certificate, o.Certificate)
+	}
+	return bytes.Equal(r.JSON(), o.JSON())
 }
 
 // Owner names the object that a resource comes from, as "Pool/web"; a server of a pool is given as the pool's
@@ -51,7 +89,7 @@ func (n Node) Resources() []Resource {
 		if err != nil {
 			panic(fmt.Sprintf("resource %s: %v", id, err))
 		}
-		list = append(list, Resource{id, raw})
+		list = append(list, Resource{ID: id, Body: raw})
 	}
 	add("self", n.Self)
 	add("group", n.Group)

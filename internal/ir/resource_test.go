@@ -127,3 +127,35 @@ func TestAssemblerReadsWhatHasChanged(t *testing.T) {
 		t.Error("half a body is taken")
 	}
 }
+
+// TestLightResourcesAreTheSame puts certificates in place of their bodies: nobody can tell the difference.
+func TestLightResourcesAreTheSame(t *testing.T) {
+	t.Parallel()
+	n := node()
+	for _, name := range []string{"api", "www"} {
+		n.Certificates = append(n.Certificates, ir.Certificate{Name: name, Chain: "-----BEGIN\n" + name, Key: &weir.SealedRef{Generation: 3, Fingerprint: name}, Names: []string{name + ".example.com"}})
+	}
+	list, light := n.Resources(), n.Resources()
+	ir.Lighten(light, n.Certificates)
+	lighter := 0
+	for i := range list {
+		if light[i].Certificate != nil && light[i].Body == nil {
+			lighter++
+		}
+		if string(light[i].JSON()) != string(list[i].JSON()) || !light[i].Same(&list[i]) || !list[i].Same(&light[i]) || !light[i].Same(&light[i]) {
+			t.Errorf("%s is %s, want %s", list[i].ID, light[i].JSON(), list[i].JSON())
+		}
+	}
+	if lighter != len(n.Certificates) || lighter == 0 {
+		t.Errorf("%d bodies were replaced, of %d certificates", lighter, len(n.Certificates))
+	}
+	other := slices.Clone(n.Certificates)
+	other[0].Chain += "more"
+	changed := n.Resources()
+	ir.Lighten(changed, other)
+	for i := range light {
+		if want := light[i].ID != "certificate/"+other[0].Name; light[i].Same(&changed[i]) != want {
+			t.Errorf("%s is the same: %v, want %v", light[i].ID, !want, want)
+		}
+	}
+}

@@ -58,7 +58,7 @@ func (g *group) wake() {
 
 const (
 	// sharedRings is how many full rings the deltas of all groups may take together once they are young no more.
-	sharedRings = 4
+	sharedRings = 2
 	// youngDelta is for how long a stream may still be about to send a delta.
 	youngDelta = 30 * time.Second
 )
@@ -119,7 +119,7 @@ func compare(old []*entry, hash Hash, list []ir.Resource) *change {
 			was = old[i]
 			i++
 		}
-		if was == nil || !bytes.Equal(was.Body, r.Body) {
+		if was == nil || !was.Same(&r) {
 			was = c.take(was, r)
 		}
 		if was != nil {
@@ -187,13 +187,20 @@ func newEntry(r ir.Resource) (*entry, error) {
 	if err := checkID(r.ID); err != nil {
 		return nil, fmt.Errorf("send resource %.80q: %w", r.ID, err)
 	}
-	if len(r.Body) > MaxResource {
-		return nil, fmt.Errorf("send resource %s: it is %d bytes long; at most %d are allowed", r.ID, len(r.Body), MaxResource)
+	body := r.JSON()
+	if len(body) > MaxResource {
+		return nil, fmt.Errorf("send resource %s: it is %d bytes long; at most %d are allowed", r.ID, len(body), MaxResource)
 	}
-	if !json.Valid(r.Body) {
+	key, err := keyOf(r)
+	if err != nil {
+		return nil, fmt.Errorf("send resource %s: %w", r.ID, err)
+	}
+	if r.Certificate != nil {
+		return &entry{r, hashResource(r.ID, body), key}, nil
+	}
+	if !json.Valid(body) {
 		return nil, fmt.Errorf("send resource %s: its body is not JSON", r.ID)
 	}
-	body := r.Body
 	// A line is a message, and blanks around a value don't survive the journey.
 	if bytes.ContainsAny(body, "\r\n") || len(bytes.TrimSpace(body)) != len(body) {
 		var b bytes.Buffer
@@ -202,11 +209,15 @@ func newEntry(r ir.Resource) (*entry, error) {
 		}
 		body = b.Bytes()
 	}
-	key, err := keyOf(r.ID, body)
-	if err != nil {
-		return nil, fmt.Errorf("send resource %s: %w", r.ID, err)
-	}
 	return &entry{ir.Resource{ID: r.ID, Body: body}, hashResource(r.ID, body), key}, nil
+}
+
+// size is about how long the body is, in bytes.
+func (e *entry) size() int {
+	if e.Certificate != nil {
+		return len(e.Certificate.Chain)
+	}
+	return len(e.Body)
 }
 
 func (e *entry) keyRef() keyRef {
@@ -214,16 +225,19 @@ func (e *entry) keyRef() keyRef {
 }
 
 // keyOf gives the key that a certificate needs, nil for other resources and for authorities.
-func keyOf(id string, body []byte) (*weir.SealedRef, error) {
-	name, ok := strings.CutPrefix(id, "certificate/")
+func keyOf(r ir.Resource) (*weir.SealedRef, error) {
+	name, ok := strings.CutPrefix(r.ID, "certificate/")
 	if !ok {
 		return nil, nil
 	}
 	if err := weir.CheckName(name); err != nil {
 		return nil, fmt.Errorf("its name %w", err)
 	}
+	if r.Certificate != nil {
+		return r.Certificate.Key, nil
+	}
 	var c ir.Certificate
-	if err := json.Unmarshal(body, &c); err != nil {
+	if err := json.Unmarshal(r.Body, &c); err != nil {
 		return nil, fmt.Errorf("read certificate: %w", err)
 	}
 	return c.Key, nil

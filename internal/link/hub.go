@@ -34,7 +34,7 @@ type HubOptions struct {
 	// Held begins without sending anything to agents until Release: see held.go.
 	Held bool
 	// RingBytes bounds the deltas kept for agents, per group; the default is 8 MiB. What is older than half a
-	// minute is kept up to the group's part of four such rings for all groups together.
+	// minute is kept up to the group's part of two such rings for all groups together.
 	RingBytes int
 }
 

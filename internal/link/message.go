@@ -158,23 +158,25 @@ func (s wireSecret) name() (string, error) {
 
 // appendPut writes lines that put resources, each line at most chunk long unless one resource is longer.
 func appendPut(b []byte, list []ir.Resource) []byte {
-	for len(list) > 0 {
-		start := len(b)
-		b = append(b, `{"put":[`...)
-		for i, r := range list {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = append(b, `{"id":"`...)
-			b = append(b, r.ID...) // checkID: nothing to quote
-			b = append(b, `","body":`...)
-			b = append(b, r.Body...)
-			b = append(b, '}')
-			if len(b)-start > chunk || i == len(list)-1 || len(b)-start+len(list[i+1].Body) > maxLine-4*weir.MaxName-64 {
-				list = list[i+1:]
-				break
-			}
+	start := -1 // of the line that is begun
+	for i := range list {
+		body := list[i].JSON()
+		if start >= 0 && (len(b)-start > chunk || len(b)-start+len(body) > maxLine-4*weir.MaxName-64) {
+			b, start = append(b, "]}\n"...), -1
 		}
+		if start < 0 {
+			start = len(b)
+			b = append(b, `{"put":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = append(b, `{"id":"`...)
+		b = append(b, list[i].ID...) // checkID: nothing to quote
+		b = append(b, `","body":`...)
+		b = append(b, body...)
+		b = append(b, '}')
+	}
+	if start >= 0 {
 		b = append(b, "]}\n"...)
 	}
 	return b

@@ -142,7 +142,7 @@ func (t *transaction) keys() (map[string]weir.SealedRef, error) {
 		if body == nil {
 			continue
 		}
-		ref, err := keyOf(id, body)
+		ref, err := keyOf(ir.Resource{ID: id, Body: body})
 		if err != nil {
 			return nil, fmt.Errorf("resource %s: %w", id, err)
 		}

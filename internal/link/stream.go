@@ -134,7 +134,7 @@ func (s *stream) send(ctx context.Context, b *batch) error {
 	}
 	for _, e := range b.entries {
 		list = append(list, e.Resource)
-		if size += len(e.ID) + len(e.Body); size > chunk {
+		if size += len(e.ID) + e.size(); size > chunk {
 			if err := flush(); err != nil {
 				return err
 			}

@@ -207,9 +207,10 @@ func (f *fleet) group(view *weir.Set, name string, old *groupState) *groupState 
 	}
 	if old == nil {
 		next.resources = slices.DeleteFunc(node.Resources(), func(r ir.Resource) bool { return r.ID == "self" })
+		ir.Lighten(next.resources, node.Certificates)
 		return next
 	}
-	put, gone := compile.Delta(old.node, node)
+	put, gone := difference(old.node, node)
 	next.resources = patch(old.resources, put, gone)
 	switch {
 	case len(gone) > 0 || node.Tuning.Name != old.node.Tuning.Name: // others may come from the same objects
@@ -220,6 +221,13 @@ func (f *fleet) group(view *weir.Set, name string, old *groupState) *groupState 
 		noteObjects(next.objects, put)
 	}
 	return next
+}
+
+// difference is what a group's resources differ in from those of an older node of it.
+func difference(old, node ir.Node) (put []ir.Resource, gone []string) {
+	put, gone = compile.Delta(old, node)
+	ir.Lighten(put, node.Certificates)
+	return put, gone
 }
 
 // patch puts resources into a sorted list and takes others out; what stays keeps its place in memory.

@@ -117,7 +117,7 @@ func newLens(group string, revision int64, now *weir.Set, p past, newest *groupS
 		putForm(l.set, r, p.form(r, revision, now))
 	}
 	node, problems := l.compiler.Group(l.set, group)
-	put, gone := compile.Delta(newest.node, node)
+	put, gone := difference(newest.node, node)
 	l.state = &groupState{node: node, problems: problems, resources: newest.resources}
 	if len(put)+len(gone) > 0 {
 		l.state.resources = patch(newest.resources, put, gone)
@@ -147,7 +147,7 @@ func (l *lens) follow(now *weir.Set, refs []weir.Ref, p past) {
 		return
 	}
 	node, problems := l.compiler.Group(set, l.group)
-	put, gone := compile.Delta(l.state.node, node)
+	put, gone := difference(l.state.node, node)
 	l.state = &groupState{node: node, problems: problems, resources: patch(l.state.resources, put, gone)}
 }
 
