@@ -25,6 +25,7 @@ const leastPast = 256
 type waveDriver struct {
 	*fleet
 	watching map[string]*watching
+	noted    int // how many changes were remembered when the record was written last
 }
 
 // watching is what was seen of a group when a step of its wave began. It is of this driver alone: another one that
@@ -73,7 +74,7 @@ func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
 		return false, nil
 	}
 	d.mu.RLock()
-	groups, revision, changes := maps.Clone(d.groups), d.revision, d.past
+	groups, revision, changes, recorded := maps.Clone(d.groups), d.revision, d.past, d.recorded
 	d.mu.RUnlock()
 	edits := map[string]waveEdit{}
 	wanting := map[string]bool{}
@@ -99,9 +100,11 @@ func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
 		g := groups[name]
 		return g == nil || g.waved == nil || g.waved.group.Wave == nil && edits[name].next.Wave == nil
 	})
-	if len(edits) == 0 && len(changes) < leastPast {
+	left := slices.ContainsFunc(recorded, func(name string) bool { return !wanting[name] })
+	if len(edits) == 0 && !left && len(changes) < d.noted+leastPast {
 		return active, nil
 	}
+	d.noted = len(changes)
 	err = changeWaves(ctx, d.store, func(r *waveRecord) error {
 		for name, e := range edits {
 			if had, ok := r.Groups[name]; ok == e.known && (!ok || same(had, e.was)) {
