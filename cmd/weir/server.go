@@ -78,7 +78,7 @@ loss of one.`,
 			}
 			if os.Getenv("GOGC") == "" {
 				// Most of what is in memory stays there: a little more work for the collector saves half of it again.
-				debug.SetGCPercent(40)
+				debug.SetGCPercent(30)
 			}
 			return server.Run(cmd.Context(), o)
 		},
