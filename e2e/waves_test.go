@@ -98,20 +98,43 @@ func (g *wavesOf) site(host, more string) string {
 	return fmt.Sprintf("kind: Site\nmetadata: {name: www, role: web}\nspec: {hostnames: [www.example.com, %s], addresses: [www], listeners: [{port: 8080}], backends: {default: web%s}\n", host, more)
 }
 
-// courseOf follows who has a host until all have, or the waves are in a state.
-func (g *wavesOf) courseOf(host string) (course []string) {
+// courseOf follows who has a host until all have.
+func (g *wavesOf) courseOf(host string) []string {
 	g.t.Helper()
-	weirtest.Eventually(g.t, 60*time.Second, func() error {
-		have := strings.Join(g.having(host), " ")
-		if len(course) == 0 || course[len(course)-1] != have {
-			course = append(course, have)
+	return g.follow(host)()
+}
+
+// follow begins to follow who has a host, and gives what waits until all have and tells the course of it.
+func (g *wavesOf) follow(host string) func() []string {
+	var course []string
+	done := make(chan error, 1)
+	go func() {
+		ends := time.After(60 * time.Second)
+		for tick := time.NewTicker(20 * time.Millisecond); ; {
+			have := strings.Join(g.having(host), " ")
+			if len(course) == 0 || course[len(course)-1] != have {
+				course = append(course, have)
+			}
+			if have == strings.Join(g.list, " ") {
+				tick.Stop()
+				done <- nil
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-ends:
+				done <- fmt.Errorf("only %q have %s; so far %q", have, host, course)
+				return
+			}
 		}
-		if have != strings.Join(g.list, " ") {
-			return fmt.Errorf("only %q have it; so far %q", have, course)
+	}()
+	return func() []string {
+		g.t.Helper()
+		if err := <-done; err != nil {
+			g.t.Fatal(err)
 		}
-		return nil
-	})
-	return course
+		return course
+	}
 }
 
 // inOrder says whether nobody had something before those that come first.
@@ -138,9 +161,10 @@ func inOrder(t *testing.T, course []string) {
 // what moves traffic about is everywhere at once; a change that comes meanwhile waits for the next wave.
 func TestWaves(t *testing.T) {
 	t.Parallel()
-	g := startWaves(newWorld(t), 2*time.Second)
+	g := startWaves(newWorld(t), 3*time.Second)
 	clients := g.send(g.at["b1"], "www.example.com")
 	clients.more(50)
+	course := g.follow("new.example.com")
 	first := g.apply(g.site("new.example.com", "}"))
 	s := g.waves("going")
 	if s.Target != first || s.Step != "canaries" || !slices.Equal(s.Canaries, []string{"a1", "a2"}) || s.Zone != "az1" {
@@ -155,8 +179,7 @@ func TestWaves(t *testing.T) {
 	if s := g.waves("going"); !slices.Equal(s.Queued, []int64{second}) || !slices.Equal(s.Changes, []int64{first}) {
 		t.Errorf("a change that came meanwhile: %+v", s)
 	}
-	course := g.courseOf("new.example.com")
-	inOrder(t, course)
+	inOrder(t, course())
 	if s := g.waves("idle"); s.Base < second || s.Last == nil || !s.Last.Done {
 		t.Errorf("the end: %+v", s)
 	}
@@ -256,7 +279,11 @@ func TestPeopleSteerWaves(t *testing.T) {
 	})
 	g.says("sites/www", "Programmed", "False", "stopped by admin", "lunch", "2 of 5")
 	for weight := range 5 {
-		g.converged(g.weigh(weight + 1))
+		drained := g.weigh(weight + 1)
+		if p := g.waitFor(drained); !p.Done || !p.Programmed || p.Groups[0].Halted {
+			t.Errorf("who waits for what is everywhere at once is told %+v", p)
+		}
+		g.converged(drained)
 		for _, name := range g.list {
 			g.weighs(g.agents[name], weight+1)
 		}

@@ -33,6 +33,7 @@ type fleet struct {
 	revision int64
 	groups   map[string]*groupState
 	past     past          // the changes up to revision that some group does not have everywhere
+	recorded []string      // the groups of which is written how far waves have come
 	compiled chan struct{} // closed when revision has grown, or others are shown something
 
 	// Of the goroutine that compiles: what it worked out before, and from what.
@@ -189,7 +190,7 @@ func (f *fleet) compile(view *weir.Set, names []string, refs []weir.Ref) {
 // published lets everybody who waits look again.
 func (f *fleet) published(revision int64) {
 	f.mu.Lock()
-	f.revision, f.past = revision, f.waves.past
+	f.revision, f.past, f.recorded = revision, f.waves.past, f.waves.names
 	close(f.compiled)
 	f.compiled = make(chan struct{})
 	f.mu.Unlock()

@@ -54,6 +54,7 @@ func (g *groupState) holdsBack(o *weir.Object, self ir.Self) bool {
 // wavesOf is what the goroutine that compiles remembers for waves.
 type wavesOf struct {
 	record waveRecord
+	names  []string // of its groups
 	past   past
 	lenses map[string]*lenses
 	// wanting are the groups that want waves, by the groups that there were when that was looked up.
@@ -193,7 +194,7 @@ func (f *fleet) send(name string, revision int64, g *groupState) error {
 // take follows what was written about waves, here or by another server.
 func (f *fleet) take(record waveRecord) {
 	old := f.waves.record
-	f.waves.record = record
+	f.waves.record, f.waves.names = record, sortedNames(record.Groups)
 	names := map[string]bool{}
 	for _, r := range []waveRecord{old, record} {
 		for name := range r.Groups {

@@ -19,18 +19,23 @@ import (
 func (f *fleet) restorePlan(ctx context.Context) (api.RestorePlan, error) {
 	view := f.store.View()
 	out := api.RestorePlan{Plan: api.PlanAnswer{LoadBalancers: []api.LoadBalancerPlan{}}, Same: []string{}, Unknown: []api.RestoreUnknown{}}
-	groups := map[string]*restorePlanner{}
+	type shown struct {
+		group string
+		set   *weir.Set
+	}
+	groups := map[shown]*restorePlanner{}
 	for o := range view.All("LoadBalancer") {
 		if err := ctx.Err(); err != nil {
 			return out, &weir.Error{Kind: weir.Unavailable, Message: "plan the restore: it takes too long", Cause: err}
 		}
 		lb := o.Spec.(*weir.LoadBalancer)
-		g := groups[lb.Group]
+		at := shown{lb.Group, f.setFor(view, o.Metadata.Name)}
+		g := groups[at]
 		if g == nil {
-			next, problems := compile.Group(view, lb.Group)
+			next, problems := compile.Group(at.set, lb.Group)
 			out.Plan.Problems = append(out.Plan.Problems, problems...)
 			g = &restorePlanner{fleet: f, view: view, next: next, had: map[link.Hash]*planner{}}
-			groups[lb.Group] = g
+			groups[at] = g
 		}
 		g.add(&out, o.Metadata.Name, lb)
 	}

@@ -44,8 +44,11 @@ func (f *fleet) readWaves(ctx context.Context, view *weir.Set) error {
 		return fmt.Errorf("read how far waves have come: %w", err)
 	}
 	w := &f.waves
-	if w.record, err = decodeWaves(value); err != nil || len(w.wants(view)) == 0 {
+	if w.record, err = decodeWaves(value); err != nil {
 		return err
+	}
+	if w.names = sortedNames(w.record.Groups); len(w.wants(view)) == 0 {
+		return nil
 	}
 	for _, revision := range w.record.Changes {
 		if revision > view.Revision {

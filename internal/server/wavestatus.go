@@ -123,16 +123,19 @@ func (f *fleet) whyWaits(name string, revision int64) string {
 	return "group " + name + " goes in waves; " + status.Message
 }
 
-// inWaves puts into progress what waits for waves, when something up to the revision does.
+// inWaves puts into progress that a revision is on its way in waves, or waits for that. One that is everywhere at once
+// waits for nothing, whatever else does.
 func inWaves(p *api.GroupProgress, g *api.GroupStatus, revision int64) {
 	w := g.Waves
-	upTo := func(r int64) bool { return r <= revision }
-	if w == nil || !slices.ContainsFunc(w.Changes, upTo) && !slices.ContainsFunc(w.Queued, upTo) {
+	if w == nil {
 		return
 	}
-	p.InWaves, p.Message, p.Ready, p.Laggards = true, w.Message, 0, nil
-	p.Halted = halted(w)
-	if !slices.ContainsFunc(w.Queued, upTo) {
+	queued := slices.Contains(w.Queued, revision)
+	if !queued && !slices.Contains(w.Changes, revision) {
+		return
+	}
+	p.InWaves, p.Message, p.Ready, p.Laggards, p.Halted = true, w.Message, 0, nil, halted(w)
+	if !queued {
 		p.Ready = w.Has
 	}
 	if p.Ready == p.Of {
@@ -218,7 +221,7 @@ func (f *fleet) seen(g *groupState, now time.Time) []wave.Seen {
 	for _, self := range g.selves {
 		one := wave.Seen{Name: self.Name, Zone: self.Zone, Active: self.State == weir.Active}
 		if rep, heard := f.hub.Reports().Get(self.Name); heard {
-			one.Version = rep.HAProxy
+			one.Version, one.Heard = rep.HAProxy, rep.At
 			one.Has = f.carries(self.Name, rep)
 			one.Well = one.Has && now.Sub(rep.At) < heardWithin
 		}

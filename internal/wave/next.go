@@ -23,6 +23,8 @@ type Seen struct {
 	// Has says that it was read back to have a configuration that it is to have. Well says that it was heard lately
 	// besides, and that its HAProxy runs.
 	Has, Well bool
+	// Heard is when that was.
+	Heard time.Time
 	// Trouble is what speaks against what the wave has brought to it; empty for nothing.
 	Trouble string
 }
@@ -58,6 +60,9 @@ func (g Group) Next(in Input) Group {
 		return g
 	}
 	judged := in.judged(w)
+	if len(judged) == 0 {
+		return g.end(Outcome{At: in.Now, Why: "none of the load balancers that it has reached counts any longer"})
+	}
 	if why := in.against(judged); why != "" {
 		return g.Back(in.Now, "", why)
 	}
@@ -70,8 +75,8 @@ func (g Group) Next(in Input) Group {
 	if w.Ready.IsZero() {
 		g = g.with(func(w *Wave) { w.Ready = in.Now })
 	}
-	if in.Now.Sub(g.Wave.Ready) < in.Settings.Watch {
-		return g
+	if in.Now.Sub(g.Wave.Ready) < in.Settings.Watch || slices.ContainsFunc(judged, func(lb Seen) bool { return !lb.Heard.After(g.Wave.Ready) }) {
+		return g // of who has not said anything since, nobody knows whether all is well
 	}
 	return g.advance(in)
 }

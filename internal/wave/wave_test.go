@@ -33,12 +33,20 @@ func reached(g Group, list []Seen) string {
 	return strings.Join(names, " ")
 }
 
+// heard lets all load balancers have said something just now.
+func heard(in Input) Input {
+	for i := range in.LoadBalancers {
+		in.LoadBalancers[i].Heard = in.Now
+	}
+	return in
+}
+
 // TestAChangeGoesStepByStep: canaries of each version, their zone, the rest, each watched.
 func TestAChangeGoesStepByStep(t *testing.T) {
 	t.Parallel()
 	g, now, list := Group{Base: 40}, start, fleet()
 	in := func() Input {
-		return Input{Now: now, Settings: settings, Newest: 42, Pending: true, LoadBalancers: list}
+		return heard(Input{Now: now, Settings: settings, Newest: 42, Pending: true, LoadBalancers: list})
 	}
 	for i, step := range []struct {
 		after time.Duration
@@ -84,7 +92,7 @@ func TestWhatAWaveDoes(t *testing.T) {
 		"everybody at once":        {func(g *Group, in *Input) { *g = g.Finish(in.Now, 42, "ann", "fire"); in.Pending = false }, "over", "fire"},
 		"newer changes wait":       {func(_ *Group, in *Input) { in.Newest = 50; in.Now = start.Add(31 * time.Second) }, "going a1 a2", ""},
 		"one that was unwell":      {func(_ *Group, in *Input) { in.LoadBalancers[3].Well, in.LoadBalancers[3].Has = false, false }, "going a1 a2", ""},
-		"nobody counts any longer": {func(_ *Group, in *Input) { in.LoadBalancers = nil }, "going ", ""},
+		"nobody counts any longer": {func(_ *Group, in *Input) { in.LoadBalancers = nil }, "over", "none of the load balancers that it has reached counts any longer"},
 	} {
 		in := Input{Now: start, Settings: settings, Newest: 42, Pending: true, LoadBalancers: fleet()}
 		g := Group{Base: 40}.Next(in)
@@ -103,6 +111,23 @@ func TestWhatAWaveDoes(t *testing.T) {
 		if got != c.want || why != c.why {
 			t.Errorf("%s: %q because %q, want %q because %q", name, got, why, c.want, c.why)
 		}
+	}
+}
+
+// TestWhoSaysNothingIsWaitedFor: a canary that has not been heard since it has the change says nothing for it.
+func TestWhoSaysNothingIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	in := heard(Input{Now: start, Settings: settings, Newest: 42, Pending: true, LoadBalancers: fleet()})
+	g := Group{Base: 40}.Next(in).Next(in)
+	for i := range 3 {
+		in.Now = in.Now.Add(settings.Watch)
+		if g = g.Next(in); g.Wave.Step != Canaries {
+			t.Fatalf("after %d watches it goes on: %+v", i, g.Wave)
+		}
+	}
+	in.LoadBalancers[0].Heard, in.LoadBalancers[1].Heard = in.Now, in.Now
+	if g = g.Next(in); g.Wave.Step != InZone {
+		t.Errorf("heard again, it stays: %+v", g.Wave)
 	}
 }
 
@@ -131,7 +156,7 @@ func TestWhoIsReachedFirst(t *testing.T) {
 	for i := range 5 {
 		now := in(func(lb *Seen) { lb.Well = lb.Name != "a3"; lb.Has = lb.Well })
 		now.Now = start.Add(time.Duration(i) * 31 * time.Second)
-		g = g.Next(now)
+		g = g.Next(heard(now))
 	}
 	if got := reached(g, fleet()); got != "a1 a2 a3 b1 b2" || slices.Contains(g.Wave.Judged, "a3") {
 		t.Errorf("reached %q, judged %v", got, g.Wave.Judged)
@@ -180,6 +205,9 @@ func TestAnyCourse(t *testing.T) {
 			for i := range list {
 				lb := &list[i]
 				lb.Has, lb.Well, lb.Active, lb.Trouble = r.IntN(4) > 0, r.IntN(4) > 0, r.IntN(9) > 0, ""
+				if r.IntN(2) == 0 {
+					lb.Heard = now
+				}
 				if r.IntN(40) == 0 {
 					lb.Trouble = lb.Name + " is in trouble"
 				}
@@ -204,7 +232,7 @@ func TestAnyCourse(t *testing.T) {
 		g = g.Go(now)
 		for range 20 {
 			now = now.Add(settings.Watch)
-			in := Input{Now: now, Settings: settings, Newest: newest, Pending: newest > g.Base, LoadBalancers: list}
+			in := heard(Input{Now: now, Settings: settings, Newest: newest, Pending: newest > g.Base, LoadBalancers: list})
 			was := g
 			g = g.Next(in)
 			check(was, in)
