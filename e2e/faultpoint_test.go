@@ -38,6 +38,7 @@ const (
 type agentProcess struct {
 	Dir, HAProxy, URL string
 	Look              time.Duration
+	TakeOver          agent.TakeOver
 }
 
 // beAgent runs an agent until it ends.
@@ -47,7 +48,7 @@ func beAgent(text string) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil)) // shown when the test fails
-	a, err := agent.Open(context.Background(), agent.Options{Dir: o.Dir, HAProxy: o.HAProxy, URLs: []string{o.URL}, Version: "test", Log: log, LookEvery: o.Look})
+	a, err := agent.Open(context.Background(), agent.Options{Dir: o.Dir, HAProxy: o.HAProxy, URLs: []string{o.URL}, Version: "test", Log: log, LookEvery: o.Look, TakeOver: o.TakeOver})
 	if err != nil {
 		return err
 	}

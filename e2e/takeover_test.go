@@ -1,8 +1,13 @@
 package e2e
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -22,13 +27,17 @@ type unit struct {
 	haproxy weirtest.HAProxy
 	dir     string
 	found   string
+	socket  string // what else stands after the path of the master's socket
 	process *weirtest.Process
 }
 
 // newUnit starts a HAProxy that serves host at port 8080 of the address at 17 from the origin at 200.
-func (w *world) newUnit(h weirtest.HAProxy, more string) *unit {
+func (w *world) newUnit(h weirtest.HAProxy, more string, edit ...func(*unit)) *unit {
 	w.t.Helper()
 	u := &unit{w: w, haproxy: h, dir: filepath.Join(w.dir, "etc")}
+	for _, f := range edit {
+		f(u)
+	}
 	if err := os.MkdirAll(filepath.Join(u.dir, "conf.d"), 0o755); err != nil {
 		w.t.Fatal(err)
 	}
@@ -75,7 +84,7 @@ func (u *unit) text() string {
 // start is what systemd does when it starts the unit, also after its end.
 func (u *unit) start() {
 	u.process = weirtest.Command(u.w.t, u.haproxy.Path, "-Ws", "-f", u.path("haproxy.cfg"), "-f", u.path("conf.d"),
-		"-p", u.path("pid"), "-S", u.path("master.sock"))
+		"-p", u.path("pid"), "-S", u.path("master.sock")+u.socket)
 }
 
 // end is what systemd does when it stops the unit, or when all of it dies.
@@ -250,4 +259,148 @@ func TestTakeOverIsRefused(t *testing.T) {
 	if status, _, err := w.get(lost, "x", "/"); err == nil {
 		t.Errorf("%s answers still: %d", lost, status)
 	}
+}
+
+// ordinary is an account that is nobody's here, for an agent that is not root; the test's own when that is none either.
+func ordinary() uint32 {
+	if os.Geteuid() != 0 {
+		return uint32(os.Geteuid())
+	}
+	return 64711
+}
+
+// runAs runs the agent in a process of its own, as an ordinary user.
+func (w *world) runAs(a *runningAgent, u *unit) *weirtest.Process {
+	w.t.Helper()
+	var o agent.Options
+	u.options(&o)
+	text, err := json.Marshal(agentProcess{Dir: a.dir, HAProxy: a.haproxy.Path, URL: w.url, TakeOver: o.TakeOver})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return weirtest.CommandFunc(w.t, func(cmd *exec.Cmd) {
+		cmd.Env = append(os.Environ(), agentOptions+"="+string(text))
+		if os.Geteuid() == 0 {
+			cmd.SysProcAttr.Credential = &syscall.Credential{Uid: ordinary(), Gid: ordinary()}
+		}
+	}, w.copyOfTest())
+}
+
+// copyOfTest gives this program where every user may run it.
+func (w *world) copyOfTest() string {
+	w.t.Helper()
+	path := filepath.Join(w.dir, "agent")
+	program, err := os.ReadFile(os.Args[0])
+	if err == nil && !exists(path) {
+		err = os.WriteFile(path, program, 0o755)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return path
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// giveTo makes all of a folder somebody's.
+func (w *world) giveTo(user uint32, dir string) {
+	w.t.Helper()
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, int(user), int(user)))
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestTakenOverByAnOrdinaryUser: an agent that is not root takes over a HAProxy whose master is, is killed and comes back without
+// a request lost or a worker replaced, and root hands HAProxy back.
+func TestTakenOverByAnOrdinaryUser(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		w := newWorld(t)
+		w.origin(200, "web1")
+		w.origin(201, "web2")
+		if err := os.Chmod(w.dir, 0o711); err != nil {
+			t.Fatal(err)
+		}
+		u := w.newUnit(h, "", func(u *unit) { u.socket = fmt.Sprintf(",mode,660,gid,%d", ordinary()) })
+		at := w.at(17).String() + ":8080"
+		w.serves(at, "www.example.com", "/")
+		w.apply(w.twoServers())
+		a := &runningAgent{name: "lb1", dir: filepath.Join(w.dir, "lb1"), haproxy: h}
+		w.enrol(a, "edge", "az1", "")
+		w.giveTo(ordinary(), a.dir)
+		if err := errors.Join(os.Chown(u.path("haproxy.cfg"), -1, int(ordinary())), os.Chmod(u.dir, 0o555)); err != nil {
+			t.Fatal(err)
+		}
+		p := w.runAs(a, u)
+		w.runs(string(link.Starting), "may not make files in "+u.dir)
+		if u.text() != u.found {
+			t.Error("the configuration was touched")
+		}
+		if err := errors.Join(os.Chown(u.dir, -1, int(ordinary())), os.Chmod(u.dir, 0o775)); err != nil {
+			t.Fatal(err)
+		}
+		clients := w.send(at, "www.example.com")
+		clients.more(50)
+		w.converged(1)
+		w.onlyFrom(at, "www.example.com", "web1", "web2")
+		worker := u.worker(a)
+		for i := range 3 {
+			p.Kill()
+			clients.more(20)
+			p = w.runAs(a, u)
+			w.converged(w.apply(override(fmt.Sprintf("weight: %d", 10+i), time.Now().Add(time.Hour))))
+			if now := u.worker(a); now != worker {
+				t.Errorf("worker %d, before the agent was killed %d", now, worker)
+			}
+		}
+		p.Kill()
+		if _, err := agent.HandBack(t.Context(), a.dir, agent.HandBackOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		clients.more(50)
+		clients.flawless()
+		if info, err := os.Stat(u.path("haproxy.cfg")); err != nil || u.text() != u.found || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
+			t.Errorf("in place is not what was found: %v\n%s", err, u.text())
+		}
+		w.runAs(a, u)
+		w.runs(string(link.HandedBack), "handback --undo")
+		if left, err := filepath.Glob(u.path(".*")); err != nil || len(left) > 0 {
+			t.Errorf("beside the configuration lie %v %v", left, err)
+		}
+	})
+}
+
+// TestHAProxyDoesNotTakeIt: another program has a port that the configuration that was found names but does not use. HAProxy
+// refuses to load Weir's, has its own again, and no object is blamed.
+func TestHAProxyDoesNotTakeIt(t *testing.T) {
+	w := newWorld(t)
+	w.origin(200, "web1")
+	taken, err := net.Listen("tcp", w.at(18).String()+":8080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	u := w.newUnit(weirtest.HAProxies(t)[0], fmt.Sprintf("frontend off\n  bind %s:8080\n  disabled\n", w.at(18)))
+	at := w.at(17).String() + ":8080"
+	w.serves(at, "www.example.com", "/")
+	w.apply(w.oneZone())
+	a := w.joinUnit(u)
+	w.runs(string(link.Starting), "it did not take Weir's: ")
+	if u.text() != u.found {
+		t.Errorf("in place is not what was found:\n%s", u.text())
+	}
+	w.serves(at, "www.example.com", "/")
+	if lb := w.status().Groups[0].LoadBalancers[0]; lb.Quarantined > 0 {
+		t.Errorf("%d resources are in quarantine", lb.Quarantined)
+	}
+	a.stop()
+	taken.Close()
+	w.startAgent(a)
+	w.converged(1)
+	w.onlyFrom(at, "www.example.com", "web1")
 }

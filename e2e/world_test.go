@@ -167,6 +167,13 @@ func (w *world) join(name, group, zone string, h weirtest.HAProxy, local string)
 // joinAs is join for an agent that is run in a way of its own.
 func (w *world) joinAs(a *runningAgent, group, zone, local string) {
 	w.t.Helper()
+	w.enrol(a, group, zone, local)
+	w.startAgent(a)
+}
+
+// enrol gives an agent that does not run an identity.
+func (w *world) enrol(a *runningAgent, group, zone, local string) {
+	w.t.Helper()
 	name := a.name
 	body := fmt.Sprintf(`{"kind":"Token","metadata":{"name":"join-%s"},"spec":{"subject":"agent","join":{"group":%q,"zone":%q,"loadBalancer":%q%s}}}`, name, group, zone, name, local)
 	var made struct{ Token string }
@@ -178,7 +185,6 @@ func (w *world) joinAs(a *runningAgent, group, zone, local string) {
 		w.t.Fatalf("join as %s: %q %v", name, got, err)
 	}
 	w.agents[name] = a
-	w.startAgent(a)
 }
 
 func (w *world) agentOptions(a *runningAgent) agent.Options {

@@ -40,6 +40,9 @@ type host struct {
 	// met is who was behind the socket last, away that nobody was.
 	met  hapctl.Foreign
 	away bool
+	// refused is why HAProxy did not take Weir's configuration the last time, which counts until refusedUntil.
+	refused      *hostError
+	refusedUntil time.Time
 }
 
 // openHost reads what is known of an earlier take-over.
@@ -91,6 +94,7 @@ func (e *hostError) Error() string { return e.text }
 const (
 	awayPause    = time.Second
 	unsuitedWait = 10 * time.Second
+	refusedPause = 5 * time.Minute
 )
 
 // meet looks who is behind the socket of the master, as long as nobody is attached to. It gives a *hostError when there is

@@ -40,6 +40,9 @@ func (e *engine) join(ctx context.Context, want haproxy.Config, out *outcome) er
 	}
 	var look Look
 	if !h.away {
+		if h.refused != nil && h.now().Before(h.refusedUntil) {
+			return h.refused
+		}
 		var err error
 		if look, err = h.look(ctx, want); err != nil {
 			return err
@@ -141,7 +144,7 @@ func (e *engine) take(ctx context.Context, want haproxy.Config, look Look, out *
 	defer e.stateFile.Unlock()
 	process, err := hapctl.TakeOver(ctx, e.options)
 	if errors.As(err, new(*hapctl.ReloadError)) || errors.Is(err, hapctl.ErrEnded) {
-		return errors.Join(err, h.undo(look.text, before))
+		return h.refuse(err, h.undo(look.text, before))
 	}
 	if err != nil {
 		return err // what became of it shows the next look
@@ -153,6 +156,17 @@ func (e *engine) take(ctx context.Context, want haproxy.Config, look Look, out *
 	e.reloads.Count++
 	e.reloads.Last, e.reloads.Reasons = e.clock(), []string{reason.String()}
 	return e.loaded(ctx, want)
+}
+
+// refuse says that HAProxy did not take Weir's configuration although its check was content: that is the machine's doing, no
+// object's, and each try may close the listeners for a moment. So it is tried again rarely.
+func (h *host) refuse(why, undone error) error {
+	h.refusedUntil = h.now().Add(refusedPause)
+	h.refused = &hostError{text: fmt.Sprintf("HAProxy serves on with the configuration that was found; it did not take Weir's: %v; that is tried again every %s, or when the agent is started anew", why, refusedPause), again: unsuitedWait}
+	if undone != nil {
+		return errors.Join(why, undone)
+	}
+	return h.refused
 }
 
 // keep keeps the configuration that was found before anything is put in its place. What was found first is what is

@@ -129,7 +129,12 @@ func (t takeover) tellHandedBack(dir string) string {
 // as given, as far as this account may give files away.
 func place(path, text string, mode fs.FileMode, uid, gid int) error {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".weir-*")
+	// One name, so that whoever is killed in the middle leaves one file at most, which the next one takes away.
+	beside := filepath.Join(dir, "."+filepath.Base(path)+".weir-new")
+	if err := os.Remove(beside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
