@@ -32,9 +32,10 @@ type fleet struct {
 	mu       sync.RWMutex
 	revision int64
 	groups   map[string]*groupState
-	past     past          // the changes up to revision that some group does not have everywhere
-	recorded []string      // the groups of which is written how far waves have come
-	compiled chan struct{} // closed when revision has grown, or others are shown something
+	past     past                  // the changes up to revision that some group does not have everywhere
+	wanting  map[string]weir.Waves // the groups that want waves; replaced, never changed
+	recorded []string              // the groups of which is written how far waves have come
+	compiled chan struct{}         // closed when revision has grown, or others are shown something
 
 	// Of the goroutine that compiles: what it worked out before, and from what.
 	compiler *compile.Compiler
@@ -52,9 +53,7 @@ type groupState struct {
 	selves    []ir.Self
 	// objects are those that the group's resources come from, nil as long as nobody has worked that out.
 	objects map[weir.Ref]bool
-	// wants says that changes are to go through the group in waves. waved is nil as long as none can: then all have
-	// this state.
-	wants bool
+	// waved is nil where no change goes in waves: then all have this state.
 	waved *wavedState
 }
 
@@ -190,7 +189,7 @@ func (f *fleet) compile(view *weir.Set, names []string, refs []weir.Ref) {
 // published lets everybody who waits look again.
 func (f *fleet) published(revision int64) {
 	f.mu.Lock()
-	f.revision, f.past, f.recorded = revision, f.waves.past, f.waves.names
+	f.revision, f.past, f.recorded, f.wanting = revision, f.waves.past, f.waves.names, f.waves.wanting
 	close(f.compiled)
 	f.compiled = make(chan struct{})
 	f.mu.Unlock()

@@ -215,7 +215,6 @@ func (f *fleet) take(record waveRecord) {
 
 // show makes a state of a group the present one, for agents first.
 func (f *fleet) show(name string, g groupState, set *weir.Set, refs []weir.Ref) {
-	_, g.wants = f.waves.wants(set)[name]
 	g.waved = f.look(name, &g, set, refs)
 	if err := f.send(name, set.Revision, &g); err != nil {
 		f.log.Error("send group", "group", name, "error", err)

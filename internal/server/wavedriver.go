@@ -68,23 +68,24 @@ type waveEdit struct {
 	known     bool
 }
 
-// round looks at every group once. It is active while something can come by itself, without a change.
+// round looks at every group that wants waves once. It is active while something can come by itself, without a change.
 func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
 	if d.hub.Held() {
 		return false, nil
 	}
 	d.mu.RLock()
-	groups, revision, changes, recorded := maps.Clone(d.groups), d.revision, d.past, d.recorded
+	wanting, revision, changes, recorded := d.wanting, d.revision, d.past, d.recorded
+	groups := make(map[string]*groupState, len(wanting)) // few of many
+	for name := range wanting {
+		if g := d.groups[name]; g != nil {
+			groups[name] = g
+		}
+	}
 	d.mu.RUnlock()
 	edits := map[string]waveEdit{}
-	wanting := map[string]bool{}
 	now := waveTime(d.clock())
 	for _, name := range sortedNames(groups) {
 		g := groups[name]
-		if !g.wants {
-			continue
-		}
-		wanting[name] = true
 		if g.waved == nil {
 			edits[name] = waveEdit{next: wave.Group{Base: revision}}
 			continue
@@ -100,12 +101,15 @@ func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
 		g := groups[name]
 		return g == nil || g.waved == nil || g.waved.group.Wave == nil && edits[name].next.Wave == nil
 	})
-	left := slices.ContainsFunc(recorded, func(name string) bool { return !wanting[name] })
+	left := slices.ContainsFunc(recorded, func(name string) bool { return groups[name] == nil })
 	if len(edits) == 0 && !left && len(changes) < d.noted+leastPast {
 		return active, nil
 	}
 	d.noted = len(changes)
 	err = changeWaves(ctx, d.store, func(r *waveRecord) error {
+		if revision < r.Seen {
+			return nil // who wrote it had seen more than this server, which looks again when it has, too
+		}
 		for name, e := range edits {
 			if had, ok := r.Groups[name]; ok == e.known && (!ok || same(had, e.was)) {
 				r.Groups[name] = e.next
@@ -113,7 +117,7 @@ func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
 		}
 		for name, g := range r.Groups {
 			switch s := groups[name]; {
-			case !wanting[name]:
+			case s == nil:
 				delete(r.Groups, name)
 			case s.waved != nil && !s.waved.pending() && g.Wave == nil && same(g, s.waved.group):
 				g.Base = max(g.Base, revision)
@@ -136,9 +140,7 @@ func (r *waveRecord) remember(changes past, revision int64) {
 	for _, c := range changes.after(oldest) {
 		list = append(list, c.revision)
 	}
-	if revision >= r.Seen {
-		r.Changes, r.Seen = list, revision
-	}
+	r.Changes, r.Seen = list, revision
 }
 
 // decide says what is to become of a group's wave now.
