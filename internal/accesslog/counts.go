@@ -8,7 +8,7 @@ import "slices"
 type Counts struct {
 	Lines            uint64   `json:"lines"`            // lines that were understood
 	Foreign          uint64   `json:"foreign"`          // datagrams without our token, dropped
-	Notices          uint64   `json:"notices"`          // HAProxy's own messages that a frontend stopped, as at a reload
+	Notices          uint64   `json:"notices"`          // HAProxy's own messages, that a frontend stopped, as at a reload, or that a server is up or down
 	Malformed        uint64   `json:"malformed"`        // lines with our token that could not be read, or were cut
 	Lost             uint64   `json:"lost"`             // lines that HAProxy numbered but that never came
 	Overflowed       uint64   `json:"overflowed"`       // lines counted in the series Other for want of room

@@ -33,6 +33,7 @@ type Receiver struct {
 	opening []byte // what every line of ours begins with
 	done    chan struct{}
 	end     sync.Once
+	events  chan struct{}
 
 	mu        sync.Mutex
 	table     *table
@@ -79,6 +80,7 @@ func listenWith(addr, token string, buffer int) (*Receiver, error) {
 		nap:     5 * time.Millisecond,
 		opening: []byte(keyOpening + token + keyClosing),
 		done:    make(chan struct{}),
+		events:  make(chan struct{}, 1),
 		table:   newTable(maxSeries),
 		losses:  newLosses(since),
 		recent:  newRing(recentSize),
@@ -116,6 +118,9 @@ func (r *Receiver) Snapshot() Counts {
 	c.sort()
 	return c
 }
+
+// Events gives a value when HAProxy has said something of its servers since the last one was taken.
+func (r *Receiver) Events() <-chan struct{} { return r.events }
 
 // Recent returns at most n of the last lines that the filter takes, oldest first.
 func (r *Receiver) Recent(f Filter, n int) []Entry {
@@ -194,9 +199,16 @@ func (r *Receiver) take(n int) {
 func (r *Receiver) count(b []byte, whole bool) {
 	n := len(r.opening)
 	if len(b) < n || subtle.ConstantTimeCompare(b[:n], r.opening) == 0 {
-		if isNotice(b) {
+		switch {
+		case isNotice(b):
 			r.table.counts.Notices++
-		} else {
+		case isEvent(b):
+			r.table.counts.Notices++
+			select {
+			case r.events <- struct{}{}:
+			default:
+			}
+		default:
 			r.table.counts.Foreign++
 		}
 		return
@@ -213,6 +225,12 @@ func (r *Receiver) count(b []byte, whole bool) {
 	}
 	r.table.count(&r.line)
 	r.recent.add(bytes.TrimSuffix(b, []byte("\n")))
+}
+
+// isEvent tells whether a datagram is one of HAProxy's words about a server or a backend: up, down, drained, in
+// maintenance. Anybody could send that too, and would make somebody look, no more often than they look anyway.
+func isEvent(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("Server ")) || bytes.HasPrefix(b, []byte("backend ")) || bytes.HasPrefix(b, []byte("Health check for "))
 }
 
 // isNotice tells whether a datagram is what HAProxy sends to a frontend's log target when the

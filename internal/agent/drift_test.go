@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"weir"
 	"weir/internal/drift"
+	"weir/internal/hapctl"
 	"weir/internal/haproxy"
 	"weir/internal/link"
 	"weir/internal/weirtest"
@@ -373,6 +375,37 @@ func TestReloadByAnotherHand(t *testing.T) {
 		b.lookNow()
 		if out := b.converge(); !out.Reloaded {
 			t.Errorf("HAProxy goes on with somebody else's text")
+		}
+		b.settled()
+	})
+}
+
+// A HAProxy that somebody else has started, after the agent's had ended, is told.
+func TestStartByAnotherHand(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		b := meddled(t, h, "")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		before := b.worker.pid
+		_ = b.process.Stop(ctx) // how it ended is its own affair
+		other, err := hapctl.Start(t.Context(), b.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			stop, done := context.WithTimeout(context.Background(), 5*time.Second)
+			defer done()
+			_ = other.Stop(stop)
+		})
+		b.process, b.have, b.lost, b.resumed = nil, haproxy.Config{}, true, false // as the loop has it
+		if err := b.resume(t.Context(), b.node.Resources()); err != nil {
+			t.Fatal(err)
+		}
+		b.converge()
+		want := []string{"HAProxy ended and was started by another hand: worker " + strconv.Itoa(before) + " → ", "begun "}
+		if err := says(b.told().Past, want); err != nil {
+			t.Error(err)
 		}
 		b.settled()
 	})

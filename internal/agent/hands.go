@@ -81,7 +81,7 @@ func (h *hands) settle(still []drift.Item, undone bool, now time.Time) {
 
 // took notes that something was brought back.
 func (h *hands) took(item drift.Item, now time.Time) {
-	if h.times == nil || len(h.times) >= maxTimes {
+	if _, known := h.times[item.Place]; !known && (h.times == nil || len(h.times) >= maxTimes) {
 		h.times = map[drift.Place]int{}
 	}
 	h.times[item.Place]++

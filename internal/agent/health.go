@@ -18,6 +18,7 @@ import (
 // The pace of the health watch: as fast as it is cheap, and for at most a fiftieth of the time.
 const (
 	healthPace  = time.Second
+	healthLeast = 50 * time.Millisecond // between two looks, whatever HAProxy says
 	healthShare = 50
 	stateDump   = 5 * time.Second
 )
@@ -27,6 +28,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 	timer := time.NewTimer(healthPace)
 	defer timer.Stop()
 	var keep keeping
+	var earliest time.Time // when the next look may come
 	watch := sight{whole: wholeBelow, moved: a.moved.add}
 	space := room{dir: a.opts.Dir}
 	for {
@@ -34,8 +36,15 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		case <-a.receiver.Events():
+			// HAProxy says that something has happened to a server: this look comes as soon as it may.
+			if wait := time.Until(earliest); wait > 0 {
+				timer.Reset(wait)
+				continue
+			}
 		}
 		began := time.Now()
+		earliest = began.Add(healthLeast)
 		a.warn(space.look(a.opts.Clock()))
 		changed, err := a.readHealth(ctx, &watch)
 		if err != nil {
@@ -50,7 +59,9 @@ func (a *Agent) watchHealth(ctx context.Context) {
 				a.log.Debug("the next cold start takes longer", "error", err)
 			}
 		}
-		timer.Reset(max(healthPace, healthShare*time.Since(began)))
+		took := time.Since(began)
+		earliest = began.Add(max(healthLeast, healthShare*took))
+		timer.Reset(max(healthPace, healthShare*took))
 	}
 }
 

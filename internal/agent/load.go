@@ -34,7 +34,7 @@ func (e *engine) start(ctx context.Context, want haproxy.Config) error {
 	if err != nil {
 		return err
 	}
-	e.process, e.lost = process, false
+	e.process, e.lost, e.worker = process, false, worker{}
 	e.reloads.Starts++
 	return e.loaded(ctx, want)
 }
@@ -51,7 +51,9 @@ func (e *engine) reload(ctx context.Context, want, target haproxy.Config, reason
 		return e.unkept(err)
 	}
 	e.noteNext(ctx, want)
-	if _, err := e.process.Reload(ctx); err != nil {
+	reloaded, err := e.process.Reload(ctx)
+	e.worker = worker{pid: reloaded.Worker} // nobody, when it is not known how it went
+	if err != nil {
 		e.note()
 		return errors.Join(err, e.restore())
 	}

@@ -106,6 +106,10 @@ func (*fakeStatus) Fleet() FleetStatus {
 		LoadBalancers: []LoadBalancerStatus{{
 			Name: "lb1", Deviations: []Deviation{{Object: "Pool/web"}, {Object: "Pool/media"}},
 			Reloads: ReloadsStatus{Reasons: []ReloadReason{{Object: "Pool/media", Text: "x"}, {Text: "y"}}},
+			Drift: &DriftStatus{
+				Total: 3, Undone: 1, Now: []Drift{{Object: "Pool/media", Text: "x"}, {Object: "Pool/web", Text: "y"}, {Text: "entry films.example added by hand"}},
+				Past: []Drift{{Object: "Pool/media", Text: "x"}},
+			},
 		}},
 	}}}
 }

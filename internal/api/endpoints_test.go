@@ -212,10 +212,13 @@ func TestCollectionsShowOnlyWhatOneMaySee(t *testing.T) {
 	if len(fleet.Groups[0].Problems) != 1 || len(lb.Deviations) != 1 || len(lb.Reloads.Reasons) != 1 {
 		t.Errorf("the owner of web sees of media: %+v", fleet)
 	}
+	if d := lb.Drift; len(d.Now) != 1 || d.Now[0].Text != "y" || d.Hidden != 2 || len(d.Past) != 0 || d.Total != 3 {
+		t.Errorf("the owner of web is told of changes by hand: %+v", d)
+	}
 	if g := fleet.Groups[0]; len(g.NotServing) != 1 || g.NotServing[0].Object != "Site/www" || g.NotServingHidden != 1 {
 		t.Errorf("the owner of web is told of what does not serve: %+v, hidden %d", g.NotServing, g.NotServingHidden)
 	}
-	if again := read[FleetStatus](t, w.do("admin", "GET", "/api/v1/status", "")); len(again.Groups[0].Problems) != 2 || len(again.Groups[0].NotServing) != 2 || again.Groups[0].NotServingHidden != 0 {
+	if again := read[FleetStatus](t, w.do("admin", "GET", "/api/v1/status", "")); len(again.Groups[0].Problems) != 2 || len(again.Groups[0].NotServing) != 2 || again.Groups[0].NotServingHidden != 0 || len(again.Groups[0].LoadBalancers[0].Drift.Now) != 3 {
 		t.Errorf("the admin sees %+v", again)
 	}
 	if c := read[SiteCountsAnswer](t, w.do("viewer", "GET", "/api/v1/counts", "")); len(c.Sites) != 1 || c.Sites["www"].Requests != 7 {

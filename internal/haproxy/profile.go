@@ -116,6 +116,9 @@ func (r *renderer) profiles() {
 func (r *renderer) serverDefaults(mode string) {
 	s := r.section("defaults", "servers-"+mode)
 	s.add("mode %s", mode)
+	if r.env.Log.Target != "" { // who of the servers goes up or down, is drained or in maintenance
+		s.add("%s", r.env.Log.Target)
+	}
 	r.serverTimeouts(s, r.node.Tuning.Timeouts.Server)
 	s.add("option redispatch 1")
 	s.add("retries 3")

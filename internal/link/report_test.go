@@ -215,3 +215,26 @@ func TestReportBounds(t *testing.T) {
 		t.Errorf("nobody reports: %v", err)
 	}
 }
+
+func TestDriftIsCutToSize(t *testing.T) {
+	t.Parallel()
+	long := &DriftReport{Mode: "report", Total: 10_000, Undone: 7}
+	for range 10_000 {
+		long.Now = append(long.Now, Drift{Text: strings.Repeat("x", 3*maxText)})
+		long.Past = append(long.Past, Drift{Kind: "Weight"})
+	}
+	long.Past[len(long.Past)-1].Kind = "newest"
+	cut := Report{Drift: long}.bound().Drift
+	if len(cut.Now) != MaxDrift || cut.Total != 10_000 || cut.Undone != 7 || len(cut.Now[0].Text) > maxText+len("…") {
+		t.Errorf("%d of %d, %d bytes", len(cut.Now), cut.Total, len(cut.Now[0].Text))
+	}
+	if len(cut.Past) != MaxPast || cut.Past[MaxPast-1].Kind != "newest" {
+		t.Errorf("%d that are over, the last is %+v", len(cut.Past), cut.Past[MaxPast-1])
+	}
+	if len(long.Now) != 10_000 || len(long.Now[0].Text) != 3*maxText {
+		t.Error("what was given is changed")
+	}
+	if (Report{}).bound().Drift != nil {
+		t.Error("of nothing is told something")
+	}
+}

@@ -34,6 +34,7 @@ type byHand struct {
 	now, past []string
 	since     time.Time
 	more      int
+	undone    bool // some of what is past was
 }
 
 // shownDrift is how many changes by hand one condition names.
@@ -56,6 +57,7 @@ func (v *view) drift(loadBalancer string, d *link.DriftReport) {
 	}
 	for _, x := range slices.Backward(d.Past) {
 		if v.touches(x) && v.clock().Sub(x.Undone) < undoneFor {
+			v.hand.undone = true
 			v.hand.past = append(v.hand.past, loadBalancer+": "+where(v.ref, x)+x.Text+undoneText(x))
 		}
 	}
@@ -133,6 +135,7 @@ func (v *view) driftWhole(loadBalancer string, d *link.DriftReport) {
 		}
 	}
 	if v.clock().Sub(last) < undoneFor {
+		v.hand.undone = true
 		v.hand.past = append(v.hand.past, fmt.Sprintf("%s: changes by hand undone since its agent began: %d, the last at %s", loadBalancer, d.Undone, clock(last)))
 	}
 }
@@ -148,7 +151,10 @@ func (v *view) drifted() (weir.Condition, bool) {
 			c.Message += fmt.Sprintf("; and %d more", h.more)
 		}
 	case len(h.past) > 0:
-		c.Status, c.Reason, c.Message = "False", "Undone", strings.Join(h.past[:min(len(h.past), shownDrift)], "; ")
+		c.Status, c.Reason, c.Message = "False", "Restarted", strings.Join(h.past[:min(len(h.past), shownDrift)], "; ")
+		if h.undone {
+			c.Reason = "Undone"
+		}
 	default:
 		return c, false
 	}
