@@ -163,6 +163,8 @@ func whyNot(lb *api.LoadBalancerStatus, wanted int64, now time.Time) string {
 		parts = append(parts, "is silent, last heard "+ago(lb.LastSeen, now))
 	case lb.Run == "failed":
 		parts = append(parts, "failed: "+lb.Message)
+	case lb.Message != "":
+		parts = append(parts, "is "+lb.Run+": "+lb.Message)
 	default:
 		parts = append(parts, "is "+lb.Run)
 	}
