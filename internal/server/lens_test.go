@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -163,6 +164,32 @@ func TestUndoesInThePast(t *testing.T) {
 	for _, c := range []struct{ base, target, want int64 }{{4, 5, 8}, {4, 7, 9}, {5, 7, 9}, {5, 6, 0}, {7, 8, 0}, {4, 9, 0}} {
 		if got := p.undoes(c.base, c.target); got != c.want {
 			t.Errorf("a wave from %d to %d is taken back by %d, want %d", c.base, c.target, got, c.want)
+		}
+	}
+}
+
+// TestZonesOfAView: a new zone is there for all, since load balancers may be in it; one that was deleted is still there
+// for those who have what names it.
+func TestZonesOfAView(t *testing.T) {
+	t.Parallel()
+	zone := func(name string) *weir.Object {
+		return &weir.Object{Kind: "Zone", Metadata: weir.Metadata{Name: name}, Spec: &weir.Zone{Capacity: 100}}
+	}
+	pool := func(balance string) *weir.Object {
+		return &weir.Object{Kind: "Pool", Metadata: weir.Metadata{Name: "web"}, Spec: &weir.Pool{Balance: balance}}
+	}
+	old, older := zone("old"), pool("leastconn")
+	var p past
+	p.note(store.Event{Revision: 5, Change: weir.Change{Objects: []weir.ObjectChange{
+		{Ref: old.Ref(), Before: old}, {Ref: zone("new").Ref(), After: zone("new")}, {Ref: older.Ref(), Before: older, After: pool("random")},
+	}}})
+	p.note(store.Event{Revision: 6, Change: weir.Change{Objects: []weir.ObjectChange{{Ref: older.Ref(), Before: pool("random"), After: pool("source")}}}})
+	now := weir.NewSet(zone("new"), pool("source"))
+	for revision, want := range map[int64]string{4: "old=true new=true leastconn", 5: "old=false new=true random", 6: "old=false new=true source"} {
+		form := func(kind, name string) *weir.Object { return p.form(weir.Ref{Kind: kind, Name: name}, revision, now) }
+		got := fmt.Sprintf("old=%v new=%v %s", form("Zone", "old") != nil, form("Zone", "new") != nil, form("Pool", "web").Spec.(*weir.Pool).Balance)
+		if got != want {
+			t.Errorf("at %d: %s, want %s", revision, got, want)
 		}
 	}
 }

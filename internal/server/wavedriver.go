@@ -71,7 +71,7 @@ type waveEdit struct {
 // round looks at every group that wants waves once. It is active while something can come by itself, without a change.
 func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
 	if d.hub.Held() {
-		return false, nil
+		return true, nil // until somebody accepts the restore, which is no change
 	}
 	d.mu.RLock()
 	wanting, revision, changes, recorded := d.wanting, d.revision, d.past, d.recorded
