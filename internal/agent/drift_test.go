@@ -14,6 +14,7 @@ import (
 	"weir/internal/drift"
 	"weir/internal/hapctl"
 	"weir/internal/haproxy"
+	"weir/internal/ir"
 	"weir/internal/link"
 	"weir/internal/weirtest"
 )
@@ -322,6 +323,26 @@ func TestAnAdoptedDrainIsAWish(t *testing.T) {
 			t.Errorf("when the Override ends: %+v", s)
 		}
 	})
+}
+
+// An Override that ends is nobody's hand, whoever looks around that moment, and ends also where hands are left alone.
+func TestAnOverrideThatEndsIsNoDrift(t *testing.T) {
+	t.Parallel()
+	h := weirtest.HAProxies(t)[0]
+	b := meddled(t, h, weir.DriftReport)
+	now := time.Now()
+	b.clock = func() time.Time { return now }
+	b.node.Pools[0].Servers[0].Overrides = []ir.Override{{Name: "o", State: weir.StateDrain, ExpiresAt: now.Add(time.Minute)}}
+	b.converge()
+	for _, weight := range []int{0, 100} {
+		b.lookNow()
+		b.converge()
+		b.lookNow()
+		if _, s := b.server("one", "s40"); s.Weight != weight || len(b.hands.items)+len(b.hands.past) > 0 {
+			t.Errorf("weight %d, want %d; told is %+v", s.Weight, weight, b.told())
+		}
+		now = now.Add(time.Minute)
+	}
 }
 
 // An agent that starts anew knows what was to be left alone.

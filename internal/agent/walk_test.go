@@ -162,7 +162,19 @@ func (w *walk) step(before *weir.Set) {
 	if diff := samePlan(planned, out.Plan); diff != "" {
 		w.fail("another thing was executed than was planned: %s", diff)
 	}
+	w.nobodyElse()
 	w.held(out.Plan)
+}
+
+// nobodyElse holds that nothing of what was done is taken for another hand's.
+func (w *walk) nobodyElse() {
+	w.t.Helper()
+	if _, err := w.lookWhole(w.t.Context()); err != nil {
+		w.fail("look for other hands: %v", err)
+	}
+	if len(w.hands.items)+len(w.hands.past) > 0 {
+		w.fail("another hand is blamed for %+v, and was for %+v", w.hands.items, w.hands.past)
+	}
 }
 
 func (w *walk) count(out outcome) {
@@ -193,6 +205,7 @@ func (w *walk) settle() {
 		if len(out.Plan.Reload) > 0 {
 			w.fail("converge again reloads: %s", script(out.Plan))
 		}
+		w.nobodyElse()
 		if out.Plan.Empty() {
 			return
 		}
