@@ -122,17 +122,19 @@ func (tr *traffic) note(begun time.Time, origin string, err error) {
 	tr.origins[origin]++
 }
 
+// count is how many were answered well.
+func (tr *traffic) count() int {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return tr.good
+}
+
 // more waits until n further requests have been answered well.
 func (tr *traffic) more(n int) {
 	tr.w.t.Helper()
-	count := func() int {
-		tr.mu.Lock()
-		defer tr.mu.Unlock()
-		return tr.good
-	}
-	begin := count()
+	begin := tr.count()
 	weirtest.Eventually(tr.w.t, waitLong, func() error {
-		if got := count() - begin; got < n {
+		if got := tr.count() - begin; got < n {
 			return fmt.Errorf("%d of %d requests at %s were answered well", got, n, tr.addr)
 		}
 		return nil

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,13 +23,29 @@ import (
 // the same for all of it, the test's own log too.
 func alone(t *testing.T) bool {
 	t.Helper()
+	return aloneAfter(t, func() error { return nil })
+}
+
+// aloneAfter is alone for a process that begins as a thread which has done something first.
+func aloneAfter(t *testing.T, first func() error) bool {
+	t.Helper()
 	const mark = "WEIR_TEST_ALONE"
 	if os.Getenv(mark) == t.Name() {
 		return true
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), mark+"="+t.Name())
-	out, err := cmd.CombinedOutput()
+	var out []byte
+	var err error
+	done := make(chan struct{})
+	go func() { // and the thread ends with this, since it is never unlocked
+		defer close(done)
+		runtime.LockOSThread()
+		if err = first(); err == nil {
+			out, err = cmd.CombinedOutput()
+		}
+	}()
+	<-done
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("in a process of its own: %v\n%s", err, out)
 	}

@@ -65,6 +65,7 @@ type engine struct {
 	hands  hands
 	worker worker
 	lost   bool
+	beside int // files that HAProxy counts when it starts, besides checks; 0 when that is not known
 	// stateFile is held while HAProxy is about to read the file of the servers' state.
 	stateFile sync.Mutex
 }
@@ -93,6 +94,9 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 	var out outcome
 	var last error
 	for range maxRounds {
+		if err := e.releasePassed(all); err != nil {
+			return out, err
+		}
 		list, err := e.effective(all)
 		if err != nil {
 			return out, err
@@ -105,6 +109,12 @@ func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, erro
 		e.mode = node.Group.Drift
 		e.forgetBinds(node)
 		want := e.render(node)
+		if freed, err := e.releaseFiles(want); freed || err != nil {
+			if err != nil {
+				return out, err
+			}
+			continue
+		}
 		done, err := e.apply(ctx, want, &out)
 		if err == nil && done {
 			e.have = plan.Settle(e.have, e.target(want))
@@ -172,6 +182,11 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 	// What is on disk already would be started without being asked about, too; if HAProxy refuses it now, it says why.
 	if starting && !e.folder.holds(want) || !starting && risky(p) {
 		if err := e.check(ctx, want); err != nil {
+			return false, err
+		}
+	}
+	if !starting && !p.Empty() {
+		if err := e.enoughFiles(want); err != nil {
 			return false, err
 		}
 	}

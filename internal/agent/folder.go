@@ -238,7 +238,7 @@ func (f *folder) saveAll(c haproxy.Config, keys keySource) error {
 			return fmt.Errorf("key of certificate %s: %w", cert.Certificate, err)
 		}
 		if err != nil {
-			return &blamed{Owner: cert.Owner, Err: fmt.Errorf("key of certificate %s: %w", cert.Certificate, err)}
+			return &blamed{Owner: cert.Owner, Err: fmt.Errorf("key of certificate %s: %w", cert.Certificate, err), Passes: withKey}
 		}
 		if err := f.write(cert.Path, append([]byte(withNewline(cert.Chain)), key.Bytes()...), durable); err != nil {
 			return err
@@ -313,6 +313,8 @@ type blamed struct {
 	// Owner is the object, as "Certificate/www".
 	Owner string
 	Err   error
+	// Passes says what would end it though the object stays as it is; empty for nothing.
+	Passes passing
 }
 
 func (b *blamed) Error() string { return b.Owner + ": " + b.Err.Error() }

@@ -13,14 +13,18 @@ import (
 // hold finds out which objects a failure comes from and puts them into quarantine. all are the resources as
 // wished, list those that were tried. False means that nothing more could be held.
 func (e *engine) hold(ctx context.Context, failure error, all, list []ir.Resource, want haproxy.Config) ([]string, bool) {
-	found := map[string]string{}
+	if many := (*tooManyFiles)(nil); errors.As(failure, &many) {
+		return e.holdServers(many, all)
+	}
+	found := map[string]blamed{}
 	for _, b := range e.guilty(failure, want) {
-		found[b.Owner] = b.Err.Error()
+		found[b.Owner] = b
 	}
 	var owners []string
 	any := false
-	for owner, reason := range found {
-		held, err := e.quarantine.hold(resourcesOf(owner, all), all, e.good, owner, reason)
+	for owner, b := range found {
+		reason := b.Err.Error()
+		held, err := e.quarantine.holdUntil(b.Passes, resourcesOf(owner, all), all, e.good, owner, reason)
 		if err != nil {
 			e.log.Error("quarantine", "error", err)
 			return owners, false
@@ -98,12 +102,12 @@ func (e *engine) guilty(failure error, want haproxy.Config) []blamed {
 	switch {
 	case errors.As(failure, &op):
 		if owner := blame(want, complaint{Text: op.Op.Path + ": " + op.Err.Error()}); op.Op.Owner == "" && owner != "" {
-			return []blamed{{owner, op.Err}}
+			return []blamed{{Owner: owner, Err: op.Err}}
 		}
 		if op.Op.Owner == "" {
 			return nil
 		}
-		return []blamed{{op.Op.Owner, op.Err}}
+		return []blamed{{Owner: op.Op.Owner, Err: op.Err}}
 	case errors.As(failure, &check):
 		lines = check.Lines
 	case errors.As(failure, &reload):
@@ -115,7 +119,7 @@ func (e *engine) guilty(failure error, want haproxy.Config) []blamed {
 	for _, l := range lines {
 		owner := blame(want, complaint{File: l.File, Line: l.Line, Text: l.Text})
 		if owner != "" && !slices.ContainsFunc(list, func(b blamed) bool { return b.Owner == owner }) {
-			list = append(list, blamed{owner, errors.New(l.Text)})
+			list = append(list, blamed{Owner: owner, Err: errors.New(l.Text)})
 		}
 	}
 	return list

@@ -98,7 +98,8 @@ func (e *engine) loaded(ctx context.Context, want haproxy.Config) error {
 		return err
 	}
 	e.meet(info)
-	e.unnoted = &running{Worker: info.Pid, Sections: want.Sections}
+	e.countFiles(info, want)
+	e.unnoted = &running{Worker: info.Pid, Sections: want.Sections, Beside: e.beside}
 	e.note()
 	return nil
 }

@@ -123,7 +123,7 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 	if len(a.engine.waiting) > 0 {
 		wait = min(wait, removalRetry)
 	}
-	if len(a.engine.refusedBinds) > 0 {
+	if len(a.engine.refusedBinds) > 0 || a.engine.quarantine.mayPass() {
 		wait = min(wait, bindRetry)
 	}
 	return wait

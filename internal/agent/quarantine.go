@@ -38,6 +38,8 @@ type held struct {
 	Since  time.Time `json:"since"`
 	// Around is what else it depends on whether HAProxy takes it: another Tuning or HAProxy may.
 	Around string `json:"around,omitempty"`
+	// Passes says what ends it though the object stays as it is.
+	Passes passing `json:"passes,omitempty"`
 	// Good is the body that stands in; empty for none.
 	Good json.RawMessage `json:"good,omitempty"`
 	// TooNew says that this agent does not understand it, whatever HAProxy would say.
@@ -133,6 +135,21 @@ func (q *quarantine) around(list []ir.Resource) func(id string) string {
 		}
 		return q.version + tuning
 	}
+}
+
+// holdUntil is hold for a reason that may pass though the object stays as it is.
+func (q *quarantine) holdUntil(passes passing, ids []string, list, good []ir.Resource, owner, reason string) (bool, error) {
+	changed, err := q.hold(ids, list, good, owner, reason)
+	if !changed || err != nil || passes == "" {
+		return changed, err
+	}
+	for _, id := range ids {
+		if h, ok := q.held[id]; ok {
+			h.Passes = passes
+			q.held[id] = h
+		}
+	}
+	return true, q.save()
 }
 
 // hold puts resources away for a reason. good are the resources that HAProxy last ran with. It says whether

@@ -114,6 +114,9 @@ func resourceReport(s link.State, e *engine, err error) link.ResourceReport {
 	rep := link.ResourceReport{Deviations: map[string]link.Deviation{}}
 	for id, h := range e.quarantine.held {
 		message, reason := "HAProxy refuses it: "+h.Reason, link.Refused
+		if h.Passes != "" {
+			message = h.Reason
+		}
 		if h.TooNew {
 			message, reason = "it "+h.Reason+"; upgrade the agent", link.TooNew
 		}

@@ -17,6 +17,8 @@ type running struct {
 	// Next is the text that HAProxy is about to be told to read: another worker than that one has this, unless it is
 	// of nobody's making.
 	Next []haproxy.Section `json:"next,omitempty"`
+	// Beside is how many files it counts besides checks.
+	Beside int `json:"beside,omitempty"`
 }
 
 // note keeps which text runs, now or in a later pass: an agent that starts anew without knowing would reload.
@@ -36,8 +38,8 @@ func (e *engine) note() {
 func (e *engine) noteNext(ctx context.Context, want haproxy.Config) {
 	info, err := e.process.Client().Info(ctx)
 	if err == nil {
-		e.unnoted = &running{Worker: info.Pid, Sections: e.have.Sections} // for when HAProxy refuses it
-		err = e.keepRunning(running{Worker: info.Pid, Sections: e.have.Sections, Next: want.Sections})
+		e.unnoted = &running{Worker: info.Pid, Sections: e.have.Sections, Beside: e.beside} // for when HAProxy refuses it
+		err = e.keepRunning(running{Worker: info.Pid, Sections: e.have.Sections, Next: want.Sections, Beside: e.beside})
 	}
 	if err != nil {
 		e.log.Debug("an agent that is to start anew during the reload would reload again", "error", err)
@@ -70,6 +72,7 @@ func (e *engine) runningSections(ctx context.Context) []haproxy.Section {
 	if info.Pid != r.Worker {
 		return r.Next
 	}
+	e.beside = r.Beside
 	return r.Sections
 }
 
