@@ -51,7 +51,7 @@ func HandBack(ctx context.Context, dir string, o HandBackOptions) (string, error
 	case o.Undo:
 		return r.undoHandBack(dir)
 	case !r.HandedBack.IsZero():
-		return "", fmt.Errorf("hand back: that was done on %s", r.HandedBack.Format(time.RFC3339))
+		return "", fmt.Errorf("hand back: HAProxy was handed back on %s already", r.HandedBack.Format(time.RFC3339))
 	}
 	said := fmt.Sprintf("HAProxy goes on with Weir's configuration in %s, which reads files in %s: keep that folder.", r.Config, filepath.Join(dir, haproxyDir))
 	if !o.Keep {

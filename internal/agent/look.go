@@ -147,7 +147,7 @@ func (l Look) String() string {
 		switch {
 		case len(k.Lost) == 0:
 			fmt.Fprintf(&b, "  kept  %s\n", k.Listener)
-		case k.Lost[0] == "":
+		case k.Lost[0] == "" || k.Lost[0] == k.Text:
 			fmt.Fprintf(&b, "  %s  %s\n", lossWord(slices.Contains(lost, k.Text)), k.Listener)
 		default:
 			for _, addr := range k.Lost {
