@@ -64,12 +64,11 @@ func Kinds() []Kind { return kinds }
 
 // KindByName finds a kind by its exact name.
 func KindByName(name string) (Kind, bool) {
-	for _, k := range kinds {
-		if k.Name == name {
-			return k, true
-		}
+	i, ok := kindAt[name]
+	if !ok {
+		return Kind{}, false
 	}
-	return Kind{}, false
+	return kinds[i], true
 }
 
 // KindByWord finds a kind by its name, plural or a short word, as the command line and URLs write it.

@@ -3,6 +3,7 @@
 package weir
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -103,27 +104,42 @@ func (o *Object) UnmarshalJSON(raw []byte) error {
 
 // DecodeStored reads an object that Weir itself has written; it trusts it and applies no rules.
 func DecodeStored(raw []byte) (*Object, error) {
-	var head struct {
-		Kind     string          `json:"kind"`
-		Metadata Metadata        `json:"metadata"`
-		Spec     json.RawMessage `json:"spec"`
-		Status   *Status         `json:"status"`
-		Revision int64           `json:"revision"`
-	}
-	if err := json.Unmarshal(raw, &head); err != nil {
-		return nil, fmt.Errorf("read stored object: %w", err)
-	}
-	kind, ok := KindByName(head.Kind)
+	kind, ok := storedKind(raw)
 	if !ok {
-		return nil, fmt.Errorf("read stored object %s: kind %q is not known to this version", head.Metadata.Name, head.Kind)
+		return nil, fmt.Errorf("read stored object: kind %q is not known to this version", kind.Name)
 	}
 	spec := kind.New()
-	if len(head.Spec) > 0 {
-		if err := json.Unmarshal(head.Spec, spec); err != nil {
-			return nil, fmt.Errorf("read stored object %s/%s: %w", head.Kind, head.Metadata.Name, err)
-		}
+	head := struct {
+		Kind     string   `json:"kind"`
+		Metadata Metadata `json:"metadata"`
+		Spec     any      `json:"spec"`
+		Status   *Status  `json:"status"`
+		Revision int64    `json:"revision"`
+	}{Spec: spec}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return nil, fmt.Errorf("read stored object %s/%s: %w", kind.Name, head.Metadata.Name, err)
 	}
 	return &Object{Kind: kind.Name, Metadata: head.Metadata, Spec: spec, Status: head.Status, Revision: head.Revision}, nil
+}
+
+// storedKind finds the kind of an object, which Weir writes first; others may not.
+func storedKind(raw []byte) (Kind, bool) {
+	var name string
+	if rest, first := bytes.CutPrefix(raw, []byte(`{"kind":"`)); first {
+		word, _, _ := bytes.Cut(rest, []byte{'"'})
+		name = string(word)
+	} else {
+		var head struct {
+			Kind string `json:"kind"`
+		}
+		_ = json.Unmarshal(raw, &head) // whoever reads the rest tells what is wrong
+		name = head.Kind
+	}
+	kind, ok := KindByName(name)
+	if !ok {
+		kind.Name = name
+	}
+	return kind, ok
 }
 
 // Status is what is so, as the control plane knows it from the agents.

@@ -73,12 +73,14 @@ loss of one.`,
 				}
 				o.Addresses = append(o.Addresses, parsed)
 			}
+			thrifty := os.Getenv("GOGC") == ""
 			o.Ready = func(at server.Listening) {
 				log.Info("ready", "url", at.URL, "ca", at.CAHash, "metrics", at.Metrics, "token", at.TokenFile)
-			}
-			if os.Getenv("GOGC") == "" {
-				// Most of what is in memory stays there: a little more work for the collector saves half of it again.
-				debug.SetGCPercent(30)
+				if thrifty {
+					// Most of what is in memory now stays there: a little more work for the collector saves half of
+					// it again. While it was being read, agents were waiting.
+					debug.SetGCPercent(30)
+				}
 			}
 			return server.Run(cmd.Context(), o)
 		},

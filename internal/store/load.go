@@ -83,10 +83,13 @@ func put(set *weir.Set, revision int64, entries []entry) {
 	set.Revision = revision
 }
 
+// objectPage is how many objects are asked for at a time: for each page etcd counts all that come after it too.
+const objectPage = 4000
+
 // loadObjects reads what is under o/ as of etcd's revision at.
 func (s *Store) loadObjects(ctx context.Context, at int64) ([]*weir.Object, error) {
 	var list []*weir.Object
-	err := s.pages(ctx, prefixObject, clientv3.GetPrefixRangeEnd(prefixObject), at, 1000, func(kvs []*mvccpb.KeyValue) error {
+	err := s.pages(ctx, prefixObject, clientv3.GetPrefixRangeEnd(prefixObject), at, objectPage, func(kvs []*mvccpb.KeyValue) error {
 		from := len(list)
 		list = append(list, make([]*weir.Object, len(kvs))...)
 		return inParallel(len(kvs), func(i int) error {
