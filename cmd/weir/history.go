@@ -162,6 +162,9 @@ func showChange(cmd *cobra.Command, revision int64, output string) error {
 	if why := whyText(ch); why != "" {
 		s.line(s.wrapped("    ", oneLine(why)))
 	}
+	for _, w := range ch.Waves {
+		s.line(s.wrapped("    ", s.warning(w.State)+" in the waves of group "+clean(w.Group)+because(w.Message)))
+	}
 	for i := range ch.Objects {
 		if err := printDiff(s, &ch.Objects[i]); err != nil {
 			return err
@@ -171,6 +174,13 @@ func showChange(cmd *cobra.Command, revision int64, output string) error {
 		s.printf("\n%s\n", s.faint(count(ch.Omitted, "object", "objects")+" of this change you may not see."))
 	}
 	return nil
+}
+
+func because(message string) string {
+	if message == "" {
+		return ""
+	}
+	return ": " + oneLine(message)
 }
 
 // printDiff shows one object before and after.

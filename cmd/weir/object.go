@@ -69,16 +69,18 @@ type change struct {
 	Revision int64 `json:"revision"`
 	Omitted  int   `json:"omitted"`
 	weir.Change
-	Objects []objectChange `json:"objects"`
+	Objects []objectChange    `json:"objects"`
+	Waves   []api.ChangeWaves `json:"waves"`
 	raw     json.RawMessage
 }
 
 // UnmarshalJSON keeps the text too.
 func (c *change) UnmarshalJSON(raw []byte) error {
 	var read struct {
-		Revision int64          `json:"revision"`
-		Omitted  int            `json:"omitted"`
-		Objects  []objectChange `json:"objects"`
+		Revision int64             `json:"revision"`
+		Omitted  int               `json:"omitted"`
+		Objects  []objectChange    `json:"objects"`
+		Waves    []api.ChangeWaves `json:"waves"`
 	}
 	if err := json.Unmarshal(raw, &read); err != nil {
 		return err
@@ -96,7 +98,7 @@ func (c *change) UnmarshalJSON(raw []byte) error {
 	if err := json.Unmarshal(rest, &c.Change); err != nil {
 		return err
 	}
-	c.Revision, c.Omitted, c.Objects = read.Revision, read.Omitted, read.Objects
+	c.Revision, c.Omitted, c.Objects, c.Waves = read.Revision, read.Omitted, read.Objects, read.Waves
 	c.raw = append(json.RawMessage(nil), raw...)
 	return nil
 }

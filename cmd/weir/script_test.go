@@ -137,6 +137,7 @@ func unsettled(ts *testscript.TestScript, _ bool, args []string) {
 func waves(ts *testscript.TestScript, _ bool, args []string) {
 	w := &api.WaveStatus{State: args[1], Base: 3, Message: args[2], Of: 2, Last: &api.WaveOutcome{Target: 2, Done: true, At: theNow.Add(-time.Hour)}}
 	if args[1] != api.WavesIdle {
+		w.Changes = []int64{4}
 		w.Target, w.Step, w.Reached, w.Has, w.Since, w.Until = 4, "canaries", 1, 1, theNow.Add(-12*time.Second), theNow.Add(18*time.Second)
 	}
 	planeOf(ts).status.set(func(s *standIn) { s.waves = map[string]*api.WaveStatus{args[0]: w} })

@@ -102,7 +102,7 @@ func (*fakeStatus) Fleet() FleetStatus {
 	return FleetStatus{Version: "test", Revision: 1, Groups: []GroupStatus{{
 		Name: "edge", Problems: []weir.Problem{{Object: "Pool/web"}, {Object: "Pool/media"}},
 		NotServing: []Outage{{Object: "Site/films", Down: true}, {Object: "Site/www"}},
-		Waves:      &WaveStatus{State: "halted", Target: 7, Why: "Site/films answers 5xx", Message: "Site/films, too", Last: &WaveOutcome{Why: "Site/films"}},
+		Waves:      &WaveStatus{State: "halted", Target: 7, Changes: []int64{1}, Queued: []int64{2}, Why: "Site/films answers 5xx", Message: "Site/films, too", Last: &WaveOutcome{Why: "Site/films"}},
 		LoadBalancers: []LoadBalancerStatus{{
 			Name: "lb1", Deviations: []Deviation{{Object: "Pool/web"}, {Object: "Pool/media"}},
 			Reloads: ReloadsStatus{Reasons: []ReloadReason{{Object: "Pool/media", Text: "x"}, {Text: "y"}}},

@@ -14,6 +14,18 @@ type ChangeRecord struct {
 	weir.Change
 	// Omitted counts the objects of the change that the reader may not see.
 	Omitted int `json:"omitted,omitempty"`
+	// Waves are the groups where the change is on its way in waves, was sent back, or waits for the next wave; it is
+	// told of a change that is asked for alone.
+	Waves []ChangeWaves `json:"waves,omitempty"`
+}
+
+// ChangeWaves is how far a change has come in a group.
+type ChangeWaves struct {
+	Group string `json:"group"`
+	// State is that of the group's waves, or queued while the change waits for the next.
+	State string `json:"state"`
+	// Message says more; it is shown to those who may see everything.
+	Message string `json:"message,omitempty"`
 }
 
 // ChangeList is a page of changes, the newest first.
@@ -56,7 +68,7 @@ func (c *call) change() error {
 	if !ok {
 		return weir.Errorf(weir.Forbidden, "change %d wrote only objects that %s may not see", revision, c.who.Subject)
 	}
-	c.revision = revision
+	c.revision, rec.Waves = revision, c.wavesOf(revision)
 	return c.answerLong(rec)
 }
 

@@ -92,6 +92,22 @@ func (w *WaveStatus) discreet(c *call) *WaveStatus {
 	return &shown
 }
 
+// wavesOf tells where a change is on its way, or waits.
+func (c *call) wavesOf(revision int64) []ChangeWaves {
+	var list []ChangeWaves
+	for _, g := range c.h.opts.Status.Fleet().Groups {
+		w := g.Waves.discreet(c)
+		switch {
+		case w == nil:
+		case slices.Contains(w.Changes, revision):
+			list = append(list, ChangeWaves{g.Name, w.State, w.Message})
+		case slices.Contains(w.Queued, revision):
+			list = append(list, ChangeWaves{g.Name, "queued", w.Message})
+		}
+	}
+	return list
+}
+
 func (c *call) waveStatus(kind weir.Kind) (*WaveStatus, error) {
 	o, err := c.find(kind)
 	if err != nil {

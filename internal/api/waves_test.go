@@ -72,3 +72,19 @@ func TestWhyAWaveHaltedIsDiscreet(t *testing.T) {
 		}
 	}
 }
+
+// TestAChangeTellsWhereItWaits: on its way, sent back, or behind others.
+func TestAChangeTellsWhereItWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want(w.do("admin", "PUT", "/api/v1/accesslists/mine", manifest("AccessList", "mine", roleWeb+"spec: {networks: [192.0.2.0/24]}")), 201)
+	for path, want := range map[string]string{"1": "halted", "2": "queued"} {
+		rec := read[ChangeRecord](t, w.do("auditor", "GET", "/api/v1/changes/"+path, ""))
+		if len(rec.Waves) != 1 || rec.Waves[0].Group != "edge" || rec.Waves[0].State != want || rec.Waves[0].Message == "" {
+			t.Errorf("change %s: %+v", path, rec.Waves)
+		}
+		if rec = read[ChangeRecord](t, w.do("owner", "GET", "/api/v1/changes/"+path, "")); len(rec.Waves) != 1 || rec.Waves[0].Message != "" {
+			t.Errorf("change %s, for an owner: %+v", path, rec.Waves)
+		}
+	}
+}
