@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,12 +58,33 @@ func (e *engine) enoughFiles(want haproxy.Config) error {
 	return &tooManyFiles{owners, need, limit}
 }
 
+// leastConnections is what HAProxy makes do with when it works maxconn out itself (DEFAULT_MAXCONN of its source): more
+// checks then only mean fewer connections.
+const leastConnections = 100
+
 // countFiles notes what HAProxy counts beside checks, after it has read a configuration.
 func (e *engine) countFiles(info haproxy.Info, read haproxy.Config) {
 	e.beside = 0
-	if all, err := strconv.Atoi(info.All["Maxsock"]); err == nil {
-		e.beside = max(0, all-checks(read))
+	all, err := strconv.Atoi(info.All["Maxsock"])
+	if err != nil {
+		return
 	}
+	if !setsConnections(read) {
+		connections, _ := strconv.Atoi(info.All["Maxconn"])
+		pipes, _ := strconv.Atoi(info.All["Maxpipes"])
+		all -= 2 * (max(0, connections-leastConnections) + max(0, pipes-leastConnections/4))
+	}
+	e.beside = max(0, all-checks(read))
+}
+
+// setsConnections says that the text says how many connections there may be.
+func setsConnections(c haproxy.Config) bool {
+	for _, s := range c.Sections {
+		if s.Kind == "global" {
+			return slices.ContainsFunc(s.Lines, func(l haproxy.Line) bool { return strings.HasPrefix(l.Text, "maxconn ") })
+		}
+	}
+	return false
 }
 
 // checks counts the servers that are checked.

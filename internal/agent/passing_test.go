@@ -76,6 +76,20 @@ func TestServersBeyondTheLimitOfFilesAreHeld(t *testing.T) {
 			if left := a.plane.report().Resources.Deviations; len(left) > 0 {
 				t.Errorf("%d are held still", len(left))
 			}
+			// HAProxy makes do with fewer connections, when their number is its own affair.
+			a.node.Tuning.MaxConnections = 0
+			a.wish()
+			crowd(300)
+			a.wish()
+			if held := a.plane.report().Resources.Deviations; len(held) > 0 {
+				t.Errorf("%d are held though fewer connections would do", len(held))
+			}
+			worker = a.worker(0)
+			if err := syscall.Kill(parent(t, worker), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			a.worker(worker)
+			a.serves("one")
 		})
 	}
 }
