@@ -71,6 +71,9 @@ func startMember(ctx context.Context, opts Options, edit func(*embed.Config)) (e
 	if edit != nil {
 		edit(cfg)
 	}
+	if err := checkDatabase(filepath.Join(cfg.Dir, "member", "snap", "db")); err != nil {
+		return e, err
+	}
 	if e.etcd, err = embed.StartEtcd(cfg); err != nil {
 		return e, fmt.Errorf("start etcd: %w", err)
 	}
