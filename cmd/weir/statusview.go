@@ -33,9 +33,7 @@ func printGroup(s *screen, g *api.GroupStatus, now time.Time) {
 	printOutages(s, g)
 	printDeviations(s, g, now)
 	printDrift(s, g, now)
-	for _, p := range g.Problems {
-		s.printf("    %s %s\n", s.warning("left out:"), problemLine(s, p))
-	}
+	printLeftOut(s, g.Problems)
 	printReloads(s, g, now)
 }
 
@@ -87,6 +85,40 @@ func notWell(s *screen, g *api.GroupStatus) string {
 		text += s.warning(fmt.Sprintf("; %d left out", n))
 	}
 	return text
+}
+
+// printLeftOut names what was left out: of those in the same words, as when one site's port takes a thousand others'
+// place, the first, and a few in all.
+func printLeftOut(s *screen, list []weir.Problem) {
+	alike := map[string]int{}
+	for _, p := range list {
+		alike[p.Message]++
+	}
+	shown, named := 0, map[string]bool{}
+	for _, p := range list {
+		if named[p.Message] {
+			continue
+		}
+		if shown == mostOutages {
+			break
+		}
+		named[p.Message] = true
+		line := problemLine(s, p)
+		if n := alike[p.Message] - 1; n > 0 {
+			line += s.faint(fmt.Sprintf(" (and %s, in the same words)", count(n, "other object", "other objects")))
+		}
+		s.printf("    %s %s\n", s.warning("left out:"), line)
+		shown++
+	}
+	rest := 0
+	for message, n := range alike {
+		if !named[message] {
+			rest += n
+		}
+	}
+	if rest > 0 {
+		s.printf("    %s\n", s.faint(fmt.Sprintf("… and %d more left out, with -o json", rest)))
+	}
 }
 
 // mostOutages is how many a group's state names; after an accident there can be thousands.
@@ -233,7 +265,12 @@ func faultsOf(g *api.GroupStatus, state string) []*fault {
 
 // printDeviations names what is quarantined, and what a load balancer has not done yet.
 func printDeviations(s *screen, g *api.GroupStatus, now time.Time) {
-	for _, f := range faultsOf(g, "quarantined") {
+	held := faultsOf(g, "quarantined")
+	for i, f := range held {
+		if i == mostOutages {
+			s.printf("    %s\n", s.faint(fmt.Sprintf("… and %d more quarantined, with -o json", len(held)-mostOutages)))
+			break
+		}
 		s.line(s.wrapped("    ", s.bad("quarantined: ")+faultText(s, f, len(g.LoadBalancers), now)))
 	}
 	const most = 5
