@@ -172,12 +172,11 @@ func (f *fleet) compile(view *weir.Set, names []string, refs []weir.Ref) {
 		f.mu.RUnlock()
 		f.show(name, *f.group(view, name, old), view, refs)
 	}
-	// What a view still names may have changed without any meaning for the newest state.
 	for name := range f.waves.lenses {
 		f.mu.RLock()
 		g := f.groups[name]
 		f.mu.RUnlock()
-		if g != nil && !slices.Contains(names, name) && g.waved.pending() {
+		if g != nil && !slices.Contains(names, name) && f.stirs(name, view, refs) {
 			f.show(name, *g, view, refs)
 		}
 	}

@@ -147,6 +147,21 @@ func (f *fleet) look(name string, next *groupState, set *weir.Set, refs []weir.R
 	return out
 }
 
+// stirs lets the views of a group follow a change that means nothing to its newest state, and says whether it means
+// something to one of them: what that still names may have changed, or something more may wait.
+func (f *fleet) stirs(name string, set *weir.Set, refs []weir.Ref) bool {
+	moved := false
+	for _, l := range []*lens{f.waves.lenses[name].base, f.waves.lenses[name].target} {
+		if l == nil {
+			continue
+		}
+		before := l.state
+		l.follow(set, refs, f.waves.past)
+		moved = moved || l.state != before || slices.ContainsFunc(refs, func(r weir.Ref) bool { return waits(r.Kind) })
+	}
+	return moved
+}
+
 // sharpen gives the lens for a revision of a group, nil when that shows what is newest.
 func (f *fleet) sharpen(l *lens, name string, revision int64, next *groupState, set *weir.Set, refs []weir.Ref) *lens {
 	if len(f.waves.past.after(revision).concerning(name)) == 0 {
