@@ -38,7 +38,7 @@ var layers = []layer{
 	{
 		pkg:     "internal/agent",
 		coming:  true,
-		own:     []string{"weir", "internal/accesslog", "internal/drift", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets"},
+		own:     []string{"weir", "internal/accesslog", "internal/drift", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/tally"},
 		foreign: []string{"github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	{
@@ -63,10 +63,11 @@ var layers = []layer{
 	{
 		pkg:     "internal/server",
 		coming:  true,
-		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/compile", "internal/console", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/store", "internal/wave"},
+		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/compile", "internal/console", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/store", "internal/tally", "internal/wave"},
 		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
 	},
 	{pkg: "internal/store", own: []string{"weir", "internal/secrets"}, foreign: []string{"filippo.io/age", "go.etcd.io/etcd", "go.uber.org/zap"}},
+	{pkg: "internal/tally", pure: true, own: []string{"internal/haproxy"}},
 	{pkg: "internal/wave", pure: true},
 	{pkg: "internal/weirtest", own: []string{"weir"}},
 	{pkg: "weir", pure: true, foreign: []string{"github.com/tidwall/btree", "go.yaml.in/yaml/v3", "golang.org/x/net/idna"}},

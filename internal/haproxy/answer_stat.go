@@ -50,10 +50,32 @@ type StatRow struct {
 // ParseStat reads the answer of «show stat»: rows in HAProxy's order. Columns are found by name, so that new
 // ones do no harm.
 func ParseStat(text string) ([]StatRow, error) {
-	const command = "show stat"
+	a := &answer{command: "show stat"}
+	var col *statPlaces
+	var rows []StatRow
+	err := a.table(text, func(names []string) (err error) {
+		col, err = a.statColumns(names)
+		rows = make([]StatRow, 0, strings.Count(text, "\n"))
+		return err
+	}, func(fields []string) error {
+		rows = append(rows, StatRow{})
+		var before *StatRow
+		if n := len(rows); n > 1 {
+			before = &rows[n-2]
+		}
+		return a.statRow(col, fields, &rows[len(rows)-1], before)
+	})
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// table reads «show stat» row by row: head is given the names of the columns, row all others.
+func (a *answer) table(text string, head, row func(fields []string) error) error {
 	text, ok := strings.CutPrefix(text, "# ")
 	if !ok {
-		return nil, &AnswerError{Command: command, Line: 1, Reason: "want # and the names of the columns, not " + shown(text)}
+		return a.wrong("want # and the names of the columns, not %s", shown(text))
 	}
 	r := csv.NewReader(strings.NewReader(text))
 	r.ReuseRecord = true // FieldsPerRecord 0: every row has as many as the first
@@ -63,13 +85,13 @@ func ParseStat(text string) ([]StatRow, error) {
 		p := plainRows{rest: text}
 		next, line = p.read, func() int { return p.line }
 	}
-	a := &answer{command: command}
-	var col *statPlaces
-	var rows []StatRow
-	for {
+	for take, headed := head, false; ; take, headed = row, true {
 		fields, err := next()
 		if errors.Is(err, io.EOF) {
-			break
+			if !headed {
+				return a.wrong("no names of columns")
+			}
+			return nil
 		}
 		if err != nil {
 			var p *csv.ParseError
@@ -77,32 +99,13 @@ func ParseStat(text string) ([]StatRow, error) {
 				a.next = p.StartLine
 				err = p.Err
 			}
-			return nil, a.wrong("%v", err)
+			return a.wrong("%v", err)
 		}
 		a.next = line()
-		if col == nil {
-			if col, err = a.statColumns(fields); err != nil {
-				return nil, err
-			}
-			rows = make([]StatRow, 0, strings.Count(text, "\n"))
-			continue
-		}
-		rows = append(rows, StatRow{})
-		var before *StatRow
-		if n := len(rows); n > 1 {
-			before = &rows[n-2]
-		}
-		if err := a.statRow(col, fields, &rows[len(rows)-1], before); err != nil {
-			return nil, err
+		if err := take(fields); err != nil {
+			return err
 		}
 	}
-	if col == nil {
-		return nil, a.wrong("no names of columns")
-	}
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	return rows, nil
 }
 
 // plainRows reads as a csv.Reader does what has no quotes.
