@@ -206,8 +206,13 @@ spec: {ranges: [203.0.113.0/28], tuning: default}
 	return b.String()
 }
 
-// site is one site at an address in each zone, with one pool that is checked every 200 ms.
+// site is one site at an address in each zone, with one pool that is checked every 200 ms, and two servers.
 func (f *fleet) site() string {
+	return f.siteAlone() + f.server(firstOrigin, 100) + f.server(secondOrigin, 0)
+}
+
+// siteAlone is site without servers.
+func (f *fleet) siteAlone() string {
 	var b strings.Builder
 	for i, z := range zones {
 		fmt.Fprintf(&b, "---\nkind: IPAddress\nmetadata: {name: www-%s, role: web}\nspec: {address: 203.0.113.%d, homeZone: %s, groups: [edge]}\n", z, i+1, z)
@@ -221,5 +226,5 @@ kind: Site
 metadata: {name: www, role: web}
 spec: {hostnames: [www.bench.example], addresses: [www-az1, www-az2, www-az3], listeners: [{port: 80}], backends: {default: web}}
 `)
-	return b.String() + f.server(firstOrigin, 100) + f.server(secondOrigin, 0)
+	return b.String()
 }

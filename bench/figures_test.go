@@ -28,6 +28,7 @@ type figure struct {
 var benches = []bench{
 	{dataPlaneFigures, measureDataPlane},
 	{convergeFigures, measureConverge},
+	{scaleFigures, measureScale},
 	{bigFigures, measureBig},
 	{fanOutFigures, measureFanOut},
 }

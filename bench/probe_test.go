@@ -28,6 +28,8 @@ type probe struct {
 	since   time.Time             // when follows began to hold for good
 	streak  int                   // answers since
 	enough  int                   // answers in a row that say so
+	// failed, when set, counts the requests without a good answer; else the first ends the measurement.
+	failed *int
 }
 
 // begin looks for something new.
@@ -80,16 +82,27 @@ func (p *probe) read() error {
 		return nil
 	}
 	if n <= 0 {
-		return fmt.Errorf("%s closed the connection after %q: %w", p.name, p.answer, err)
+		if p.failed == nil {
+			return fmt.Errorf("%s closed the connection after %q: %w", p.name, p.answer, err)
+		}
+		*p.failed++
+		p.answer, p.asking = p.answer[:0], false
+		p.loop.drop(p.fd)
+		return p.dial()
 	}
 	if p.answer = append(p.answer, space[:n]...); !bytes.HasSuffix(p.answer, []byte("\n")) || bytes.HasSuffix(p.answer, headEnd) {
 		return nil
 	}
 	origin, err := strconv.Atoi(string(bytes.TrimSpace(p.answer[max(0, len(p.answer)-4):])))
-	if err != nil || !bytes.HasPrefix(p.answer, []byte("HTTP/1.1 200 ")) {
+	bad := err != nil || !bytes.HasPrefix(p.answer, []byte("HTTP/1.1 200 "))
+	if bad && p.failed == nil {
 		return fmt.Errorf("%s answered %q", p.name, p.answer)
 	}
 	p.answer, p.asking = p.answer[:0], false
+	if bad {
+		*p.failed++
+		return nil
+	}
 	p.note(origin, time.Now())
 	return nil
 }
