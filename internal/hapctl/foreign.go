@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -36,9 +37,16 @@ type Foreign struct {
 // Can says whether the master has a capability.
 func (f Foreign) Can(capability int) bool { return f.Capabilities&(1<<capability) != 0 }
 
+// surveyLimit bounds each question: what is asked of a worker that only begins is never answered.
+const surveyLimit = 3 * time.Second
+
+var errSlow = fmt.Errorf("no answer within %s", surveyLimit)
+
 // Survey asks the socket of a master who is behind it. The error is ErrAway when nobody is, and wraps
 // fs.ErrPermission when this account may not use the socket.
 func Survey(ctx context.Context, socket string) (Foreign, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, surveyLimit, errSlow)
+	defer cancel()
 	o := Options{Master: socket}
 	proc, err := askProc(ctx, o)
 	switch {
@@ -99,6 +107,8 @@ func (f *Foreign) readStatus(path string) error {
 
 // ask asks the worker that serves.
 func (f Foreign) ask(ctx context.Context, socket, command string) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, surveyLimit, errSlow)
+	defer cancel()
 	text, err := askMaster(ctx, Options{Master: socket}, "@!"+strconv.Itoa(f.Worker)+" "+command)
 	return strings.TrimRight(text, "\n") + "\n", err
 }
