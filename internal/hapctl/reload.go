@@ -199,6 +199,8 @@ func askMaster(ctx context.Context, o Options, command string) (string, error) {
 				err = context.Cause(ctx)
 			}
 			return "", fmt.Errorf("ask haproxy's master to %q: %w", command, err)
+		case bytes.HasPrefix(text, []byte("Can't find the target")) && bytes.HasSuffix(text, []byte("\n")):
+			return "", fmt.Errorf("ask haproxy's master to %q: %s", command, bytes.TrimSpace(text))
 		case !bytes.HasSuffix(text, []byte("\n\n")):
 		case command != "reload" || strings.Contains(string(text), "reload is still in progress"):
 			return string(text), nil
