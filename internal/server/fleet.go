@@ -197,11 +197,9 @@ func (f *fleet) published(revision int64) {
 func (f *fleet) group(view *weir.Set, name string, old *groupState) *groupState {
 	node, problems := f.compiler.Group(view, name)
 	next := &groupState{node: node, problems: problems}
-	for o := range view.All("LoadBalancer") {
-		if o.Spec.(*weir.LoadBalancer).Group == name {
-			if self, ok := compile.Self(view, o.Metadata.Name); ok {
-				next.selves = append(next.selves, self)
-			}
+	for lb := range view.ReferrersOf("LoadBalancer", weir.Ref{Kind: "LoadBalancerGroup", Name: name}) {
+		if self, ok := compile.Self(view, lb.Name); ok {
+			next.selves = append(next.selves, self)
 		}
 	}
 	if old == nil {
