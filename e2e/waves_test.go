@@ -62,7 +62,10 @@ func (w *world) addr(host int) string { return w.at(host).String() }
 func (g *wavesOf) waves(state string) api.WaveStatus {
 	g.t.Helper()
 	var s api.WaveStatus
-	weirtest.Eventually(g.t, 30*time.Second, func() error {
+	weirtest.Eventually(g.t, 90*time.Second, func() error {
+		if state == "idle" {
+			g.having("www.example.com") // load balancers that count something say so at once
+		}
 		s = api.WaveStatus{}
 		if _, err := g.call("GET", "/api/v1/loadbalancergroups/edge/waves", "", &s); err != nil {
 			return err
@@ -194,10 +197,10 @@ func TestWaveHaltsByItself(t *testing.T) {
 	g := startWaves(newWorld(t), 5*time.Second)
 	g.origin(201, "broken").SetStatus("/traffic", 500)
 	untouched := map[string]*traffic{}
-	for _, name := range g.list {
+	for _, name := range []string{"a1", "a3", "b2"} {
 		clients := g.send(g.at[name], "www.example.com")
 		clients.more(20)
-		if name >= "a3" {
+		if name != "a1" {
 			untouched[name] = clients
 		}
 	}
