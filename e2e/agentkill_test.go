@@ -178,7 +178,11 @@ func TestAgentIsKilledBetweenAnyTwoSteps(t *testing.T) {
 		if left := a.halves(t); len(left) > 0 {
 			t.Errorf("these were being written when an agent was killed, and stay: %v", left)
 		}
-		for _, want := range []string{"start", "write", "rename", "say", "tell"} {
+		kinds := []string{"start", "write", "rename", "tell"}
+		if h.Version >= "3.4" { // on 3.2 most of it is one reload, whose few words may fall between the points tried
+			kinds = append(kinds, "say")
+		}
+		for _, want := range kinds {
 			if !slices.ContainsFunc(slices.Collect(maps.Keys(points)), func(point string) bool { return strings.HasPrefix(point, want+" ") }) {
 				t.Errorf("no agent was killed before it could %s: %v", want, slices.Sorted(maps.Keys(points)))
 			}

@@ -35,7 +35,7 @@ func (c *Client) ServersStateText(ctx context.Context) (string, error) {
 // writeFile writes beside, syncs and renames.
 func writeFile(file, text string) (err error) {
 	dir := filepath.Dir(file)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(file)+".*")
+	f, err := os.CreateTemp(dir, "."+filepath.Base(file)+".tmp-*")
 	if err != nil {
 		return err
 	}
