@@ -53,6 +53,7 @@ type Hub struct {
 	former   map[string]*group // by the group's name: the view that was dropped last
 	crossing *crossing         // that was asked for last
 	members  map[string]*member
+	rosters  map[string][]string // who was placed in each group last; some may be in another by now
 	held     *holding // nil unless held
 	revision int64
 	closed   bool
@@ -111,7 +112,7 @@ func NewHub(o HubOptions) (*Hub, error) {
 	}
 	h := &Hub{
 		opts: o, reports: newReports(), limiter: newLimiter(),
-		groups: map[viewKey]*group{}, former: map[string]*group{}, members: map[string]*member{}, stopped: make(chan struct{}),
+		groups: map[viewKey]*group{}, former: map[string]*group{}, members: map[string]*member{}, rosters: map[string][]string{}, stopped: make(chan struct{}),
 		keyReaders: make(chan struct{}, keyReaders),
 	}
 	if o.Held {

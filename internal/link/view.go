@@ -3,6 +3,7 @@ package link
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -169,13 +170,16 @@ func (h *Hub) place(name string, revision int64, seats map[string]seat) bool {
 		m.at, m.self, m.revision = at, s.self, max(h.groups[at].seen, revision)
 		changed = true
 	}
-	for lb, m := range h.members {
-		if _, ok := seats[lb]; !ok && m.at.group == name {
+	for _, lb := range h.rosters[name] {
+		if m := h.members[lb]; seats[lb].self == nil && m != nil && m.at.group == name {
 			m.stop(errLeft)
 			delete(h.members, lb)
 			h.reports.forget(lb)
 			changed = true
 		}
+	}
+	if h.rosters[name] = slices.Collect(maps.Keys(seats)); len(seats) == 0 {
+		delete(h.rosters, name)
 	}
 	return changed
 }
