@@ -12,7 +12,9 @@ offer() {
 }
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+# Its real path too: work trees that share one folder by a link must not patch it back and forth.
 tools=$root/.tools
+[[ ! -d $tools ]] || tools=$(cd -- "$tools" && pwd -P)
 cache=$tools/cache
 work=
 
