@@ -2,7 +2,6 @@ package agent
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"os"
 	"slices"
 	"strings"
@@ -90,12 +89,12 @@ func (f *folder) edited(name string, now stamp, there bool) (edit, bool) {
 		switch {
 		case err != nil:
 			return e, false // it goes just now, or can't be read: the next look tells
-		case known.text != "" && string(have) == known.text, known.text == "" && (sha256.Sum256(have) == known.sum || len(have) == 0 && known.sum == [sha256.Size]byte{}):
+		case known.holds(have):
 			f.stamps[name] = now // touched, and the same
 			delete(f.edits, name)
 			return e, false
-		case known.text != "":
-			e.line = firstLine([]byte(known.text), have)
+		case len(known.parts) > 0:
+			e.line = firstLine([]byte(strings.Join(known.parts, "")), have)
 		}
 	}
 	f.edits[name] = e

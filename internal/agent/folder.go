@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -39,10 +41,22 @@ type folder struct {
 	placed bool
 }
 
-// written is what a file holds: its text or, where there may be a key in it, a digest.
+// written is what a file holds: its text in pieces or, where there may be a key in it, a digest.
 type written struct {
-	text string
-	sum  [sha256.Size]byte
+	parts []string
+	sum   [sha256.Size]byte
+}
+
+func (w written) equal(o written) bool {
+	return w.sum == o.sum && (sameList(w.parts, o.parts) || slices.Equal(w.parts, o.parts))
+}
+
+// holds says whether that is what the file holds.
+func (w written) holds(have []byte) bool {
+	if w.sum != ([sha256.Size]byte{}) {
+		return sha256.Sum256(have) == w.sum
+	}
+	return joins(have, w.parts)
 }
 
 // keySource gives the private key, PEM, of a certificate with the chain that belongs into the file at path.
@@ -116,23 +130,34 @@ func (f *folder) write(name string, content []byte, keep bool) error {
 }
 
 // print is write for a derived file without secrets, whose text is remembered as it is.
-func (f *folder) print(name, text string) error {
-	same := func(have []byte) bool { return string(have) == text }
-	put := func(path string) error { return replace(path, text) }
+func (f *folder) print(name string, parts []string) error {
+	same := func(have []byte) bool { return joins(have, parts) }
+	put := func(path string) error { return replace(path, parts...) }
 	switch {
 	case f.config == "":
 	case name == haproxy.ConfigFile:
-		put = func(path string) error { return replaceKeeping(path, text) }
+		put = func(path string) error { return replaceKeeping(path, strings.Join(parts, "")) }
 	default:
-		put = func(path string) error { return secrets.WriteFile(path, []byte(text), 0o600) }
+		put = func(path string) error { return secrets.WriteFile(path, []byte(strings.Join(parts, "")), 0o600) }
 	}
-	return f.bring(name, written{text: text}, same, put)
+	return f.bring(name, written{parts: parts}, same, put)
+}
+
+// joins says whether the pieces together are just that.
+func joins(have []byte, parts []string) bool {
+	for _, part := range parts {
+		if len(have) < len(part) || string(have[:len(part)]) != part {
+			return false
+		}
+		have = have[len(part):]
+	}
+	return len(have) == 0
 }
 
 func (f *folder) bring(name string, content written, same func(have []byte) bool, put func(path string) error) error {
 	path := f.path(name)
 	last, ok := f.written[name]
-	if ok && last == content {
+	if ok && last.equal(content) {
 		return nil
 	}
 	if !ok {
@@ -163,19 +188,19 @@ func (f *folder) holds(c haproxy.Config) bool {
 	}
 	for _, file := range f.printer.Files(c) {
 		have, err := os.ReadFile(f.path(file.Path))
-		if err != nil || string(have) != file.Content {
+		if err != nil || !joins(have, file.Parts) {
 			return false
 		}
-		f.have(file.Path, written{text: file.Content})
+		f.have(file.Path, written{parts: file.Parts})
 	}
 	return true
 }
 
-// replace puts text at path, whole at any moment, for everybody who opens it from then on; it is not synced.
-func replace(path, text string) error {
+// replace puts a text, given in pieces, at path, whole at any moment, for everybody who opens it from then on; it is not synced.
+func replace(path string, parts ...string) error {
 	dir, base := filepath.Split(path)
 	beside := dir + "." + base + ".new"
-	err := writeNew(beside, text)
+	err := writeNew(beside, parts)
 	if err == nil {
 		err = exchange(beside, path)
 	}
@@ -195,14 +220,25 @@ func exchange(beside, path string) error {
 	return os.Rename(beside, path) // there is none yet, or the file system can't
 }
 
-func writeNew(path, text string) error {
+func writeNew(path string, parts []string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(text)
+	w := bufio.NewWriterSize(f, writeSize)
+	for _, part := range parts {
+		if _, err = w.WriteString(part); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = w.Flush()
+	}
 	return errors.Join(err, f.Close())
 }
+
+// writeSize is how much of a file is written at once, in bytes.
+const writeSize = 128 << 10
 
 // ofMachine says that an error is the file system's, whatever was to be read or written.
 func ofMachine(err error) bool {
@@ -246,7 +282,7 @@ func (f *folder) saveAll(c haproxy.Config, keys keySource) error {
 		f.certs[cert.Path] = cert.Digest
 	}
 	for _, file := range f.printer.Files(c) {
-		if err := f.print(file.Path, file.Content); err != nil {
+		if err := f.print(file.Path, file.Parts); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,7 @@ const (
 	healthPace  = time.Second
 	healthLeast = 50 * time.Millisecond // between two looks, whatever HAProxy says
 	healthShare = 50
+	healthOne   = 200 * time.Microsecond // for each server: ten thousand are looked at every other second
 	stateDump   = 5 * time.Second
 )
 
@@ -61,7 +62,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		}
 		took := time.Since(began)
 		earliest = began.Add(max(healthLeast, healthShare*took))
-		timer.Reset(max(healthPace, healthShare*took))
+		timer.Reset(max(healthPace, healthOne*time.Duration(watch.count), healthShare*took))
 	}
 }
 

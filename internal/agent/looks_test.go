@@ -147,7 +147,7 @@ func TestEditsAreToldFromTouches(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{"maps/a.map": "a 1\nb 2\n", "maps/empty.map": ""} {
-		if err := f.print(name, text); err != nil {
+		if err := f.print(name, []string{text}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -160,7 +160,7 @@ func TestEditsAreToldFromTouches(t *testing.T) {
 	write("maps/a.map", "a 1\nb 3\n")
 	write("maps/empty.map", "x 1\n")
 	write("certs/c.pem", "another")
-	want := "certs/c.pem:0:false maps/a.map:2:false maps/empty.map:0:false "
+	want := "certs/c.pem:0:false maps/a.map:2:false maps/empty.map:1:false "
 	is(want)
 	is(want)
 	write("maps/a.map", "a 1\nb 2\n") // as it was
@@ -169,7 +169,7 @@ func TestEditsAreToldFromTouches(t *testing.T) {
 	}
 	is("certs/c.pem:0:false maps/empty.map:0:true ")
 	f.mistrust("maps/empty.map")
-	if err := f.print("maps/empty.map", ""); err != nil {
+	if err := f.print("maps/empty.map", nil); err != nil {
 		t.Fatal(err)
 	}
 	is("certs/c.pem:0:false ")

@@ -1,97 +1,84 @@
 package haproxy
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
+
+// Printed is one file of the load balancer's folder in pieces, which together are its content.
+type Printed struct {
+	Path  string
+	Parts []string
+}
 
 // Printer writes the files of one configuration after the other. What shares memory with the configuration before
-// is not written again, and a file that is the same is the same string in memory. The zero value is ready, for one
-// goroutine at a time.
+// is not written again: the piece is the same string in memory, and a file of which every piece is has the same list
+// of them. The zero value is ready, for one goroutine at a time.
 type Printer struct {
 	last Config
-	// text is haproxy.cfg of last: head as long as the sections' text, then that of each backend.
-	text, head string
-	parts      []string
-	maps       map[string]printedMap
+	// parts are haproxy.cfg of last: what stands before the backends, then each of them.
+	parts []string
+	maps  map[string]printedMap
 }
 
 type printedMap struct {
 	entries []Entry
-	content string
+	parts   []string
 }
 
 // Files gives every file without a secret; see Config.Files.
-func (p *Printer) Files(c Config) []File {
-	var list []File
+func (p *Printer) Files(c Config) []Printed {
+	var list []Printed
 	for _, cert := range c.Certs {
 		if cert.Authority {
-			list = append(list, File{cert.Path, cert.Chain})
+			list = append(list, Printed{cert.Path, []string{cert.Chain}})
 		}
 	}
 	for _, l := range c.CrtLists {
-		list = append(list, File{l.Path, l.Text()})
+		list = append(list, Printed{l.Path, []string{l.Text()}})
 	}
-	list = append(list, File{ConfigFile, p.config(c)})
+	list = append(list, Printed{ConfigFile, p.config(c)})
 	printed := make(map[string]printedMap, len(c.Maps))
 	for _, m := range c.Maps {
 		old, known := p.maps[m.Path]
 		if !known || !shared(old.entries, m.Entries) {
-			old = printedMap{m.Entries, m.Text()}
+			old = printedMap{m.Entries, []string{m.Text()}}
 		}
 		printed[m.Path] = old
-		list = append(list, File{m.Path, old.content})
+		list = append(list, Printed{m.Path, old.parts})
 	}
 	p.maps = printed
 	return list
 }
 
 // config is haproxy.cfg.
-func (p *Printer) config(c Config) string {
-	fresh := p.text == ""
-	head := p.head
-	if fresh || !shared(p.last.Sections, c.Sections) {
+func (p *Printer) config(c Config) []string {
+	parts := make([]string, 1+len(c.Backends))
+	same := len(parts) == len(p.parts)
+	if len(p.parts) > 0 && shared(p.last.Sections, c.Sections) {
+		parts[0] = p.parts[0]
+	} else {
 		var w textWriter
 		w.sections(c.Sections)
-		head = w.b.String()
+		parts[0] = w.b.String()
+		same = same && parts[0] == p.parts[0]
 	}
-	same := !fresh && head == p.head && len(c.Backends) == len(p.parts)
-	parts := make([]string, len(c.Backends))
-	size, old := len(head), 0
+	old := 0
 	for i := range c.Backends {
 		b := &c.Backends[i]
-		for old < len(p.parts) && p.last.Backends[old].Name < b.Name {
+		for old < len(p.last.Backends) && p.last.Backends[old].Name < b.Name {
 			old++
 		}
-		if old < len(p.parts) && samePrint(&p.last.Backends[old], b) {
-			parts[i] = p.parts[old]
+		if old < len(p.last.Backends) && samePrint(&p.last.Backends[old], b) {
+			parts[1+i] = p.parts[1+old]
 			same = same && old == i
 		} else {
-			parts[i] = printBackend(b)
-			same = same && parts[i] == p.parts[i]
+			parts[1+i] = printBackend(b)
+			same = same && parts[1+i] == p.parts[1+i]
 		}
-		size += len(parts[i])
 	}
 	p.last = Config{Sections: c.Sections, Backends: c.Backends}
-	if same {
-		return p.text
+	if !same {
+		p.parts = parts
 	}
-	var b strings.Builder
-	b.Grow(size)
-	b.WriteString(head)
-	for _, part := range parts {
-		b.WriteString(part)
-	}
-	p.text = b.String()
-	// What is kept are parts of the new text, so that the old one can go.
-	at := len(head)
-	p.head = p.text[:at]
-	for i, part := range parts {
-		parts[i] = p.text[at : at+len(part)]
-		at += len(part)
-	}
-	p.parts = parts
-	return p.text
+	return p.parts
 }
 
 // samePrint says, without looking at servers one by one, that two backends are written alike.

@@ -122,4 +122,10 @@ func (l CrtList) Text() string {
 
 // Files gives every file without a secret: haproxy.cfg, maps and crt-lists, in the order in which they are
 // best written: what is referred to comes first.
-func (c Config) Files() []File { return new(Printer).Files(c) }
+func (c Config) Files() []File {
+	var list []File
+	for _, p := range new(Printer).Files(c) {
+		list = append(list, File{p.Path, strings.Join(p.Parts, "")})
+	}
+	return list
+}
