@@ -310,6 +310,9 @@ func (w *bigWorld) coldStarts() (agent, alone []float64) {
 		agent = append(agent, w.answered(began))
 		w.eventually("the load balancer is read back", 20*time.Second, w.converged)
 		w.rest(2 * time.Second)
+		if log, err := os.ReadFile(filepath.Join(w.dir, name+".log")); err == nil && !strings.Contains(string(log), "at rest") {
+			w.t.Logf("a start from the journal:\n%s", lastLines(filepath.Join(w.dir, name+".log"), 40))
+		}
 		stop(name)
 		began = time.Now()
 		w.runIn(w.folder(), "haproxy", w.haproxy(), "-W", "-f", haproxy.ConfigFile, "-S", "unix@"+haproxy.MasterSocket+",mode,600")
