@@ -28,7 +28,7 @@ func (a *Assembler) Assemble(list []Resource) (Node, error) {
 	}
 	c := change{list: list, node: a.node, put: make(map[string]json.RawMessage, len(put)), kinds: map[string]bool{}, pools: map[string]bool{}}
 	for _, r := range put {
-		c.put[r.ID] = r.Body
+		c.put[r.ID] = r.JSON()
 		c.note(r.ID)
 	}
 	for _, id := range gone {
@@ -210,7 +210,7 @@ func (c *change) heads() error {
 			c.pools[p.Name] = true
 			// Servers may have been there before their pool; none of them is in the old node.
 			for _, r := range under(c.list, "server/"+p.Name+"/") {
-				c.put[r.ID] = r.Body
+				c.put[r.ID] = r.JSON()
 			}
 		}
 	}

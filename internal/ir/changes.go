@@ -1,7 +1,5 @@
 package ir
 
-import "bytes"
-
 // Changes tells how one list of resources becomes another: those of after that before does not hold as they are,
 // and the IDs of those that after no longer holds, both in the order of the lists. It is false for lists that are
 // not sorted by ID, each ID once; of those nothing is told. What both share in memory costs little more than
@@ -12,7 +10,7 @@ func Changes(before, after []Resource) (put []Resource, gone []string, ok bool) 
 	for j := range after {
 		r := &after[j]
 		if i < len(before) && before[i].ID == r.ID && step {
-			if !bytes.Equal(before[i].Body, r.Body) {
+			if !before[i].Same(r) {
 				put = append(put, *r)
 			}
 			i++
@@ -28,7 +26,7 @@ func Changes(before, after []Resource) (put []Resource, gone []string, ok bool) 
 			put = append(put, *r)
 			continue
 		}
-		if !bytes.Equal(before[i].Body, r.Body) {
+		if !before[i].Same(r) {
 			put = append(put, *r)
 		}
 		i++

@@ -166,6 +166,10 @@ func (n *Node) take(r Resource, servers map[string][]Server) error {
 	case "page":
 		return read(r, func(v Page) { n.Pages = append(n.Pages, v) })
 	case "certificate":
+		if r.Certificate != nil {
+			n.Certificates = append(n.Certificates, *r.Certificate)
+			return nil
+		}
 		return read(r, func(v Certificate) { n.Certificates = append(n.Certificates, v) })
 	}
 	return ErrUnknownKind
@@ -174,7 +178,7 @@ func (n *Node) take(r Resource, servers map[string][]Server) error {
 // read gives what a resource's body says.
 func read[T any](r Resource, use func(T)) error {
 	var v T
-	if err := json.Unmarshal(r.Body, &v); err != nil {
+	if err := json.Unmarshal(r.JSON(), &v); err != nil {
 		return err
 	}
 	use(v)

@@ -149,10 +149,19 @@ func TestLightResourcesAreTheSame(t *testing.T) {
 	if lighter != len(n.Certificates) || lighter == 0 {
 		t.Errorf("%d bodies were replaced, of %d certificates", lighter, len(n.Certificates))
 	}
+	if back, err := ir.Assemble(light); err != nil || !reflect.DeepEqual(back, n) {
+		t.Errorf("assembled again: %v\n%+v\n%+v", err, back, n)
+	}
+	if put, gone, ok := ir.Changes(light, list); !ok || len(put)+len(gone) > 0 {
+		t.Errorf("from light to heavy: %v, put %v, gone %v", ok, put, gone)
+	}
 	other := slices.Clone(n.Certificates)
 	other[0].Chain += "more"
 	changed := n.Resources()
 	ir.Lighten(changed, other)
+	if put, _, ok := ir.Changes(light, changed); !ok || len(put) != 1 {
+		t.Errorf("a chain that is another one: %v, put %v", ok, put)
+	}
 	for i := range light {
 		if want := light[i].ID != "certificate/"+other[0].Name; light[i].Same(&changed[i]) != want {
 			t.Errorf("%s is the same: %v, want %v", light[i].ID, !want, want)

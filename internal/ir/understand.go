@@ -45,7 +45,7 @@ func Understand(r Resource) error {
 func Needed(id string) bool { return id == "self" || id == "group" }
 
 func strictly[T any](r Resource) error {
-	d := json.NewDecoder(bytes.NewReader(r.Body))
+	d := json.NewDecoder(bytes.NewReader(r.JSON()))
 	d.DisallowUnknownFields()
 	err := d.Decode(new(T))
 	if err == nil {
