@@ -44,7 +44,8 @@ func Lighten(list []Resource, certificates []Certificate) {
 			continue
 		}
 		if at, found := slices.BinarySearchFunc(certificates, name, func(c Certificate, name string) int { return strings.Compare(c.Name, name) }); found {
-			list[i].Body, list[i].Certificate = nil, &certificates[at]
+			one := certificates[at] // alone: a resource outlives its node, and would keep the others of it in memory
+			list[i].Body, list[i].Certificate = nil, &one
 		}
 	}
 }

@@ -155,6 +155,11 @@ func TestLightResourcesAreTheSame(t *testing.T) {
 	if put, gone, ok := ir.Changes(light, list); !ok || len(put)+len(gone) > 0 {
 		t.Errorf("from light to heavy: %v, put %v, gone %v", ok, put, gone)
 	}
+	for i := range light {
+		if c := light[i].Certificate; c != nil && (c == &n.Certificates[0] || c == &n.Certificates[1]) {
+			t.Errorf("%s keeps all certificates of its node in memory", light[i].ID)
+		}
+	}
 	other := slices.Clone(n.Certificates)
 	other[0].Chain += "more"
 	changed := n.Resources()
