@@ -17,15 +17,20 @@ const leadWaves = "waves"
 // waveEvery is how often a group is looked at that has a wave on its way.
 const waveEvery = 500 * time.Millisecond
 
-// leastPast is how many changes are remembered before groups that have nothing on its way are noted to have them.
-const leastPast = 256
+// leastPast is how many changes are remembered before groups that have nothing on its way are noted to have them, and
+// leastSeen how many of any sort come before that is noted: who starts reads them all.
+const (
+	leastPast = 256
+	leastSeen = 1000
+)
 
 // waveDriver decides for all groups what their waves do next. It sees, asks package wave, and writes the record;
 // who follows that moves load balancers.
 type waveDriver struct {
 	*fleet
 	watching map[string]*watching
-	noted    int // how many changes were remembered when the record was written last
+	noted    int   // how many changes were remembered when the record was written last
+	written  int64 // the revision at that time
 }
 
 // watching is what was seen of a group when a step of its wave began. It is of this driver alone: another one that
@@ -102,10 +107,10 @@ func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
 		return g == nil || g.waved == nil || g.waved.group.Wave == nil && edits[name].next.Wave == nil
 	})
 	left := slices.ContainsFunc(recorded, func(name string) bool { return groups[name] == nil })
-	if len(edits) == 0 && !left && len(changes) < d.noted+leastPast {
+	if len(edits) == 0 && !left && len(changes) < d.noted+leastPast && revision < d.written+leastSeen {
 		return active, nil
 	}
-	d.noted = len(changes)
+	d.noted, d.written = len(changes), revision
 	err = changeWaves(ctx, d.store, func(r *waveRecord) error {
 		if revision < r.Seen {
 			return nil // who wrote it had seen more than this server, which looks again when it has, too
@@ -130,7 +135,11 @@ func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
 	return active, err
 }
 
-// remember notes the changes that some group does not have everywhere, of those up to a revision.
+// mostNamed is how many changes a record names; it is one value of the store, which takes no large ones.
+const mostNamed = 10_000
+
+// remember notes the changes that some group does not have everywhere, of those up to a revision. Where these are too
+// many it has seen no more than it names.
 func (r *waveRecord) remember(changes past, revision int64) {
 	oldest := revision
 	for _, g := range r.Groups {
@@ -139,6 +148,10 @@ func (r *waveRecord) remember(changes past, revision int64) {
 	var list []int64
 	for _, c := range changes.after(oldest) {
 		list = append(list, c.revision)
+	}
+	if len(list) > mostNamed {
+		list = list[:mostNamed]
+		revision = list[mostNamed-1]
 	}
 	r.Changes, r.Seen = list, revision
 }
