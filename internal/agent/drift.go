@@ -29,6 +29,31 @@ func (e *engine) target(want haproxy.Config) haproxy.Config {
 	return drift.Overlay(want, e.have, drift.Places(drift.Left(e.hands.items, want)))
 }
 
+// giveUp no longer leaves alone what stands in a map that is to be exchanged whole and can't be written again: it would
+// keep what is wanted from coming. It says whether there is any.
+func (e *engine) giveUp(p plan.Plan) bool {
+	if len(e.hands.items) == 0 {
+		return false
+	}
+	lost := map[string]map[string]bool{}
+	for _, op := range p.Ops {
+		if op.Kind != plan.MapSwap {
+			continue
+		}
+		for _, entry := range op.Entries {
+			if entry.Owner == "" && !hapctl.Writable(entry.Key, entry.Value) {
+				if lost[op.Path] == nil {
+					lost[op.Path] = map[string]bool{}
+				}
+				lost[op.Path][entry.Key] = true
+			}
+		}
+	}
+	return e.hands.giveUp(func(p drift.Place) bool {
+		return p.Kind == drift.Entry && lost[p.At][p.Name] || p.Kind == drift.Map && lost[p.At] != nil
+	}, e.clock())
+}
+
 // differs takes for had what was seen to differ from what was known, and notes what of it is another hand's. It says
 // whether there is anything new.
 func (e *engine) differs(delta []drift.Item, seen haproxy.Config) bool {

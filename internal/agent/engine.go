@@ -169,6 +169,10 @@ func (e *engine) startedByRoot() bool {
 func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (bool, error) {
 	target := e.target(want)
 	p := plan.Diff(e.have, target)
+	if e.giveUp(p) {
+		target = e.target(want)
+		p = plan.Diff(e.have, target)
+	}
 	if learnt, err := e.lookBefore(ctx, p); err != nil || learnt {
 		return false, err
 	}

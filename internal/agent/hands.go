@@ -79,6 +79,21 @@ func (h *hands) settle(still []drift.Item, undone bool, now time.Time) {
 	h.take(still, now)
 }
 
+// giveUp notes that some of what differs is brought back although it was to be left alone, and says whether there is any.
+func (h *hands) giveUp(which func(drift.Place) bool, now time.Time) bool {
+	left := make([]drift.Item, 0, len(h.items))
+	for _, item := range h.items {
+		if which(item.Place) {
+			h.took(item, now)
+		} else {
+			left = append(left, item)
+		}
+	}
+	given := len(left) < len(h.items)
+	h.items = left
+	return given
+}
+
 // took notes that something was brought back.
 func (h *hands) took(item drift.Item, now time.Time) {
 	if _, known := h.times[item.Place]; !known && (h.times == nil || len(h.times) >= maxTimes) {

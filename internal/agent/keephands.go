@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+	"unicode/utf8"
 
 	"weir"
 	"weir/internal/drift"
@@ -18,6 +19,30 @@ const handsFile = "drift.json"
 type keptHand struct {
 	drift.Item
 	Since time.Time
+	// RawName and RawIs are Name and Is where JSON can't hold them: a map's entries may be of any bytes.
+	RawName, RawIs []byte `json:",omitempty"`
+}
+
+func keepHand(item drift.Item, since time.Time) keptHand {
+	k := keptHand{Item: item, Since: since}
+	if !utf8.ValidString(item.Name) {
+		k.RawName = []byte(item.Name)
+	}
+	if !utf8.ValidString(item.Is) {
+		k.RawIs = []byte(item.Is)
+	}
+	return k
+}
+
+func (k keptHand) item() drift.Item {
+	item := k.Item
+	if k.RawName != nil {
+		item.Name = string(k.RawName)
+	}
+	if k.RawIs != nil {
+		item.Is = string(k.RawIs)
+	}
+	return item
 }
 
 // keepHands writes what is to be left alone to disk, or takes the file away when nothing is.
@@ -27,7 +52,7 @@ func (a *Agent) keepHands() {
 	if e.mode == weir.DriftReport {
 		for _, item := range e.hands.items {
 			if item.Kind != drift.File {
-				kept = append(kept, keptHand{item, e.hands.since[item.Place]})
+				kept = append(kept, keepHand(item, e.hands.since[item.Place]))
 			}
 		}
 	}
@@ -54,8 +79,9 @@ func (e *engine) recallHands(have haproxy.Config) {
 	var items []drift.Item
 	since := map[drift.Place]time.Time{}
 	for _, k := range kept {
-		items = append(items, k.Item)
-		since[k.Place] = k.Since
+		item := k.item()
+		items = append(items, item)
+		since[item.Place] = k.Since
 	}
 	e.hands.items, e.hands.since = drift.Still(items, have), since
 }

@@ -3,7 +3,10 @@ package drift
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"weir/internal/haproxy"
 )
@@ -209,9 +212,13 @@ func (f *finder) entries(due, seen *haproxy.Map) {
 // longest is how many bytes of a key or value are shown.
 const longest = 80
 
+// shown is for what may hold anything: a terminal, a log and JSON must bear it, and a person must see it.
 func shown(s string) string {
 	if len(s) > longest {
-		return strings.ToValidUTF8(s[:longest], "") + "…"
+		s = strings.ToValidUTF8(s[:longest], "") + "…"
+	}
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || !unicode.IsGraphic(r) }) {
+		return strconv.QuoteToGraphic(s)
 	}
 	return s
 }

@@ -45,6 +45,13 @@ func batchFamily(op plan.Op) int {
 }
 
 func (c Executor) executeBatch(ctx context.Context, ops []plan.Op) error {
+	if ops[0].Kind == plan.MapDel {
+		return c.deleteEntries(ctx, ops)
+	}
+	return c.executeCommands(ctx, ops)
+}
+
+func (c Executor) executeCommands(ctx context.Context, ops []plan.Op) error {
 	cmds := make([]Command, len(ops))
 	for i, op := range ops {
 		cmd, err := commandOf(op)

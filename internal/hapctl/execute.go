@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"weir/internal/haproxy"
 	"weir/internal/plan"
 )
 
@@ -119,11 +118,7 @@ func (c Executor) executeOne(ctx context.Context, op plan.Op) error {
 	case plan.DelCrt:
 		return c.delCrt(ctx, op)
 	case plan.MapSwap:
-		pairs := make([]haproxy.MapPair, len(op.Entries))
-		for i, e := range op.Entries {
-			pairs[i] = haproxy.MapPair{Key: e.Key, Value: e.Value}
-		}
-		return c.ReplaceMap(ctx, op.Path, pairs)
+		return c.ReplaceMap(ctx, op.Path, pairsOf(op.Entries))
 	}
 	cmd, err := commandOf(op)
 	if err != nil {

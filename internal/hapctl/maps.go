@@ -38,6 +38,11 @@ func MapPayloads(pairs []haproxy.MapPair) ([]string, error) {
 	return payloads, nil
 }
 
+// Writable says whether an entry can be written into a map as it is; one that somebody has typed there may not be.
+func Writable(key, value string) bool {
+	return checkPair(haproxy.MapPair{Key: key, Value: value}) == nil
+}
+
 func checkPair(p haproxy.MapPair) error {
 	bad := func(c rune) bool { return c < ' ' || c == 0x7f }
 	switch {

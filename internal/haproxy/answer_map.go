@@ -9,24 +9,42 @@ import (
 type MapPair struct{ Key, Value string }
 
 // ParseMap reads the answer of «show map NAME»: the entries in HAProxy's order, doubles included; for most
-// kinds of map that order is not the one in which they were added. Values may hold blanks.
+// kinds of map that order is not the one in which they were added. Values may hold blanks. HAProxy does not say where
+// a key ends: of one that somebody added with blanks in it, what comes after the first is taken for its value.
 func ParseMap(text string) ([]MapPair, error) {
+	pairs := make([]MapPair, 0, strings.Count(text, "\n"))
+	err := eachEntry(text, func(_ string, p MapPair) { pairs = append(pairs, p) })
+	return pairs, err
+}
+
+// ParseMapReferences reads the same answer for the words, as «#0x7f00», by which «del map» takes the entries of
+// some keys, whatever else is in those.
+func ParseMapReferences(text string, keys map[string]bool) ([]string, error) {
+	var references []string
+	err := eachEntry(text, func(address string, p MapPair) {
+		if keys[p.Key] {
+			references = append(references, "#"+address)
+		}
+	})
+	return references, err
+}
+
+func eachEntry(text string, each func(address string, p MapPair)) error {
 	a := read("show map", text)
-	pairs := make([]MapPair, 0, len(a.lines))
 	for {
 		line, ok := a.line()
 		if !ok {
-			return pairs, nil
+			return nil
 		}
-		id, rest, ok := strings.Cut(line, " ")
-		if !ok || !isPointer(id) {
-			return nil, a.wrong("want an entry that begins with its address, not %s", shown(line))
+		address, rest, ok := strings.Cut(line, " ")
+		if !ok || !isPointer(address) {
+			return a.wrong("want an entry that begins with its address, not %s", shown(line))
 		}
 		key, value, ok := strings.Cut(rest, " ")
-		if !ok || key == "" {
-			return nil, a.wrong("want a key and a value, not %s", shown(rest))
+		if !ok {
+			return a.wrong("want a key and a value, not %s", shown(rest))
 		}
-		pairs = append(pairs, MapPair{Key: key, Value: value})
+		each(address, MapPair{Key: key, Value: value})
 	}
 }
 

@@ -272,7 +272,6 @@ func TestMalformedAnswers(t *testing.T) {
 		{"backends", "two words", "# name\nb1 b2\n", 2},
 		{"map", "value with a line end", "0x1f a b\nc\n", 2},
 		{"map", "no value", "0x1f a\n", 1},
-		{"map", "no key", "0x1f  a\n", 1},
 		{"map", "no address", "a b\n", 1},
 		{"crtlist", "no heading", "x.pem:1\n", 1},
 		{"crtlist", "no line number", "# l\nx.pem [a]\n", 2},
