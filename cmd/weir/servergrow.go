@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -130,7 +133,11 @@ func printStore(s *screen, status *api.StoreStatus) {
 	for _, one := range status.Servers {
 		t.rows = append(t.rows, words(one.Name, one.URL, one.Version, clock(one.Started)))
 	}
-	t.print(s)
+	if len(t.rows) > 0 {
+		t.print(s)
+	} else {
+		s.line(s.warning("Which servers run is not known while the store has no majority."))
+	}
 	if status.Outside {
 		s.line("The store is on an etcd outside.")
 		return
@@ -149,15 +156,14 @@ func printStore(s *screen, status *api.StoreStatus) {
 		case m.Leader:
 			part = "leads"
 		}
-		t.rows = append(t.rows, []cell{{text: m.Name}, {text: m.URL}, health, {text: part}})
+		t.rows = append(t.rows, []cell{{text: m.Name}, {text: cmp.Or(m.URL, "–")}, health, {text: part}})
 	}
 	t.print(s)
 	s.line(quorum(s, status.Members))
 }
 
-// quorum says how many members may still go.
-func quorum(s *screen, members []api.MemberStatus) string {
-	voters, there := 0, 0
+// voting counts the members that have a vote, and those of them that are there.
+func voting(members []api.MemberStatus) (voters, there int) {
 	for _, m := range members {
 		if m.Learner {
 			continue
@@ -167,7 +173,23 @@ func quorum(s *screen, members []api.MemberStatus) string {
 			there++
 		}
 	}
-	spare := there - (voters/2 + 1)
+	return voters, there
+}
+
+// spareMembers is how many more may go before there is no majority; below zero there is none. A store outside has
+// no members here, and none is missed.
+func spareMembers(members []api.MemberStatus) int {
+	if len(members) == 0 {
+		return 0
+	}
+	voters, there := voting(members)
+	return there - (voters/2 + 1)
+}
+
+// quorum says how many members may still go.
+func quorum(s *screen, members []api.MemberStatus) string {
+	voters, there := voting(members)
+	spare := spareMembers(members)
 	switch {
 	case spare < 0:
 		return s.bad(fmt.Sprintf("%d of %d members are there: nothing can be changed until more come back", there, voters))
@@ -184,10 +206,22 @@ func quorum(s *screen, members []api.MemberStatus) string {
 // storeLine says in one line of weir status how the servers are; nothing to who may not see them, or of a control
 // plane that does not tell.
 func (c *client) storeLine(cmd *cobra.Command, s *screen) string {
+	ctx, cancel := context.WithTimeout(cmd.Context(), storePatience)
+	defer cancel()
 	status := new(api.StoreStatus)
-	if err := c.get(cmd.Context(), "store", nil, status); err != nil || len(status.Servers) == 0 {
+	switch err := c.get(ctx, "store", nil, status); {
+	case errors.Is(err, context.DeadlineExceeded), isStatus(err, http.StatusServiceUnavailable):
+		return s.bad("The store does not answer: nothing can be changed until a majority of its members is back; load balancers serve on.")
+	case err != nil:
 		return ""
 	}
+	return storeText(s, status)
+}
+
+// storePatience is how long weir status waits for that line.
+const storePatience = 6 * time.Second
+
+func storeText(s *screen, status *api.StoreStatus) string {
 	var names, away []string
 	for _, one := range status.Servers {
 		names = append(names, one.Name)
@@ -200,12 +234,18 @@ func (c *client) storeLine(cmd *cobra.Command, s *screen) string {
 	if len(names) < 2 && len(status.Members) < 2 {
 		return ""
 	}
-	text := s.faint(count(len(names), "server", "servers") + ": " + clean(some(names, 5)))
+	var parts []string
+	if len(names) > 0 {
+		parts = append(parts, s.faint(count(len(names), "server", "servers")+": "+clean(some(names, 5))))
+	}
 	if len(status.Members) > 1 {
-		text += s.faint(fmt.Sprintf("; store: %d/%d members", len(status.Members)-len(away), len(status.Members)))
+		parts = append(parts, s.faint(fmt.Sprintf("store: %d/%d members", len(status.Members)-len(away), len(status.Members))))
 	}
 	if len(away) > 0 {
-		text += s.bad("; away: " + clean(some(away, 5)))
+		parts = append(parts, s.bad("away: "+clean(some(away, 5))))
 	}
-	return text
+	if spareMembers(status.Members) < 0 {
+		parts = append(parts, s.bad("nothing can be changed until more come back; load balancers serve on"))
+	}
+	return strings.Join(parts, s.faint("; "))
 }

@@ -73,3 +73,24 @@ func TestQuorumText(t *testing.T) {
 		}
 	}
 }
+
+// What weir status says of the store at its end: nothing of one server that is well, and never nothing of one without
+// a majority.
+func TestStoreText(t *testing.T) {
+	t.Parallel()
+	one := api.ServerStatus{Name: "weir1"}
+	here, away := api.MemberStatus{Name: "weir1", Healthy: true}, api.MemberStatus{Name: "weir2"}
+	for _, c := range []struct {
+		status api.StoreStatus
+		want   string
+	}{
+		{api.StoreStatus{Servers: []api.ServerStatus{one}, Members: []api.MemberStatus{here}}, ""},
+		{api.StoreStatus{Servers: []api.ServerStatus{one, one}, Outside: true}, "2 servers: weir1 and weir1"},
+		{api.StoreStatus{Servers: []api.ServerStatus{one, one}, Members: []api.MemberStatus{here, here, away}}, "2 servers: weir1 and weir1; store: 2/3 members; away: weir2"},
+		{api.StoreStatus{Members: []api.MemberStatus{here, away}}, "store: 1/2 members; away: weir2; nothing can be changed until more come back; load balancers serve on"},
+	} {
+		if got := storeText(&screen{}, &c.status); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.status, got, c.want)
+		}
+	}
+}

@@ -54,7 +54,7 @@ type MemberStatus struct {
 
 func (c *call) members() (MemberSource, error) {
 	if c.h.opts.Members == nil {
-		return nil, weir.Errorf(weir.Unavailable, "the control plane does not know of other servers")
+		return nil, weir.Errorf(weir.NotFound, "the control plane does not know of other servers")
 	}
 	return c.h.opts.Members, nil
 }

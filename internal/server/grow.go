@@ -198,10 +198,11 @@ func (m memberSource) Store(ctx context.Context) (api.StoreStatus, error) {
 	if err != nil {
 		return out, err
 	}
-	servers, err := m.store.Members(ctx)
-	if err != nil {
+	servers, err := m.servers(ctx)
+	if err != nil && out.Outside {
 		return out, err
 	}
+	// Without a majority nobody knows which servers run: the members are listed, and only this one is surely there.
 	runs := map[string]string{}
 	for _, one := range servers {
 		out.Servers = append(out.Servers, api.ServerStatus{Name: one.Name, URL: one.URL, Version: one.Version, Started: one.Started})
@@ -213,6 +214,15 @@ func (m memberSource) Store(ctx context.Context) (api.StoreStatus, error) {
 		})
 	}
 	return out, nil
+}
+
+// membersPatience is how long a majority may take to say which servers run: people who ask wait for it.
+const membersPatience = 3 * time.Second
+
+func (m memberSource) servers(ctx context.Context) ([]store.Member, error) {
+	ctx, cancel := context.WithTimeout(ctx, membersPatience)
+	defer cancel()
+	return m.store.Members(ctx)
 }
 
 // Remove implements api.MemberSource.
