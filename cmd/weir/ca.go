@@ -198,7 +198,9 @@ func printCA(s *screen, status *api.CAStatus, now time.Time) {
 		}
 		s.printf("  %s  %s, %s, until %s\n", a.CA, clean(a.Name), word, a.NotAfter.UTC().Format(time.DateOnly))
 	}
-	printFollowers(s, "load balancers", status.Know, status.Use, status.Of, status.LoadBalancers, now)
+	// Until it issues nobody can use it, and who doesn't is no news.
+	asked := status.Phase != api.CAAnnounced
+	printFollowers(s, "load balancers", asked, status.Know, status.Use, status.Of, status.LoadBalancers, now)
 	know, use := 0, 0
 	for _, f := range status.Servers {
 		if f.Knows {
@@ -209,11 +211,12 @@ func printCA(s *screen, status *api.CAStatus, now time.Time) {
 		}
 	}
 	if len(status.Servers) > 0 {
-		printFollowers(s, "servers", know, use, len(status.Servers), status.Servers, now)
+		printFollowers(s, "servers", asked, know, use, len(status.Servers), status.Servers, now)
 	}
 }
 
-func printFollowers(s *screen, what string, know, use, of int, list []api.CAFollower, now time.Time) {
+// printFollowers counts who knows and, when that is asked, who uses the newest CA, and names the others.
+func printFollowers(s *screen, what string, asked bool, know, use, of int, list []api.CAFollower, now time.Time) {
 	ratio := func(n int) string {
 		text := fmt.Sprintf("%d/%d", n, of)
 		if n < of {
@@ -221,13 +224,17 @@ func printFollowers(s *screen, what string, know, use, of int, list []api.CAFoll
 		}
 		return s.good(text)
 	}
-	s.printf("%s: %s know the newest CA, %s use it\n", what, ratio(know), ratio(use))
+	used := ""
+	if asked {
+		used = fmt.Sprintf(", %s use it", ratio(use))
+	}
+	s.printf("%s: %s know the newest CA%s\n", what, ratio(know), used)
 	for _, f := range list {
 		var parts []string
 		switch {
 		case !f.Knows:
 			parts = append(parts, "does not know it")
-		case !f.Uses:
+		case !f.Uses && asked:
 			parts = append(parts, "does not use it")
 		default:
 			continue
