@@ -127,12 +127,18 @@ func cut(text string, width int) string {
 	return text
 }
 
+// hardHyphen looks like a hyphen and ends no line.
+const hardHyphen = "\u2011"
+
 // wrapped breaks a text into lines that fit the screen behind an indent; the first line has the indent too.
 func (s *screen) wrapped(indent, text string) string {
 	if s.width == 0 || s.width-len(indent) < 20 {
 		return indent + text
 	}
-	return indent + strings.ReplaceAll(lipgloss.Wrap(text, s.width-len(indent), ""), "\n", "\n"+indent)
+	// A hyphen is no place to break: flags and names are copied.
+	text = strings.ReplaceAll(text, "-", hardHyphen)
+	text = strings.ReplaceAll(lipgloss.Wrap(text, s.width-len(indent), ""), "\n", "\n"+indent)
+	return indent + strings.ReplaceAll(text, hardHyphen, "-")
 }
 
 // items puts short texts with commas between into lines that fit the screen, none of them broken.
