@@ -104,6 +104,9 @@ func (c *client) do(ctx context.Context, what call, answer any) error {
 	defer cancel()
 	resp, err := c.send(limited, what)
 	if err != nil {
+		if what.method != http.MethodGet && errors.Is(context.Cause(limited), errTimeout) {
+			return fmt.Errorf("%w; the change may have been made or not: weir history tells, and the same command may be given again", err)
+		}
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -129,7 +132,7 @@ func (c *client) lost(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, secrets.ErrPin):
-		return fmt.Errorf("%s is not to be trusted: %w; if its CA was changed while you were away, or it was made anew, log in again: weir login %s --ca sha256:…, with the hash that weir ca status tells others, or weir ca hash ca.crt in the server's data folder", c.base.Host, err, c.base)
+		return fmt.Errorf("%s is not to be trusted: %w; if its CA was changed while you were away, or it was made anew, log in again, or set WEIR_CA anew: weir login %s --ca sha256:…, with the hash that weir ca status tells others, or weir ca hash ca.crt in the server's data folder", c.base.Host, err, c.base)
 	}
 	return nil
 }

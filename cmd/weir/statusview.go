@@ -182,7 +182,7 @@ func endedText(e api.EndedStatus, now time.Time) string {
 	if e.Why != "" {
 		text += " (" + oneLine(e.Why) + ")"
 	}
-	return text + "; the agent starts it again each time"
+	return text + "; its agent starts it again each time, or systemd where that runs it"
 }
 
 // whyNot says why a load balancer does not count as converged, and since when.

@@ -149,7 +149,7 @@ func makeToken(cmd *cobra.Command, name string, token *weir.Token, life time.Dur
 	made := answer.Object.Spec.(*weir.Token)
 	switch {
 	case made.Server != nil:
-		noted(cmd.ErrOrStderr(), "Token for one server, valid until %s, once. Give it to the machine, as a file that only its user can read:\n  weir server --data-dir DIR --sealing-key-file FILE --store-peer https://HOST:2380 --store-join %s --store-join-token-file FILE", clock(made.ExpiresAt), c.base)
+		noted(cmd.ErrOrStderr(), "Token for one server, valid until %s, once. Give it to the machine, as a file that only its user can read (chmod 600):\n  weir server --data-dir DIR --sealing-key-file FILE --store-peer https://HOST:2380 --store-join %s --store-join-token-file FILE", clock(made.ExpiresAt), c.base)
 	case made.Join != nil:
 		bound := ""
 		if made.Join.LoadBalancer != "" {
