@@ -88,7 +88,19 @@ func (d *demo) admitted(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return d.until(ctx, 10*time.Second, func() error {
+		status, err := d.fleet(ctx)
+		if err != nil {
+			return err
+		}
+		// What is told comes a moment after what is so, and is what people look at first.
+		for _, g := range status.Groups {
+			for _, o := range g.NotServing {
+				return fmt.Errorf("%s does not serve everywhere yet", o.Object)
+			}
+		}
+		return nil
+	})
 }
 
 func (d *demo) startTraffic(ctx context.Context) {
