@@ -75,7 +75,11 @@ loss of one.`,
 			}
 			thrifty := os.Getenv("GOGC") == ""
 			o.Ready = func(at server.Listening) {
-				log.Info("ready", "url", at.URL, "ca", at.CAHash, "metrics", at.Metrics, "token", at.TokenFile)
+				told := []any{"url", at.URL, "ca", at.CAHash, "metrics", at.Metrics}
+				if at.TokenFile != "" {
+					told = append(told, "token", at.TokenFile)
+				}
+				log.Info("ready", told...)
 				if thrifty {
 					// Most of what is in memory now stays there: a little more work for the collector saves half of
 					// it again. While it was being read, agents were waiting.

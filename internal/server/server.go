@@ -65,7 +65,7 @@ type Listening struct {
 	URL, Metrics string
 	// CAHash is what clients pin.
 	CAHash string
-	// TokenFile holds the first admin's token.
+	// TokenFile holds the first admin's token; empty where that is not, as on all but the first server of a store.
 	TokenFile string
 }
 
@@ -129,6 +129,13 @@ type server struct {
 }
 
 func (s *server) path(name string) string { return filepath.Join(s.opts.Dir, name) }
+
+func (s *server) tokenFileIfThere() string {
+	if _, err := os.Stat(s.path(tokenFile)); err != nil {
+		return ""
+	}
+	return s.path(tokenFile)
+}
 
 func (s *server) close() {
 	for i := len(s.closers) - 1; i >= 0; i-- {
@@ -327,7 +334,7 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	s.awaitAnnounced(ctx)
 	if s.opts.Ready != nil {
-		s.opts.Ready(Listening{URL: "https://" + listener.Addr().String(), Metrics: plainURL, CAHash: s.ca.CAHash(), TokenFile: s.path(tokenFile)})
+		s.opts.Ready(Listening{URL: "https://" + listener.Addr().String(), Metrics: plainURL, CAHash: s.ca.CAHash(), TokenFile: s.tokenFileIfThere()})
 	}
 	select {
 	case <-ctx.Done():

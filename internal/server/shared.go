@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -43,7 +44,10 @@ func (s *server) shared(ctx context.Context, name string, make func() ([]byte, e
 
 func (s *server) openCA(ctx context.Context) error {
 	text, err := s.shared(ctx, sharedCA, func() ([]byte, error) { return secrets.NewCA(s.opts.Clock()) })
-	if err != nil {
+	switch {
+	case errors.Is(err, secrets.ErrKeyUnknown):
+		return fmt.Errorf("open CA: %w; servers of one store have the same sealing key: start this one with --sealing-key-file and the file of the others", err)
+	case err != nil:
 		return fmt.Errorf("open CA: %w", err)
 	}
 	if s.ca, err = secrets.ParseCA(text.Bytes(), s.opts.Clock); err != nil {

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -41,14 +43,14 @@ func connect(ctx context.Context, c Cluster, opts Options) (*clientv3.Client, er
 	if err != nil {
 		return nil, err
 	}
-	if err := reach(ctx, client); err != nil {
+	if err := reach(ctx, client, opts.Logger); err != nil {
 		return nil, errors.Join(err, ignoreCancelled(client.Close()))
 	}
 	return client, nil
 }
 
-// reach waits until a quorum answers.
-func reach(ctx context.Context, client *clientv3.Client) error {
+// reach waits until a quorum answers, and logs that it does.
+func reach(ctx context.Context, client *clientv3.Client, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, reachPatience)
 	defer cancel()
 	for {
@@ -63,6 +65,7 @@ func reach(ctx context.Context, client *clientv3.Client) error {
 		case ctx.Err() != nil:
 			return fmt.Errorf("etcd did not answer within %s; check that a majority of its members runs, the endpoints and the certificates: %w", reachPatience, err)
 		}
+		log.Warn("store: etcd does not answer yet; waiting for it", "endpoints", strings.Join(client.Endpoints(), ","), "error", err)
 		wait := time.NewTimer(200 * time.Millisecond)
 		select {
 		case <-wait.C:
