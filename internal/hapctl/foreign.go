@@ -55,7 +55,7 @@ func Survey(ctx context.Context, socket string) (Foreign, error) {
 	case passes(err):
 		return Foreign{}, fmt.Errorf("survey haproxy: %w: %w", ErrAway, err)
 	case err != nil:
-		return Foreign{}, fmt.Errorf("survey haproxy: %w", err)
+		return Foreign{}, fmt.Errorf("survey haproxy: %s is not the socket of a master, as given to haproxy -S (a stats socket is that of a worker): %w", socket, err)
 	}
 	serving := append(proc.Workers, proc.Old...)
 	if len(serving) == 0 {
