@@ -12,7 +12,7 @@ import (
 // pastChange is what a change did to objects that wait for waves.
 type pastChange struct {
 	revision, undoes int64
-	objects          []weir.ObjectChange
+	objects          []weir.ObjectChange // without After, which the next change or the newest set has
 	// groups are those that it concerns; nil when nobody has worked that out.
 	groups map[string]bool
 }
@@ -31,7 +31,7 @@ func (p *past) note(ev store.Event) {
 	c := pastChange{revision: ev.Revision, undoes: ev.Change.Undoes}
 	for _, o := range ev.Change.Objects {
 		if waits(o.Kind) {
-			c.objects = append(c.objects, o)
+			c.objects = append(c.objects, weir.ObjectChange{Ref: o.Ref, Before: o.Before})
 		}
 	}
 	if len(c.objects) > 0 && (len(*p) == 0 || (*p)[len(*p)-1].revision < ev.Revision) {
@@ -110,11 +110,28 @@ type lens struct {
 	same bool
 }
 
+// forms gives for all objects that were changed after a revision what form gives for one.
+func (p past) forms(revision int64, now *weir.Set) map[weir.Ref]*weir.Object {
+	forms := map[weir.Ref]*weir.Object{}
+	for _, c := range p.after(revision) {
+		for _, o := range c.objects {
+			if _, known := forms[o.Ref]; known {
+				continue
+			}
+			forms[o.Ref] = o.Before
+			if one := now.Get(o.Ref); one != nil && o.Kind == "Zone" {
+				forms[o.Ref] = one
+			}
+		}
+	}
+	return forms
+}
+
 // newLens works a view out anew. What it has in common with the newest state is shared in memory.
 func newLens(group string, revision int64, now *weir.Set, p past, newest *groupState) *lens {
 	l := &lens{group: group, revision: revision, set: now.Copy(), compiler: compile.New()}
-	for _, r := range p.after(revision).refs() {
-		putForm(l.set, r, p.form(r, revision, now))
+	for r, o := range p.forms(revision, now) {
+		putForm(l.set, r, o)
 	}
 	node, problems := l.compiler.Group(l.set, group)
 	put, gone := difference(newest.node, node)

@@ -108,6 +108,12 @@ func TestAViewIsWhatItsObjectsSay(t *testing.T) {
 					delete(lenses, name)
 				}
 			}
+			since := int64(rng.IntN(len(w.sets)))
+			for r, o := range w.past.forms(since, now) {
+				if o != w.past.form(r, since, now) {
+					t.Fatalf("seed %d: %s at %d is another object among all than alone", seed, r, since)
+				}
+			}
 			for o := range now.All("LoadBalancerGroup") {
 				name := o.Metadata.Name
 				if lenses[name] != nil || rng.IntN(4) > 0 {
