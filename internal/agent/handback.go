@@ -72,7 +72,7 @@ func (r takeover) putBack(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ours, err := os.ReadFile(r.Config)
+	ours, err := r.ours(dir, found)
 	if err != nil {
 		return "", err
 	}
@@ -82,11 +82,36 @@ func (r takeover) putBack(ctx context.Context, dir string) (string, error) {
 	err = hapctl.HandBack(ctx, r.Master)
 	switch {
 	case errors.Is(err, hapctl.ErrAway):
+		_ = os.Remove(filepath.Join(dir, oursFile))
 		return fmt.Sprintf("The configuration that was found is in %s again; HAProxy is not running, and starts with it.", r.Config), nil
+	case err != nil && ours == "":
+		return "", fmt.Errorf("%w; the configuration that was found is in %s all the same, since there was none", err, r.Config)
 	case err != nil:
-		return "", errors.Join(err, place(r.Config, string(ours), r.Mode, r.FileUID, r.FileGID))
+		return "", errors.Join(err, place(r.Config, ours, r.Mode, r.FileUID, r.FileGID))
 	}
+	_ = os.Remove(filepath.Join(dir, oursFile))
 	return fmt.Sprintf("HAProxy has read the configuration that was found, which is in %s again.", r.Config), nil
+}
+
+// oursFile holds Weir's configuration while HAProxy is handed back, for whoever is killed on the way and tries again.
+const oursFile = foundDir + "/weir.cfg"
+
+// ours gives the configuration that is put back when HAProxy refuses the one that was found; "" when there is none.
+func (r takeover) ours(dir, found string) (string, error) {
+	path := filepath.Join(dir, oursFile)
+	text, err := os.ReadFile(r.Config)
+	switch {
+	case err == nil && string(text) != found:
+		// On a full disk HAProxy is handed back all the same; the text is at hand unless somebody kills this.
+		_ = writeOwned(path, text)
+		return string(text), nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return "", err
+	}
+	if kept, err := os.ReadFile(path); err == nil {
+		return string(kept), nil
+	}
+	return string(text), nil
 }
 
 // undoHandBack lets the next agent look at HAProxy as it is by then. What was found stays kept, under its digest.

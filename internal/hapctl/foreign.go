@@ -184,7 +184,12 @@ func HandBack(ctx context.Context, socket string) error {
 	defer cancel()
 	p := newProcess(Options{Master: socket, Foreign: true, Patience: Patience})
 	defer p.release()
-	answer, err := p.askReload(ctx)
+	// Nobody who is there is away for longer than it takes to ask; a reload is asked for until there is time for it.
+	_, err := p.Workers(ctx)
+	var answer haproxy.ReloadAnswer
+	if err == nil {
+		answer, err = p.askReload(ctx)
+	}
 	if err != nil {
 		if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOENT) {
 			err = fmt.Errorf("%w: %w", ErrAway, err)
