@@ -14,6 +14,9 @@ import (
 // leadWaves is the driving of waves, which one server does.
 const leadWaves = "waves"
 
+// mostGap is how long a driver that is at work may take from one look to the next, and still knows what was meanwhile.
+const mostGap = 5 * time.Second
+
 // waveEvery is how often a group is looked at that has a wave on its way.
 const waveEvery = 500 * time.Millisecond
 
@@ -31,6 +34,10 @@ type waveDriver struct {
 	watching map[string]*watching
 	noted    int   // how many changes were remembered when the record was written last
 	written  int64 // the revision at that time
+	// active is what the last round said, looked when it was, and deaf until when agents may be silent through no fault of
+	// theirs.
+	active       bool
+	looked, deaf time.Time
 }
 
 // watching is what was seen of a group when a step of its wave began. It is of this driver alone: another one that
@@ -75,6 +82,9 @@ type waveEdit struct {
 
 // round looks at every group that wants waves once. It is active while something can come by itself, without a change.
 func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
+	defer func() { d.active = active }()
+	now := waveTime(d.clock())
+	away := d.away(now)
 	if d.hub.Held() {
 		return true, nil // until somebody accepts the restore, which is no change
 	}
@@ -88,7 +98,6 @@ func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
 	}
 	d.mu.RUnlock()
 	edits := map[string]waveEdit{}
-	now := waveTime(d.clock())
 	for _, name := range sortedNames(groups) {
 		g := groups[name]
 		if g.waved == nil {
@@ -97,6 +106,9 @@ func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
 		}
 		was := g.waved.group
 		active = active || g.waved.pending() || was.Wave != nil
+		if away {
+			continue
+		}
 		if next := d.decide(name, g, revision, now); !same(was, next) {
 			edits[name] = waveEdit{was, next, true}
 			d.tell(name, was, next)
@@ -133,6 +145,18 @@ func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
 		return nil
 	})
 	return active, err
+}
+
+// away says that the clock was set, or that everything stood still for a while, as machines that are moved do: then all
+// agents look silent. They get time to say something, and every step is watched anew.
+func (d *waveDriver) away(now time.Time) bool {
+	if gap := now.Sub(d.looked); d.active && (gap < -waveEvery || gap > mostGap) {
+		d.log.Warn("wave: the clock was set, or this server stood still; steps are watched anew", "for", gap)
+		d.deaf = now.Add(heardWithin)
+		clear(d.watching)
+	}
+	d.looked = now
+	return now.Before(d.deaf)
 }
 
 // mostNamed is how many changes a record names; it is one value of the store, which takes no large ones.

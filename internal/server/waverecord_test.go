@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"weir"
+	"weir/internal/ir"
 	"weir/internal/secrets"
 	"weir/internal/store"
 	"weir/internal/wave"
@@ -80,5 +81,54 @@ func TestARecordStaysSmall(t *testing.T) {
 	d.groups["edge"] = &groupState{}
 	if r := d.at(t, newest, r.Groups["edge"]); len(r.Changes) > mostNamed {
 		t.Errorf("%d changes are named", len(r.Changes))
+	}
+}
+
+// TestADriverThatWasAwayJudgesNobody: a clock that is set, or a machine that stood still, makes all agents look silent.
+// They get their time to say something before that halts a wave, and then it does.
+func TestADriverThatWasAwayJudgesNobody(t *testing.T) {
+	t.Parallel()
+	for name, gap := range map[string]time.Duration{"set forward": time.Hour, "set back": -time.Hour} {
+		d := testDriver(t)
+		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		d.clock = func() time.Time { return now }
+		group := wave.Group{Base: 10, Wave: &wave.Wave{Target: 12, State: wave.Going, Step: wave.Canaries, Canaries: []string{"a"}, Zone: "az1", Judged: []string{"a"}, Began: now, Since: now}}
+		look := func(after time.Duration) wave.Group {
+			t.Helper()
+			now = now.Add(after)
+			d.revision, d.recorded = 12, []string{"edge"}
+			d.groups["edge"] = &groupState{selves: []ir.Self{{Name: "a", Zone: "az1", State: weir.Active}}, waved: &wavedState{
+				settings: weir.Waves{Watch: weir.Duration(time.Second), Patience: weir.Duration(24 * time.Hour), MaxErrorRise: new(1)}, group: group, base: &groupState{},
+			}}
+			if _, err := d.round(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			value, _, err := d.store.Platform(t.Context(), sharedWaves)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := decodeWaves(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			group = r.Groups["edge"]
+			return group
+		}
+		if err := changeWaves(t.Context(), d.store, func(r *waveRecord) error { r.Groups["edge"] = group; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		look(0) // takes over, and watches anew
+		if g := look(gap); g.Wave.State != wave.Going {
+			t.Errorf("%s: at once %+v", name, g.Wave)
+		}
+		for range int(heardWithin / time.Second) {
+			look(time.Second)
+		}
+		if g := look(time.Second); g.Wave.Since.After(now) {
+			t.Errorf("%s: the step begins at %s, which is yet to come", name, g.Wave.Since)
+		}
+		if g := look(time.Second); g.Wave.State != wave.Halted {
+			t.Errorf("%s: who says nothing all the time is not missed: %+v", name, g.Wave)
+		}
 	}
 }
