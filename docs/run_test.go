@@ -55,7 +55,8 @@ func newSandbox(t *testing.T) *sandbox {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build weir: %v\n%s", err, out)
 	}
-	standInForCurl(t, filepath.Join(s.dir, "bin"))
+	standIn(t, filepath.Join(s.dir, "bin"), "curl")
+	standIn(t, filepath.Join(s.dir, "bin"), "age-keygen")
 	demo := weirtest.Command(t, weirBinary, "demo", "--dir", filepath.Join(s.dir, ".demo"), "--haproxy", weirtest.HAProxies(t)[0].Path)
 	t.Cleanup(func() { _ = demo.Stop() })
 	weirtest.Eventually(t, 60*time.Second, func() error {
@@ -155,26 +156,28 @@ func TestShownTextMustHaveBeenPrinted(t *testing.T) {
 	}
 }
 
-// standInForCurl puts a small curl into a folder when the machine has none.
-func standInForCurl(t *testing.T, dir string) {
+// standIns are the programs that this binary is when it is called by their names; see standIn.
+var standIns = map[string]func(args []string, out *bytes.Buffer) error{"curl": fetch, "age-keygen": keygen}
+
+// standIn puts a small program of a name into a folder when the machine has none.
+func standIn(t *testing.T, dir, name string) {
 	t.Helper()
-	if _, err := exec.LookPath("curl"); err == nil {
+	if _, err := exec.LookPath(name); err == nil {
 		return
 	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(self, filepath.Join(dir, "curl")); err != nil {
+	if err := os.Symlink(self, filepath.Join(dir, name)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestMain is curl when it is called so; see standInForCurl.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "curl" {
+	if program, ok := standIns[filepath.Base(os.Args[0])]; ok {
 		var out bytes.Buffer
-		err := fetch(os.Args[1:], &out)
+		err := program(os.Args[1:], &out)
 		_, _ = os.Stdout.Write(out.Bytes())
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
