@@ -12,7 +12,8 @@
 //	execute or load    execute.go    run-time commands; load.go starts and reloads
 //	read back          readback.go   what HAProxy has now; looks.go and drift.go find what other hands did, edits.go in
 //	                                 files; hands.go remembers it
-//	report             report.go     to the control plane; health.go adds the servers' health and the counters
+//	report             report.go     to the control plane; health.go adds the servers' health and the access log's
+//	                                 counters, figures.go HAProxy's own
 //
 // resume.go finds the HAProxy of an earlier run; good.go and running.go keep what it needs to know then.
 package agent
@@ -25,6 +26,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"weir"
@@ -50,6 +52,8 @@ type Options struct {
 	// LookEvery is how often HAProxy is read back though nothing new is wanted, to find what others changed; 2 s when
 	// zero. Where looking costs much it is rarer.
 	LookEvery time.Duration
+	// CountEvery is how often HAProxy's counters are read; 15 s when zero. Where reading costs much it is rarer.
+	CountEvery time.Duration
 	// Patience is how long HAProxy may take for one answer before it is said not to answer; 15 s when zero.
 	Patience time.Duration
 	// TakeOver names a HAProxy of somebody else to look after; the zero value for one of the agent's own.
@@ -104,6 +108,7 @@ type Agent struct {
 	client   plane
 	receiver *accesslog.Receiver
 	engine   *engine
+	figures  *figures
 	started  time.Time
 	haproxy  string // its version
 	failing  bool   // the last pass did
@@ -219,6 +224,7 @@ func (a *Agent) open(version haproxy.Version) error {
 			return err
 		}
 	}
+	a.figures = openFigures(filepath.Join(a.opts.Dir, "counters.json"), a.log, a.opts.Clock)
 	control := a.opts.control()
 	control.Log = a.log
 	a.engine = &engine{
@@ -226,7 +232,7 @@ func (a *Agent) open(version haproxy.Version) error {
 		options: control, host: owned,
 		env:    haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
 		folder: live, staging: staging, quarantine: held, halfKnown: map[string]string{}, refusedBinds: map[netip.AddrPort]refusal{},
-		forms: forms, good: forms.resources(),
+		forms: forms, good: forms.resources(), figures: a.figures,
 	}
 	if owned != nil {
 		a.engine.env.Home = live.dir
@@ -259,14 +265,12 @@ func (a *Agent) Run(ctx context.Context) error {
 			}
 		})
 	}()
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		a.watchHealth(ctx)
-	}()
+	var watches sync.WaitGroup
+	watches.Go(func() { a.watchHealth(ctx) })
+	watches.Go(func() { a.watchFigures(ctx) })
 	a.loop(ctx)
 	cancel()
-	<-watched
+	watches.Wait()
 	err := <-linked
 	if a.engine.early != nil { // nobody has wanted anything yet
 		a.engine.process = (<-a.engine.early).process

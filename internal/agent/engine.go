@@ -42,6 +42,8 @@ type engine struct {
 	// early gives, once, the HAProxy that was started when the agent began; nil when nobody tried.
 	early <-chan early
 	rest  rest
+	// figures are nil where nobody counts.
+	figures *figures
 
 	// have is what HAProxy was read back to have, want what it was last brought to, good the resources of that.
 	have, want haproxy.Config

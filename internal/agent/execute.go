@@ -14,10 +14,12 @@ import (
 )
 
 func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op) (bool, error) {
+	gone := e.figures.removal(ctx, e.process)
 	executor := hapctl.Executor{
 		Client: e.process.Client(),
 		File:   func(path string) ([]byte, error) { return os.ReadFile(e.folder.path(path)) },
 		Bound:  func(op plan.Op) time.Duration { return e.patience(want, op) }, Interrupt: e.interrupt,
+		Leaving: gone.leaving,
 	}
 	if len(e.waiting) == 0 {
 		executor.Patience = removalPatience // those that have waited before must not hold up what is new
@@ -50,6 +52,7 @@ func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op
 		return false, err
 	}
 	e.have, e.waiting, e.waitedSince = plan.Apply(plan.Plan{Ops: without(ops, waiting)}, e.have), waiting, nil
+	gone.done(without(ops, waiting))
 	return true, nil
 }
 

@@ -51,12 +51,14 @@ func (e *engine) reload(ctx context.Context, want, target haproxy.Config, reason
 		return e.unkept(err)
 	}
 	e.noteNext(ctx, want)
+	e.figures.attend(ctx, e.process)
 	reloaded, err := e.process.Reload(ctx)
 	e.worker = worker{pid: reloaded.Worker} // nobody, when it is not known how it went
 	if err != nil {
 		e.note()
 		return errors.Join(err, e.restore())
 	}
+	e.figures.wake()
 	e.reloads.Count++
 	e.reloads.Last = e.clock()
 	e.reloads.Reasons = nil

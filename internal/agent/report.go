@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +18,7 @@ type reporter struct {
 	report link.Report
 	client *hapctl.Client
 	master int // HAProxy's, as a process
+	runs   *hapctl.Process
 	zones  map[string]string
 	// mute says why HAProxy is taken not to answer, since when; misses counts what it has not answered in a row.
 	mute   string
@@ -26,10 +28,17 @@ type reporter struct {
 func (r *reporter) process(p *hapctl.Process) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.client, r.master, r.mute, r.misses = nil, 0, "", 0
+	r.client, r.master, r.mute, r.misses, r.runs = nil, 0, "", 0, p
 	if p != nil {
 		r.client, r.master = p.Watch(), p.Pid()
 	}
+}
+
+// summed notes what HAProxy has counted; the next report has it.
+func (r *reporter) summed(text json.RawMessage) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Figures = text
 }
 
 func (r *reporter) applying(s link.State) {

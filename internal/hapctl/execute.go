@@ -39,6 +39,8 @@ type Executor struct {
 	Bound func(op plan.Op) time.Duration
 	// Interrupt, when it gives a value, ends a wait for servers: something newer is wanted.
 	Interrupt <-chan struct{}
+	// Leaving, when it is not nil, is called before something is removed that no connection holds any more.
+	Leaving func(op plan.Op)
 	// Patience is how long all removals of one Execute together may wait for connections to end.
 	Patience time.Duration
 }

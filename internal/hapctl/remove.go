@@ -29,6 +29,9 @@ func (c Executor) remove(ctx context.Context, op plan.Op, patience time.Duration
 	} else if err != nil {
 		return false, err
 	}
+	if c.Leaving != nil {
+		c.Leaving(op)
+	}
 	if what == "backend" {
 		return true, c.deleteBackend(ctx, name)
 	}

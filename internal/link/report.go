@@ -46,6 +46,8 @@ type Report struct {
 	Now time.Time `json:"now,omitzero"`
 	// Counts are the access log's counters, as they are.
 	Counts json.RawMessage `json:"counts,omitempty"`
+	// Figures are what HAProxy itself has counted over all its workers, a tally.Figures as it is.
+	Figures json.RawMessage `json:"figures,omitempty"`
 	// Plan holds the operations executed last, one a line; the newest come last.
 	Plan []string `json:"plan,omitempty"`
 	// Spare names what HAProxy has beyond what is wanted and keeps until its next reload, so that plans can be
@@ -155,6 +157,7 @@ const (
 	maxBelieved   = 8
 	maxWarnings   = 20
 	maxCounts     = 4 << 20
+	maxFigures    = 4 << 20
 	maxServers    = 150_000
 )
 
@@ -179,6 +182,9 @@ func (r Report) boundBut(servers map[string]map[string]ServerHealth) Report {
 	r.Believes, r.Issuer = boundTexts(r.Believes, maxBelieved), cutText(r.Issuer)
 	if len(r.Counts) > maxCounts || !json.Valid(r.Counts) {
 		r.Counts = nil
+	}
+	if len(r.Figures) > maxFigures || !json.Valid(r.Figures) {
+		r.Figures = nil
 	}
 	return r
 }

@@ -238,3 +238,24 @@ func TestDriftIsCutToSize(t *testing.T) {
 		t.Error("of nothing is told something")
 	}
 }
+
+// Figures go over the wire when they have changed, and stay known otherwise.
+func TestFiguresAreSentWhenTheyChange(t *testing.T) {
+	t.Parallel()
+	r, all := newReporter(), newReports()
+	now := time.Unix(1, 0)
+	for i, step := range []struct{ figures, wire string }{{"[1]", "[1]"}, {"[1]", ""}, {"[2]", "[2]"}, {"[2]", ""}} {
+		report := Report{Figures: json.RawMessage(step.figures)}
+		p, sent := r.build(&report, now)
+		if string(p.Report.Figures) != step.wire {
+			t.Errorf("%d: %s is sent, want %s", i, p.Report.Figures, step.wire)
+		}
+		if !all.put("lb1", p, now) {
+			t.Fatalf("%d: refused", i)
+		}
+		r.base, r.sent, r.figures = p.Seq, sent, report.Figures
+		if got, _ := all.Get("lb1"); string(got.Figures) != step.figures {
+			t.Errorf("%d: %s is known, want %s", i, got.Figures, step.figures)
+		}
+	}
+}

@@ -47,7 +47,9 @@ type reporter struct {
 	count  int
 	base   string // what the control plane is known to have
 	sent   map[string]sentPool
-	zip    *gzip.Writer // kept, since each new one takes a megabyte
+	// figures are those that the control plane is known to have, from base on.
+	figures json.RawMessage
+	zip     *gzip.Writer // kept, since each new one takes a megabyte
 }
 
 type sentPool struct {
@@ -236,7 +238,7 @@ func (r *reporter) post(ctx context.Context, t http.RoundTripper, base string, r
 	if err := post(ctx, t, base+statusPath, header, body, nil); err != nil {
 		return err
 	}
-	r.base, r.sent = p.Seq, sent
+	r.base, r.sent, r.figures = p.Seq, sent, report.Figures
 	return nil
 }
 
@@ -276,6 +278,9 @@ func (r *reporter) build(report *Report, now time.Time) (statusPost, map[string]
 		}
 	}
 	p.Report.Servers = changed
+	if r.base != "" && bytes.Equal(r.figures, p.Report.Figures) {
+		p.Report.Figures = nil
+	}
 	return p, sent
 }
 

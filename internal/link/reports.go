@@ -14,7 +14,8 @@ import (
 	"weir"
 )
 
-// statusPost is a report on the wire. With a Base it holds only the pools that changed since that one.
+// statusPost is a report on the wire. With a Base it holds only the pools that changed since that one, and the figures
+// if they did.
 type statusPost struct {
 	Base string `json:"base,omitempty"`
 	// Seq names this report, for the next one's Base.
@@ -111,6 +112,9 @@ func (r *Reports) take(name string, p statusPost, now time.Time, own bool) (ok b
 			return false
 		}
 		report.Servers = merged(last.Servers, report.Servers, p.Gone)
+		if report.Figures == nil {
+			report.Figures = last.Figures
+		}
 		if countServers(report.Servers) > maxServers {
 			report.Servers = boundServers(report.Servers)
 		}

@@ -45,7 +45,9 @@ func (f *fleet) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	expiries(f.store.View(), out)
-	for name, rep := range f.hub.Reports().All() {
+	reports := f.hub.Reports().All()
+	collectFigures(reports, maxFigureSeries, out)
+	for name, rep := range reports {
 		var counts accesslog.Counts
 		if json.Unmarshal(rep.Counts, &counts) == nil {
 			accesslog.NewCollector(func() accesslog.Counts { return counts }, prometheus.Labels{"loadbalancer": name}).Collect(out)
