@@ -47,12 +47,17 @@ func groupMark(s *screen, g *api.GroupStatus) string {
 	switch {
 	case down || g.Ready < g.Of:
 		return s.bad("✗")
-	case held || driftedNow(g) || g.Waves != nil && g.Waves.State == "halted" || len(g.NotServing)+g.NotServingHidden+len(g.Problems) > 0:
+	case held || driftedNow(g) || waitsForSomebody(g.Waves) || len(g.NotServing)+g.NotServingHidden+len(g.Problems) > 0:
 		return s.warning("!")
 	case g.Of == 0:
 		return s.faint("–")
 	}
 	return s.good("✓")
+}
+
+// waitsForSomebody says whether a wave has gone back or was stopped: it goes no further by itself.
+func waitsForSomebody(w *api.WaveStatus) bool {
+	return w != nil && (w.State == "halted" || w.State == "stopped")
 }
 
 // notWell counts what a group does not serve, or holds back.
