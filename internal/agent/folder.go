@@ -281,7 +281,12 @@ func (f *folder) saveAll(c haproxy.Config, keys keySource) error {
 		}
 		f.certs[cert.Path] = cert.Digest
 	}
-	for _, file := range f.printer.Files(c) {
+	files := f.printer.Files(c)
+	if i := slices.IndexFunc(files, func(p haproxy.Printed) bool { return p.Path == haproxy.ConfigFile }); f.config != "" {
+		// Whoever starts that HAProxy asks nobody whether the maps are there by then that it names.
+		files = append(slices.Delete(slices.Clone(files), i, i+1), files[i])
+	}
+	for _, file := range files {
 		if err := f.print(file.Path, file.Parts); err != nil {
 			return err
 		}

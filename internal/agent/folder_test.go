@@ -207,3 +207,38 @@ func TestFileInThePlaceOfAFolder(t *testing.T) {
 		}
 	}
 }
+
+// TestForeignConfigurationComesLast: a HAProxy that somebody else starts may begin at any moment, and must find all that its
+// configuration names.
+func TestForeignConfigurationComesLast(t *testing.T) {
+	t.Parallel()
+	dir := weirtest.TempDir(t)
+	f, err := openFolder(filepath.Join(dir, "live"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.config = filepath.Join(dir, "haproxy.cfg")
+	if err := os.WriteFile(f.config, []byte("found"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := haproxy.Config{Maps: []haproxy.Map{{Path: "maps/a.map"}, {Path: "maps/b.map"}}}
+	keep := f.path("maps/b.map/keep")
+	if err := os.MkdirAll(keep, 0o700); err != nil { // so that it can't be written
+		t.Fatal(err)
+	}
+	if err := f.save(c, nil); err == nil {
+		t.Error("a map that can't be written is no error")
+	}
+	if text, err := os.ReadFile(f.config); err != nil || string(text) != "found" {
+		t.Errorf("in place is %q (%v), while a map is missing", text, err)
+	}
+	if err := os.RemoveAll(f.path("maps/b.map")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.save(c, nil); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(f.config); err != nil || string(text) == "found" {
+		t.Errorf("in place is %q (%v)", text, err)
+	}
+}
