@@ -398,3 +398,25 @@ func TestServersThatCannotJoin(t *testing.T) {
 		t.Error("a token for both is made")
 	}
 }
+
+// Who has lost the majority is told which members there are, and that only the one asked is surely there.
+func TestMembersAreListedWithoutMajority(t *testing.T) {
+	one := newGrowing(nil, t, 1)
+	one.grow.Peer = one.peer()
+	one.start()
+	two := newGrowing(one, t, 2)
+	two.joins(one)
+	one.healthy(2)
+	two.process.Kill()
+	weirtest.Eventually(t, 30*time.Second, func() error {
+		var s api.StoreStatus
+		if _, err := one.call("GET", "/api/v1/store", "", &s); err != nil {
+			return err
+		}
+		away := slices.IndexFunc(s.Members, func(m api.MemberStatus) bool { return !m.Healthy })
+		if len(s.Members) != 2 || len(s.Servers) != 0 || away < 0 || s.Members[away].URL != two.peer() {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+}
