@@ -46,6 +46,8 @@ type checker struct {
 	addresses map[string][]string
 	// full are the quotas that have been reported, as "role\x00kind".
 	full map[string]bool
+	// shares says of two roles whether a server of the one is shared with the other, as far as anybody has asked.
+	shares map[[2]string]bool
 }
 
 func (c *checker) add(o Ref, path, format string, args ...any) {

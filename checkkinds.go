@@ -55,12 +55,21 @@ func (c *checker) pool(old, o *Object, p *Pool) {
 }
 
 func (c *checker) sharesServers(owner, with string) bool {
-	for r := range c.after.ReferrersOf("Server", Ref{"Role", owner}) {
-		if s := c.after.Get(r); s != nil && s.Metadata.Role == owner && slices.Contains(s.Metadata.ShareWith, with) {
-			return true
+	key := [2]string{owner, with}
+	shares, known := c.shares[key]
+	if known {
+		return shares
+	}
+	for o := range c.after.All("Server") {
+		if shares = o.Metadata.Role == owner && slices.Contains(o.Metadata.ShareWith, with); shares {
+			break
 		}
 	}
-	return false
+	if c.shares == nil {
+		c.shares = map[[2]string]bool{}
+	}
+	c.shares[key] = shares
+	return shares
 }
 
 func (c *checker) certificate(old, o *Object, cert *Certificate) {

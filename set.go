@@ -16,7 +16,7 @@ type Set struct {
 	Revision int64
 	objects  []*btree.Map[string, *Object] // by kindAt
 	stamps   []*Stamp
-	// back holds "target\x00referrer" for every reference.
+	// back holds "target\x00referrer" for every reference, but those to what crowds refer to.
 	back *btree.Map[string, struct{}]
 	// owned counts the objects of "role\x00kind".
 	owned *btree.Map[string, int]
@@ -106,7 +106,9 @@ func (s *Set) Put(o *Object) {
 	s.unlink(old)
 	back := own(s, bitBack, &s.back)
 	for _, r := range refs {
-		back.Set(r.String()+"\x00"+o.Ref().String(), struct{}{})
+		if !crowded(r.Ref) {
+			back.Set(r.String()+"\x00"+o.Ref().String(), struct{}{})
+		}
 	}
 	s.count(o, 1)
 }
@@ -128,7 +130,9 @@ func (s *Set) unlink(old *Object) {
 	}
 	back := own(s, bitBack, &s.back)
 	for _, r := range old.References() {
-		back.Delete(r.String() + "\x00" + old.Ref().String())
+		if !crowded(r.Ref) {
+			back.Delete(r.String() + "\x00" + old.Ref().String())
+		}
 	}
 	s.count(old, -1)
 }
@@ -187,12 +191,40 @@ func (s *Set) Every() iter.Seq[*Object] {
 	}
 }
 
-// Referrers gives the objects that refer to r, by kind and name as text.
-func (s *Set) Referrers(r Ref) iter.Seq[Ref] { return s.referrers(r.String()+"\x00", "") }
+// crowded says whether so many objects refer to r that they are rather looked for than written down: every server
+// has a role and a zone, and hardly anybody asks who refers to those.
+func crowded(r Ref) bool { return r.Kind == "Role" || r.Kind == "Zone" }
 
-// ReferrersOf gives the objects of one kind that refer to r, by name; others cost nothing, however many.
+// Referrers gives the objects that refer to r, by kind and name as text. For a Role or Zone it looks through all
+// objects.
+func (s *Set) Referrers(r Ref) iter.Seq[Ref] {
+	if !crowded(r) {
+		return s.referrers(r.String()+"\x00", "")
+	}
+	return func(yield func(Ref) bool) {
+		for _, kind := range sortedKeys(kindAt) {
+			for from := range s.ReferrersOf(kind, r) {
+				if !yield(from) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// ReferrersOf gives the objects of one kind that refer to r, by name; others cost nothing, however many. For a Role
+// or Zone it looks through all objects of the kind.
 func (s *Set) ReferrersOf(kind string, r Ref) iter.Seq[Ref] {
-	return s.referrers(r.String()+"\x00", kind+"/")
+	if !crowded(r) {
+		return s.referrers(r.String()+"\x00", kind+"/")
+	}
+	return func(yield func(Ref) bool) {
+		for o := range s.All(kind) {
+			if slices.ContainsFunc(o.References(), func(to Reference) bool { return to.Ref == r }) && !yield(o.Ref()) {
+				return
+			}
+		}
+	}
 }
 
 func (s *Set) referrers(target, kind string) iter.Seq[Ref] {
