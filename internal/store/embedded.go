@@ -135,6 +135,8 @@ func etcdConfig(opts Options, socket string, log *zap.Logger) *embed.Config {
 	cfg.AutoCompactionRetention = "1000"
 	// One member has no slow follower to feed from memory, where an entry can be a megabyte.
 	cfg.SnapshotCatchUpEntries = 10
+	// What came since the last snapshot is in memory, and read again by the next start.
+	cfg.SnapshotCount = 2000
 	// One member waits for nobody's vote, only for the time in which others might speak up.
 	cfg.TickMs, cfg.ElectionMs = 50, 500
 	return cfg
