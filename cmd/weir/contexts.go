@@ -109,14 +109,15 @@ func (c *contexts) names() []string {
 	return names
 }
 
-// chosen gives the control plane to talk to: the context of --context, WEIR_CONTEXT or the current one, with
-// what WEIR_URL, WEIR_CA and WEIR_TOKEN say instead.
+// chosen gives the control plane to talk to: the context of --context, or else of WEIR_CONTEXT or the current one,
+// with what WEIR_URL, WEIR_CA and WEIR_TOKEN say instead.
 func chosen(cmd *cobra.Command) (namedContext, error) {
 	name, _ := cmd.Flags().GetString("context")
-	if name == "" {
+	var env namedContext
+	if name == "" { // what somebody types now is not overruled by what a shell was told once
 		name = os.Getenv("WEIR_CONTEXT")
+		env = namedContext{URL: os.Getenv("WEIR_URL"), CA: os.Getenv("WEIR_CA"), Token: os.Getenv("WEIR_TOKEN")}
 	}
-	env := namedContext{URL: os.Getenv("WEIR_URL"), CA: os.Getenv("WEIR_CA"), Token: os.Getenv("WEIR_TOKEN")}
 	if name == "" && env.URL != "" && env.CA != "" && env.Token != "" {
 		env.Name = "environment"
 		return env, nil
