@@ -54,7 +54,7 @@ type Hub struct {
 	crossing *crossing         // that was asked for last
 	members  map[string]*member
 	rosters  map[string][]string // who was placed in each group last; some may be in another by now
-	held     *holding // nil unless held
+	held     *holding            // nil unless held
 	revision int64
 	closed   bool
 	stopped  chan struct{} // closed with closed
