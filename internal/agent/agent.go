@@ -219,7 +219,7 @@ func (a *Agent) open(version haproxy.Version) error {
 	}
 	a.receiver = receiver
 	if a.opts.foreign() {
-		live.config = owned.want.Config
+		live.config, live.displace = owned.want.Config, owned.keepDisplaced
 		if live.dir, err = filepath.Abs(live.dir); err != nil {
 			return err
 		}

@@ -25,6 +25,8 @@ type folder struct {
 	// config is where the configuration is that a HAProxy of somebody else reads; empty for the folder. Such a HAProxy
 	// is started without the agent, so its files must outlive a loss of power by themselves.
 	config string
+	// displace is called before anything is written at config, to keep what is there.
+	displace func() error
 	// written remembers what each file holds, so that an unchanged one is not written again; printer keeps what is
 	// the same one in memory.
 	written map[string]written
@@ -136,7 +138,12 @@ func (f *folder) print(name string, parts []string) error {
 	switch {
 	case f.config == "":
 	case name == haproxy.ConfigFile:
-		put = func(path string) error { return replaceKeeping(path, strings.Join(parts, "")) }
+		put = func(path string) error {
+			if err := f.displace(); err != nil {
+				return err
+			}
+			return replaceKeeping(path, strings.Join(parts, ""))
+		}
 	default:
 		put = func(path string) error { return secrets.WriteFile(path, []byte(strings.Join(parts, "")), 0o600) }
 	}

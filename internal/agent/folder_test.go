@@ -217,7 +217,7 @@ func TestForeignConfigurationComesLast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.config = filepath.Join(dir, "haproxy.cfg")
+	f.config, f.displace = filepath.Join(dir, "haproxy.cfg"), func() error { return nil }
 	if err := os.WriteFile(f.config, []byte("found"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -104,6 +104,11 @@ func (r takeover) ours(dir, found string) (string, error) {
 	case err == nil && string(text) != found:
 		// On a full disk HAProxy is handed back all the same; the text is at hand unless somebody kills this.
 		_ = writeOwned(path, text)
+		if !(&host{dir: dir}).isOurs(string(text)) {
+			if name, err := keepFound(dir, string(text)); err == nil {
+				_ = ownAsFolder(filepath.Join(dir, foundDir, name))
+			}
+		}
 		return string(text), nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return "", err
@@ -119,6 +124,7 @@ func (r takeover) undoHandBack(dir string) (string, error) {
 	if r.HandedBack.IsZero() {
 		return "", errors.New("hand back: there is nothing to undo, HAProxy was not handed back")
 	}
+	r.Displaced, r.Retaken = time.Time{}, time.Time{}
 	if r.HandedBack = (time.Time{}); !r.Kept {
 		r.Taken = time.Time{}
 	}

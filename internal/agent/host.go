@@ -43,6 +43,8 @@ type host struct {
 	// refused is why HAProxy did not take Weir's configuration the last time, which counts until refusedUntil.
 	refused      *hostError
 	refusedUntil time.Time
+	// latest is the configuration of somebody's that was in place last, as far as this run knows.
+	latest string
 }
 
 // openHost reads what is known of an earlier take-over.
@@ -86,6 +88,8 @@ type hostError struct {
 	again time.Duration
 	// handedBack says that somebody wants it so.
 	handedBack bool
+	// failed says that it is no state to begin from.
+	failed bool
 }
 
 func (e *hostError) Error() string { return e.text }
@@ -275,7 +279,7 @@ func (h *host) wrongPlace(hapctl.Foreign) string {
 
 // isOurs says whether a configuration is one that this agent has written.
 func (h *host) isOurs(text string) bool {
-	socket := filepath.Join(h.dir, haproxyDir, haproxy.AdminSocket)
+	socket := h.socket()
 	return slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool {
 		return strings.Contains(line, "stats socket") && strings.Contains(line, socket)
 	})

@@ -53,7 +53,10 @@ func (h *host) look(ctx context.Context, want haproxy.Config) (Look, error) {
 		return l, err
 	}
 	if h.isOurs(l.text) { // an earlier try ended before HAProxy read it
-		if l.text, err = h.record.found(h.dir); err != nil {
+		if l.text = h.latest; l.text == "" {
+			l.text, err = h.record.found(h.dir)
+		}
+		if err != nil {
 			return l, err
 		}
 	}

@@ -123,6 +123,9 @@ func (a *Agent) look(ctx context.Context, l *looks) bool {
 			a.log.Warn("look whether haproxy was changed by another hand", "error", err)
 		}
 	}
+	if a.displaced(ctx, err) {
+		return true
+	}
 	if e.hands.news {
 		a.keepHands()
 		a.report.drifted(a)

@@ -78,6 +78,9 @@ func (a *Agent) loop(ctx context.Context) {
 // pass converges once, says so in one line, and tells when to look again.
 func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) time.Duration {
 	begin := time.Now()
+	if !a.engine.maintained(s.Resources) {
+		a.displaced(ctx, nil) // nothing is written over before it is known that somebody's configuration runs
+	}
 	if err := a.engine.meetHost(ctx); err != nil && ctx.Err() == nil {
 		a.say(s, outcome{}, err, begin)
 		return pauseAfter(err, retry)
@@ -102,6 +105,9 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 	out, err := a.engine.converge(ctx, s.Resources)
 	if ctx.Err() != nil {
 		return farFuture
+	}
+	if err != nil {
+		a.displaced(ctx, err)
 	}
 	if errors.Is(err, hapctl.ErrInterrupted) {
 		a.log.Info("waiting for new servers goes on with the newer state", "revision", s.Revision)

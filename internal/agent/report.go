@@ -68,6 +68,8 @@ func (r *reporter) passed(a *Agent, s link.State, out outcome, err error) {
 		}
 		if h := (*hostError)(nil); errors.As(err, &h) && h.handedBack {
 			rep.State = link.HandedBack
+		} else if h != nil && h.failed {
+			rep.State = link.Failed
 		}
 	}
 	rep.Drift = e.hands.tell(e.mode, a.opts.Clock())

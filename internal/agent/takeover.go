@@ -37,6 +37,9 @@ func (e *engine) join(ctx context.Context, want haproxy.Config, out *outcome) er
 		if !errors.Is(err, hapctl.ErrNotRunning) {
 			return err
 		}
+		if err := h.waitDisplaced(e.mode); err != nil {
+			return err
+		}
 	}
 	var look Look
 	if !h.away {
@@ -101,6 +104,9 @@ func (e *engine) attachTaken(ctx context.Context) error {
 // joined reads back a HAProxy that has read Weir's configuration without the agent: the one that it finds in place, or an
 // older one, in which case it is loaded again.
 func (e *engine) joined(ctx context.Context, want haproxy.Config) error {
+	if err := e.host.regained(e.clock()); err != nil {
+		return e.unkept(err)
+	}
 	if err := e.process.Client().AbortCert(ctx); err != nil {
 		return err
 	}
@@ -150,6 +156,9 @@ func (e *engine) take(ctx context.Context, want haproxy.Config, look Look, out *
 		return err // what became of it shows the next look
 	}
 	e.process = process
+	if err := h.regained(e.clock()); err != nil {
+		return e.unkept(err)
+	}
 	e.log.Info("haproxy was taken over", "config", h.want.Config, "found", h.record.Found, "master", process.Pid())
 	reason := plan.Reason{Text: "HAProxy was taken over"}
 	out.Plan.Reload, out.Reloaded = []plan.Reason{reason}, true

@@ -30,6 +30,10 @@ type takeover struct {
 	UID int `json:"uid"`
 	// Taken is when Weir's configuration was first put in its place; zero before.
 	Taken time.Time `json:"taken,omitzero"`
+	// Displaced is when somebody was seen to have put another configuration in place since; zero when Weir's is read.
+	// Retaken is when Weir's was read again the last time after that.
+	Displaced time.Time `json:"displaced,omitzero"`
+	Retaken   time.Time `json:"retaken,omitzero"`
 	// HandedBack is when somebody handed HAProxy back; Kept says that Weir's configuration was left in place.
 	HandedBack time.Time `json:"handedBack,omitzero"`
 	Kept       bool      `json:"kept,omitzero"`

@@ -162,14 +162,14 @@ func TakeOver(ctx context.Context, opts Options) (*Process, error) {
 	}
 	p.follow()
 	if _, err := p.Reload(ctx); err != nil {
-		p.letGo()
+		p.LetGo()
 		return nil, fmt.Errorf("take haproxy over: %w", err)
 	}
 	return p, nil
 }
 
-// letGo ends the sessions with a HAProxy that goes on, and no longer waits for its end.
-func (p *Process) letGo() {
+// LetGo ends the sessions with a HAProxy that goes on, and no longer waits for its end.
+func (p *Process) LetGo() {
 	p.client.Close()
 	p.watch.Close()
 	if p.pidfd != nil {
