@@ -20,6 +20,7 @@ const (
 	healthPace  = time.Second
 	healthLeast = 50 * time.Millisecond // between two looks, whatever HAProxy says
 	healthShare = 50
+	healthMost  = 4 * time.Second // however slow HAProxy or the machine is: who is not heard is taken for gone
 	healthOne   = 200 * time.Microsecond // for each server: ten thousand are looked at every other second
 	stateDump   = 5 * time.Second
 )
@@ -60,9 +61,9 @@ func (a *Agent) watchHealth(ctx context.Context) {
 				a.log.Debug("the next cold start takes longer", "error", err)
 			}
 		}
-		took := time.Since(began)
-		earliest = began.Add(max(healthLeast, healthShare*took))
-		timer.Reset(max(healthPace, healthOne*time.Duration(watch.count), healthShare*took))
+		rest := min(healthShare*time.Since(began), healthMost)
+		earliest = began.Add(max(healthLeast, rest))
+		timer.Reset(max(healthPace, healthOne*time.Duration(watch.count), rest))
 	}
 }
 
@@ -129,6 +130,7 @@ func (a *Agent) readHealth(ctx context.Context, watch *sight) (bool, error) {
 	r.mu.Lock()
 	same := sameMap(r.report.Servers, watch.servers) && bytes.Equal(r.report.Counts, counts) && r.report.Worker == pid
 	r.report.Servers, r.report.Counts, r.report.Worker = watch.servers, counts, pid
+	r.report.Looks++
 	copied := r.told()
 	r.mu.Unlock()
 	if same && !healed && time.Since(watch.reported) < reportEvery {

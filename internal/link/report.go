@@ -36,6 +36,9 @@ type Report struct {
 	Worker    int            `json:"worker,omitempty"`
 	Started   time.Time      `json:"started,omitzero"`
 	Resources ResourceReport `json:"resources"`
+	// Looks counts how often Servers and Counts were read; a report can go out for another reason. 0 is of agents
+	// that don't count.
+	Looks uint64 `json:"looks,omitempty"`
 	// Servers is what the health checks see, by pool and server.
 	Servers map[string]map[string]ServerHealth `json:"servers,omitempty"`
 	Reloads ReloadReport                       `json:"reloads"`

@@ -29,6 +29,8 @@ type Reported struct {
 	Report
 	Name string
 	At   time.Time
+	// LookedAt is when the first report came that has its Servers and Counts.
+	LookedAt time.Time
 }
 
 // Reports holds the last report of each load balancer, in memory only: after a restart the agents tell again.
@@ -106,8 +108,11 @@ func (r *Reports) hear(name string, p statusPost, at time.Time) (ok bool) {
 
 func (r *Reports) take(name string, p statusPost, now time.Time, own bool) (ok bool) {
 	report := p.Report.bound()
+	looked, last := now, r.byName[name]
+	if last != nil && report.Looks != 0 && report.Looks == last.Looks {
+		looked = last.LookedAt
+	}
 	if p.Base != "" {
-		last := r.byName[name]
 		if last == nil || last.seq != p.Base {
 			return false
 		}
@@ -119,7 +124,7 @@ func (r *Reports) take(name string, p statusPost, now time.Time, own bool) (ok b
 			report.Servers = boundServers(report.Servers)
 		}
 	}
-	r.byName[name] = &told{p.Seq, own, Reported{report, name, now}}
+	r.byName[name] = &told{p.Seq, own, Reported{report, name, now, looked}}
 	r.wake()
 	return true
 }

@@ -244,6 +244,19 @@ func (f *fakeFleet) waves(want func(api.WaveStatus) bool) (s api.WaveStatus) {
 	return s
 }
 
+// ready waits until so many load balancers were read back to have what they are to have.
+func (f *fakeFleet) ready(n int) {
+	f.t.Helper()
+	weirtest.Eventually(f.t, 30*time.Second, func() error {
+		var s api.FleetStatus
+		f.call("GET", "/api/v1/status", "", &s)
+		if have := s.Groups[0].Ready; have != n {
+			return fmt.Errorf("%d of %d are ready", have, n)
+		}
+		return nil
+	})
+}
+
 const fakeObjects = `
 kind: Zone
 metadata: {name: az1}
@@ -327,6 +340,7 @@ func TestWhatHaltsAWave(t *testing.T) {
 		if s.Last == nil || !strings.Contains(s.Last.Why, "takes back") {
 			t.Errorf("%s: after the undo %+v", c.name, s.Last)
 		}
+		f.ready(3) // else others than before are chosen as canaries
 	}
 
 	// A reload is no harm, and servers that people drain are not down.

@@ -221,7 +221,7 @@ func (f *fleet) seen(g *groupState, now time.Time) []wave.Seen {
 	for _, self := range g.selves {
 		one := wave.Seen{Name: self.Name, Zone: self.Zone, Active: self.State == weir.Active}
 		if rep, heard := f.hub.Reports().Get(self.Name); heard {
-			one.Version, one.Heard = rep.HAProxy, rep.At
+			one.Version, one.Heard = rep.HAProxy, rep.LookedAt
 			one.Has = f.carries(self.Name, rep)
 			one.Well = one.Has && now.Sub(rep.At) < heardWithin
 		}

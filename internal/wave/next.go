@@ -23,7 +23,7 @@ type Seen struct {
 	// Has says that it was read back to have a configuration that it is to have. Well says that it was heard lately
 	// besides, and that its HAProxy runs.
 	Has, Well bool
-	// Heard is when that was.
+	// Heard is when it told last what it has counted and what its health checks see.
 	Heard time.Time
 	// Trouble is what speaks against what the wave has brought to it; empty for nothing.
 	Trouble string
@@ -75,8 +75,9 @@ func (g Group) Next(in Input) Group {
 	if w.Ready.IsZero() {
 		g = g.with(func(w *Wave) { w.Ready = in.Now })
 	}
-	if in.Now.Sub(g.Wave.Ready) < in.Settings.Watch || slices.ContainsFunc(judged, func(lb Seen) bool { return !lb.Heard.After(g.Wave.Ready) }) {
-		return g // of who has not said anything since, nobody knows whether all is well
+	until := g.Wave.Ready.Add(in.Settings.Watch)
+	if in.Now.Before(until) || slices.ContainsFunc(judged, func(lb Seen) bool { return lb.Heard.Before(until) }) {
+		return g // of who has not told the whole of it, nobody knows whether all was well
 	}
 	return g.advance(in)
 }
