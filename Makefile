@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 GO ?= go
 # Two cores: tests wait for HAProxy more than they compute, so each package may run four at a time.
-TESTFLAGS ?= -timeout 12m -p 2 -parallel 4
+TESTFLAGS ?= -timeout 14m -p 2 -parallel 4
 # Packages with goroutines of their own and few dependencies run under the race detector.
 RACE ?= accesslog hapctl link secrets weirtest
 FUZZTIME ?= 2m
