@@ -273,7 +273,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	watches.Wait()
 	err := <-linked
 	if a.engine.early != nil { // nobody has wanted anything yet
-		a.engine.process = (<-a.engine.early).process
+		if aerr := a.engine.adopt(context.WithoutCancel(ctx)); aerr != nil {
+			a.log.Warn("an agent that starts anew would reload, since it can't be kept which text runs", "error", aerr)
+		}
 	}
 	if a.opts.StopWithAgent && a.engine.process != nil {
 		stop, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)

@@ -34,9 +34,30 @@ func (e *engine) start(ctx context.Context, want haproxy.Config) error {
 	if err != nil {
 		return err
 	}
-	e.process, e.lost, e.worker = process, false, worker{}
-	e.reloads.Starts++
+	e.lost, e.worker = false, worker{}
+	if err := e.began(ctx, process, want.Sections); err != nil {
+		return err
+	}
 	return e.loaded(ctx, want)
+}
+
+// notePatience bounds how long an agent that ends waits to hear which worker has read what it started.
+const notePatience = 2 * time.Second
+
+// began takes a HAProxy that was started here for the engine's and notes what it has read, even while the agent ends: its
+// successor would reload for want of that.
+func (e *engine) began(ctx context.Context, process *hapctl.Process, sections []haproxy.Section) error {
+	e.process = process
+	e.reloads.Starts++
+	noting, done := context.WithTimeout(context.WithoutCancel(ctx), notePatience)
+	defer done()
+	pid, err := process.Client().Pid(noting)
+	if err != nil {
+		return err
+	}
+	e.unnoted = &running{Worker: pid, Sections: sections}
+	e.note()
+	return nil
 }
 
 func (e *engine) reload(ctx context.Context, want, target haproxy.Config, reasons []plan.Reason) error {

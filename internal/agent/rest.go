@@ -204,14 +204,6 @@ func (e *engine) adopt(ctx context.Context) error {
 	if first.process == nil {
 		return nil
 	}
-	e.process = first.process
-	e.reloads.Starts++
-	info, err := e.process.Client().Info(ctx)
-	if err != nil {
-		return err
-	}
-	e.log.Info("HAProxy was started with the files that were at rest", "worker", info.Pid)
-	e.unnoted = &running{Worker: info.Pid, Sections: first.sections}
-	e.note()
-	return nil
+	e.log.Info("HAProxy was started with the files that were at rest", "master", first.process.Pid())
+	return e.began(ctx, first.process, first.sections)
 }

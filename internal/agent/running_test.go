@@ -1,7 +1,10 @@
 package agent
 
 import (
+	"context"
+	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -51,5 +54,41 @@ func TestAReloadThatNobodyNotedIsKnown(t *testing.T) {
 			t.Errorf("%d reloads: %v", r.Reloads.Count, r.Reloads.Reasons)
 		}
 		second.serves("one")
+	})
+}
+
+// TestAnAgentThatEndsWhileHAProxyStartsLeavesIt: it is the next agent's, which has nothing to do.
+func TestAnAgentThatEndsWhileHAProxyStartsLeavesIt(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		b := newBed(t, h)
+		b.site("one", 40)
+		held := weirtest.NewHeldHAProxy(t, h)
+		b.options.Path, b.options.DieWithParent = held.Path, false
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ended := make(chan error, 1)
+		go func() {
+			_, err := b.engine.converge(ctx, b.node.Resources())
+			ended <- err
+		}()
+		held.Begun()
+		cancel()
+		held.Go()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Fatalf("the agent that ends: %v", err)
+		}
+		if b.process == nil {
+			t.Fatal("HAProxy is gone")
+		}
+		next := *b
+		next.engine = openEngine(t, h, b.env.Version, filepath.Dir(b.folder.dir))
+		if err := next.resume(t.Context(), next.node.Resources()); err != nil {
+			t.Fatal(err)
+		}
+		if out := next.converge(); !out.idle() || next.process.Pid() != b.process.Pid() {
+			t.Errorf("something was left to do: %+v, master %d → %d", out, b.process.Pid(), next.process.Pid())
+		}
+		next.serves("one")
 	})
 }

@@ -109,8 +109,13 @@ func (e *StartError) Error() string {
 // Unwrap gives how the process ended.
 func (e *StartError) Unwrap() error { return e.Err }
 
+// startGrace is how long a HAProxy that outlives this program may still take to serve after it is no longer waited for:
+// less than systemd gives the agent to end.
+const startGrace = 8 * time.Second
+
 // Start runs HAProxy with a master and waits until it serves: the master has a worker, and the worker answers
-// on its socket. When ctx ends before, HAProxy is ended again; afterwards ctx means nothing to it. The error
+// on its socket. When ctx ends before, one that dies with this program is ended again. Another may have clients
+// already, and is waited for 8 s more: so the process may be there although ctx has ended. The error
 // is a *StartError when HAProxy gave up by itself, ErrEnded when it was ended, and ErrRunning when another one is
 // there.
 func Start(ctx context.Context, opts Options) (*Process, error) {
@@ -120,6 +125,9 @@ func Start(ctx context.Context, opts Options) (*Process, error) {
 	}
 	if opts.Foreign {
 		return nil, fmt.Errorf("start haproxy: %w", ErrForeign)
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("start haproxy: %w", context.Cause(ctx))
 	}
 	for _, socket := range []string{opts.Master, opts.Admin} {
 		if c, err := dialUnix(ctx, opts.at(socket)); err == nil {
@@ -155,7 +163,7 @@ func Start(ctx context.Context, opts Options) (*Process, error) {
 		close(p.done)
 	}()
 	if err == nil {
-		err = p.ready(ctx)
+		err = p.readyOrLeft(ctx)
 	}
 	if err != nil {
 		p.kill()
@@ -173,6 +181,18 @@ func newProcess(opts Options) *Process {
 		opts: opts, client: newClient(admin, opts.Patience), watch: newClient(admin, opts.Patience),
 		done: make(chan struct{}), reloading: make(chan struct{}, 1),
 	}
+}
+
+// readyOrLeft waits until HAProxy serves. It listens before it can be told that it does, so the end of ctx must not
+// end one that is to serve on without this program; nor may it be left unseen, as another would be started beside it.
+func (p *Process) readyOrLeft(ctx context.Context) error {
+	err := p.ready(ctx)
+	if err == nil || ctx.Err() == nil || p.opts.DieWithParent {
+		return err
+	}
+	late, done := context.WithTimeoutCause(context.WithoutCancel(ctx), startGrace, context.Cause(ctx))
+	defer done()
+	return p.ready(late)
 }
 
 // ready waits until HAProxy serves.
