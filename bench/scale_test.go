@@ -80,7 +80,8 @@ func startScale(t *testing.T) *scaleWorld {
 	for n := range scaleTo {
 		l.origin(t, w.origin(n), originAnswer(n))
 	}
-	f.must(http.MethodPost, "apply?reason=bench", w.scaleSite()+w.servers(0, scaleFrom))
+	f.must(http.MethodPost, "apply?reason=bench", w.scaleSite())
+	f.must(http.MethodPost, "apply?reason=bench", w.servers(0, scaleFrom))
 	f.eventually("the site is on all load balancers", 20*time.Second, f.converged)
 	for lb := range fleetSize {
 		w.probes = append(w.probes, &probe{loop: l, name: fleetName(lb), addr: f.fleetVIP(lb), failed: &w.failed})
@@ -117,13 +118,14 @@ func (w *scaleWorld) scaleSite() string {
 	return strings.Replace(w.fleet.siteAlone(), ", interval: 200ms", "", 1)
 }
 
+// servers is a list of them as a program sends it.
 func (w *scaleWorld) servers(from, to int) string {
 	var b strings.Builder
 	for n := from; n < to; n++ {
 		at := w.origin(n)
-		fmt.Fprintf(&b, "---\n{\"kind\":\"Server\",\"metadata\":{\"name\":\"s%03d\",\"role\":\"web\"},\"spec\":{\"address\":%q,\"zone\":\"az1\",\"ports\":{\"http\":%d}}}\n", n, at.Addr(), at.Port())
+		fmt.Fprintf(&b, `,{"kind":"Server","metadata":{"name":"s%03d","role":"web"},"spec":{"address":%q,"zone":"az1","ports":{"http":%d}}}`, n, at.Addr(), at.Port())
 	}
-	return b.String()
+	return `{"kind":"List","items":[` + b.String()[1:] + "]}"
 }
 
 // inTurn says which load balancer does not give so many servers traffic.
