@@ -58,28 +58,37 @@ func (r *Resource) Same(o *Resource) bool {
 	return bytes.Equal(r.JSON(), o.JSON())
 }
 
+// kinds are those of the objects that become one resource each, by the first part of its ID.
+var kinds = map[string]string{
+	"address": "IPAddress", "site": "Site", "pool": "Pool", "list": "AccessList", "map": "Map", "page": "ErrorPage", "certificate": "Certificate",
+}
+
+var prefixes = func() map[string]string {
+	out := make(map[string]string, len(kinds))
+	for prefix, kind := range kinds {
+		out[kind] = prefix + "/"
+	}
+	return out
+}()
+
 // Owner names the object that a resource comes from, as "Pool/web"; a server of a pool is given as the pool's
 // member "Server/web-017" only by its body, so here it is the pool.
 func Owner(id string) string {
 	kind, rest, _ := strings.Cut(id, "/")
 	name, _, _ := strings.Cut(rest, "/")
-	switch kind {
-	case "address":
-		return "IPAddress/" + name
-	case "site":
-		return "Site/" + name
-	case "pool", "server":
-		return "Pool/" + name
-	case "list":
-		return "AccessList/" + name
-	case "map":
-		return "Map/" + name
-	case "page":
-		return "ErrorPage/" + name
-	case "certificate":
-		return "Certificate/" + name
+	if kind == "server" {
+		kind = "pool"
 	}
-	return ""
+	if kinds[kind] == "" {
+		return ""
+	}
+	return kinds[kind] + "/" + name
+}
+
+// ID names the resource that an object becomes; ok is false for kinds that become none, or not just one.
+func ID(object weir.Ref) (id string, ok bool) {
+	prefix, ok := prefixes[object.Kind]
+	return prefix + object.Name, ok
 }
 
 // Resources takes a node apart, sorted by ID.

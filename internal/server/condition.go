@@ -105,13 +105,13 @@ func (v *view) look() {
 func (v *view) concerns(name string, g *groupState) bool {
 	switch spec := v.object.Spec.(type) {
 	case *weir.Override:
-		return g.objects[weir.Ref{Kind: "Server", Name: spec.Server}]
+		return g.has(weir.Ref{Kind: "Server", Name: spec.Server})
 	case *weir.LoadBalancer:
 		return spec.Group == name
 	case *weir.Zone:
 		return slices.Contains(g.node.Group.Zones, v.ref.Name)
 	}
-	return g.objects[v.ref]
+	return g.has(v.ref)
 }
 
 func (v *view) loadBalancer(g *groupState, self ir.Self) {

@@ -51,8 +51,8 @@ type groupState struct {
 	resources []ir.Resource
 	problems  []weir.Problem
 	selves    []ir.Self
-	// objects are those that the group's resources come from, nil as long as nobody has worked that out.
-	objects map[weir.Ref]bool
+	// members names those of all pools, whether Servers or a pool's own, nil as long as nobody has worked that out.
+	members map[string]struct{}
 	// waved is nil where no change goes in waves: then all have this state.
 	waved *wavedState
 }
@@ -210,12 +210,12 @@ func (f *fleet) group(view *weir.Set, name string, old *groupState) *groupState 
 	put, gone := difference(old.node, node)
 	next.resources = patch(old.resources, put, gone)
 	switch {
-	case len(gone) > 0 || node.Tuning.Name != old.node.Tuning.Name: // others may come from the same objects
+	case len(gone) > 0: // others may be of the same name
 	case len(next.resources) == len(old.resources):
-		next.objects = old.objects // what was put was there before
+		next.members = old.members // what was put was there before
 	default:
-		next.objects = maps.Clone(old.objects)
-		noteObjects(next.objects, put)
+		next.members = maps.Clone(old.members)
+		noteMembers(next.members, put)
 	}
 	return next
 }
@@ -248,25 +248,33 @@ func patch(list, put []ir.Resource, gone []string) []ir.Resource {
 	return append(out, put...)
 }
 
-// objectsOf lists the objects that resources come from. A member of a pool counts for the pool and for the
-// Server of its name.
-func objectsOf(list []ir.Resource, node ir.Node) map[weir.Ref]bool {
-	objects := map[weir.Ref]bool{{Kind: "LoadBalancerGroup", Name: node.Group.Name}: true, {Kind: "Tuning", Name: node.Tuning.Name}: true}
-	noteObjects(objects, list)
-	return objects
-}
-
-func noteObjects(objects map[weir.Ref]bool, list []ir.Resource) {
+// noteMembers adds the names of the servers among resources.
+func noteMembers(members map[string]struct{}, list []ir.Resource) {
 	for _, r := range list {
-		kind, name, _ := strings.Cut(ir.Owner(r.ID), "/")
-		if kind != "" {
-			objects[weir.Ref{Kind: kind, Name: name}] = true
-		}
 		if rest, ok := strings.CutPrefix(r.ID, "server/"); ok {
 			_, member, _ := strings.Cut(rest, "/")
-			objects[weir.Ref{Kind: "Server", Name: member}] = true
+			members[member] = struct{}{}
 		}
 	}
+}
+
+// has says whether some of the group's resources come from an object. A member of a pool counts for the pool and for
+// the Server of its name.
+func (g *groupState) has(r weir.Ref) bool {
+	switch r.Kind {
+	case "LoadBalancerGroup":
+		return r.Name == g.node.Group.Name
+	case "Tuning":
+		return r.Name == g.node.Tuning.Name
+	case "Server":
+		_, ok := g.members[r.Name]
+		return ok
+	}
+	id, ok := ir.ID(r)
+	if ok {
+		_, ok = slices.BinarySearchFunc(g.resources, id, func(r ir.Resource, id string) int { return strings.Compare(r.ID, id) })
+	}
+	return ok
 }
 
 // done is the revision that is compiled.

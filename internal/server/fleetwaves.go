@@ -234,8 +234,9 @@ func (f *fleet) show(name string, g groupState, set *weir.Set, refs []weir.Ref) 
 	if err := f.send(name, set.Revision, &g); err != nil {
 		f.log.Error("send group", "group", name, "error", err)
 	}
-	if g.objects == nil { // once the agents have theirs
-		g.objects = objectsOf(g.resources, g.node)
+	if g.members == nil { // once the agents have theirs
+		g.members = map[string]struct{}{}
+		noteMembers(g.members, g.resources)
 	}
 	f.mu.Lock()
 	f.groups[name] = &g
