@@ -1,9 +1,36 @@
 package hapctl
 
 import (
+	"bytes"
 	"log/slog"
+	"strings"
 	"testing"
 )
+
+// TestServersThatComeUpAreLoggedWhenAsked: hundreds may at once, so they are logged at the level debug alone; who is
+// asked for the last lines gets them all the same.
+func TestServersThatComeUpAreLoggedWhenAsked(t *testing.T) {
+	t.Parallel()
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo} {
+		var out bytes.Buffer
+		s, err := newStderr(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: level})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.abandon()
+		for _, line := range []string{"Server web/a is UP, reason: Layer4 check passed.", "Server web/b is DOWN, reason: Layer4 timeout."} {
+			s.keep("[WARNING]  (67) : " + line + "\n")
+		}
+		close(s.queue)
+		s.pass()
+		if up := strings.Contains(out.String(), "web/a is UP"); up != (level == slog.LevelDebug) || !strings.Contains(out.String(), "web/b is DOWN") {
+			t.Errorf("at %s this is logged:\n%s", level, out.String())
+		}
+		if len(s.all()) != 2 {
+			t.Errorf("remembered are %q", s.all())
+		}
+	}
+}
 
 func TestLevelsOfWhatHAProxySays(t *testing.T) {
 	for line, want := range map[string]slog.Level{
