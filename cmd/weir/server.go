@@ -83,7 +83,7 @@ loss of one.`,
 				if thrifty {
 					// Most of what is in memory now stays there: a little more work for the collector saves half of
 					// it again. While it was being read, agents were waiting.
-					debug.SetGCPercent(30)
+					debug.SetGCPercent(27)
 				}
 			}
 			return server.Run(cmd.Context(), o)
