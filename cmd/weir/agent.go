@@ -55,7 +55,7 @@ and changes nothing. weir agent handback gives HAProxy back.`,
 				return err
 			}
 			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(75) // HAProxy needs the machine's memory more than an agent its processor
+				debug.SetGCPercent(65) // HAProxy needs the machine's memory more than an agent its processor
 			}
 			o.Log, o.Version = log, buildVersion()
 			// One that has joined asks a HAProxy that is named for its version only while that starts.
