@@ -95,13 +95,21 @@ func (r *Reports) put(name string, p statusPost, now time.Time) (ok bool) {
 	return true
 }
 
+// orderSlack is what the time of a report may be wrong by that came from another control plane, whose own come in
+// their order: its age is told in milliseconds, and it took a while to come.
+const orderSlack = 100 * time.Millisecond
+
 // hear takes over what another control plane was told at a time. What is older than what is known here is passed
 // over; ok is false when it builds on one that is not known.
 func (r *Reports) hear(name string, p statusPost, at time.Time) (ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if last := r.byName[name]; last != nil && (last.seq == p.Seq || !at.After(last.At)) {
-		return true
+	if last := r.byName[name]; last != nil {
+		late := last.At.Sub(at)
+		if last.seq == p.Seq || late > orderSlack || late >= 0 && last.own {
+			return true
+		}
+		at = at.Add(max(0, late))
 	}
 	return r.take(name, p, at, false)
 }
