@@ -33,7 +33,7 @@ packages: ## build Debian packages into dist/
 	@scripts/packages.sh dist
 
 .PHONY: test
-test: haproxy etcd lint ## get what the tests need, lint, then run all tests on both HAProxy versions
+test: haproxy etcd knot lint ## get what the tests need, lint, then run all tests on both HAProxy versions
 	@scripts/test.sh $(RACE) -- $(TESTFLAGS)
 
 .PHONY: lint
@@ -49,7 +49,7 @@ bench: haproxy etcd ## print figures as «name value unit» lines; BENCH=name fo
 	@WEIR_BENCH="$(BENCH)" $(GO) test -count=1 -timeout 30m -run '^TestFigures$$' -v ./bench | scripts/figures.sh
 
 .PHONY: soak
-soak: haproxy etcd ## long random walks, then each fuzz target for FUZZTIME (2m)
+soak: haproxy etcd knot ## long random walks, then each fuzz target for FUZZTIME (2m)
 	@WEIR_SOAK=1 $(GO) test -count=1 -timeout 4h -p 1 ./...
 	@scripts/fuzz.sh "$(FUZZTIME)"
 
@@ -60,6 +60,10 @@ haproxy: ## get HAProxy 3.4 and 3.2 into .tools
 .PHONY: etcd
 etcd: ## get etcd into .tools, for tests against a cluster outside
 	@scripts/etcd.sh
+
+.PHONY: knot
+knot: ## get Knot DNS into .tools, for tests of dns-01 challenges
+	@scripts/knot.sh
 
 .PHONY: tools
 tools:
