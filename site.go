@@ -27,24 +27,6 @@ type Site struct {
 	ErrorPages map[Status3]string `json:"errorPages,omitempty"`
 }
 
-// Listener is a port of a site.
-type Listener struct {
-	Port Port         `json:"port"`
-	TLS  *ListenerTLS `json:"tls,omitempty"`
-	// Redirect is "https": every request is sent to the site's listener with TLS.
-	Redirect string `json:"redirect,omitempty"`
-}
-
-// ListenerTLS is how clients are spoken to.
-type ListenerTLS struct {
-	// Certificates name Certificates with keys; an ECDSA and an RSA one of the same names are picked by the client.
-	Certificates []string `json:"certificates"`
-	// Profile is modern (TLS 1.3), intermediate (TLS 1.2 and 1.3) or old (TLS 1.0 and up).
-	Profile string `json:"profile,omitempty"`
-	// ALPN lists the protocols offered, most wanted first.
-	ALPN []string `json:"alpn,omitempty"`
-}
-
 // Backend says which pool serves in each zone. It is written as {az1: web-az1, az2: web-az2}, or as one name
 // for all zones.
 type Backend struct {
@@ -111,24 +93,6 @@ type PathMatch struct {
 	Regex string `json:"regex,omitempty"`
 }
 
-// The TLS profiles.
-var TLSProfiles = []string{"modern", "intermediate", "old"}
-
-// PortMode gives what the site makes a listener's port speak.
-func (s *Site) PortMode(l Listener) PortMode {
-	switch {
-	case s.Mode == "tls-passthrough":
-		return PortTLSPassthrough
-	case s.Mode == "tcp" && l.TLS != nil:
-		return PortTLSTCP
-	case s.Mode == "tcp":
-		return PortTCP
-	case l.TLS != nil:
-		return PortHTTPS
-	}
-	return PortHTTP
-}
-
 // PoolMode gives the mode that the site's pools must have.
 func (s *Site) PoolMode() string {
 	if s.Mode == "http" {
@@ -143,10 +107,7 @@ func (s *Site) Normalize() {
 	canonicalAll(s.Hostnames)
 	for i := range s.Listeners {
 		if t := s.Listeners[i].TLS; t != nil {
-			setDefault(&t.Profile, "intermediate")
-			if t.ALPN == nil && s.Mode == "http" {
-				t.ALPN = []string{"h2", "http/1.1"}
-			}
+			t.normalize(s.Mode)
 		}
 	}
 }
@@ -175,49 +136,6 @@ func (s *Site) Validate(p *Problems) {
 	}
 	for status := range s.ErrorPages {
 		status.check(p, "errorPages")
-	}
-}
-
-// MaxListeners is how many ports one site can have.
-const MaxListeners = 64
-
-func (s *Site) validateListeners(p *Problems) {
-	if len(s.Listeners) == 0 {
-		p.Add("listeners", "needs at least one port")
-	}
-	if len(s.Listeners) > MaxListeners {
-		p.Add("listeners", "are %d; at most %d are possible", len(s.Listeners), MaxListeners)
-		return
-	}
-	seen := map[Port]bool{}
-	secure := slices.ContainsFunc(s.Listeners, func(l Listener) bool { return l.TLS != nil })
-	for i, l := range s.Listeners {
-		path := index("listeners", i)
-		l.Port.check(p, path+".port")
-		if seen[l.Port] {
-			p.Add(path+".port", "%d is listed twice", l.Port)
-		}
-		seen[l.Port] = true
-		if t := l.TLS; t != nil {
-			if s.Mode == "tls-passthrough" {
-				p.Add(path+".tls", "a tls-passthrough site does not end TLS; leave tls out")
-			}
-			if len(t.Certificates) == 0 {
-				p.Add(path+".tls.certificates", "needs at least one Certificate")
-			}
-			names(p, path+".tls.certificates", t.Certificates)
-			oneOf(p, path+".tls.profile", t.Profile, TLSProfiles...)
-			for j, a := range t.ALPN {
-				oneOf(p, index(path+".tls.alpn", j), a, "h2", "http/1.1")
-			}
-			unique(p, path+".tls.alpn", t.ALPN)
-		}
-		if l.Redirect != "" {
-			oneOf(p, path+".redirect", l.Redirect, "https")
-			if !secure || l.TLS != nil || s.Mode != "http" {
-				p.Add(path+".redirect", "needs mode http, no tls here, and another listener with tls to send clients to")
-			}
-		}
 	}
 }
 

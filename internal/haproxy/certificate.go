@@ -21,24 +21,6 @@ func authorityFile(c *ir.Certificate) string {
 
 func crtListFile(p weir.Port) string { return fmt.Sprintf("certs/port-%d.list", p) }
 
-// profileOptions are the crt-list options of a TLS profile; they are per certificate entry, so that a site
-// with old clients harms no other.
-func profileOptions(t *weir.ListenerTLS) string {
-	var parts []string
-	if len(t.ALPN) > 0 {
-		parts = append(parts, "alpn "+strings.Join(t.ALPN, ","))
-	}
-	switch t.Profile {
-	case "modern":
-		parts = append(parts, "ssl-min-ver TLSv1.3")
-	case "old":
-		parts = append(parts, "ssl-min-ver TLSv1.0", "ciphers ALL:@SECLEVEL=0")
-	default:
-		parts = append(parts, "ssl-min-ver TLSv1.2")
-	}
-	return strings.Join(parts, " ")
-}
-
 // certificates lists the files and, for each port with TLS, which are shown to whom.
 func (r *renderer) certificates() {
 	byName := map[string]*ir.Certificate{}

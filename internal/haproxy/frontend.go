@@ -186,15 +186,19 @@ func (r *renderer) tlsOptions(p port) string {
 	if *r.node.Tuning.StrictSNI {
 		strict = " strict-sni"
 	}
-	return " ssl crt-list " + list + strict
+	early := ""
+	if r.early(p) {
+		early = " allow-0rtt"
+	}
+	return " ssl crt-list " + list + strict + early
 }
 
 func (r *renderer) httpFrontend(p port) {
 	s := r.frontend(p)
 	secure := p.mode == weir.PortHTTPS
 	hosts := opt(mapHosts(p.number))
-	for _, path := range []string{mapRedirects(p.number), mapPaths(p.number)} {
-		r.maps[path] = orEmpty(r.maps[path])
+	for _, path := range []string{mapRedirects(p.number), mapPaths(p.number), mapHSTS(p.number), mapEarly(p.number)} {
+		r.maps[path] = orEmpty(r.maps[path]) // those that the text names
 	}
 	bindOptions, proto, same := "", "http", ""
 	if secure {
@@ -209,6 +213,10 @@ func (r *renderer) httpFrontend(p port) {
 		s.add("tcp-request session set-var(sess.host) ssl_fc_sni,lower")
 		hostLookup(s, "tcp-request session", "sess.named", "sess.host", hosts, "{ ssl_fc_has_sni }")
 		s.add("tcp-request session set-var(sess.named) str(-) if { ssl_fc_has_sni } !{ var(sess.named) -m found }")
+		r.strictTransport(s, p)
+		if r.early(p) {
+			r.holdEarly(s, p)
+		}
 		same = " { var(txn.route),field(1,/),strcmp(sess.named) eq 0 }"
 	}
 	s.add("# who the client is; others are believed only when they are in the map")

@@ -51,5 +51,11 @@ func mapPaths(p weir.Port) string { return fmt.Sprintf("maps/paths-%d.map", p) }
 // mapRedirects is the map of a port: !site → the port to send clients to.
 func mapRedirects(p weir.Port) string { return fmt.Sprintf("maps/redirects-%d.map", p) }
 
+// mapHSTS is the map of a port: site → what Strict-Transport-Security says.
+func mapHSTS(p weir.Port) string { return fmt.Sprintf("maps/hsts-%d.map", p) }
+
+// mapEarly is the map of a port: site → 1 where requests may come before the handshake is over.
+func mapEarly(p weir.Port) string { return fmt.Sprintf("maps/early-%d.map", p) }
+
 // mapPages is the map of a status: site → page, base64.
 func mapPages(status weir.Status3) string { return fmt.Sprintf("maps/page-%d.map", status) }

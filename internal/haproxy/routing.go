@@ -32,6 +32,7 @@ func (r *renderer) routing() {
 	for i := range r.node.Sites {
 		s := &r.node.Sites[i]
 		r.siteListeners(s)
+		r.siteSecurity(s)
 		r.siteBackends(s)
 		r.siteRoutes(s, sets)
 		r.sitePages(s)

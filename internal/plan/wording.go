@@ -66,6 +66,8 @@ func lineCause(s *haproxy.Section, now, then string) cause {
 	case len(f) == 0:
 	case s.Kind == "frontend" && f[0] == "bind" && now != "" && then != "":
 		return bindCause(now, then)
+	case strings.Contains(line, "(sess.early)"):
+		return earlyCause(now != "")
 	case f[0] == "http-error" && len(f) > 2:
 		return cause{what: "the page for status " + f[2] + " changes", why: whyPages}
 	case strings.HasSuffix(f[0], "log-format") || f[0] == "log":
@@ -97,7 +99,7 @@ func bindCause(now, then string) cause {
 	if port, before := portOf(a), portOf(b); port != before && port != "" && before != "" {
 		return is("opened as " + port + " instead of " + before + " on this machine")
 	}
-	strict := slices.Contains(strings.Fields(now), "strict-sni")
+	strict, early := says(now, "strict-sni"), says(now, "allow-0rtt")
 	switch {
 	case len(come) > 0 && len(gone) > 0:
 		return is("listened on at " + some(come, 4) + " instead of " + some(gone, 4))
@@ -105,7 +107,9 @@ func bindCause(now, then string) cause {
 		return is("listened on at " + some(come, 4) + " as well")
 	case len(gone) > 0:
 		return is("no longer listened on at " + some(gone, 4))
-	case strict == slices.Contains(strings.Fields(then), "strict-sni"):
+	case early != says(then, "allow-0rtt"):
+		return earlyCause(early)
+	case strict == says(then, "strict-sni"):
 		return is("opened otherwise, " + instead(now, then))
 	case strict:
 		return cause{
@@ -119,6 +123,16 @@ func bindCause(now, then string) cause {
 		}
 	}
 }
+
+// earlyCause tells that a port begins or ends to take early data: the bind line says so, and rules that go with it.
+func earlyCause(begins bool) cause {
+	if begins {
+		return cause{what: "takes early data for the first time (earlyData)", many: "take early data for the first time (earlyData)", why: whyPorts}
+	}
+	return cause{what: "takes no early data any more (earlyData)", many: "take no early data any more (earlyData)", why: whyPorts}
+}
+
+func says(line, word string) bool { return slices.Contains(strings.Fields(line), word) }
 
 // hostsOnlyIn gives the hosts of what one bind line listens at and another does not.
 func hostsOnlyIn(of, but []string) (hosts []string) {

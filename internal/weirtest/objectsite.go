@@ -3,6 +3,7 @@ package weirtest
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"weir"
 )
@@ -58,7 +59,10 @@ func (w *world) listeners(s *weir.Site, role string) {
 			if cert == "" {
 				continue
 			}
-			l.TLS = &weir.ListenerTLS{Certificates: []string{cert}, Profile: pick(w.rng, "", weir.TLSProfiles[0], weir.TLSProfiles[1])}
+			l.TLS = &weir.ListenerTLS{Certificates: []string{cert}, Profile: pick(w.rng, append([]string{""}, weir.TLSProfiles...)...)}
+			if s.Mode == "http" && l.TLS.Profile == "modern" {
+				l.TLS.HSTS = &weir.HSTS{MaxAge: new(weir.Duration(time.Hour)), IncludeSubdomains: len(s.Addresses) > 1}
+			}
 			if twin := w.anyName("Certificate", role); twin != cert && w.some(3) {
 				l.TLS.Certificates = append(l.TLS.Certificates, twin)
 			}

@@ -1,0 +1,97 @@
+package haproxy
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+// What the TLS profiles take of ciphers, most wanted first; names that a build of OpenSSL doesn't know are passed over.
+// docs/decisions/0027-tls-profiles.md says where they come from.
+const (
+	ciphers13    = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+	forwardAEAD  = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+	forwardCBC   = "ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
+	rsaExchange  = "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES256-SHA256:AES128-SHA:AES256-SHA"
+	anySignature = "@SECLEVEL=0" // TLS below 1.2 signs with SHA-1, which OpenSSL does at no other level
+)
+
+// tlsDefaults is what every line of a crt-list begins with, and what the certificate of no site has: the narrowest
+// that no client of today is shut out by. A line can widen it, so that what is forgotten there is safe.
+func (r *renderer) tlsDefaults(s *Section) {
+	s.add("ssl-default-bind-options ssl-min-ver TLSv1.2")
+	s.add("ssl-default-bind-ciphers %s", forwardAEAD)
+	s.add("ssl-default-bind-ciphersuites %s", ciphers13)
+}
+
+// profileOptions are the crt-list options of a TLS profile, beyond the defaults; they are per certificate entry, so
+// that a site with old clients harms no other, and change at run time.
+func profileOptions(t *weir.ListenerTLS) string {
+	var parts []string
+	if len(t.ALPN) > 0 {
+		parts = append(parts, "alpn "+strings.Join(t.ALPN, ","))
+	}
+	switch t.Profile {
+	case "modern":
+		parts = append(parts, "ssl-min-ver TLSv1.3")
+	case "legacy":
+		parts = append(parts, "ssl-min-ver TLSv1.0", "ciphers "+strings.Join([]string{forwardAEAD, forwardCBC, rsaExchange, anySignature}, ":"))
+	default:
+		parts = append(parts, "ssl-min-ver TLSv1.2")
+	}
+	return strings.Join(parts, " ")
+}
+
+// hstsValue is the header as a map can hold it, without blanks.
+func hstsValue(h *weir.HSTS) string {
+	value := "max-age=" + strconv.FormatInt(h.MaxAge.Ms()/1000, 10)
+	if h.IncludeSubdomains {
+		value += ";includeSubDomains"
+	}
+	if h.Preload {
+		value += ";preload"
+	}
+	return value
+}
+
+// siteSecurity fills the maps of what a site wants of its connections with TLS.
+func (r *renderer) siteSecurity(s *ir.Site) {
+	for _, l := range s.Listeners {
+		if l.Mode != weir.PortHTTPS || l.TLS == nil {
+			continue
+		}
+		if l.TLS.HSTS != nil {
+			r.put(mapHSTS(l.Port), s.Name, hstsValue(l.TLS.HSTS), "Site/"+s.Name)
+		}
+		if l.TLS.EarlyData {
+			r.put(mapEarly(l.Port), s.Name, "1", "Site/"+s.Name)
+		}
+	}
+}
+
+// early says whether a port takes requests with a client's first packet. HAProxy built with OpenSSL decides that by
+// the bind line for every name alike (TestFactEarlyDataIsOfTheBindLine); whose requests wait, rules decide.
+func (r *renderer) early(p port) bool {
+	return p.mode == weir.PortHTTPS && slices.ContainsFunc(r.node.Sites, func(s ir.Site) bool {
+		return slices.ContainsFunc(s.Listeners, func(l ir.Listener) bool {
+			return l.Port == p.number && l.TLS != nil && l.TLS.EarlyData
+		})
+	})
+}
+
+// strictTransport sends the header of the site that a connection is for with its answers, and with no other's: a
+// browser believes it of the name that it asked for, which may be another site's where certificates are shared.
+func (r *renderer) strictTransport(s *Section, p port) {
+	s.add("tcp-request session set-var(sess.hsts) var(sess.named),map_str(%s)", opt(mapHSTS(p.number)))
+	s.add("http-after-response set-header Strict-Transport-Security %%[var(sess.hsts)] if { var(sess.hsts) -m found } { var(txn.route),field(1,/),strcmp(sess.named) eq 0 }")
+}
+
+// holdEarly lets requests wait for the end of the handshake that may not be done twice, or whose site doesn't want any
+// done before (RFC 8470).
+func (r *renderer) holdEarly(s *Section, p port) {
+	s.add("tcp-request session set-var(sess.early) var(sess.named),map_str(%s)", opt(mapEarly(p.number)))
+	s.add("http-request wait-for-handshake unless { var(sess.early) -m found } { method GET HEAD OPTIONS }")
+}
