@@ -68,6 +68,7 @@ var layers = []layer{
 	},
 	{pkg: "internal/store", own: []string{"weir", "internal/secrets"}, foreign: []string{"filippo.io/age", "go.etcd.io/etcd", "go.uber.org/zap"}},
 	{pkg: "internal/tally", pure: true, own: []string{"internal/haproxy"}},
+	{pkg: "internal/tickets", pure: true},
 	{pkg: "internal/wave", pure: true},
 	{pkg: "internal/weirtest", own: []string{"weir"}, foreign: []string{"github.com/miekg/dns"}},
 	{pkg: "weir", pure: true, foreign: []string{"github.com/tidwall/btree", "go.yaml.in/yaml/v3", "golang.org/x/net/idna"}},

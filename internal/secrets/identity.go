@@ -50,6 +50,14 @@ func AgentIdentity(cert *x509.Certificate) (string, error) {
 	return name, nil
 }
 
+// Agent verifies an agent's certificate as valid at a time and gives the name of its load balancer.
+func (t *Trust) Agent(cert *x509.Certificate, at time.Time) (string, error) {
+	if err := t.verify(cert, at, x509.ExtKeyUsageClientAuth, ""); err != nil {
+		return "", fmt.Errorf("verify agent's certificate: %w", err)
+	}
+	return AgentIdentity(cert)
+}
+
 // ControlPlaneIdentity gives the ID of the control plane that a certificate, verified already, is for.
 func ControlPlaneIdentity(cert *x509.Certificate) (string, error) {
 	others := len(cert.DNSNames) + len(cert.IPAddresses) + len(cert.EmailAddresses)

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -243,5 +244,40 @@ func TestVerifyRenewal(t *testing.T) {
 	}
 	if _, err := trust.VerifyRenewal(server.Leaf, same, c.now()); err == nil {
 		t.Error("a server's certificate was renewed as an agent's")
+	}
+}
+
+func TestTrustVerifiesAgents(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	ca, other := testCA(t, c), testCA(t, c)
+	cert, _ := issue(t, ca, newTestKey(t), "lb-1")
+	if name, err := ca.Trust().Agent(cert, c.now()); err != nil || name != "lb-1" {
+		t.Errorf("%q, %v", name, err)
+	}
+	if _, err := other.Trust().Agent(cert, c.now()); err == nil {
+		t.Error("another CA's agent is believed")
+	}
+	for _, at := range []time.Time{cert.NotAfter.Add(time.Second), cert.NotBefore.Add(-time.Second)} {
+		if _, err := ca.Trust().Agent(cert, at); err == nil {
+			t.Errorf("believed at %s, when it is not valid", at)
+		}
+	}
+	server, err := ca.IssueServer([]string{"weir.example"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plane, err := ca.IssueControlPlane("a1b2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pair := range []tls.Certificate{server, plane} {
+		cert, err := x509.ParseCertificate(pair.Certificate[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name, err := ca.Trust().Agent(cert, c.now()); err == nil {
+			t.Errorf("%s is believed to be load balancer %q", cert.Subject, name)
+		}
 	}
 }
