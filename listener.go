@@ -23,7 +23,8 @@ type ListenerTLS struct {
 	// ALPN lists the protocols offered, most wanted first.
 	ALPN []string `json:"alpn,omitempty"`
 	// EarlyData lets GET, HEAD and OPTIONS requests come with the first packet of a resumed TLS 1.3 session (0-RTT),
-	// where anybody who recorded it can send it once more; every other request waits for the end of the handshake.
+	// where anybody who recorded them can send them once more; others that come so, and those to other sites at the
+	// port, are answered 425, upon which clients send them again when the handshake is over (RFC 8470).
 	EarlyData bool `json:"earlyData,omitempty"`
 	// HSTS tells browsers to come to this name by https alone.
 	HSTS *HSTS `json:"hsts,omitempty"`

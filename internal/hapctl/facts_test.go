@@ -25,7 +25,7 @@ func TestFactsAreWrittenDown(t *testing.T) {
 		return slices.Compact(all)
 	}
 	written := names(text, "\\| `(TestFact\\w+)` \\|")
-	files, err := filepath.Glob("facts_*_test.go")
+	files, err := filepath.Glob("../*/facts_*_test.go") // most are here
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -215,7 +215,7 @@ func (r *renderer) httpFrontend(p port) {
 		s.add("tcp-request session set-var(sess.named) str(-) if { ssl_fc_has_sni } !{ var(sess.named) -m found }")
 		r.strictTransport(s, p)
 		if r.early(p) {
-			r.holdEarly(s, p)
+			r.refuseEarly(s, p)
 		}
 		same = " { var(txn.route),field(1,/),strcmp(sess.named) eq 0 }"
 	}

@@ -73,7 +73,7 @@ func (r *renderer) siteSecurity(s *ir.Site) {
 }
 
 // early says whether a port takes requests with a client's first packet. HAProxy built with OpenSSL decides that by
-// the bind line for every name alike (TestFactEarlyDataIsOfTheBindLine); whose requests wait, rules decide.
+// the bind line for every name alike (TestFactEarlyDataIsOfTheBindLine); whose requests are done, rules decide.
 func (r *renderer) early(p port) bool {
 	return p.mode == weir.PortHTTPS && slices.ContainsFunc(r.node.Sites, func(s ir.Site) bool {
 		return slices.ContainsFunc(s.Listeners, func(l ir.Listener) bool {
@@ -89,9 +89,11 @@ func (r *renderer) strictTransport(s *Section, p port) {
 	s.add("http-after-response set-header Strict-Transport-Security %%[var(sess.hsts)] if { var(sess.hsts) -m found } { var(txn.route),field(1,/),strcmp(sess.named) eq 0 }")
 }
 
-// holdEarly lets requests wait for the end of the handshake that may not be done twice, or whose site doesn't want any
-// done before (RFC 8470).
-func (r *renderer) holdEarly(s *Section, p port) {
+// refuseEarly answers 425 to requests that came before the handshake was over and may not be done twice, or whose site
+// wants none such; who sends early data knows to send them again (RFC 8470). HAProxy's wait-for-handshake would be
+// kinder, but never ends with HTTP/1 (TestFactWaitForHandshakeNeverEnds).
+func (r *renderer) refuseEarly(s *Section, p port) {
 	s.add("tcp-request session set-var(sess.early) var(sess.named),map_str(%s)", opt(mapEarly(p.number)))
-	s.add("http-request wait-for-handshake unless { var(sess.early) -m found } { method GET HEAD OPTIONS }")
+	s.add("http-request deny deny_status 425 if { ssl_fc_has_early } !{ var(sess.early) -m found }")
+	s.add("http-request deny deny_status 425 if { ssl_fc_has_early } !{ method GET HEAD OPTIONS }")
 }

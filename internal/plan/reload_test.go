@@ -81,7 +81,7 @@ func TestReasonsToReload(t *testing.T) {
 		}, []string{"port 443 refuses TLS to names without a certificate (strictSNI): HAProxy opens ports only when it starts"}},
 		{"early data", func(_, b *haproxy.Config) {
 			b.Sections[5].Lines = lines("", "bind 127.0.0.1:443,127.0.0.2:443 ssl crt-list lists/443 allow-0rtt", "tcp-request session set-var(sess.early) var(sess.named),map_str(opt@m)",
-				"http-request wait-for-handshake unless { var(sess.early) -m found } { method GET HEAD OPTIONS }", "http-request deny if bad")
+				"http-request deny deny_status 425 if { ssl_fc_has_early } !{ var(sess.early) -m found }", "http-request deny deny_status 425 if { ssl_fc_has_early } !{ method GET HEAD OPTIONS }", "http-request deny if bad")
 		}, []string{"port 443 takes early data for the first time (earlyData): HAProxy opens ports only when it starts"}},
 		{"a timeout that many parts repeat", func(a, b *haproxy.Config) {
 			for c, ms := range map[*haproxy.Config]string{a: "60000", b: "90000"} {

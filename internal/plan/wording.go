@@ -66,7 +66,7 @@ func lineCause(s *haproxy.Section, now, then string) cause {
 	case len(f) == 0:
 	case s.Kind == "frontend" && f[0] == "bind" && now != "" && then != "":
 		return bindCause(now, then)
-	case strings.Contains(line, "(sess.early)"):
+	case strings.Contains(line, "(sess.early)") || strings.Contains(line, "{ ssl_fc_has_early }"):
 		return earlyCause(now != "")
 	case f[0] == "http-error" && len(f) > 2:
 		return cause{what: "the page for status " + f[2] + " changes", why: whyPages}
