@@ -26,8 +26,8 @@ func (k Key) Base64() string { return encode(k.view()) }
 // Digest names the key and reveals nothing of it.
 func (k Key) Digest() Digest { return sha256.Sum256(k.view()) }
 
-// Digest is the SHA-256 of a ticket key.
-type Digest [sha256.Size]byte
+// Digest is the SHA-256 of a ticket key, as haproxy.TicketKeys has it.
+type Digest = [sha256.Size]byte
 
 // Keys are what one HAProxy has at a time: the previous one, the one that encrypts new tickets, and the next one.
 // It decrypts tickets of all three.

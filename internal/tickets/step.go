@@ -104,7 +104,7 @@ func (s State) rotate(now time.Time, r roster, set Settings, random io.Reader) (
 		return s.anew(now, 1, random)
 	case !r.holds(*s.orNewest(s.Seeds[1].Epoch)) && r.holds(*newest):
 		// Nobody can derive the keys that are current, and so nobody is thrown out by others.
-		return s.anew(now, s.Generation()+generations, random)
+		return s.anew(now, s.Seeds[2].Generation+1, random)
 	}
 	complete := r.complete(*newest)
 	hurried := s.Hurry > 0 && complete && s.wanted(r) == 0
