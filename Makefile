@@ -9,7 +9,7 @@ GO ?= go
 # Two cores: tests wait for HAProxy more than they compute, so each package may run four at a time.
 TESTFLAGS ?= -timeout 14m -p 2 -parallel 4
 # Packages with goroutines of their own and few dependencies run under the race detector.
-RACE ?= accesslog hapctl link secrets weirtest
+RACE ?= accesslog dns01 hapctl link secrets weirtest
 FUZZTIME ?= 2m
 DEMO_SECONDS ?= 0
 BENCH ?= all

@@ -48,6 +48,7 @@ var layers = []layer{
 	},
 	{pkg: "internal/compile", coming: true, pure: true, own: []string{"weir", "internal/ir"}, foreign: []string{"golang.org/x/net/idna"}},
 	{pkg: "internal/console", coming: true},
+	{pkg: "internal/dns01", own: []string{"weir"}, foreign: []string{"github.com/miekg/dns", "golang.org/x/sys"}},
 	{pkg: "internal/drift", pure: true, own: []string{"internal/haproxy"}},
 	{
 		pkg:     "internal/hapctl",

@@ -44,9 +44,15 @@ type KnotZone struct {
 // A missing binary fails the test and names the command that gets it.
 func StartKnot(t testing.TB, zones ...KnotZone) *Knot {
 	t.Helper()
+	return StartKnotWith(t, "hmac-sha256", zones...)
+}
+
+// StartKnotWith is StartKnot with a key of another algorithm.
+func StartKnotWith(t testing.TB, algorithm string, zones ...KnotZone) *Knot {
+	t.Helper()
 	k := &Knot{
 		t: t, dir: TempDir(t), binary: filepath.Join(Root(t), ".tools", "knot", "usr", "sbin", "knotd"),
-		KeyName: "weir.", Algorithm: "hmac-sha256", Secret: "d2VpciB0ZXN0cyB3aXRoIHRoaXMga2V5LCBub2JvZHk=",
+		KeyName: "weir.", Algorithm: algorithm, Secret: "d2VpciB0ZXN0cyB3aXRoIHRoaXMga2V5LCBub2JvZHk=",
 	}
 	if _, err := os.Stat(k.binary); err != nil {
 		t.Fatalf("find knot: %v; run scripts/knot.sh to get it", err)
@@ -182,7 +188,7 @@ func (k *Knot) primaryZones(zones []KnotZone, secondary netip.Addr) string {
 		if z.Closed {
 			acl = "transfer"
 		}
-		fmt.Fprintf(&b, "  - domain: %s\n    storage: %q\n    file: %q\n    acl: [ %s ]\n",
+		fmt.Fprintf(&b, "  - domain: %s\n    storage: %q\n    file: %q\n    acl: [ %s ]\n    zonefile-sync: -1\n",
 			z.Name, filepath.Join(k.dir, "primary"), z.Name+"zone", acl)
 	}
 	return b.String()
