@@ -21,17 +21,17 @@ var settings = Settings{Every: 4 * time.Hour, Hold: 4 * time.Hour}
 
 // bed is a control plane's CA and clock, and chance that can be repeated.
 type bed struct {
-	*testing.T
+	testing.TB
 	ca     *secrets.CA
 	now    time.Time
 	rand   *rand.Rand
 	random *rand.ChaCha8
 }
 
-func newBed(t *testing.T, seed byte) *bed {
+func newBed(t testing.TB, seed byte) *bed {
 	t.Helper()
 	source := rand.NewChaCha8([32]byte{seed, 1})
-	b := &bed{T: t, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), rand: rand.New(source), random: rand.NewChaCha8([32]byte{seed, 2})}
+	b := &bed{TB: t, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), rand: rand.New(source), random: rand.NewChaCha8([32]byte{seed, 2})}
 	b.ca = b.newCA()
 	return b
 }

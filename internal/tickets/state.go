@@ -73,15 +73,6 @@ func (s State) newest() *Epoch {
 	return &s.Epochs[len(s.Epochs)-1]
 }
 
-func (s State) epoch(number int64) *Epoch {
-	for i := range s.Epochs {
-		if s.Epochs[i].Number == number {
-			return &s.Epochs[i]
-		}
-	}
-	return nil
-}
-
 type wireState struct {
 	Group   string     `json:"group"`
 	Epochs  []Epoch    `json:"epochs"`

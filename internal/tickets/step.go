@@ -102,8 +102,8 @@ func (s State) rotate(now time.Time, r roster, set Settings, random io.Reader) (
 		return s, nil
 	case len(s.Seeds) == 0:
 		return s.anew(now, 1, random)
-	case !r.holds(*s.orNewest(s.Seeds[1].Epoch)) && r.holds(*newest):
-		// Nobody can derive the keys that are current, and so nobody is thrown out by others.
+	case !s.held(r, s.Seeds[1].Epoch) && s.held(r, newest.Number):
+		// Nobody who is there can derive the current key, and so nobody is put behind by this.
 		return s.anew(now, s.Seeds[2].Generation+1, random)
 	}
 	complete := r.complete(*newest)
@@ -131,12 +131,10 @@ func (s State) rotate(now time.Time, r roster, set Settings, random io.Reader) (
 	return s, nil
 }
 
-// orNewest gives an epoch, which a state that was read may lack.
-func (s State) orNewest(number int64) *Epoch {
-	if e := s.epoch(number); e != nil {
-		return e
-	}
-	return &Epoch{Number: number}
+// held says whether any present member was handed the secret of an epoch.
+func (s State) held(r roster, number int64) bool {
+	at := slices.IndexFunc(s.Epochs, func(e Epoch) bool { return e.Number == number })
+	return at >= 0 && slices.ContainsFunc(r.present, func(m Member) bool { return r.opens(s.Epochs[at], m) })
 }
 
 // anew gives three new generations of the newest secret.
@@ -164,7 +162,7 @@ func (s State) wanted(r roster) int64 {
 	case newest == nil:
 		return 1
 	case slices.ContainsFunc(newest.Envelopes, func(e Envelope) bool { return !r.has(e.To, e.ToKey) }),
-		!r.holds(*newest) && len(r.lacking(*newest)) > 0:
+		!s.held(r, newest.Number) && len(r.lacking(*newest)) > 0:
 		return newest.Number + 1
 	}
 	return 0
@@ -224,11 +222,6 @@ func (r roster) opens(e Epoch, m Member) bool {
 		}
 	}
 	return false
-}
-
-// holds says whether any present member was handed an epoch's secret.
-func (r roster) holds(e Epoch) bool {
-	return slices.ContainsFunc(r.present, func(m Member) bool { return r.opens(e, m) })
 }
 
 // able gives the first by name that can be asked for work and fits.

@@ -3,6 +3,7 @@ package tickets
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -84,8 +85,8 @@ func TestASeedIsDestroyedAfterThreeGenerations(t *testing.T) {
 	for n := range 4 {
 		text, err := s.Encode()
 		b.must(err)
-		if got := slices.ContainsFunc(s.Seeds, func(v Seed) bool { return encode(v.bytes.view()) == next }); got != (n < 3) {
-			t.Errorf("after %d rotations: there %t (%d bytes)", n, got, len(text))
+		if got := strings.Contains(string(text), next); got != (n < 3) {
+			t.Errorf("after %d rotations: there %t", n, got)
 		}
 		s = b.rotate(s, a)
 	}
