@@ -107,11 +107,9 @@ func (m Me) member(generation int64) Member {
 // opened is what a member makes of its brief.
 func (b *bed) opened(m Me, s State) []Secret {
 	b.Helper()
-	var held []Secret
-	for _, g := range b.sent(s.Brief(m.member(0), nil)).Given {
-		secret, err := m.Open(g)
-		b.must(err)
-		held = append(held, secret)
+	held, unopened, err := m.Read(b.sent(s.Brief(m.member(0), nil)))
+	if err != nil || len(unopened) > 0 {
+		b.Fatalf("epochs %v: %v", unopened, err)
 	}
 	return held
 }

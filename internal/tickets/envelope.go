@@ -140,6 +140,21 @@ func (m Me) Open(g Given) (Secret, error) {
 	return s, nil
 }
 
+// Read gives the secrets that a brief hands this member. Unopened names the epochs of those that it can't open, for
+// State.Unopened; the error says why.
+func (m Me) Read(b Brief) (held []Secret, unopened []int64, err error) {
+	var errs []error
+	for _, g := range b.Given {
+		s, err := m.Open(g)
+		if err != nil {
+			unopened, errs = append(unopened, g.Epoch), append(errs, err)
+			continue
+		}
+		held = append(held, s)
+	}
+	return held, unopened, errors.Join(errs...)
+}
+
 func (m Me) open(g Given) (Secret, error) {
 	e := g.Envelope
 	if e.To != m.Name || e.ToKey != KeyID(m.Certificate) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +161,9 @@ func TestAnOldEnvelopeOpensWhileItsCAIsBelieved(t *testing.T) {
 	z.Certificate, z.Believe = b.issue(b.ca, z.Key, "z"), b.ca.Trust().Agent
 	if _, err := z.Open(given); err == nil {
 		t.Error("opened what an agent of a CA that was dropped had signed")
+	}
+	if got, unopened, err := z.Read(s.Brief(z.member(0), nil)); err == nil || len(got) != 0 || !slices.Equal(unopened, []int64{1}) {
+		t.Errorf("read %d secrets, epochs %v do not open, %v", len(got), unopened, err)
 	}
 	if got := b.opened(a, s); got[0].Check != held[0].Check {
 		t.Error("what a member made for itself does not open")

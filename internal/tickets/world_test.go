@@ -89,12 +89,9 @@ func (n *node) hear(w *world) {
 	if i := len(n.past) - 1; i < 0 || generationOf(n.past[i]) < generationOf(b) {
 		n.past = append(n.past, b)
 	}
-	n.held = nil
-	for _, g := range b.Given {
-		s, err := n.Open(g)
-		w.must(err)
-		n.held = append(n.held, s)
-	}
+	var err error
+	n.held, _, err = n.Read(b)
+	w.must(err)
 	for _, t := range b.Tasks {
 		n.work(w, t)
 	}
