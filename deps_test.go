@@ -35,6 +35,7 @@ var layers = []layer{
 		own:     []string{"weir"},
 		foreign: []string{"github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
+	{pkg: "internal/acme", foreign: []string{"github.com/mholt/acmez", "golang.org/x/net/publicsuffix"}},
 	{
 		pkg:     "internal/agent",
 		coming:  true,
@@ -71,7 +72,7 @@ var layers = []layer{
 	{pkg: "internal/tally", pure: true, own: []string{"internal/haproxy"}},
 	{pkg: "internal/tickets", pure: true},
 	{pkg: "internal/wave", pure: true},
-	{pkg: "internal/weirtest", own: []string{"weir"}, foreign: []string{"github.com/miekg/dns"}},
+	{pkg: "internal/weirtest", own: []string{"weir"}, foreign: []string{"github.com/letsencrypt/pebble", "github.com/miekg/dns"}},
 	{pkg: "weir", pure: true, foreign: []string{"github.com/tidwall/btree", "go.yaml.in/yaml/v3", "golang.org/x/net/idna"}},
 }
 
