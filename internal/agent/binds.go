@@ -174,12 +174,12 @@ type unbindable struct {
 }
 
 // unbindables says which addresses can't be listened at, by the resource of the address.
-func (e *engine) unbindables(list []ir.Resource) map[string]unbindable {
+func (e *engine) unbindables(list []*ir.Resource) map[string]unbindable {
 	if len(e.refusedBinds) == 0 {
 		return nil
 	}
 	out := map[string]unbindable{}
-	node, err := ir.Assemble(slices.DeleteFunc(slices.Clone(list), func(r ir.Resource) bool { return e.quarantine.held[r.ID].TooNew }))
+	node, err := ir.Assemble(slices.DeleteFunc(slices.Clone(list), func(r *ir.Resource) bool { return e.quarantine.held[r.ID].TooNew }))
 	if err != nil {
 		return nil
 	}

@@ -95,12 +95,12 @@ func ownerOfKey(m haproxy.Map, text string) string {
 }
 
 // changedSince lists what is in list and not, in the same form, in good.
-func changedSince(list, good []ir.Resource) []ir.Resource {
+func changedSince(list, good []*ir.Resource) []*ir.Resource {
 	known := make(map[string]string, len(good))
 	for _, r := range good {
 		known[r.ID] = string(r.Body)
 	}
-	var out []ir.Resource
+	var out []*ir.Resource
 	for _, r := range list {
 		if body, ok := known[r.ID]; !ok || body != string(r.Body) {
 			out = append(out, r)
@@ -111,11 +111,11 @@ func changedSince(list, good []ir.Resource) []ir.Resource {
 
 // culprits finds, by halves, the changed resources without which accepts is true again. Resources are tried
 // upon those that are known to be good, so one bad object among a thousand costs about ten tries.
-func culprits(base, changed []ir.Resource, accepts func([]ir.Resource) bool) []ir.Resource {
-	var bad []ir.Resource
+func culprits(base, changed []*ir.Resource, accepts func([]*ir.Resource) bool) []*ir.Resource {
+	var bad []*ir.Resource
 	good := base
-	var try func(part []ir.Resource)
-	try = func(part []ir.Resource) {
+	var try func(part []*ir.Resource)
+	try = func(part []*ir.Resource) {
 		if len(part) == 0 {
 			return
 		}
@@ -147,12 +147,12 @@ func rank(id string) int {
 }
 
 // merge gives base with the resources of part put over it.
-func merge(base, part []ir.Resource) []ir.Resource {
+func merge(base, part []*ir.Resource) []*ir.Resource {
 	over := make(map[string]bool, len(part))
 	for _, r := range part {
 		over[r.ID] = true
 	}
-	out := make([]ir.Resource, 0, len(base)+len(part))
+	out := make([]*ir.Resource, 0, len(base)+len(part))
 	for _, r := range base {
 		if !over[r.ID] {
 			out = append(out, r)

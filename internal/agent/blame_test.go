@@ -121,7 +121,7 @@ func TestCulprits(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 5))
 	for _, bad := range []int{0, 1, 2, 7} {
 		for range 50 {
-			var base, changed []ir.Resource
+			var base, changed []*ir.Resource
 			for i := range 1000 {
 				id := []string{"site", "pool", "certificate", "address"}[i%4] + fmt.Sprintf("/n%d", i)
 				if i%3 == 0 {
@@ -134,7 +134,7 @@ func TestCulprits(t *testing.T) {
 				guilty[changed[r.IntN(len(changed))].ID] = true
 			}
 			tries := 0
-			found := culprits(base, slices.Clone(changed), func(list []ir.Resource) bool {
+			found := culprits(base, slices.Clone(changed), func(list []*ir.Resource) bool {
 				tries++
 				pools := map[string]bool{}
 				for _, x := range list {
@@ -144,7 +144,7 @@ func TestCulprits(t *testing.T) {
 						return false
 					}
 					// What is referred to must come before it, or be of the good ones.
-					if kind == "site" && name == "n4" && !pools["pool/n1"] && !slices.ContainsFunc(list, func(y ir.Resource) bool { return y.ID == "pool/n1" }) && !guilty["pool/n1"] {
+					if kind == "site" && name == "n4" && !pools["pool/n1"] && !slices.ContainsFunc(list, func(y *ir.Resource) bool { return y.ID == "pool/n1" }) && !guilty["pool/n1"] {
 						t.Fatal("a site was tried without its pool")
 					}
 				}
@@ -166,8 +166,8 @@ func TestCulprits(t *testing.T) {
 
 func TestChangedSince(t *testing.T) {
 	t.Parallel()
-	good := []ir.Resource{resource("site/a", "1"), resource("site/b", "1"), resource("site/gone", "1")}
-	list := []ir.Resource{resource("site/a", "1"), resource("site/b", "2"), resource("site/new", "1")}
+	good := []*ir.Resource{resource("site/a", "1"), resource("site/b", "1"), resource("site/gone", "1")}
+	list := []*ir.Resource{resource("site/a", "1"), resource("site/b", "2"), resource("site/new", "1")}
 	if got := changedSince(list, good); len(got) != 2 || got[0].ID != "site/b" || got[1].ID != "site/new" {
 		t.Errorf("changed: %v", got)
 	}

@@ -207,8 +207,8 @@ func TestGoodFormsOutliveAFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	form := func(id, body string) ir.Resource { return ir.Resource{ID: id, Body: []byte(`"` + body + `"`)} }
-	list := []ir.Resource{form("pool/a", "1"), form("pool/b", "1")}
+	form := func(id, body string) *ir.Resource { return &ir.Resource{ID: id, Body: []byte(`"` + body + `"`)} }
+	list := []*ir.Resource{form("pool/a", "1"), form("pool/b", "1")}
 	if err := g.keep(list); err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestGoodFormsOutliveAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	room := fullDisk(t, uint64(info.Size())+10)
-	list = []ir.Resource{form("pool/a", "another, longer"), form("pool/b", "another, longer")}
+	list = []*ir.Resource{form("pool/a", "another, longer"), form("pool/b", "another, longer")}
 	if err := g.keep(list); err == nil {
 		t.Fatal("a full disk takes it")
 	}

@@ -34,7 +34,7 @@ type engine struct {
 	quarantine      *quarantine
 	// judged are the resources of which it is known whether this agent understands them; halfKnown says what it does not
 	// understand of those that it can't do without.
-	judged    []ir.Resource
+	judged    []*ir.Resource
 	halfKnown map[string]string
 	process   *hapctl.Process
 	host      *host // nil for a HAProxy of the agent's own
@@ -47,7 +47,7 @@ type engine struct {
 
 	// have is what HAProxy was read back to have, want what it was last brought to, good the resources of that.
 	have, want haproxy.Config
-	good       []ir.Resource
+	good       []*ir.Resource
 	forms      *goodForms
 	assembler  ir.Assembler
 	renderer   haproxy.Renderer
@@ -92,7 +92,7 @@ func (o outcome) idle() bool {
 const maxRounds = 100
 
 // converge brings HAProxy to the resources; what it refuses is put into quarantine, and the rest ships.
-func (e *engine) converge(ctx context.Context, all []ir.Resource) (outcome, error) {
+func (e *engine) converge(ctx context.Context, all []*ir.Resource) (outcome, error) {
 	var out outcome
 	var last error
 	for range maxRounds {
@@ -231,7 +231,7 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 }
 
 // maintained says that the load balancer's object asks to be left alone.
-func (e *engine) maintained(list []ir.Resource) bool {
+func (e *engine) maintained(list []*ir.Resource) bool {
 	for _, r := range list {
 		if r.ID == "self" {
 			var self ir.Self

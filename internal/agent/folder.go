@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"errors"
@@ -202,50 +201,6 @@ func (f *folder) holds(c haproxy.Config) bool {
 	}
 	return true
 }
-
-// replace puts a text, given in pieces, at path, whole at any moment, for everybody who opens it from then on; it is not synced.
-func replace(path string, parts ...string) error {
-	dir, base := filepath.Split(path)
-	beside := dir + "." + base + ".new"
-	err := writeNew(beside, parts)
-	if err == nil {
-		err = exchange(beside, path)
-	}
-	if err != nil {
-		_ = os.Remove(beside) // a half would only take room
-	}
-	return err
-}
-
-// exchange puts the file beside in the place of the one at path, and removes that. A file that is renamed over
-// another is written out to the disk by some file systems then and there, which costs a large one milliseconds and
-// helps nobody who does not sync.
-func exchange(beside, path string) error {
-	if unix.Renameat2(unix.AT_FDCWD, beside, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE) == nil {
-		return os.Remove(beside)
-	}
-	return os.Rename(beside, path) // there is none yet, or the file system can't
-}
-
-func writeNew(path string, parts []string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriterSize(f, writeSize)
-	for _, part := range parts {
-		if _, err = w.WriteString(part); err != nil {
-			break
-		}
-	}
-	if err == nil {
-		err = w.Flush()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// writeSize is how much of a file is written at once, in bytes.
-const writeSize = 128 << 10
 
 // ofMachine says that an error is the file system's, whatever was to be read or written.
 func ofMachine(err error) bool {

@@ -19,7 +19,7 @@ import (
 type goodForms struct {
 	path  string
 	known map[string]json.RawMessage
-	last  []ir.Resource // what known was brought to last; nil when that isn't sure
+	last  []*ir.Resource // what known was brought to last; nil when that isn't sure
 	lines int
 	torn  bool // what is known is not all in the file, whose last line may be half of one
 }
@@ -57,17 +57,17 @@ func (g *goodForms) take(form goodForm) {
 }
 
 // resources gives them, by ID.
-func (g *goodForms) resources() []ir.Resource {
-	list := make([]ir.Resource, 0, len(g.known))
+func (g *goodForms) resources() []*ir.Resource {
+	list := make([]*ir.Resource, 0, len(g.known))
 	for id, body := range g.known {
-		list = append(list, ir.Resource{ID: id, Body: body})
+		list = append(list, &ir.Resource{ID: id, Body: body})
 	}
-	slices.SortFunc(list, func(a, b ir.Resource) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) })
+	slices.SortFunc(list, func(a, b *ir.Resource) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) })
 	return list
 }
 
 // keep notes that HAProxy runs with these.
-func (g *goodForms) keep(list []ir.Resource) error {
+func (g *goodForms) keep(list []*ir.Resource) error {
 	news := g.news(list)
 	for _, form := range news {
 		g.take(form)
@@ -91,7 +91,7 @@ func (g *goodForms) keep(list []ir.Resource) error {
 }
 
 // news gives what differs from what is known.
-func (g *goodForms) news(list []ir.Resource) []goodForm {
+func (g *goodForms) news(list []*ir.Resource) []goodForm {
 	var news []goodForm
 	if put, gone, ok := ir.Changes(g.last, list); ok && g.last != nil {
 		for _, r := range put {

@@ -22,7 +22,7 @@ func TestGoodForms(t *testing.T) {
 		}
 		return g
 	}
-	keep := func(g *goodForms, list ...ir.Resource) {
+	keep := func(g *goodForms, list ...*ir.Resource) {
 		t.Helper()
 		if err := g.keep(list); err != nil {
 			t.Fatal(err)

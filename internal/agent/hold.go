@@ -12,7 +12,7 @@ import (
 
 // hold finds out which objects a failure comes from and puts them into quarantine. all are the resources as
 // wished, list those that were tried. False means that nothing more could be held.
-func (e *engine) hold(ctx context.Context, failure error, all, list []ir.Resource, want haproxy.Config) ([]string, bool) {
+func (e *engine) hold(ctx context.Context, failure error, all, list []*ir.Resource, want haproxy.Config) ([]string, bool) {
 	if many := (*tooManyFiles)(nil); errors.As(failure, &many) {
 		return e.holdServers(many, all)
 	}
@@ -47,7 +47,7 @@ func (e *engine) hold(ctx context.Context, failure error, all, list []ir.Resourc
 // holdChanged is for what only a start shows, such as more files than the system gives: HAProxy's check is content
 // with it and its words name no object. One object at a time is held of those that changed the text, what is the
 // whole process's first.
-func (e *engine) holdChanged(failure error, all []ir.Resource, want haproxy.Config) ([]string, bool) {
+func (e *engine) holdChanged(failure error, all []*ir.Resource, want haproxy.Config) ([]string, bool) {
 	if !errors.As(failure, new(*hapctl.ReloadError)) && !errors.As(failure, new(*hapctl.StartError)) {
 		return nil, false
 	}
@@ -127,14 +127,14 @@ func (e *engine) guilty(failure error, want haproxy.Config) []blamed {
 
 // holdByHalves is for failures whose words don't tell: it tries parts of what has changed until those
 // resources are left without which HAProxy accepts the rest.
-func (e *engine) holdByHalves(ctx context.Context, failure error, all, list []ir.Resource) ([]string, bool) {
+func (e *engine) holdByHalves(ctx context.Context, failure error, all, list []*ir.Resource) ([]string, bool) {
 	var check *hapctl.CheckError
 	var reload *hapctl.ReloadError
 	var start *hapctl.StartError
 	if !errors.As(failure, &check) && !errors.As(failure, &reload) && !errors.As(failure, &start) {
 		return nil, false
 	}
-	accepts := func(try []ir.Resource) bool {
+	accepts := func(try []*ir.Resource) bool {
 		node, err := ir.Assemble(try)
 		if err != nil {
 			return false

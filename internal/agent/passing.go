@@ -26,7 +26,7 @@ func (q *quarantine) mayPass() bool {
 }
 
 // releasePassed lets go of certificates whose key is there again.
-func (e *engine) releasePassed(all []ir.Resource) error {
+func (e *engine) releasePassed(all []*ir.Resource) error {
 	return e.release(func(id string, h held) bool { return h.Passes == withKey && e.keyIsThere(id, all) })
 }
 
@@ -60,7 +60,7 @@ func (e *engine) release(which func(id string, h held) bool) error {
 	return e.quarantine.save()
 }
 
-func (e *engine) keyIsThere(id string, all []ir.Resource) bool {
+func (e *engine) keyIsThere(id string, all []*ir.Resource) bool {
 	for _, r := range all {
 		var c ir.Certificate
 		if r.ID == id && json.Unmarshal(r.Body, &c) == nil && c.Key != nil {
@@ -81,7 +81,7 @@ func (e *engine) roomFor(servers int) bool {
 }
 
 // holdServers puts the servers away that HAProxy would not start again with.
-func (e *engine) holdServers(many *tooManyFiles, all []ir.Resource) ([]string, bool) {
+func (e *engine) holdServers(many *tooManyFiles, all []*ir.Resource) ([]string, bool) {
 	var ids []string
 	for _, owner := range many.owners {
 		ids = append(ids, resourcesOf(owner, all)...)

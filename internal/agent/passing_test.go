@@ -100,7 +100,7 @@ func TestACertificateIsFreeWhenItsKeyIsThere(t *testing.T) {
 	b.site("one", 40)
 	b.converge()
 	ref := weir.SealedRef{Generation: 1, Fingerprint: "f"}
-	list := append(slices.Clone(b.node.Resources()), ir.Resource{ID: "certificate/c", Body: []byte(`{"name":"c","key":{"generation":1,"fingerprint":"f"}}`)})
+	list := append(slices.Clone(b.node.Resources()), &ir.Resource{ID: "certificate/c", Body: []byte(`{"name":"c","key":{"generation":1,"fingerprint":"f"}}`)})
 	if held, err := b.quarantine.holdUntil(withKey, []string{"certificate/c"}, list, nil, "Certificate/c", "no key"); !held || err != nil {
 		t.Fatal(held, err)
 	}

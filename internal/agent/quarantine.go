@@ -70,8 +70,8 @@ func openQuarantine(path, version string, clock func() time.Time, log *slog.Logg
 
 // setAside puts resources away that this agent does not understand, by what about them. good are the resources that
 // HAProxy last ran with.
-func (q *quarantine) setAside(list []ir.Resource, why []error, good []ir.Resource) error {
-	known := make(map[string]ir.Resource, len(good))
+func (q *quarantine) setAside(list []*ir.Resource, why []error, good []*ir.Resource) error {
+	known := make(map[string]*ir.Resource, len(good))
 	for _, g := range good {
 		known[g.ID] = g
 	}
@@ -92,11 +92,11 @@ func bodyHash(body []byte) string {
 
 // effective gives the resources with the held ones replaced. What has changed since, is gone or is to be judged by
 // another Tuning or HAProxy is released.
-func (q *quarantine) effective(list []ir.Resource) ([]ir.Resource, error) {
+func (q *quarantine) effective(list []*ir.Resource) ([]*ir.Resource, error) {
 	if len(q.held) == 0 {
 		return list, nil
 	}
-	out := make([]ir.Resource, 0, len(list))
+	out := make([]*ir.Resource, 0, len(list))
 	still := map[string]bool{}
 	around := q.around(list)
 	for _, r := range list {
@@ -107,7 +107,7 @@ func (q *quarantine) effective(list []ir.Resource) ([]ir.Resource, error) {
 		}
 		still[r.ID] = true
 		if len(h.Good) > 0 {
-			out = append(out, ir.Resource{ID: r.ID, Body: h.Good})
+			out = append(out, &ir.Resource{ID: r.ID, Body: h.Good})
 		}
 	}
 	if len(still) == len(q.held) {
@@ -122,7 +122,7 @@ func (q *quarantine) effective(list []ir.Resource) ([]ir.Resource, error) {
 }
 
 // around gives what a resource's form is judged by besides itself.
-func (q *quarantine) around(list []ir.Resource) func(id string) string {
+func (q *quarantine) around(list []*ir.Resource) func(id string) string {
 	tuning := ""
 	for _, r := range list {
 		if r.ID == "tuning" {
@@ -138,7 +138,7 @@ func (q *quarantine) around(list []ir.Resource) func(id string) string {
 }
 
 // holdUntil is hold for a reason that may pass though the object stays as it is.
-func (q *quarantine) holdUntil(passes passing, ids []string, list, good []ir.Resource, owner, reason string) (bool, error) {
+func (q *quarantine) holdUntil(passes passing, ids []string, list, good []*ir.Resource, owner, reason string) (bool, error) {
 	changed, err := q.hold(ids, list, good, owner, reason)
 	if !changed || err != nil || passes == "" {
 		return changed, err
@@ -154,11 +154,11 @@ func (q *quarantine) holdUntil(passes passing, ids []string, list, good []ir.Res
 
 // hold puts resources away for a reason. good are the resources that HAProxy last ran with. It says whether
 // anything is held now that wasn't before: if not, holding doesn't help.
-func (q *quarantine) hold(ids []string, list, good []ir.Resource, owner, reason string) (bool, error) {
+func (q *quarantine) hold(ids []string, list, good []*ir.Resource, owner, reason string) (bool, error) {
 	changed := false
 	around := q.around(list)
 	for _, id := range ids {
-		i := slices.IndexFunc(list, func(r ir.Resource) bool { return r.ID == id })
+		i := slices.IndexFunc(list, func(r *ir.Resource) bool { return r.ID == id })
 		if i < 0 || id == "self" || id == "group" {
 			continue
 		}
@@ -168,7 +168,7 @@ func (q *quarantine) hold(ids []string, list, good []ir.Resource, owner, reason 
 			if len(old.Good) == 0 {
 				continue
 			}
-		} else if j := slices.IndexFunc(good, func(r ir.Resource) bool { return r.ID == id }); j >= 0 && bodyHash(good[j].Body) != h.Hash {
+		} else if j := slices.IndexFunc(good, func(r *ir.Resource) bool { return r.ID == id }); j >= 0 && bodyHash(good[j].Body) != h.Hash {
 			h.Good = good[j].Body
 		}
 		q.held[id] = h
@@ -196,7 +196,7 @@ func clip(s string, n int) string {
 }
 
 // resourcesOf gives the IDs of the resources that an owner's line or operation comes from.
-func resourcesOf(owner string, list []ir.Resource) []string {
+func resourcesOf(owner string, list []*ir.Resource) []string {
 	kind, name, _ := strings.Cut(owner, "/")
 	prefix, ok := map[string]string{
 		"IPAddress": "address/", "Site": "site/", "Pool": "pool/", "AccessList": "list/", "Map": "map/",

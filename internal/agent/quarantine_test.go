@@ -14,7 +14,7 @@ import (
 	"weir/internal/weirtest"
 )
 
-func resource(id, body string) ir.Resource { return ir.Resource{ID: id, Body: json.RawMessage(body)} }
+func resource(id, body string) *ir.Resource { return &ir.Resource{ID: id, Body: json.RawMessage(body)} }
 
 func opened(t *testing.T, path string) *quarantine {
 	t.Helper()
@@ -26,7 +26,7 @@ func opened(t *testing.T, path string) *quarantine {
 }
 
 // shows gives what stands for a list, as "id=body".
-func shows(t *testing.T, q *quarantine, list ...ir.Resource) string {
+func shows(t *testing.T, q *quarantine, list ...*ir.Resource) string {
 	t.Helper()
 	out, err := q.effective(list)
 	if err != nil {
@@ -44,9 +44,9 @@ func TestQuarantine(t *testing.T) {
 	path := filepath.Join(weirtest.TempDir(t), "quarantine.json")
 	q := opened(t, path)
 	old, bad, other := resource("site/www", `"old"`), resource("site/www", `"bad"`), resource("pool/web", `"fine"`)
-	hold := func(good ...ir.Resource) bool {
+	hold := func(good ...*ir.Resource) bool {
 		t.Helper()
-		held, err := q.hold([]string{"site/www"}, []ir.Resource{bad, other}, good, "Site/www", "no such thing")
+		held, err := q.hold([]string{"site/www"}, []*ir.Resource{bad, other}, good, "Site/www", "no such thing")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func TestQuarantineTriesAgainWhenThingsAroundChange(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(weirtest.TempDir(t), "quarantine.json")
 	page, small, large := resource("page/long", `"p"`), resource("tuning", `"small"`), resource("tuning", `"large"`)
-	hold := func(id string, list ...ir.Resource) *quarantine {
+	hold := func(id string, list ...*ir.Resource) *quarantine {
 		t.Helper()
 		q := opened(t, path)
 		if held, err := q.hold([]string{id}, list, nil, "ErrorPage/long", ""); !held || err != nil {
@@ -134,7 +134,7 @@ func TestQuarantineTriesAgainWhenThingsAroundChange(t *testing.T) {
 func TestQuarantineHoldsNoLoadBalancer(t *testing.T) {
 	t.Parallel()
 	q := opened(t, filepath.Join(weirtest.TempDir(t), "quarantine.json"))
-	list := []ir.Resource{resource("self", "1"), resource("group", "2")}
+	list := []*ir.Resource{resource("self", "1"), resource("group", "2")}
 	held, err := q.hold([]string{"self", "group", "site/of-nobody"}, list, nil, "", "")
 	if held || err != nil || len(q.held) > 0 {
 		t.Errorf("held %v %v: %v", held, err, q.held)
@@ -145,7 +145,7 @@ func TestQuarantineGoodFormIsAnotherOne(t *testing.T) {
 	t.Parallel()
 	q := opened(t, filepath.Join(weirtest.TempDir(t), "quarantine.json"))
 	same := resource("site/www", `"as it was"`)
-	if held, err := q.hold([]string{"site/www"}, []ir.Resource{same}, []ir.Resource{same}, "Site/www", ""); !held || err != nil {
+	if held, err := q.hold([]string{"site/www"}, []*ir.Resource{same}, []*ir.Resource{same}, "Site/www", ""); !held || err != nil {
 		t.Fatal(held, err)
 	}
 	if got := shows(t, q, same); got != "" {
@@ -165,7 +165,7 @@ func TestQuarantineFileThatIsNone(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		if held, err := q.hold([]string{"site/a"}, []ir.Resource{resource("site/a", "1")}, nil, "Site/a", "why"); !held || err != nil {
+		if held, err := q.hold([]string{"site/a"}, []*ir.Resource{resource("site/a", "1")}, nil, "Site/a", "why"); !held || err != nil {
 			t.Errorf("%q: nothing can be held: %v", text, err)
 		}
 		if aside, err := os.ReadFile(path + ".broken"); err != nil || string(aside) != text {
@@ -176,7 +176,7 @@ func TestQuarantineFileThatIsNone(t *testing.T) {
 
 func TestResourcesOf(t *testing.T) {
 	t.Parallel()
-	list := []ir.Resource{resource("server/web/a", "1"), resource("server/api/a", "1"), resource("server/web/b", "1"), resource("pool/web", "1")}
+	list := []*ir.Resource{resource("server/web/a", "1"), resource("server/api/a", "1"), resource("server/web/b", "1"), resource("pool/web", "1")}
 	for owner, want := range map[string]string{
 		"Server/a": "[server/web/a server/api/a]", "Pool/web": "[pool/web]", "Tuning/fast": "[tuning]", "Site/www": "[site/www]",
 		"IPAddress/v": "[address/v]", "AccessList/l": "[list/l]", "Map/m": "[map/m]", "ErrorPage/p": "[page/p]",

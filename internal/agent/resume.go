@@ -13,7 +13,7 @@ import (
 
 // resume attaches to the HAProxy that an earlier run left serving, if there is one. After hapctl.ErrNoAnswer it is to
 // be tried again: one that hangs must neither be started beside nor taken for one that has nothing.
-func (e *engine) resume(ctx context.Context, all []ir.Resource) error {
+func (e *engine) resume(ctx context.Context, all []*ir.Resource) error {
 	if e.resumed {
 		return nil
 	}
@@ -50,7 +50,7 @@ func (e *engine) attach(ctx context.Context) error {
 }
 
 // readRunning takes for had what a HAProxy has that another agent brought to where it is.
-func (e *engine) readRunning(ctx context.Context, all []ir.Resource) error {
+func (e *engine) readRunning(ctx context.Context, all []*ir.Resource) error {
 	list, err := e.effective(all)
 	if err != nil {
 		return err

@@ -6,12 +6,12 @@ import (
 
 // effective gives what is to be brought into HAProxy: what this agent does not understand, and what HAProxy refused, is
 // replaced by its last good form.
-func (e *engine) effective(all []ir.Resource) ([]ir.Resource, error) {
+func (e *engine) effective(all []*ir.Resource) ([]*ir.Resource, error) {
 	put, _, ok := ir.Changes(e.judged, all)
 	if !ok {
 		put = all
 	}
-	var strange []ir.Resource
+	var strange []*ir.Resource
 	var why []error
 	for _, r := range put {
 		delete(e.halfKnown, r.ID)

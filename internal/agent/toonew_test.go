@@ -15,10 +15,10 @@ import (
 )
 
 // offerList is offer for resources that no node of this version has.
-func (a *agentBed) offerList(list []ir.Resource) {
+func (a *agentBed) offerList(list []*ir.Resource) {
 	a.t.Helper()
 	a.revision++
-	slices.SortFunc(list, func(x, y ir.Resource) int { return strings.Compare(x.ID, y.ID) })
+	slices.SortFunc(list, func(x, y *ir.Resource) int { return strings.Compare(x.ID, y.ID) })
 	select {
 	case a.plane.states <- link.State{Epoch: "e", Revision: a.revision, Hash: link.Hash{byte(a.revision)}, Resources: list}:
 	case <-time.After(longWait):
@@ -28,11 +28,11 @@ func (a *agentBed) offerList(list []ir.Resource) {
 }
 
 // with gives the resources of a node with a field more in some of them.
-func with(list []ir.Resource, field string, ids ...string) []ir.Resource {
+func with(list []*ir.Resource, field string, ids ...string) []*ir.Resource {
 	out := slices.Clone(list)
 	for i, r := range out {
 		if slices.Contains(ids, r.ID) {
-			out[i].Body = json.RawMessage(strings.Replace(string(r.Body), "{", "{"+field+",", 1))
+			out[i] = &ir.Resource{ID: r.ID, Body: json.RawMessage(strings.Replace(string(r.Body), "{", "{"+field+",", 1))}
 		}
 	}
 	return out
@@ -50,7 +50,7 @@ func TestWhatANewerControlPlaneMeans(t *testing.T) {
 		a.node.Sites[0].Hostnames = []string{"other.example"} // with the field that is not known it must not count
 		list := with(a.node.Resources(), `"auth":{"by":"oidc"}`, "site/one")
 		list = with(list, `"gravity":9`, "self")
-		list = append(list, ir.Resource{ID: "future/x", Body: []byte(`{"a":1}`)}, ir.Resource{ID: "pool/zzz", Body: []byte(`[]`)})
+		list = append(list, &ir.Resource{ID: "future/x", Body: []byte(`{"a":1}`)}, &ir.Resource{ID: "pool/zzz", Body: []byte(`[]`)})
 		a.offerList(list)
 		a.serves("two")
 		a.serves("one")
@@ -93,16 +93,16 @@ func TestAgentThatWasUpgradedJudgesAnew(t *testing.T) {
 	path := weirtest.TempDir(t) + "/quarantine.json"
 	q := opened(t, path)
 	strange, bad := resource("site/www", `{"auth":1}`), resource("site/api", `{}`)
-	if err := q.setAside([]ir.Resource{strange}, []error{ir.Understand(strange)}, []ir.Resource{resource("site/www", `{"name":"www"}`)}); err != nil {
+	if err := q.setAside([]*ir.Resource{strange}, []error{ir.Understand(strange)}, []*ir.Resource{resource("site/www", `{"name":"www"}`)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.hold([]string{"site/api"}, []ir.Resource{bad}, nil, "Site/api", "no"); err != nil {
+	if _, err := q.hold([]string{"site/api"}, []*ir.Resource{bad}, nil, "Site/api", "no"); err != nil {
 		t.Fatal(err)
 	}
 	if got := shows(t, q, strange, resource("tuning", `{}`)); got != `site/www={"name":"www"} tuning={}` {
 		t.Errorf("in place: %s", got)
 	}
-	if _, err := q.hold([]string{"site/api"}, []ir.Resource{bad}, nil, "Site/api", "no"); err != nil {
+	if _, err := q.hold([]string{"site/api"}, []*ir.Resource{bad}, nil, "Site/api", "no"); err != nil {
 		t.Fatal(err)
 	}
 	q = opened(t, path)

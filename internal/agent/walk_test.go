@@ -304,7 +304,7 @@ func TestWalk(t *testing.T) {
 }
 
 // resources are what the agent is sent.
-func (w *walk) resources() []ir.Resource {
+func (w *walk) resources() []*ir.Resource {
 	node, _, err := compile.Node(w.all(), walkLB)
 	if err != nil {
 		w.t.Fatal(err)

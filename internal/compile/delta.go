@@ -14,7 +14,7 @@ import (
 // Delta gives the resources of after that before does not hold as they are, and the IDs of those that after no
 // longer holds, both sorted: what ir.Node.Resources of both would show. Parts that two nodes of one Compiler
 // share cost nothing.
-func Delta(before, after ir.Node) (put []ir.Resource, gone []string) {
+func Delta(before, after ir.Node) (put []*ir.Resource, gone []string) {
 	d := &delta{}
 	d.one("self", &before.Self, &after.Self)
 	d.one("group", &before.Group, &after.Group)
@@ -26,13 +26,13 @@ func Delta(before, after ir.Node) (put []ir.Resource, gone []string) {
 	parts(d, "page/", before.Pages, after.Pages, func(v *ir.Page) string { return v.Name })
 	parts(d, "certificate/", before.Certificates, after.Certificates, func(v *ir.Certificate) string { return v.Name })
 	d.pools(before.Pools, after.Pools)
-	slices.SortFunc(d.put, func(a, b ir.Resource) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(d.put, func(a, b *ir.Resource) int { return strings.Compare(a.ID, b.ID) })
 	slices.Sort(d.gone)
 	return d.put, d.gone
 }
 
 type delta struct {
-	put  []ir.Resource
+	put  []*ir.Resource
 	gone []string
 }
 
@@ -49,7 +49,7 @@ func (d *delta) one(id string, before, after any) {
 		return // far cheaper than writing both
 	}
 	if raw := encode(id, after); !bytes.Equal(raw, encode(id, before)) {
-		d.put = append(d.put, ir.Resource{ID: id, Body: raw})
+		d.put = append(d.put, &ir.Resource{ID: id, Body: raw})
 	}
 }
 
@@ -63,7 +63,7 @@ func parts[T any](d *delta, prefix string, before, after []T, name func(*T) stri
 		case now == nil:
 			d.gone = append(d.gone, prefix+name(old))
 		case old == nil:
-			d.put = append(d.put, ir.Resource{ID: prefix + name(now), Body: encode(prefix+name(now), now)})
+			d.put = append(d.put, &ir.Resource{ID: prefix + name(now), Body: encode(prefix+name(now), now)})
 		default:
 			d.one(prefix+name(now), old, now)
 		}
@@ -88,7 +88,7 @@ func (d *delta) pools(before, after []ir.Pool) {
 			case is == nil:
 				d.gone = append(d.gone, prefix+was.Name)
 			case was == nil || !sameServer(was, is):
-				d.put = append(d.put, ir.Resource{ID: prefix + is.Name, Body: encode(prefix+is.Name, is)})
+				d.put = append(d.put, &ir.Resource{ID: prefix + is.Name, Body: encode(prefix+is.Name, is)})
 			}
 		})
 	})
@@ -106,7 +106,7 @@ func (d *delta) head(old, now *ir.Pool) {
 	id, bare := "pool/"+now.Name, *now
 	bare.Servers = nil
 	if old == nil {
-		d.put = append(d.put, ir.Resource{ID: id, Body: encode(id, &bare)})
+		d.put = append(d.put, &ir.Resource{ID: id, Body: encode(id, &bare)})
 		return
 	}
 	was := *old

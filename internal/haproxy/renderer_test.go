@@ -27,7 +27,7 @@ func TestRendererOverRandomWalks(t *testing.T) {
 		var renderer haproxy.Renderer
 		var printer haproxy.Printer
 		env := haproxy.Env{Version: haproxy.Version{Major: 3, Minor: 4}, Unbindable: map[netip.AddrPort]bool{}}
-		list := []ir.Resource(nil)
+		list := []*ir.Resource(nil)
 		inFrame := 0
 		var last haproxy.Config
 		for step := range 120 {
@@ -84,8 +84,8 @@ func TestRendererOverRandomWalks(t *testing.T) {
 }
 
 // inPlace gives a list in which what has not changed stays where it is in memory, as the link gives it.
-func inPlace(old, list []ir.Resource) []ir.Resource {
-	known := map[string]ir.Resource{}
+func inPlace(old, list []*ir.Resource) []*ir.Resource {
+	known := map[string]*ir.Resource{}
 	for _, r := range old {
 		known[r.ID] = r
 	}

@@ -11,14 +11,14 @@ import (
 // again, and keeps its place in memory. Nodes share memory with it and with each other: nobody may change them, nor
 // the lists given. The zero value is ready, for one goroutine at a time.
 type Assembler struct {
-	list []Resource
+	list []*Resource
 	node Node
 	// named says that every resource of list is called in its body as in its ID, as Node.Resources has it.
 	named bool
 }
 
 // Assemble puts a node together; see the function Assemble.
-func (a *Assembler) Assemble(list []Resource) (Node, error) {
+func (a *Assembler) Assemble(list []*Resource) (Node, error) {
 	put, gone, ok := Changes(a.list, list)
 	if !ok || !a.named || len(put)+len(gone) > len(list)/4+16 {
 		return a.anew(list)
@@ -45,7 +45,7 @@ func (a *Assembler) Assemble(list []Resource) (Node, error) {
 }
 
 // anew reads everything.
-func (a *Assembler) anew(list []Resource) (Node, error) {
+func (a *Assembler) anew(list []*Resource) (Node, error) {
 	n, err := Assemble(list)
 	if err != nil {
 		return Node{}, err
@@ -58,7 +58,7 @@ func (a *Assembler) anew(list []Resource) (Node, error) {
 
 // named says whether the parts of a node stand in the order of the sorted list that it was put together from, each
 // under the name in its ID.
-func (n *Node) named(list []Resource) bool {
+func (n *Node) named(list []*Resource) bool {
 	return same(list, "address/", n.Addresses, func(v *Address) string { return v.Name }) &&
 		same(list, "site/", n.Sites, func(v *Site) string { return v.Name }) &&
 		same(list, "list/", n.Lists, func(v *AccessList) string { return v.Name }) &&
@@ -71,7 +71,7 @@ func (n *Node) named(list []Resource) bool {
 		})
 }
 
-func same[T any](list []Resource, prefix string, values []T, name func(*T) string) bool {
+func same[T any](list []*Resource, prefix string, values []T, name func(*T) string) bool {
 	part := under(list, prefix)
 	if len(part) != len(values) {
 		return false
@@ -85,9 +85,9 @@ func same[T any](list []Resource, prefix string, values []T, name func(*T) strin
 }
 
 // under gives the resources of a sorted list whose IDs begin with a prefix that ends with a slash.
-func under(list []Resource, prefix string) []Resource {
+func under(list []*Resource, prefix string) []*Resource {
 	at := func(id string) int {
-		i, _ := slices.BinarySearchFunc(list, id, func(r Resource, id string) int { return strings.Compare(r.ID, id) })
+		i, _ := slices.BinarySearchFunc(list, id, func(r *Resource, id string) int { return strings.Compare(r.ID, id) })
 		return i
 	}
 	return list[at(prefix):at(prefix[:len(prefix)-1]+string(rune('/'+1)))]
@@ -95,7 +95,7 @@ func under(list []Resource, prefix string) []Resource {
 
 // change brings a node to a list that differs little from the one before.
 type change struct {
-	list []Resource
+	list []*Resource
 	node Node
 	// put are the bodies that differ, by ID; kinds and pools are those to be looked through again.
 	put     map[string]json.RawMessage

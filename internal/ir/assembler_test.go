@@ -13,7 +13,7 @@ import (
 )
 
 // randomResource gives a resource of any kind; now and then the name in the body is another than that in the ID.
-func randomResource(r *rand.Rand) ir.Resource {
+func randomResource(r *rand.Rand) *ir.Resource {
 	name := fmt.Sprintf("n%d", r.IntN(12))
 	if r.IntN(3) == 0 {
 		name += "-x" // sorts between a name and what lies under it
@@ -32,32 +32,32 @@ func randomResource(r *rand.Rand) ir.Resource {
 	text := fmt.Sprint(r.IntN(3))
 	switch r.IntN(16) {
 	case 0:
-		return ir.Resource{ID: "self", Body: body(ir.Self{Name: text})}
+		return &ir.Resource{ID: "self", Body: body(ir.Self{Name: text})}
 	case 1:
-		return ir.Resource{ID: "group", Body: body(ir.Group{Name: text})}
+		return &ir.Resource{ID: "group", Body: body(ir.Group{Name: text})}
 	case 2:
-		return ir.Resource{ID: "tuning", Body: body(ir.Tuning{Name: text})}
+		return &ir.Resource{ID: "tuning", Body: body(ir.Tuning{Name: text})}
 	case 3:
-		return ir.Resource{ID: "address/" + name, Body: body(ir.Address{Name: inside, HomeZone: text})}
+		return &ir.Resource{ID: "address/" + name, Body: body(ir.Address{Name: inside, HomeZone: text})}
 	case 4:
-		return ir.Resource{ID: "site/" + name, Body: body(ir.Site{Name: inside, Mode: text})}
+		return &ir.Resource{ID: "site/" + name, Body: body(ir.Site{Name: inside, Mode: text})}
 	case 5, 6, 7:
-		return ir.Resource{ID: "pool/" + name, Body: body(ir.Pool{Name: inside, Cookie: text})}
+		return &ir.Resource{ID: "pool/" + name, Body: body(ir.Pool{Name: inside, Cookie: text})}
 	case 8:
-		return ir.Resource{ID: "list/" + name, Body: body(ir.AccessList{Name: inside})}
+		return &ir.Resource{ID: "list/" + name, Body: body(ir.AccessList{Name: inside})}
 	case 9:
-		return ir.Resource{ID: "map/" + name, Body: body(ir.Map{Name: inside, Match: text})}
+		return &ir.Resource{ID: "map/" + name, Body: body(ir.Map{Name: inside, Match: text})}
 	case 10:
-		return ir.Resource{ID: "page/" + name, Body: body(ir.Page{Name: inside, Body: text})}
+		return &ir.Resource{ID: "page/" + name, Body: body(ir.Page{Name: inside, Body: text})}
 	case 11:
-		return ir.Resource{ID: "certificate/" + name, Body: body(ir.Certificate{Name: inside, Chain: text})}
+		return &ir.Resource{ID: "certificate/" + name, Body: body(ir.Certificate{Name: inside, Chain: text})}
 	}
 	member := fmt.Sprintf("s%d", r.IntN(8))
 	inside = member
 	if r.IntN(400) == 0 {
 		inside = "other"
 	}
-	return ir.Resource{ID: "server/" + name + "/" + member, Body: body(ir.Server{Name: inside, Weight: r.IntN(4)})}
+	return &ir.Resource{ID: "server/" + name + "/" + member, Body: body(ir.Server{Name: inside, Weight: r.IntN(4)})}
 }
 
 // An Assembler gives, whatever it has seen before, what a function that has seen nothing gives.
@@ -66,7 +66,7 @@ func TestAssemblerOverRandomLists(t *testing.T) {
 	for seed := range uint64(12) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		var a ir.Assembler
-		var list []ir.Resource
+		var list []*ir.Resource
 		kept := 0
 		var last ir.Node
 		for step := range 400 {
@@ -78,7 +78,7 @@ func TestAssemblerOverRandomLists(t *testing.T) {
 					continue
 				}
 				put := randomResource(r)
-				i, found := slices.BinarySearchFunc(list, put.ID, func(e ir.Resource, id string) int { return strings.Compare(e.ID, id) })
+				i, found := slices.BinarySearchFunc(list, put.ID, func(e *ir.Resource, id string) int { return strings.Compare(e.ID, id) })
 				if found {
 					list[i] = put
 				} else {
@@ -91,9 +91,9 @@ func TestAssemblerOverRandomLists(t *testing.T) {
 				given = slices.Clone(list)
 				r.Shuffle(len(given), func(i, j int) { given[i], given[j] = given[j], given[i] })
 			case 1:
-				given = append(slices.Clone(list), ir.Resource{ID: "site/zz", Body: []byte("{")})
+				given = append(slices.Clone(list), &ir.Resource{ID: "site/zz", Body: []byte("{")})
 			case 2:
-				given = append(slices.Clone(list), ir.Resource{ID: "unheard/of", Body: []byte("{}")})
+				given = append(slices.Clone(list), &ir.Resource{ID: "unheard/of", Body: []byte("{}")})
 			}
 			got, err := a.Assemble(given)
 			want, werr := ir.Assemble(given)
@@ -124,23 +124,23 @@ func TestAssemblerOverRandomLists(t *testing.T) {
 func TestChangesAreThoseThatDiffer(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(4, 4))
-	random := func() []ir.Resource {
-		all := map[string]ir.Resource{}
+	random := func() []*ir.Resource {
+		all := map[string]*ir.Resource{}
 		for range r.IntN(20) {
 			put := randomResource(r)
 			all[put.ID] = put
 		}
-		var list []ir.Resource
+		var list []*ir.Resource
 		for _, put := range all {
 			list = append(list, put)
 		}
-		slices.SortFunc(list, func(a, b ir.Resource) int { return strings.Compare(a.ID, b.ID) })
+		slices.SortFunc(list, func(a, b *ir.Resource) int { return strings.Compare(a.ID, b.ID) })
 		return list
 	}
 	for range 3000 {
 		before, after := random(), random()
 		if r.IntN(2) == 0 { // most of it is the same
-			after = slices.DeleteFunc(slices.Clone(before), func(ir.Resource) bool { return r.IntN(5) == 0 })
+			after = slices.DeleteFunc(slices.Clone(before), func(*ir.Resource) bool { return r.IntN(5) == 0 })
 		}
 		put, gone, ok := ir.Changes(before, after)
 		if !ok {
@@ -150,7 +150,7 @@ func TestChangesAreThoseThatDiffer(t *testing.T) {
 		for _, e := range before {
 			was[e.ID] = string(e.Body)
 		}
-		var wantPut []ir.Resource
+		var wantPut []*ir.Resource
 		for _, e := range after {
 			if body, ok := was[e.ID]; !ok || body != string(e.Body) {
 				wantPut = append(wantPut, e)
@@ -166,9 +166,9 @@ func TestChangesAreThoseThatDiffer(t *testing.T) {
 			t.Fatalf("%v\n%v\nput %v, want %v\ngone %v, want %v", before, after, put, wantPut, gone, wantGone)
 		}
 	}
-	a, b := ir.Resource{ID: "a"}, ir.Resource{ID: "b"}
-	for _, wrong := range [][]ir.Resource{{b, a}, {a, a}, {a, b, b}} {
-		if _, _, ok := ir.Changes([]ir.Resource{a, b}, wrong); ok {
+	a, b := &ir.Resource{ID: "a"}, &ir.Resource{ID: "b"}
+	for _, wrong := range [][]*ir.Resource{{b, a}, {a, a}, {a, b, b}} {
+		if _, _, ok := ir.Changes([]*ir.Resource{a, b}, wrong); ok {
 			t.Errorf("%v passes for sorted", wrong)
 		}
 	}

@@ -15,7 +15,8 @@ import (
 
 // Resource is one part of a node that is sent, kept and refused by itself. Its ID is "self", "group",
 // "tuning", or a kind and name: "address/www", "site/www", "pool/web", "server/web/web-017", "list/x",
-// "map/x", "page/x", "certificate/x".
+// "map/x", "page/x", "certificate/x". One that is in a list is never changed, but replaced: lists of what comes after
+// each other share the rest.
 type Resource struct {
 	ID   string          `json:"id"`
 	Body json.RawMessage `json:"body"`
@@ -37,7 +38,7 @@ func (r *Resource) JSON() json.RawMessage {
 }
 
 // Lighten puts the certificates of a node, which are sorted by name, in place of the bodies that were made of them.
-func Lighten(list []Resource, certificates []Certificate) {
+func Lighten(list []*Resource, certificates []Certificate) {
 	for i := range list {
 		name, ok := strings.CutPrefix(list[i].ID, "certificate/")
 		if !ok {
@@ -52,8 +53,11 @@ func Lighten(list []Resource, certificates []Certificate) {
 
 // Same says whether two resources have the same body; it costs nothing for those that share it in memory.
 func (r *Resource) Same(o *Resource) bool {
+	if r == o {
+		return true
+	}
 	if r.Certificate != nil && o.Certificate != nil {
-		return r.Certificate == o.Certificate || reflect.DeepEqual(r.Certificate, o.Certificate)
+		return reflect.DeepEqual(r.Certificate, o.Certificate)
 	}
 	return bytes.Equal(r.JSON(), o.JSON())
 }
@@ -92,14 +96,14 @@ func ID(object weir.Ref) (id string, ok bool) {
 }
 
 // Resources takes a node apart, sorted by ID.
-func (n Node) Resources() []Resource {
-	var list []Resource
+func (n Node) Resources() []*Resource {
+	var list []*Resource
 	add := func(id string, body any) {
 		raw, err := json.Marshal(body)
 		if err != nil {
 			panic(fmt.Sprintf("resource %s: %v", id, err))
 		}
-		list = append(list, Resource{ID: id, Body: raw})
+		list = append(list, &Resource{ID: id, Body: raw})
 	}
 	add("self", n.Self)
 	add("group", n.Group)
@@ -136,7 +140,7 @@ func (n Node) Resources() []Resource {
 
 // Assemble puts a node together again. A server whose pool is missing is left out; an unknown kind of
 // resource is an error, since a newer control plane may mean something by it: see Understand.
-func Assemble(list []Resource) (Node, error) {
+func Assemble(list []*Resource) (Node, error) {
 	var n Node
 	servers := map[string][]Server{}
 	for _, r := range list {
@@ -151,7 +155,7 @@ func Assemble(list []Resource) (Node, error) {
 	return n, nil
 }
 
-func (n *Node) take(r Resource, servers map[string][]Server) error {
+func (n *Node) take(r *Resource, servers map[string][]Server) error {
 	kind, rest, _ := strings.Cut(r.ID, "/")
 	switch kind {
 	case "self":
@@ -186,7 +190,7 @@ func (n *Node) take(r Resource, servers map[string][]Server) error {
 }
 
 // read gives what a resource's body says.
-func read[T any](r Resource, use func(T)) error {
+func read[T any](r *Resource, use func(T)) error {
 	var v T
 	if err := json.Unmarshal(r.JSON(), &v); err != nil {
 		return err

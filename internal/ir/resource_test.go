@@ -74,7 +74,7 @@ func TestResourcesAssembleToTheSameNode(t *testing.T) {
 	if owner := ir.Owner("server/web/s1"); owner != "Pool/web" {
 		t.Errorf("owner %q", owner)
 	}
-	if _, err := ir.Assemble([]ir.Resource{{ID: "future/x", Body: []byte("{}")}}); err == nil {
+	if _, err := ir.Assemble([]*ir.Resource{{ID: "future/x", Body: []byte("{}")}}); err == nil {
 		t.Error("an unknown kind of resource was passed over")
 	}
 	without := list[:0:0]
@@ -96,7 +96,7 @@ func TestAssemblerReadsWhatHasChanged(t *testing.T) {
 	list := node().Resources()
 	for range 300 {
 		next := slices.Clone(list)
-		next = slices.DeleteFunc(next, func(ir.Resource) bool { return r.IntN(10) == 0 })
+		next = slices.DeleteFunc(next, func(*ir.Resource) bool { return r.IntN(10) == 0 })
 		for i := range next {
 			var fields map[string]any
 			if err := json.Unmarshal(next[i].Body, &fields); err != nil {
@@ -108,7 +108,7 @@ func TestAssemblerReadsWhatHasChanged(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				next[i].Body = raw
+				next[i] = &ir.Resource{ID: next[i].ID, Body: raw}
 			}
 		}
 		got, err := a.Assemble(next)
@@ -123,7 +123,7 @@ func TestAssemblerReadsWhatHasChanged(t *testing.T) {
 			t.Fatalf("got %+v\nwant %+v", got, want)
 		}
 	}
-	if _, err := a.Assemble(append(slices.Clone(list), ir.Resource{ID: "site/x", Body: []byte("{")})); err == nil {
+	if _, err := a.Assemble(append(slices.Clone(list), &ir.Resource{ID: "site/x", Body: []byte("{")})); err == nil {
 		t.Error("half a body is taken")
 	}
 }
@@ -142,7 +142,7 @@ func TestLightResourcesAreTheSame(t *testing.T) {
 		if light[i].Certificate != nil && light[i].Body == nil {
 			lighter++
 		}
-		if string(light[i].JSON()) != string(list[i].JSON()) || !light[i].Same(&list[i]) || !list[i].Same(&light[i]) || !light[i].Same(&light[i]) {
+		if string(light[i].JSON()) != string(list[i].JSON()) || !light[i].Same(list[i]) || !list[i].Same(light[i]) || !light[i].Same(light[i]) {
 			t.Errorf("%s is %s, want %s", list[i].ID, light[i].JSON(), list[i].JSON())
 		}
 	}
@@ -168,7 +168,7 @@ func TestLightResourcesAreTheSame(t *testing.T) {
 		t.Errorf("a chain that is another one: %v, put %v", ok, put)
 	}
 	for i := range light {
-		if want := light[i].ID != "certificate/"+other[0].Name; light[i].Same(&changed[i]) != want {
+		if want := light[i].ID != "certificate/"+other[0].Name; light[i].Same(changed[i]) != want {
 			t.Errorf("%s is the same: %v, want %v", light[i].ID, !want, want)
 		}
 	}

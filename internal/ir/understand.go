@@ -12,7 +12,7 @@ var ErrUnknownKind = errors.New("is of a kind that this version does not know")
 
 // Understand says what of a resource this version does not know: its kind, a field, the form of a value. A newer control
 // plane means something by it, so nobody may do as if it were not there.
-func Understand(r Resource) error {
+func Understand(r *Resource) error {
 	kind, _, _ := strings.Cut(r.ID, "/")
 	switch kind {
 	case "self":
@@ -44,7 +44,7 @@ func Understand(r Resource) error {
 // Needed says of a resource that nothing can be done without it; of what is not understood in it the rest counts.
 func Needed(id string) bool { return id == "self" || id == "group" }
 
-func strictly[T any](r Resource) error {
+func strictly[T any](r *Resource) error {
 	d := json.NewDecoder(bytes.NewReader(r.JSON()))
 	d.DisallowUnknownFields()
 	err := d.Decode(new(T))

@@ -43,7 +43,7 @@ func TestVersion1(t *testing.T) {
 	}
 	in := bufio.NewScanner(bytes.NewReader(then))
 	for in.Scan() {
-		var r ir.Resource
+		var r *ir.Resource
 		if err := json.Unmarshal(in.Bytes(), &r); err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestUnderstand(t *testing.T) {
 		`server/web/s1 {"name":"s1"}`:         "",
 	} {
 		id, body, _ := strings.Cut(text, " ")
-		err := ir.Understand(ir.Resource{ID: id, Body: []byte(body)})
+		err := ir.Understand(&ir.Resource{ID: id, Body: []byte(body)})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}

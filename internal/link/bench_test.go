@@ -25,7 +25,7 @@ type crowd struct {
 	wg   sync.WaitGroup
 }
 
-func newCrowd(b *testing.B, w *world, group string, n int, list []ir.Resource) (*crowd, []ir.Self) {
+func newCrowd(b *testing.B, w *world, group string, n int, list []*ir.Resource) (*crowd, []ir.Self) {
 	b.Helper()
 	var selves []ir.Self
 	var dirs []string

@@ -34,7 +34,8 @@ type Options struct {
 	Now func() time.Time
 	// Silence is how long the stream may be still before it is taken for dead; the default is Silence.
 	Silence time.Duration
-	// Backoff bounds the pause before another try, drawn between 0 and Backoff; the default is 2 s.
+	// Backoff bounds the pause before another try, drawn between 0 and Backoff; the default is 1 s, since
+	// a fleet is back no sooner than the last of it tries.
 	Backoff time.Duration
 }
 
@@ -49,7 +50,7 @@ func (o Options) withDefaults() Options {
 		o.Silence = Silence
 	}
 	if o.Backoff <= 0 {
-		o.Backoff = 2 * time.Second
+		o.Backoff = time.Second
 	}
 	urls := make([]string, len(o.URLs))
 	for i, u := range o.URLs {
@@ -189,7 +190,7 @@ func (c *Client) Run(ctx context.Context, sink func(State)) error {
 		}
 		most := c.opts.Backoff
 		if r := (*refusal)(nil); errors.As(err, &r) && r.status == http.StatusForbidden {
-			most *= 6 // it is not a matter of seconds that the load balancer was deleted
+			most *= 12 // it is not a matter of seconds that the load balancer was deleted
 		}
 		pause(ctx, failures, most)
 	}

@@ -65,7 +65,7 @@ func TestSlowReaderHoldsNobodyUp(t *testing.T) {
 	a.at(1)
 	big := strings.Repeat("x", 1<<20)
 	for rev := int64(2); rev < 40; rev++ {
-		w.set("edge", rev, []ir.Resource{res("map/big", fmt.Sprint(rev, big))}, "slow", "quick")
+		w.set("edge", rev, []*ir.Resource{res("map/big", fmt.Sprint(rev, big))}, "slow", "quick")
 		a.at(rev)
 	}
 	weirtest.Eventually(t, patience, func() error {
@@ -99,7 +99,7 @@ func TestCutDoesNotWaitForASlowReader(t *testing.T) {
 			w.set("edge", 1, nil, "slow")
 			w.raw(dir, nil)
 			for rev := int64(2); rev < 30; rev++ {
-				w.set("edge", rev, []ir.Resource{res("map/big", fmt.Sprint(rev, big))}, "slow")
+				w.set("edge", rev, []*ir.Resource{res("map/big", fmt.Sprint(rev, big))}, "slow")
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
@@ -122,7 +122,7 @@ func TestIdleStreamOutlivesTheWriteTimeout(t *testing.T) {
 	w.raw(slow, nil)
 	big := strings.Repeat("x", 1<<20)
 	for rev := int64(2); rev < 30; rev++ {
-		w.set("loud", rev, []ir.Resource{res("map/big", fmt.Sprint(rev, big))}, "slow")
+		w.set("loud", rev, []*ir.Resource{res("map/big", fmt.Sprint(rev, big))}, "slow")
 	}
 	weirtest.Eventually(t, patience, func() error {
 		if on := w.hub.Connected(); !reflect.DeepEqual(on, []string{"idle"}) {
@@ -130,7 +130,7 @@ func TestIdleStreamOutlivesTheWriteTimeout(t *testing.T) {
 		}
 		return nil
 	})
-	w.set("quiet", 30, []ir.Resource{res("map/x", 1)}, "idle")
+	w.set("quiet", 30, []*ir.Resource{res("map/x", 1)}, "idle")
 	if line, err := readLine(rest); err != nil || !strings.Contains(string(line), "map/x") {
 		t.Errorf("%q, %v", line, err)
 	}

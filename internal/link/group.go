@@ -14,7 +14,7 @@ import (
 
 // entry is a resource as a group has it. Entries never change once made.
 type entry struct {
-	ir.Resource
+	*ir.Resource
 	hash Hash
 	// key is what a certificate refers to, nil for all else.
 	key *weir.SealedRef
@@ -26,12 +26,25 @@ type keyRef struct {
 	ref  weir.SealedRef
 }
 
-// delta is one change of a group, encoded once for all who watch it.
+// delta is one change of a group, encoded once for all who watch it, but for certificates: thousands of chains that
+// are in memory anyway would be there once more as text, for half a minute.
 type delta struct {
 	before Hash // of the group's entries
 	at     time.Time
 	lines  []byte
+	chains []*ir.Resource
 	keys   []keyRef
+}
+
+func (d *delta) empty() bool { return len(d.lines) == 0 && len(d.chains) == 0 }
+
+// size is about how much of it is in memory only because of it, in bytes, once a newer one has come.
+func (d *delta) size() int {
+	n := len(d.lines)
+	for _, r := range d.chains {
+		n += bodySize(r)
+	}
+	return n
 }
 
 // group is what all load balancers of a view of a group have in common. The slices are replaced, never changed, so that a
@@ -44,7 +57,7 @@ type group struct {
 	hash     Hash
 	deltas   []delta
 	first    int // number of the oldest delta in deltas, counted from the group's first
-	bytes    int // of the lines in deltas
+	bytes    int // of the sizes of deltas
 	changed  chan struct{}
 }
 
@@ -68,10 +81,10 @@ const (
 func (g *group) push(d delta, limit, share int) {
 	d.at = time.Now()
 	g.deltas = append(g.deltas, d)
-	g.bytes += len(d.lines)
+	g.bytes += d.size()
 	drop := 0
 	for drop < len(g.deltas)-1 && (g.bytes > limit || g.bytes > share && d.at.Sub(g.deltas[drop].at) > youngDelta) {
-		g.bytes -= len(g.deltas[drop].lines)
+		g.bytes -= g.deltas[drop].size()
 		drop++
 	}
 	if drop > 0 {
@@ -98,7 +111,7 @@ func (g *group) since(had Hash) (next int, ok bool) {
 type change struct {
 	entries  []*entry
 	hash     Hash
-	put      []ir.Resource
+	put      []*ir.Resource
 	gone     []string
 	keys     []keyRef
 	problems weir.Problems
@@ -106,20 +119,38 @@ type change struct {
 
 // compare works out how entries, which sum up to hash, become those of list. What can't travel keeps its last
 // form and is reported.
-func compare(old []*entry, hash Hash, list []ir.Resource) *change {
-	list = ordered(list)
-	c := &change{entries: make([]*entry, 0, len(list)), hash: hash}
+func compare(old []*entry, hash Hash, list []*ir.Resource) *change {
+	if c, sorted := compareSorted(old, hash, list); sorted {
+		return c
+	}
+	c, _ := compareSorted(old, hash, ordered(list))
+	return c
+}
+
+// compareSorted is compare for a list sorted by ID, each ID once and none of them "self"; it tells whether that is so.
+// Where both share memory it is not looked into.
+func compareSorted(old []*entry, hash Hash, list []*ir.Resource) (c *change, sorted bool) {
+	c = &change{entries: make([]*entry, 0, len(list)), hash: hash}
 	i := 0
-	for _, r := range list {
+	step := false // the one before is what it was, so that the order is that of old
+	for j, r := range list {
+		if step && i < len(old) && old[i].Resource == r {
+			c.entries = append(c.entries, old[i])
+			i++
+			continue
+		}
+		if r.ID == "self" || j > 0 && list[j-1].ID >= r.ID {
+			return nil, false
+		}
 		for ; i < len(old) && old[i].ID < r.ID; i++ {
 			c.drop(old[i])
 		}
 		var was *entry
-		if i < len(old) && old[i].ID == r.ID {
+		if step = i < len(old) && old[i].ID == r.ID; step {
 			was = old[i]
 			i++
 		}
-		if was == nil || !was.Same(&r) {
+		if was == nil || was.Resource != r && !was.Same(r) {
 			was = c.take(was, r)
 		}
 		if was != nil {
@@ -129,7 +160,7 @@ func compare(old []*entry, hash Hash, list []ir.Resource) *change {
 	for ; i < len(old); i++ {
 		c.drop(old[i])
 	}
-	return c
+	return c, true
 }
 
 func (c *change) drop(e *entry) {
@@ -138,7 +169,7 @@ func (c *change) drop(e *entry) {
 }
 
 // take gives the entry for a resource that is new or not quite what it was.
-func (c *change) take(was *entry, r ir.Resource) *entry {
+func (c *change) take(was *entry, r *ir.Resource) *entry {
 	e, err := newEntry(r)
 	if err != nil {
 		c.problems.Append(weir.Problem{Object: ir.Owner(r.ID), Message: err.Error()})
@@ -160,20 +191,23 @@ func (c *change) take(was *entry, r ir.Resource) *entry {
 
 // delta encodes the change for those whose content is before.
 func (c *change) delta(before Hash) delta {
-	return delta{before: before, lines: appendPut(appendDelete(nil, c.gone), c.put), keys: c.keys}
+	d := delta{before: before, keys: c.keys}
+	var others []*ir.Resource
+	for _, r := range c.put {
+		if r.Certificate != nil {
+			d.chains = append(d.chains, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	d.lines = appendPut(appendDelete(nil, c.gone), others)
+	return d
 }
 
 // ordered gives the resources of the group by ID, the last one of each; "self" is none of the group's.
-func ordered(list []ir.Resource) []ir.Resource {
-	good := true
-	for i, r := range list {
-		good = good && r.ID != "self" && (i == 0 || list[i-1].ID < r.ID)
-	}
-	if good {
-		return list
-	}
+func ordered(list []*ir.Resource) []*ir.Resource {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b ir.Resource) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortStableFunc(list, func(a, b *ir.Resource) int { return strings.Compare(a.ID, b.ID) })
 	out := list[:0]
 	for i, r := range list {
 		if r.ID != "self" && (i == len(list)-1 || list[i+1].ID != r.ID) {
@@ -183,7 +217,7 @@ func ordered(list []ir.Resource) []ir.Resource {
 	return out
 }
 
-func newEntry(r ir.Resource) (*entry, error) {
+func newEntry(r *ir.Resource) (*entry, error) {
 	if err := checkID(r.ID); err != nil {
 		return nil, fmt.Errorf("send resource %.80q: %w", r.ID, err)
 	}
@@ -207,17 +241,17 @@ func newEntry(r ir.Resource) (*entry, error) {
 		if err := json.Compact(&b, body); err != nil {
 			return nil, fmt.Errorf("send resource %s: %w", r.ID, err)
 		}
-		body = b.Bytes()
+		r = &ir.Resource{ID: r.ID, Body: b.Bytes()}
 	}
-	return &entry{ir.Resource{ID: r.ID, Body: body}, hashResource(r.ID, body), key}, nil
+	return &entry{r, hashResource(r.ID, r.Body), key}, nil
 }
 
-// size is about how long the body is, in bytes.
-func (e *entry) size() int {
-	if e.Certificate != nil {
-		return len(e.Certificate.Chain)
+// bodySize is about how long a body is, in bytes.
+func bodySize(r *ir.Resource) int {
+	if r.Certificate != nil {
+		return len(r.Certificate.Chain)
 	}
-	return len(e.Body)
+	return len(r.Body)
 }
 
 func (e *entry) keyRef() keyRef {
@@ -225,7 +259,7 @@ func (e *entry) keyRef() keyRef {
 }
 
 // keyOf gives the key that a certificate needs, nil for other resources and for authorities.
-func keyOf(r ir.Resource) (*weir.SealedRef, error) {
+func keyOf(r *ir.Resource) (*weir.SealedRef, error) {
 	name, ok := strings.CutPrefix(r.ID, "certificate/")
 	if !ok {
 		return nil, nil

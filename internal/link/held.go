@@ -41,7 +41,7 @@ var errReleased = errors.New("the restore was accepted")
 type Told struct {
 	Resume
 	// Resources are all that it has, with its self, by ID; shared, not to be changed.
-	Resources []ir.Resource
+	Resources []*ir.Resource
 	// Common is the hash of the resources without self: load balancers with the same one differ in self alone.
 	Common Hash
 	// Why says what is missing when the resources are not known; empty when they are.
@@ -69,7 +69,7 @@ type heldAgent struct {
 }
 
 // heldContent is what load balancers have in common.
-type heldContent struct{ list []ir.Resource }
+type heldContent struct{ list []*ir.Resource }
 
 func newHolding() *holding {
 	return &holding{agents: map[string]*heldAgent{}, contents: map[Hash]*heldContent{}, asked: map[string]time.Time{}, reading: make(chan struct{}, 2)}
@@ -114,7 +114,7 @@ func (h *Hub) Told(name string) Told {
 	case h.recognise(name, a):
 		c := h.held.contents[*a.common]
 		out.Common, out.Why = *a.common, ""
-		at, _ := slices.BinarySearchFunc(c.list, "self", func(r ir.Resource, id string) int { return strings.Compare(r.ID, id) })
+		at, _ := slices.BinarySearchFunc(c.list, "self", func(r *ir.Resource, id string) int { return strings.Compare(r.ID, id) })
 		out.Resources = slices.Insert(slices.Clone(c.list), at, a.self.Resource)
 	case out.Why != "":
 	case !a.tells:
@@ -147,8 +147,8 @@ func (h *Hub) recognise(name string, a *heldAgent) bool {
 	return true
 }
 
-func resourcesOf(entries []*entry) []ir.Resource {
-	list := make([]ir.Resource, len(entries))
+func resourcesOf(entries []*entry) []*ir.Resource {
+	list := make([]*ir.Resource, len(entries))
 	for i, e := range entries {
 		list[i] = e.Resource
 	}
@@ -282,7 +282,7 @@ func (held *holding) take(name string, has *replica) error {
 }
 
 // keep keeps what load balancers have in common.
-func (held *holding) keep(common Hash, list []ir.Resource) error {
+func (held *holding) keep(common Hash, list []*ir.Resource) error {
 	if held.contents[common] != nil {
 		return nil
 	}

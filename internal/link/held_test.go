@@ -172,7 +172,7 @@ func TestToldIsChecked(t *testing.T) {
 		}
 		return r
 	}
-	has := func(self string, list ...ir.Resource) ([]byte, Hash) {
+	has := func(self string, list ...*ir.Resource) ([]byte, Hash) {
 		if self != "" {
 			list = append(list, res("self", ir.Self{Name: self, Zone: "az1", State: weir.Active}))
 		}

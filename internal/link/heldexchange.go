@@ -157,9 +157,9 @@ func (h *Hub) heldOf(ctx context.Context, t http.RoundTripper, url string, line 
 		}
 		a.had = &had
 	}
-	var content []ir.Resource
+	var content []*ir.Resource
 	if line.Common != nil && a.had != nil {
-		self := &entry{Resource: ir.Resource{ID: "self", Body: line.Self}, hash: hashResource("self", line.Self)}
+		self := &entry{Resource: &ir.Resource{ID: "self", Body: line.Self}, hash: hashResource("self", line.Self)}
 		if line.Common.xor(self.hash) != a.had.Hash {
 			return errDiverged
 		}
@@ -188,7 +188,7 @@ func (h *Hub) knows(common Hash) bool {
 	return h.held == nil || h.held.contents[common] != nil
 }
 
-func (h *Hub) adopt(name string, a *heldAgent, content []ir.Resource) error {
+func (h *Hub) adopt(name string, a *heldAgent, content []*ir.Resource) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.held == nil {

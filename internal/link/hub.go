@@ -121,11 +121,11 @@ func NewHub(o HubOptions) (*Hub, error) {
 	return h, nil
 }
 
-// SetGroup says what a group must do at a revision: its resources, best sorted by ID and with the Body of what
-// did not change unchanged in memory, and its load balancers. All of it reaches each agent as one transaction.
+// SetGroup says what a group must do at a revision: its resources, best sorted by ID and with what did
+// not change at the same place in memory, and its load balancers. All of it reaches each agent as one transaction.
 // Resources called "self" are ignored, selves say that. Load balancers no longer listed in any group are cut.
 // The error lists resources that can't travel, by object; their last good form stays and all else is sent.
-func (h *Hub) SetGroup(name string, revision int64, resources []ir.Resource, selves []ir.Self) error {
+func (h *Hub) SetGroup(name string, revision int64, resources []*ir.Resource, selves []ir.Self) error {
 	return h.SetViews(name, revision, View{Resources: resources, Selves: selves})
 }
 

@@ -23,8 +23,8 @@ func TestKeysComeAndGo(t *testing.T) {
 	dir := w.enrol("lb1")
 	w.enrol("lb2")
 	w.keys.setBroken("late", true)
-	w.set("edge", 1, []ir.Resource{cert("www", 1), cert("late", 1)}, "lb1")
-	w.set("other", 1, []ir.Resource{cert("theirs", 1)}, "lb2")
+	w.set("edge", 1, []*ir.Resource{cert("www", 1), cert("late", 1)}, "lb1")
+	w.set("other", 1, []*ir.Resource{cert("theirs", 1)}, "lb2")
 	a := w.agent(dir)
 	a.at(1)
 	if _, err := a.Key("late", weir.SealedRef{Generation: 1, Fingerprint: "f"}); !errors.Is(err, fs.ErrNotExist) {
@@ -63,10 +63,10 @@ func TestKeysComeAndGo(t *testing.T) {
 		}
 		return nil
 	})
-	w.set("edge", 2, []ir.Resource{cert("www", 2), cert("late", 1)}, "lb1")
+	w.set("edge", 2, []*ir.Resource{cert("www", 2), cert("late", 1)}, "lb1")
 	a.at(2)
 	weirtest.Eventually(t, patience, want("late@1", "www@2")) // the old one is gone once it is let go of
-	w.set("edge", 3, []ir.Resource{cert("www", 2)}, "lb1")
+	w.set("edge", 3, []*ir.Resource{cert("www", 2)}, "lb1")
 	weirtest.Eventually(t, patience, want("www@2"))
 
 	// A key lost on disk comes again without a snapshot; a name that is not the group's brings nothing.
@@ -96,7 +96,7 @@ func TestKeysInUseStay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	dir := w.enrol("lb1")
-	w.set("edge", 1, []ir.Resource{cert("www", 1)}, "lb1")
+	w.set("edge", 1, []*ir.Resource{cert("www", 1)}, "lb1")
 	c, err := Open(w.options(dir))
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +116,7 @@ func TestKeysInUseStay(t *testing.T) {
 		})
 	}
 	<-got
-	w.set("edge", 2, []ir.Resource{cert("www", 2)}, "lb1")
+	w.set("edge", 2, []*ir.Resource{cert("www", 2)}, "lb1")
 	reached(2)
 	for rev := int64(3); rev < 5; rev++ { // heartbeats come and go
 		w.hub.Advance(rev)

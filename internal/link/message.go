@@ -21,10 +21,10 @@ type message struct {
 	// Epoch comes with the first line of a stream and names the history that revisions belong to.
 	Epoch string `json:"epoch,omitempty"`
 	// Reset forgets all resources before the rest of the transaction.
-	Reset   bool          `json:"reset,omitempty"`
-	Put     []ir.Resource `json:"put,omitempty"`
-	Delete  []string      `json:"delete,omitempty"`
-	Secrets []wireSecret  `json:"secrets,omitempty"`
+	Reset   bool           `json:"reset,omitempty"`
+	Put     []*ir.Resource `json:"put,omitempty"`
+	Delete  []string       `json:"delete,omitempty"`
+	Secrets []wireSecret   `json:"secrets,omitempty"`
 	// Tell asks the agent what it has; it is on a line of its own, which is no part of a transaction.
 	Tell bool `json:"tell,omitempty"`
 	// Trust is on a line of its own, which is no part of a transaction.
@@ -157,7 +157,7 @@ func (s wireSecret) name() (string, error) {
 }
 
 // appendPut writes lines that put resources, each line at most chunk long unless one resource is longer.
-func appendPut(b []byte, list []ir.Resource) []byte {
+func appendPut(b []byte, list []*ir.Resource) []byte {
 	start := -1 // of the line that is begun
 	for i := range list {
 		body := list[i].JSON()

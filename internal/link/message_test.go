@@ -20,7 +20,7 @@ func FuzzMessage(f *testing.F) {
 	}
 	for _, seed := range [][]byte{
 		appendStart(nil, "e1", true),
-		appendPut(nil, []ir.Resource{res("map/x", map[string]any{"a": []int{1}}), cert("www", 1)}),
+		appendPut(nil, []*ir.Resource{res("map/x", map[string]any{"a": []int{1}}), cert("www", 1)}),
 		appendDelete(nil, []string{"map/x", "self"}),
 		appendCommit(nil, 5, Hash{1, 2}),
 		sealed,

@@ -84,8 +84,8 @@ func TestAnswersByCertificateNotByRequest(t *testing.T) {
 	w := newWorld(t)
 	dir := w.enrol("lb1")
 	w.enrol("lb2")
-	w.set("edge", 1, []ir.Resource{res("map/mine", 1)}, "lb1")
-	w.set("secret", 1, []ir.Resource{res("map/theirs", 1)}, "lb2")
+	w.set("edge", 1, []*ir.Resource{res("map/mine", 1)}, "lb1")
+	w.set("secret", 1, []*ir.Resource{res("map/theirs", 1)}, "lb2")
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+watchPath+"?name=lb2&lb=lb2&group=secret", nil)
 	req.Header.Set("X-Forwarded-Client-Cert", "URI=weir://lb/lb2")
 	resp, err := w.conn(dir).RoundTrip(req)
@@ -112,11 +112,11 @@ func TestOneBadResourceHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	dir := w.enrol("lb1")
-	w.set("edge", 1, []ir.Resource{res("map/a", 1), res("map/b", 1)}, "lb1")
+	w.set("edge", 1, []*ir.Resource{res("map/a", 1), res("map/b", 1)}, "lb1")
 	a := w.agent(dir)
 	a.at(1)
 	selves := []ir.Self{{Name: "lb1", Zone: "az1", State: weir.Active}}
-	err := w.hub.SetGroup("edge", 2, []ir.Resource{{ID: "map/a", Body: []byte("{")}, res("map/b", 2), {ID: "map/c \"", Body: []byte("1")}}, selves)
+	err := w.hub.SetGroup("edge", 2, []*ir.Resource{{ID: "map/a", Body: []byte("{")}, res("map/b", 2), {ID: "map/c \"", Body: []byte("1")}}, selves)
 	var bad *weir.Error
 	if !errors.As(err, &bad) || len(bad.Problems) != 2 || bad.Problems[0].Object != "Map/a" {
 		t.Errorf("%v", err)
@@ -125,12 +125,12 @@ func TestOneBadResourceHoldsNothingUp(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	// Blanks and line ends don't cut lines, nor does what is equal but for them make a change.
-	w.set("edge", 3, []ir.Resource{{ID: "map/a", Body: []byte(" {\"x\":\n[1, 2]}\r\n")}}, "lb1")
+	w.set("edge", 3, []*ir.Resource{{ID: "map/a", Body: []byte(" {\"x\":\n[1, 2]}\r\n")}}, "lb1")
 	if got := content(a.at(3).Resources); got["map/a"] != `{"x":[1,2]}` {
 		t.Errorf("%v", got)
 	}
 	h1, _ := w.hub.Wanted("lb1")
-	w.set("edge", 4, []ir.Resource{{ID: "map/a", Body: []byte(" {\"x\":\n[1, 2]}\r\n")}}, "lb1")
+	w.set("edge", 4, []*ir.Resource{{ID: "map/a", Body: []byte(" {\"x\":\n[1, 2]}\r\n")}}, "lb1")
 	if h2, _ := w.hub.Wanted("lb1"); h1 != h2 {
 		t.Errorf("%v, %v", h1, h2)
 	}
@@ -152,7 +152,7 @@ func TestMalformedStreams(t *testing.T) {
 	defer func() { _ = c.Close() }()
 	commit := string(appendCommit(nil, 6, want.Hash))
 	other := string(appendCommit(nil, 6, Hash{9}))
-	put := string(appendPut(nil, []ir.Resource{res("map/x", 1)}))
+	put := string(appendPut(nil, []*ir.Resource{res("map/x", 1)}))
 	start := string(appendStart(nil, "e1", false))
 	for what, text := range map[string]string{
 		"nothing":                    "",

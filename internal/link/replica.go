@@ -16,7 +16,7 @@ type replica struct {
 	epoch    string
 	revision int64
 	hash     Hash
-	list     []ir.Resource // by ID
+	list     []*ir.Resource // by ID
 	// lent tells that somebody else reads list, so that a change needs a copy.
 	lent bool
 	keys map[string]weir.SealedRef // that the certificates in list refer to, by name
@@ -27,7 +27,7 @@ var errDiverged = errors.New("what was received does not add up to what the cont
 func (r *replica) resume() Resume { return Resume{r.epoch, r.revision, r.hash} }
 
 func (r *replica) find(id string) (int, bool) {
-	return slices.BinarySearchFunc(r.list, id, func(e ir.Resource, id string) int { return strings.Compare(e.ID, id) })
+	return slices.BinarySearchFunc(r.list, id, func(e *ir.Resource, id string) int { return strings.Compare(e.ID, id) })
 }
 
 // transaction collects lines until the one that commits them.
@@ -142,7 +142,7 @@ func (t *transaction) keys() (map[string]weir.SealedRef, error) {
 		if body == nil {
 			continue
 		}
-		ref, err := keyOf(ir.Resource{ID: id, Body: body})
+		ref, err := keyOf(&ir.Resource{ID: id, Body: body})
 		if err != nil {
 			return nil, fmt.Errorf("resource %s: %w", id, err)
 		}
@@ -171,7 +171,7 @@ func (r *replica) write(t *transaction) {
 	}
 	for _, id := range ids {
 		i, _ := r.find(id)
-		r.list[i].Body = t.writes[id]
+		r.list[i] = &ir.Resource{ID: id, Body: t.writes[id]}
 	}
 }
 
@@ -184,8 +184,8 @@ func (r *replica) onlyBodies(t *transaction, ids []string) bool {
 	return true
 }
 
-func merge(list []ir.Resource, ids []string, writes map[string][]byte) []ir.Resource {
-	out := make([]ir.Resource, 0, len(list)+len(ids))
+func merge(list []*ir.Resource, ids []string, writes map[string][]byte) []*ir.Resource {
+	out := make([]*ir.Resource, 0, len(list)+len(ids))
 	i := 0
 	for _, id := range ids {
 		for ; i < len(list) && list[i].ID < id; i++ {
@@ -195,7 +195,7 @@ func merge(list []ir.Resource, ids []string, writes map[string][]byte) []ir.Reso
 			i++
 		}
 		if body := writes[id]; body != nil {
-			out = append(out, ir.Resource{ID: id, Body: body})
+			out = append(out, &ir.Resource{ID: id, Body: body})
 		}
 	}
 	return append(out, list[i:]...)
@@ -204,12 +204,12 @@ func merge(list []ir.Resource, ids []string, writes map[string][]byte) []ir.Reso
 // lines writes a transaction as it is kept, and as it could have come.
 func (t *transaction) lines(b []byte, revision int64, hash Hash) []byte {
 	var gone []string
-	var put []ir.Resource
+	var put []*ir.Resource
 	for _, id := range t.sorted() {
 		if body := t.writes[id]; body == nil {
 			gone = append(gone, id)
 		} else {
-			put = append(put, ir.Resource{ID: id, Body: body})
+			put = append(put, &ir.Resource{ID: id, Body: body})
 		}
 	}
 	return appendCommit(appendPut(appendDelete(b, gone), put), revision, hash)

@@ -13,7 +13,7 @@ type State struct {
 	Epoch     string
 	Revision  int64
 	Hash      Hash
-	Resources []ir.Resource
+	Resources []*ir.Resource
 	// Newer is closed when a newer state is on disk, which is delivered once this one has been taken care of; nil
 	// for never.
 	Newer <-chan struct{}

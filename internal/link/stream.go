@@ -124,38 +124,72 @@ func (s *stream) send(ctx context.Context, b *batch) error {
 	if err := s.secrets(ctx, b.keys); err != nil {
 		return err
 	}
-	var out []byte
-	list := make([]ir.Resource, 0, 64)
-	size := 0
-	flush := func() error {
-		out = appendPut(out[:0], list)
-		list, size = list[:0], 0
-		return s.write(out)
-	}
+	out := writer{stream: s}
 	for _, e := range b.entries {
-		list = append(list, e.Resource)
-		if size += len(e.ID) + e.size(); size > chunk {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	if b.self != nil {
-		list = append(list, b.self.Resource)
-	}
-	for _, lines := range b.lines {
-		if err := s.write(lines); err != nil {
+		if err := out.put(e.Resource); err != nil {
 			return err
 		}
 	}
-	out = appendCommit(appendPut(out[:0], list), b.revision, b.hash)
-	if err := s.write(out); err != nil {
+	for _, d := range b.deltas {
+		if err := out.delta(d); err != nil {
+			return err
+		}
+	}
+	if b.self != nil {
+		if err := out.put(b.self.Resource); err != nil {
+			return err
+		}
+	}
+	if err := out.commit(b.revision, b.hash); err != nil {
 		return err
 	}
 	if err := s.rc.Flush(); err != nil {
 		return fmt.Errorf("write to agent: %w", err)
 	}
 	return s.deadline(time.Time{}) // HTTP/2 ends a stream at its deadline even when nothing is being written
+}
+
+// writer writes the resources of one transaction, about a chunk at a time.
+type writer struct {
+	*stream
+	list []*ir.Resource // not written yet
+	size int
+	line []byte
+}
+
+func (w *writer) put(r *ir.Resource) error {
+	w.list = append(w.list, r)
+	if w.size += len(r.ID) + bodySize(r); w.size <= chunk {
+		return nil
+	}
+	return w.flush()
+}
+
+// delta writes what came before it first: a later line overrules an earlier one.
+func (w *writer) delta(d delta) error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	if err := w.write(d.lines); err != nil {
+		return err
+	}
+	for _, r := range d.chains {
+		if err := w.put(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) flush() error {
+	w.line = appendPut(w.line[:0], w.list)
+	w.list, w.size = w.list[:0], 0
+	return w.write(w.line)
+}
+
+func (w *writer) commit(revision int64, hash Hash) error {
+	w.line = appendCommit(appendPut(w.line[:0], w.list), revision, hash)
+	return w.write(w.line)
 }
 
 // keyReaders is how many streams read a key at the same time: a fleet that comes for the first time would else wait

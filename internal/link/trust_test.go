@@ -110,7 +110,7 @@ func TestAgentFollowsTheCA(t *testing.T) {
 	if id := onDisk(t, dir); id.trust.Has(secrets.CAHash(c.old)) || id.outdated() {
 		t.Error("the old CA is on disk still")
 	}
-	w.set("edge", 2, []ir.Resource{res("pool/a", 1)}, "lb1")
+	w.set("edge", 2, []*ir.Resource{res("pool/a", 1)}, "lb1")
 	a.at(2)
 }
 

@@ -85,7 +85,7 @@ func TestPeerOfTheNextVersion(t *testing.T) {
 	w.wrap = func(h http.Handler) http.Handler { return nextVersion(t, h) }
 	w.start()
 	future := res("future/x", map[string]any{"a": 1})
-	w.set("edge", 1, []ir.Resource{cert("www", 1), future, res("map/x", map[string]any{"next": 1})}, "lb1")
+	w.set("edge", 1, []*ir.Resource{cert("www", 1), future, res("map/x", map[string]any{"next": 1})}, "lb1")
 	dir := w.enrol("lb1")
 	a := w.agent(dir)
 	first := a.at(1)
@@ -100,7 +100,7 @@ func TestPeerOfTheNextVersion(t *testing.T) {
 	if again := a.at(1); again.Hash != first.Hash || len(again.Resources) != len(first.Resources) {
 		t.Errorf("after a restart: %+v", again)
 	}
-	w.set("edge", 2, []ir.Resource{cert("www", 2), future, res("later/y", 1)}, "lb1")
+	w.set("edge", 2, []*ir.Resource{cert("www", 2), future, res("later/y", 1)}, "lb1")
 	if got := content(a.at(2).Resources); got["later/y"] != "1" || got["map/x"] != "" {
 		t.Errorf("after a change: %v", got)
 	}
@@ -133,7 +133,7 @@ func TestVersion1(t *testing.T) {
 	if *updateVersion {
 		t.Log("recorded anew")
 	}
-	list := []ir.Resource{res("certificate/www", map[string]any{"name": "www"}), res("map/x", map[string]any{"name": "x"}), res("self", ir.Self{Name: "lb1", Zone: "az1"})}
+	list := []*ir.Resource{res("certificate/www", map[string]any{"name": "www"}), res("map/x", map[string]any{"name": "x"}), res("self", ir.Self{Name: "lb1", Zone: "az1"})}
 	var want Hash
 	for _, r := range list {
 		want = want.xor(hashResource(r.ID, r.Body))

@@ -19,8 +19,8 @@ import (
 type View struct {
 	// Name tells the views of a group apart; the same name stands for the same content as time goes by.
 	Name string
-	// Resources are as those of SetGroup. Views that share a Body in memory share it in the hub.
-	Resources []ir.Resource
+	// Resources are as those of SetGroup. Views that share one in memory share it in the hub.
+	Resources []*ir.Resource
 	Selves    []ir.Self
 }
 
@@ -73,7 +73,7 @@ func seatsOf(name string, views []View) (map[string]seat, error) {
 			if err != nil {
 				return nil, fmt.Errorf("set group %s: load balancer %s: %w", name, s.Name, err)
 			}
-			seats[s.Name] = seat{v.Name, &entry{Resource: ir.Resource{ID: "self", Body: body}, hash: hashResource("self", body)}}
+			seats[s.Name] = seat{v.Name, &entry{Resource: &ir.Resource{ID: "self", Body: body}, hash: hashResource("self", body)}}
 		}
 	}
 	return seats, nil
@@ -127,7 +127,7 @@ func (h *Hub) publish(name string, revision int64, steps []step, seats map[strin
 	moved := h.place(name, revision, seats)
 	for _, s := range steps {
 		g := h.groups[viewKey{name, s.view}]
-		if s.fresh || len(s.delta.lines) == 0 {
+		if s.fresh || s.delta.empty() {
 			continue
 		}
 		g.entries, g.hash, g.revision = s.entries, s.hash, g.seen

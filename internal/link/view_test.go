@@ -11,7 +11,7 @@ import (
 )
 
 // views sets two views of group edge: those listed have the newer one.
-func (w *world) views(revision int64, held, next []ir.Resource, reached ...string) {
+func (w *world) views(revision int64, held, next []*ir.Resource, reached ...string) {
 	w.t.Helper()
 	views := []View{{Name: "1", Resources: held}, {Name: "2", Resources: next}}
 	for _, lb := range []string{"lb1", "lb2"} {
@@ -56,8 +56,8 @@ func TestMovesBetweenViews(t *testing.T) {
 	w := newWorld(t)
 	dir := w.enrol("lb1")
 	common := many(5000)
-	held := append([]ir.Resource{cert("www", 1), res("map/m", "old")}, common...)
-	next := append([]ir.Resource{cert("www", 2), res("page/p", "new")}, common...)
+	held := append([]*ir.Resource{cert("www", 1), res("map/m", "old")}, common...)
+	next := append([]*ir.Resource{cert("www", 2), res("page/p", "new")}, common...)
 	w.set("edge", 1, held, "lb1", "lb2")
 	first, _, in := w.raw(dir, nil)
 	if !first[0].Reset {
@@ -91,8 +91,8 @@ func TestReturnsToAnotherView(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	dir := w.enrol("lb1")
-	held := append([]ir.Resource{res("map/m", "old")}, many(5000)...)
-	next := append([]ir.Resource{res("map/m", "new")}, many(5000)...)
+	held := append([]*ir.Resource{res("map/m", "old")}, many(5000)...)
+	next := append([]*ir.Resource{res("map/m", "new")}, many(5000)...)
 	w.views(1, held, next, "lb2")
 	was, _ := w.hub.Wanted("lb1")
 	if !w.hub.Carries("lb1", was.Hash) {

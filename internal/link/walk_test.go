@@ -17,11 +17,11 @@ import (
 // wander changes a set of resources by chance.
 type wander struct {
 	*rand.Rand
-	have map[string]ir.Resource
+	have map[string]*ir.Resource
 }
 
 func newWander(seed uint64) *wander {
-	return &wander{rand.New(rand.NewPCG(seed, 1)), map[string]ir.Resource{}}
+	return &wander{rand.New(rand.NewPCG(seed, 1)), map[string]*ir.Resource{}}
 }
 
 func (w *wander) step() {
@@ -43,8 +43,8 @@ func (w *wander) step() {
 }
 
 // list gives the resources in any order.
-func (w *wander) list() []ir.Resource {
-	var list []ir.Resource
+func (w *wander) list() []*ir.Resource {
+	var list []*ir.Resource
 	for _, r := range w.have {
 		list = append(list, r)
 	}
@@ -109,7 +109,7 @@ func TestWalk(t *testing.T) {
 		if got := content(s.Resources); !reflect.DeepEqual(got, expect) || sum != s.Hash {
 			t.Fatalf("revision %d: agent has %d resources, group %d", rev, len(got), len(expect))
 		}
-		if !slices.IsSortedFunc(s.Resources, func(a, b ir.Resource) int { return strings.Compare(a.ID, b.ID) }) {
+		if !slices.IsSortedFunc(s.Resources, func(a, b *ir.Resource) int { return strings.Compare(a.ID, b.ID) }) {
 			t.Fatal("the state is not sorted")
 		}
 		for name, ref := range s.keys {

@@ -15,7 +15,7 @@ type batch struct {
 	held     bool // nothing is sent
 	reset    bool
 	entries  []*entry // of a snapshot
-	lines    [][]byte // of deltas, shared with the other streams
+	deltas   []delta  // shared with the other streams
 	keys     map[string]weir.SealedRef
 	self     *entry
 	revision int64
@@ -23,7 +23,7 @@ type batch struct {
 	wait     <-chan struct{}
 }
 
-func (b *batch) empty() bool { return !b.reset && len(b.lines) == 0 && b.self == nil }
+func (b *batch) empty() bool { return !b.reset && len(b.deltas) == 0 && b.self == nil }
 
 func (h *Hub) watch(w http.ResponseWriter, r *http.Request) error {
 	name, cert, err := h.agent(r)
@@ -172,8 +172,8 @@ func (h *Hub) bring(b *batch, from *group, pos int, to *group) {
 }
 
 func (b *batch) add(deltas ...delta) {
+	b.deltas = append(b.deltas, deltas...)
 	for _, d := range deltas {
-		b.lines = append(b.lines, d.lines)
 		for _, k := range d.keys {
 			b.keys[k.name] = k.ref
 		}

@@ -72,8 +72,8 @@ func (w *world) refused(t *http.Transport, header http.Header) *refusal {
 	return readRefusal(resp)
 }
 
-func many(n int) []ir.Resource {
-	var list []ir.Resource
+func many(n int) []*ir.Resource {
+	var list []*ir.Resource
 	for i := range n {
 		list = append(list, res(fmt.Sprintf("server/web/web-%05d", i), ir.Server{Name: fmt.Sprintf("web-%05d", i), Weight: 100, Owner: "Pool/web"}))
 	}
@@ -130,8 +130,8 @@ func TestDivergedAgentAsksForEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.replica.list[2].Body = []byte("1")
 	id := c.replica.list[2].ID
+	c.replica.list[2] = &ir.Resource{ID: id, Body: []byte("1")}
 	a = run(t, c)
 	a.at(1)
 	for i := range list {
@@ -264,12 +264,12 @@ func TestMoveToAnotherGroup(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	dir := w.enrol("lb1")
-	w.set("a", 1, []ir.Resource{res("map/a", 1)}, "lb1")
-	w.set("b", 1, []ir.Resource{res("map/b", 1)})
+	w.set("a", 1, []*ir.Resource{res("map/a", 1)}, "lb1")
+	w.set("b", 1, []*ir.Resource{res("map/b", 1)})
 	a := w.agent(dir)
 	a.at(1)
-	w.set("b", 2, []ir.Resource{res("map/b", 1)}, "lb1")
-	w.set("a", 2, []ir.Resource{res("map/a", 1)})
+	w.set("b", 2, []*ir.Resource{res("map/b", 1)}, "lb1")
+	w.set("a", 2, []*ir.Resource{res("map/a", 1)})
 	s := a.at(2)
 	if got := content(s.Resources); got["map/b"] == "" || got["map/a"] != "" {
 		t.Errorf("%v", got)

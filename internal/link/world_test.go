@@ -237,7 +237,7 @@ func (w *world) enrol(name string) string {
 	return dir
 }
 
-func (w *world) set(group string, revision int64, list []ir.Resource, lbs ...string) {
+func (w *world) set(group string, revision int64, list []*ir.Resource, lbs ...string) {
 	w.t.Helper()
 	var selves []ir.Self
 	for _, lb := range lbs {
@@ -250,7 +250,7 @@ func (w *world) set(group string, revision int64, list []ir.Resource, lbs ...str
 }
 
 // content gives a state as a map.
-func content(list []ir.Resource) map[string]string {
+func content(list []*ir.Resource) map[string]string {
 	m := map[string]string{}
 	for _, r := range list {
 		m[r.ID] = string(r.Body)
@@ -258,15 +258,15 @@ func content(list []ir.Resource) map[string]string {
 	return m
 }
 
-func res(id string, v any) ir.Resource {
+func res(id string, v any) *ir.Resource {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
 	}
-	return ir.Resource{ID: id, Body: raw}
+	return &ir.Resource{ID: id, Body: raw}
 }
 
-func cert(name string, generation int64) ir.Resource {
+func cert(name string, generation int64) *ir.Resource {
 	return res("certificate/"+name, ir.Certificate{Name: name, Chain: "PEM", Key: &weir.SealedRef{Generation: generation, Fingerprint: "f"}})
 }
 

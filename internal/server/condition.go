@@ -79,9 +79,10 @@ func (v *view) quarantined() weir.Condition {
 func (v *view) look() {
 	ref := v.ref.String()
 	about := func(p weir.Problem) bool { return p.Object == ref }
-	var names []string // of the groups that have to do with it: few of many, so that only they are put in order
+	concerned := v.concerned()
+	var names []string // of the groups that say something about it: few of many, so that only they are put in order
 	for name, g := range v.groups {
-		if v.concerns(name, g) || slices.ContainsFunc(g.problems, about) {
+		if slices.Contains(concerned, name) || slices.ContainsFunc(g.problems, about) {
 			names = append(names, name)
 		}
 	}
@@ -93,7 +94,7 @@ func (v *view) look() {
 				v.problems = append(v.problems, fmt.Sprintf("group %s: %s: %s", name, p.Path, p.Message))
 			}
 		}
-		if !v.concerns(name, g) {
+		if !slices.Contains(concerned, name) {
 			continue
 		}
 		for _, self := range g.selves {
@@ -102,16 +103,23 @@ func (v *view) look() {
 	}
 }
 
-func (v *view) concerns(name string, g *groupState) bool {
+// concerned names the groups that have to do with the object.
+func (v *view) concerned() []string {
 	switch spec := v.object.Spec.(type) {
 	case *weir.Override:
-		return g.has(weir.Ref{Kind: "Server", Name: spec.Server})
+		return v.places.groups(spec.Server)
+	case *weir.Server:
+		return v.places.groups(v.ref.Name)
 	case *weir.LoadBalancer:
-		return spec.Group == name
-	case *weir.Zone:
-		return slices.Contains(g.node.Group.Zones, v.ref.Name)
+		return []string{spec.Group}
 	}
-	return g.has(v.ref)
+	var names []string
+	for name, g := range v.groups {
+		if v.ref.Kind == "Zone" && slices.Contains(g.node.Group.Zones, v.ref.Name) || v.holds(g, v.ref) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (v *view) loadBalancer(g *groupState, self ir.Self) {

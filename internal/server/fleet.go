@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +31,7 @@ type fleet struct {
 	mu       sync.RWMutex
 	revision int64
 	groups   map[string]*groupState
+	places   *places
 	past     past                  // the changes up to revision that some group does not have everywhere
 	wanting  map[string]weir.Waves // the groups that want waves; replaced, never changed
 	recorded []string              // the groups of which is written how far waves have come
@@ -48,11 +48,9 @@ type fleet struct {
 // groupState is what was made of one group last. It is replaced, never changed.
 type groupState struct {
 	node      ir.Node
-	resources []ir.Resource
+	resources []*ir.Resource
 	problems  []weir.Problem
 	selves    []ir.Self
-	// members names those of all pools, whether Servers or a pool's own, nil as long as nobody has worked that out.
-	members map[string]struct{}
 	// waved is nil where no change goes in waves: then all have this state.
 	waved *wavedState
 }
@@ -60,7 +58,7 @@ type groupState struct {
 func newFleet(s *store.Store, hub *link.Hub, o Options) *fleet {
 	return &fleet{
 		store: s, hub: hub, log: o.Log, clock: o.Clock, version: o.Version,
-		groups: map[string]*groupState{}, compiled: make(chan struct{}), compiler: compile.New(),
+		groups: map[string]*groupState{}, places: newPlaces(), compiled: make(chan struct{}), compiler: compile.New(),
 		waves: wavesOf{lenses: map[string]*lenses{}}, records: make(chan waveRecord),
 	}
 }
@@ -163,6 +161,9 @@ func (f *fleet) compile(view *weir.Set, names []string, refs []weir.Ref) {
 			f.hub.DropGroup(name)
 			delete(f.waves.lenses, name)
 			f.mu.Lock()
+			if old := f.groups[name]; old != nil {
+				f.places.follow(name, old.resources, nil)
+			}
 			delete(f.groups, name)
 			f.mu.Unlock()
 			continue
@@ -203,76 +204,59 @@ func (f *fleet) group(view *weir.Set, name string, old *groupState) *groupState 
 		}
 	}
 	if old == nil {
-		next.resources = slices.DeleteFunc(node.Resources(), func(r ir.Resource) bool { return r.ID == "self" })
+		next.resources = slices.DeleteFunc(node.Resources(), func(r *ir.Resource) bool { return r.ID == "self" })
 		ir.Lighten(next.resources, node.Certificates)
 		return next
 	}
 	put, gone := difference(old.node, node)
 	next.resources = patch(old.resources, put, gone)
-	switch {
-	case len(gone) > 0: // others may be of the same name
-	case len(next.resources) == len(old.resources):
-		next.members = old.members // what was put was there before
-	default:
-		next.members = maps.Clone(old.members)
-		noteMembers(next.members, put)
-	}
 	return next
 }
 
 // difference is what a group's resources differ in from those of an older node of it.
-func difference(old, node ir.Node) (put []ir.Resource, gone []string) {
+func difference(old, node ir.Node) (put []*ir.Resource, gone []string) {
 	put, gone = compile.Delta(old, node)
 	ir.Lighten(put, node.Certificates)
 	return put, gone
 }
 
 // patch puts resources into a sorted list and takes others out; what stays keeps its place in memory.
-func patch(list, put []ir.Resource, gone []string) []ir.Resource {
-	out := make([]ir.Resource, 0, len(list)+len(put))
-	for _, r := range list {
-		for len(put) > 0 && put[0].ID < r.ID {
-			out, put = append(out, put[0]), put[1:]
+func patch(list, put []*ir.Resource, gone []string) []*ir.Resource {
+	out := make([]*ir.Resource, 0, len(list)+len(put))
+	// to copies what comes before an ID, and leaves the one that has it out.
+	to := func(id string) {
+		at, found := slices.BinarySearchFunc(list, id, func(r *ir.Resource, id string) int { return strings.Compare(r.ID, id) })
+		out = append(out, list[:at]...)
+		if list = list[at:]; found {
+			list = list[1:]
 		}
-		for len(gone) > 0 && gone[0] < r.ID {
+	}
+	for len(put)+len(gone) > 0 {
+		if len(put) == 0 || len(gone) > 0 && gone[0] < put[0].ID {
+			to(gone[0])
 			gone = gone[1:]
+			continue
 		}
-		switch {
-		case len(put) > 0 && put[0].ID == r.ID:
-			out, put = append(out, put[0]), put[1:]
-		case len(gone) > 0 && gone[0] == r.ID:
-		default:
-			out = append(out, r)
-		}
+		to(put[0].ID)
+		out, put = append(out, put[0]), put[1:]
 	}
-	return append(out, put...)
+	return append(out, list...)
 }
 
-// noteMembers adds the names of the servers among resources.
-func noteMembers(members map[string]struct{}, list []ir.Resource) {
-	for _, r := range list {
-		if rest, ok := strings.CutPrefix(r.ID, "server/"); ok {
-			_, member, _ := strings.Cut(rest, "/")
-			members[member] = struct{}{}
-		}
-	}
-}
-
-// has says whether some of the group's resources come from an object. A member of a pool counts for the pool and for
-// the Server of its name.
-func (g *groupState) has(r weir.Ref) bool {
+// holds says whether some of a group's resources come from an object. A member of a pool counts for the pool and for
+// the Server of its name. f.mu is held.
+func (f *fleet) holds(g *groupState, r weir.Ref) bool {
 	switch r.Kind {
 	case "LoadBalancerGroup":
 		return r.Name == g.node.Group.Name
 	case "Tuning":
 		return r.Name == g.node.Tuning.Name
 	case "Server":
-		_, ok := g.members[r.Name]
-		return ok
+		return f.places.has(r.Name, g.node.Group.Name)
 	}
 	id, ok := ir.ID(r)
 	if ok {
-		_, ok = slices.BinarySearchFunc(g.resources, id, func(r ir.Resource, id string) int { return strings.Compare(r.ID, id) })
+		_, ok = slices.BinarySearchFunc(g.resources, id, func(r *ir.Resource, id string) int { return strings.Compare(r.ID, id) })
 	}
 	return ok
 }

@@ -77,8 +77,8 @@ func TestNoChangeIsPassedOver(t *testing.T) {
 		f.mu.RLock()
 		have := f.groups[name].resources
 		f.mu.RUnlock()
-		want := slices.DeleteFunc(fresh.Resources(), func(r ir.Resource) bool { return r.ID == "self" })
-		if !slices.EqualFunc(have, want, func(a, b ir.Resource) bool { return a.ID == b.ID && a.Same(&b) }) {
+		want := slices.DeleteFunc(fresh.Resources(), func(r *ir.Resource) bool { return r.ID == "self" })
+		if !slices.EqualFunc(have, want, func(a, b *ir.Resource) bool { return a.ID == b.ID && a.Same(b) }) {
 			t.Errorf("group %s is sent something else than its objects say", name)
 		}
 	}

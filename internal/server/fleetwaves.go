@@ -191,7 +191,7 @@ func (f *fleet) send(name string, revision int64, g *groupState) error {
 		ls.shown = itoa(ls.began)
 	}
 	ls.began = 0
-	content := func(s *groupState) []ir.Resource {
+	content := func(s *groupState) []*ir.Resource {
 		if s == nil {
 			s = g
 		}
@@ -234,11 +234,12 @@ func (f *fleet) show(name string, g groupState, set *weir.Set, refs []weir.Ref) 
 	if err := f.send(name, set.Revision, &g); err != nil {
 		f.log.Error("send group", "group", name, "error", err)
 	}
-	if g.members == nil { // once the agents have theirs
-		g.members = map[string]struct{}{}
-		noteMembers(g.members, g.resources)
-	}
 	f.mu.Lock()
+	var before []*ir.Resource
+	if old := f.groups[name]; old != nil {
+		before = old.resources
+	}
+	f.places.follow(name, before, g.resources)
 	f.groups[name] = &g
 	f.mu.Unlock()
 }

@@ -20,8 +20,9 @@ func TestAGroupHasWhatItsResourcesComeFrom(t *testing.T) {
 		set := weirtest.RandomObjects(seed, weirtest.Options{Sealed: true})
 		for o := range set.All("LoadBalancerGroup") {
 			node, _ := compile.Group(set, o.Metadata.Name)
-			g := &groupState{node: node, resources: node.Resources(), members: map[string]struct{}{}}
-			noteMembers(g.members, g.resources)
+			f := &fleet{places: newPlaces()}
+			g := &groupState{node: node, resources: node.Resources()}
+			f.places.follow(o.Metadata.Name, nil, g.resources)
 			want := map[weir.Ref]bool{o.Ref(): true, {Kind: "Tuning", Name: node.Tuning.Name}: true}
 			for _, r := range g.resources {
 				kind, name, _ := strings.Cut(ir.Owner(r.ID), "/")
@@ -32,7 +33,7 @@ func TestAGroupHasWhatItsResourcesComeFrom(t *testing.T) {
 				}
 			}
 			for any := range set.Every() {
-				if g.has(any.Ref()) != want[any.Ref()] {
+				if f.holds(g, any.Ref()) != want[any.Ref()] {
 					t.Errorf("seed %d: group %s has %s: %v", seed, o.Metadata.Name, any.Ref(), !want[any.Ref()])
 				}
 				if want[any.Ref()] {

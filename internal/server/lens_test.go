@@ -68,8 +68,8 @@ func (w *lensWalk) view(revision int64) *weir.Set {
 func (w *lensWalk) check(l *lens, name string) {
 	w.t.Helper()
 	want, problems := compile.Group(w.view(l.revision), name)
-	list := slices.DeleteFunc(want.Resources(), func(r ir.Resource) bool { return r.ID == "self" })
-	if !slices.EqualFunc(l.state.resources, list, func(a, b ir.Resource) bool { return a.ID == b.ID && a.Same(&b) }) {
+	list := slices.DeleteFunc(want.Resources(), func(r *ir.Resource) bool { return r.ID == "self" })
+	if !slices.EqualFunc(l.state.resources, list, func(a, b *ir.Resource) bool { return a.ID == b.ID && a.Same(b) }) {
 		w.t.Fatalf("seed %d, revision %d: group %s at %d shows something else than its objects say", w.seed, len(w.sets)-1, name, l.revision)
 	}
 	if !slices.Equal(l.state.problems, problems) {
@@ -124,11 +124,11 @@ func TestAViewIsWhatItsObjectsSay(t *testing.T) {
 					continue
 				}
 				node, _ := compile.Group(now, name)
-				newest := &groupState{node: node, resources: slices.DeleteFunc(node.Resources(), func(r ir.Resource) bool { return r.ID == "self" })}
+				newest := &groupState{node: node, resources: slices.DeleteFunc(node.Resources(), func(r *ir.Resource) bool { return r.ID == "self" })}
 				l := newLens(name, revision, now, w.past, newest)
 				w.check(l, name)
 				sharesBodies(t, l.state.resources, newest.resources)
-				if same := l.same; same != slices.EqualFunc(l.state.resources, newest.resources, func(a, b ir.Resource) bool { return a.ID == b.ID && a.Same(&b) }) {
+				if same := l.same; same != slices.EqualFunc(l.state.resources, newest.resources, func(a, b *ir.Resource) bool { return a.ID == b.ID && a.Same(b) }) {
 					t.Fatalf("seed %d: group %s at %d is the same: %v", seed, name, revision, same)
 				}
 				lenses[name] = l
@@ -137,7 +137,7 @@ func TestAViewIsWhatItsObjectsSay(t *testing.T) {
 	}
 }
 
-func sharesBodies(t *testing.T, a, b []ir.Resource) {
+func sharesBodies(t *testing.T, a, b []*ir.Resource) {
 	t.Helper()
 	bodies := map[string][]byte{}
 	for _, r := range b {

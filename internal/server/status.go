@@ -206,7 +206,7 @@ func (f *fleet) serverHealth(pool string) []api.ServerHealth {
 func (f *fleet) with(ref weir.Ref) []string {
 	var names []string
 	for _, g := range f.groups {
-		if g.members != nil && !g.has(ref) {
+		if !f.holds(g, ref) {
 			continue
 		}
 		for _, self := range g.selves {

@@ -142,19 +142,35 @@ func (s *Store) chunks(ctx context.Context, prefix string, n int, at int64) ([]b
 // pages gives the keys from start to before end, some at a time; at is etcd's revision, 0 for the present.
 func (s *Store) pages(ctx context.Context, start, end string, at, size int64, f func([]*mvccpb.KeyValue) error, more ...clientv3.OpOption) error {
 	opts := append([]clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(size), clientv3.WithRev(at)}, more...)
-	for {
-		got, err := s.client.Get(ctx, start, opts...)
-		if err != nil {
-			return err
-		}
-		if err := f(got.Kvs); err != nil {
-			return err
-		}
-		if !got.More {
-			return nil
-		}
-		start = string(got.Kvs[len(got.Kvs)-1].Key) + "\x00"
+	type page struct {
+		got *clientv3.GetResponse
+		err error
 	}
+	// The next page is on its way while f works: etcd needs about as long for it.
+	fetch := func(start string) <-chan page {
+		c := make(chan page, 1)
+		go func() {
+			got, err := s.client.Get(ctx, start, opts...)
+			c <- page{got, err}
+		}()
+		return c
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	coming := fetch(start)
+	for coming != nil {
+		p := <-coming
+		if coming = nil; p.err != nil {
+			return p.err
+		}
+		if p.got.More {
+			coming = fetch(string(p.got.Kvs[len(p.got.Kvs)-1].Key) + "\x00")
+		}
+		if err := f(p.got.Kvs); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // eachChange gives the stored changes of revisions from to to, in order, as far as they are kept.
