@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +19,7 @@ type traffic struct {
 	w          *world
 	addr, host string
 	pace       time.Duration
+	secure     *tls.Config // of the clients' handshakes; nil for none
 
 	mu       sync.Mutex
 	good     int
@@ -52,6 +54,28 @@ func (w *world) sendEvery(pace time.Duration, addr, host string) *traffic {
 	return tr
 }
 
+// shakeHands begins traffic of clients that make a whole new handshake for each request.
+func (w *world) shakeHands(addr, host string, config *tls.Config) *traffic {
+	tr := &traffic{w: w, addr: addr, host: host, pace: 5 * time.Millisecond, secure: config, origins: map[string]int{}, stop: make(chan struct{})}
+	for range 2 {
+		tr.done.Go(func() { tr.run(false) })
+	}
+	w.t.Cleanup(tr.end)
+	return tr
+}
+
+func (tr *traffic) dial() (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: time.Second}
+	if tr.secure == nil {
+		return dialer.Dial("tcp", tr.addr)
+	}
+	conn, err := tls.DialWithDialer(dialer, "tcp", tr.addr, tr.secure)
+	if err != nil {
+		return nil, err // and no connection that is not nil
+	}
+	return conn, nil
+}
+
 func (tr *traffic) run(keep bool) {
 	var conn net.Conn
 	var reader *bufio.Reader
@@ -71,7 +95,7 @@ func (tr *traffic) run(keep bool) {
 		begun := time.Now()
 		if conn == nil {
 			var err error
-			if conn, err = net.DialTimeout("tcp", tr.addr, time.Second); err != nil {
+			if conn, err = tr.dial(); err != nil {
 				tr.note(begun, "", err)
 				continue
 			}

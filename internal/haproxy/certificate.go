@@ -76,7 +76,7 @@ func (r *renderer) shown(s *ir.Site, number weir.Port, byName map[string]*ir.Cer
 				continue
 			}
 			files[certFile(name)] = certificate(c)
-			entry := CrtEntry{File: certFile(name), Options: profileOptions(l.TLS), Owner: "Site/" + s.Name}
+			entry := CrtEntry{File: certFile(name), Options: profileOptions(&l), Owner: "Site/" + s.Name}
 			if s.Mode == "tcp" {
 				list = append(list, entry) // for all names of the certificate
 				continue

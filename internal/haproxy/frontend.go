@@ -186,11 +186,14 @@ func (r *renderer) tlsOptions(p port) string {
 	if *r.node.Tuning.StrictSNI {
 		strict = " strict-sni"
 	}
-	early := ""
-	if r.early(p) {
-		early = " allow-0rtt"
+	more := ""
+	if p.mode == weir.PortHTTPS {
+		more = " alpn " + usualALPN
 	}
-	return " ssl crt-list " + list + strict + early
+	if r.early(p) {
+		more += " allow-0rtt"
+	}
+	return " ssl crt-list " + list + strict + more
 }
 
 func (r *renderer) httpFrontend(p port) {

@@ -27,14 +27,18 @@ func (r *renderer) tlsDefaults(s *Section) {
 	s.add("ssl-default-bind-ciphersuites %s", ciphers13)
 }
 
+// usualALPN is what an https port offers, by its bind line. It is not repeated on the lines of the crt-list: HAProxy
+// crashes now and then when it forgets a line that has it while clients connect.
+const usualALPN = "h2,http/1.1"
+
 // profileOptions are the crt-list options of a TLS profile, beyond the defaults; they are per certificate entry, so
 // that a site with old clients harms no other, and change at run time.
-func profileOptions(t *weir.ListenerTLS) string {
+func profileOptions(l *ir.Listener) string {
 	var parts []string
-	if len(t.ALPN) > 0 {
-		parts = append(parts, "alpn "+strings.Join(t.ALPN, ","))
+	if alpn := strings.Join(l.TLS.ALPN, ","); alpn != "" && (l.Mode != weir.PortHTTPS || alpn != usualALPN) {
+		parts = append(parts, "alpn "+alpn)
 	}
-	switch t.Profile {
+	switch l.TLS.Profile {
 	case "modern":
 		parts = append(parts, "ssl-min-ver TLSv1.3")
 	case "legacy":

@@ -23,6 +23,7 @@ const (
 	whyPages  = "HAProxy takes a group's own pages only when it starts"
 	whyKinds  = "HAProxy learns new kinds of pools and checks only when it starts"
 	whyRules  = "HAProxy reads its rules only when it starts"
+	whyALPN   = "HAProxy may crash when it forgets them while clients connect, so it does so only when it starts"
 	whyFiles  = "HAProxy learns of files only when it starts"
 )
 

@@ -80,6 +80,31 @@ func compareCrt(a, b *haproxy.CrtEntry) int {
 	return cmp.Or(strings.Compare(a.File, b.File), slices.Compare(a.SNI, b.SNI), strings.Compare(a.Options, b.Options))
 }
 
+// protocolCauses speaks of lines that must go and have protocols of their own: HAProxy 3.4.7 and 3.2.26 free those while
+// handshakes on other threads may still look at them.
+func (d *differ) protocolCauses() []cause {
+	var list []cause
+	byPath := func(a, b *haproxy.CrtList) int { return strings.Compare(a.Path, b.Path) }
+	merge(d.have.CrtLists, d.want.CrtLists, byPath, func(h, w *haproxy.CrtList) {
+		if h == nil {
+			return
+		}
+		var stays []haproxy.CrtEntry
+		if w != nil {
+			stays = w.Entries
+		}
+		merge(h.Entries, stays, compareCrt, func(he, we *haproxy.CrtEntry) {
+			if we == nil && slices.Contains(strings.Fields(he.Options), "alpn") {
+				list = append(list, cause{
+					owner: he.Owner, section: "crt-list " + h.Path,
+					what: "protocols of a certificate's own (alpn) are no longer offered", why: whyALPN,
+				})
+			}
+		})
+	})
+	return list
+}
+
 func (d *differ) crtList(h, w *haproxy.CrtList) {
 	shown := map[string]bool{}
 	for i := range w.Entries {

@@ -42,7 +42,7 @@ func edge() haproxy.Config {
 			{Path: "certs/ca.pem", Authority: true, Digest: "1", Certificate: "ca"},
 			{Path: "certs/www.pem", Digest: "1", Certificate: "www", Owner: "Certificate/www"},
 		},
-		CrtLists: []haproxy.CrtList{{Path: "lists/443", Entries: []haproxy.CrtEntry{{File: "certs/www.pem", Options: "alpn h2", SNI: []string{"www.example.com"}, Owner: "Site/www"}}}},
+		CrtLists: []haproxy.CrtList{{Path: "lists/443", Entries: []haproxy.CrtEntry{{File: "certs/www.pem", Options: "ssl-min-ver TLSv1.2", SNI: []string{"www.example.com"}, Owner: "Site/www"}}}},
 	}
 }
 
@@ -131,7 +131,7 @@ func TestDiffByHand(t *testing.T) {
 			"del map maps/hosts www.example.com; del map maps/routes www/; del map maps/routes www/api; unpublish backend api.aaaa; disable server api.aaaa/s1.aaaa; " +
 				"disable server api.aaaa/s2.aaaa; unpublish backend web.aaaa; disable server web.aaaa/s1.aaaa; disable server web.aaaa/s2.aaaa; disable server web.aaaa/s3.aaaa; " +
 				"del server api.aaaa/s1.aaaa; del server api.aaaa/s2.aaaa; del backend api.aaaa; del server web.aaaa/s1.aaaa; del server web.aaaa/s2.aaaa; " +
-				"del server web.aaaa/s3.aaaa; del backend web.aaaa; del ssl crt-list lists/443 certs/www.pem [alpn h2] www.example.com; del ssl cert certs/www.pem",
+				"del server web.aaaa/s3.aaaa; del backend web.aaaa; del ssl crt-list lists/443 certs/www.pem [ssl-min-ver TLSv1.2] www.example.com; del ssl cert certs/www.pem",
 			"removes 3 map entries for Site/www; removes pools api and web; " +
 				"stops showing certificate certs/www.pem on lists/443; forgets certificate certs/www.pem",
 		},
@@ -140,12 +140,12 @@ func TestDiffByHand(t *testing.T) {
 				c.Certs[0].Digest, c.Certs[1].Digest = "2", "2"
 				c.Certs = append(c.Certs, haproxy.Cert{Path: "certs/x.pem", Digest: "1", Certificate: "x"})
 				c.CrtLists[0].Entries = []haproxy.CrtEntry{
-					{File: "certs/www.pem", Options: "alpn h2,http/1.1", SNI: []string{"www.example.com"}}, {File: "certs/x.pem"},
+					{File: "certs/www.pem", Options: "ssl-min-ver TLSv1.3", SNI: []string{"www.example.com"}}, {File: "certs/x.pem"},
 				}
 			},
 			"set ssl ca-file certs/ca.pem <<…; set ssl cert certs/www.pem <<…; new ssl cert certs/x.pem; set ssl cert certs/x.pem <<…; " +
-				"add ssl crt-list lists/443 <<… certs/www.pem [alpn h2,http/1.1] www.example.com; add ssl crt-list lists/443 <<… certs/x.pem; " +
-				"del ssl crt-list lists/443 certs/www.pem [alpn h2] www.example.com",
+				"add ssl crt-list lists/443 <<… certs/www.pem [ssl-min-ver TLSv1.3] www.example.com; add ssl crt-list lists/443 <<… certs/x.pem; " +
+				"del ssl crt-list lists/443 certs/www.pem [ssl-min-ver TLSv1.2] www.example.com",
 			"renews certificates ca and www; loads certificate x; shows certificate certs/www.pem otherwise on lists/443; shows certificate certs/x.pem on lists/443",
 		},
 		{

@@ -153,7 +153,7 @@ func TestAListKeepsItsPlaceHolder(t *testing.T) {
 	a.CrtLists[0].Entries = append([]haproxy.CrtEntry{place}, a.CrtLists[0].Entries...)
 	b.CrtLists = nil
 	p := holds(t, a, b, "list")
-	if got := commands(p); len(got) != 1 || got[0] != "del ssl crt-list lists/443 certs/www.pem [alpn h2] www.example.com" {
+	if got := commands(p); len(got) != 1 || got[0] != "del ssl crt-list lists/443 certs/www.pem [ssl-min-ver TLSv1.2] www.example.com" {
 		t.Errorf("operations: %q", got)
 	}
 	holds(t, Apply(p, a), a, "list, back")

@@ -26,6 +26,7 @@ func (d *differ) reasons() []Reason {
 	if len(sections) == 0 { // otherwise those are why there are new files
 		all = append(all, d.fileCauses()...)
 	}
+	all = append(all, d.protocolCauses()...)
 	list := reasonsOf(all)
 	if n := len(list) - mostReasons; n > 0 {
 		list = append(list[:mostReasons], Reason{Text: "and " + count(n, "more reason", "more reasons")})

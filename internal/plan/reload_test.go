@@ -79,6 +79,10 @@ func TestReasonsToReload(t *testing.T) {
 		{"names without a certificate", func(_, b *haproxy.Config) {
 			b.Sections[5].Lines = lines("", "bind 127.0.0.1:443,127.0.0.2:443 ssl crt-list lists/443 strict-sni", "http-request deny if bad")
 		}, []string{"port 443 refuses TLS to names without a certificate (strictSNI): HAProxy opens ports only when it starts"}},
+		{"protocols", func(a, b *haproxy.Config) {
+			a.CrtLists[0].Entries = []haproxy.CrtEntry{{File: "certs/www.pem", Options: "alpn http/1.1 ssl-min-ver TLSv1.2", SNI: []string{"www.example.com"}, Owner: "Site/www"}}
+			b.CrtLists[0].Entries = []haproxy.CrtEntry{{File: "certs/www.pem", Options: "ssl-min-ver TLSv1.2", SNI: []string{"www.example.com"}, Owner: "Site/www"}}
+		}, []string{"protocols of a certificate's own (alpn) are no longer offered: HAProxy may crash when it forgets them while clients connect, so it does so only when it starts (Site/www)"}},
 		{"early data", func(_, b *haproxy.Config) {
 			b.Sections[5].Lines = lines("", "bind 127.0.0.1:443,127.0.0.2:443 ssl crt-list lists/443 allow-0rtt", "tcp-request session set-var(sess.early) var(sess.named),map_str(opt@m)",
 				"http-request deny deny_status 425 if { ssl_fc_has_early } !{ var(sess.early) -m found }", "http-request deny deny_status 425 if { ssl_fc_has_early } !{ method GET HEAD OPTIONS }", "http-request deny if bad")

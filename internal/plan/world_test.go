@@ -20,7 +20,7 @@ type world struct {
 	sites    map[string]*worldSite
 	patterns []string          // pattern=pool
 	certs    map[string]int    // generation
-	lists    map[string]string // SNI to certificate and options, "www=ec[alpn h2]"
+	lists    map[string]string // SNI to certificate and options, "www=ec[ssl-min-ver TLSv1.2]"
 	ca       int
 	bulk     string // a site with hundreds of hosts
 	fixedIDs bool   // a member keeps its ID whatever form it has, so that its forms can't stand side by side
@@ -102,7 +102,7 @@ func (w *world) mutate(r *rand.Rand) {
 	default:
 		sni := pick(r, hostNames)
 		if delete(w.lists, sni); r.IntN(4) > 0 {
-			w.lists[sni] = pick(r, certNames) + "=" + pick(r, []string{"", "alpn h2", "ssl-min-ver TLSv1.3"})
+			w.lists[sni] = pick(r, certNames) + "=" + pick(r, []string{"", "ssl-min-ver TLSv1.2", "ssl-min-ver TLSv1.3"})
 		}
 	}
 }
