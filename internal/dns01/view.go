@@ -104,8 +104,7 @@ func (v view) resolversNow() ([]string, error) {
 func (v view) place(ctx context.Context, owner, zone string) (place, error) {
 	name := owner
 	for range maxAliases {
-		// A server that knows nothing of the zone that it is to change is not believed in what lies outside of it:
-		// its view of the rest may be an inner one.
+		// With a zone given, the server is not asked for what lies outside of it: its view of that may be an inner one.
 		m, err := v.lookup(ctx, name, dns.TypeSOA, zone == "" || dns.IsSubDomain(zone, name))
 		if err != nil {
 			return place{}, err
