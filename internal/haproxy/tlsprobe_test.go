@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"weir"
 	"weir/internal/haproxy"
 	"weir/internal/ir"
 	"weir/internal/weirtest"
@@ -19,14 +20,16 @@ import (
 // probe is one thing that scanners look for. It gives an error when a server that is graded A+ would not do that.
 type probe struct {
 	name string
-	try  func(f fort, profile string) error
+	// legacy says that the profile of that name passes it, too.
+	legacy bool
+	try    func(f fort, profile string) error
 }
 
 // probes are what SSL Labs takes an A+ from, or part of it, as far as it is up to the server's settings. HSTS and the
 // lists of versions, suites, groups and keys have tests of their own.
 var probes = []probe{
-	{"SSL 2 is not answered", func(f fort, profile string) error { return f.oldest() }},
-	{"SSL 3 to TLS 1.1 are refused", func(f fort, profile string) error {
+	{"SSL 2 is not answered", true, func(f fort, profile string) error { return f.oldest() }},
+	{"SSL 3 to TLS 1.1 are refused", false, func(f fort, profile string) error {
 		for _, version := range []uint16{ssl3, tls10, tls11} {
 			if a, err := f.greet(profile, version).ask(f.at()); err != nil || a.agreed() {
 				return fmt.Errorf("version %#04x: %s, %w", version, a, err)
@@ -34,17 +37,17 @@ var probes = []probe{
 		}
 		return nil
 	}},
-	{"without forward secrecy or AEAD there is no handshake", func(f fort, profile string) error {
+	{"without forward secrecy or AEAD there is no handshake", false, func(f fort, profile string) error {
 		h := f.greet(profile, tls12)
 		h.suites = slices.DeleteFunc(h.suites, func(s uint16) bool { return slices.Contains(aeadECDSA, s) || slices.Contains(aeadRSA, s) })
 		return refuses(f, h)
 	}},
-	{"nothing is signed with SHA-1", func(f fort, profile string) error {
+	{"nothing is signed with SHA-1", false, func(f fort, profile string) error {
 		h := f.greet(profile, tls12)
 		h.schemes = schemesSHA1
 		return refuses(f, h)
 	}},
-	{"compression is not agreed to", func(f fort, profile string) error {
+	{"compression is not agreed to", true, func(f fort, profile string) error {
 		h := f.greet(profile, tls12)
 		h.compress = []byte{1, 64}
 		a, err := h.ask(f.at())
@@ -53,17 +56,17 @@ var probes = []probe{
 		}
 		return err
 	}},
-	{"a fallback is found out (RFC 7507)", func(f fort, profile string) error {
+	{"a fallback is found out (RFC 7507)", true, func(f fort, profile string) error {
 		h := f.greet(profile, tls12)
 		h.suites = append(h.suites, fallbackSCSV)
 		a, err := h.ask(f.at())
-		if want := map[string]byte{"modern": alertProtocolVersion, "intermediate": alertInappropriateFallback}[profile]; err == nil && a.alert != want {
+		if want := map[string]byte{"modern": alertProtocolVersion, "intermediate": alertInappropriateFallback, "legacy": alertInappropriateFallback}[profile]; err == nil && a.alert != want {
 			err = fmt.Errorf("%s, want alert %d", a, want)
 		}
 		return err
 	}},
-	{"heartbeats are not answered", func(f fort, profile string) error { return f.heartbeat(profile) }},
-	{"renegotiation is secure, and not the client's to begin", func(f fort, profile string) error { return f.renegotiation(profile) }},
+	{"heartbeats are not answered", true, func(f fort, profile string) error { return f.heartbeat(profile) }},
+	{"renegotiation is secure, and not the client's to begin", true, func(f fort, profile string) error { return f.renegotiation(profile) }},
 }
 
 func refuses(f fort, h hello) error {
@@ -152,9 +155,10 @@ func TestProfilesPassWhatAPlusStandsFor(t *testing.T) {
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		f := startFort(t, h, nil, nil)
 		for _, p := range probes {
-			for _, profile := range []string{"modern", "intermediate"} {
-				if err := p.try(f, profile); err != nil {
-					t.Errorf("%s: %s: %v", profile, p.name, err)
+			for _, profile := range weir.TLSProfiles {
+				passes := profile != "legacy" || p.legacy
+				if err := p.try(f, profile); (err == nil) != passes {
+					t.Errorf("%s: %s: %v, want it to pass: %t", profile, p.name, err, passes)
 				}
 			}
 		}

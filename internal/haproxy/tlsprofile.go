@@ -1,7 +1,6 @@
 package haproxy
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -67,8 +66,8 @@ func (r *renderer) siteSecurity(s *ir.Site) {
 		if l.Mode != weir.PortHTTPS || l.TLS == nil {
 			continue
 		}
-		if l.TLS.HSTS != nil {
-			r.put(mapHSTS(l.Port), s.Name, hstsValue(l.TLS.HSTS), "Site/"+s.Name)
+		if h := l.TLS.HSTS; h != nil && h.MaxAge != nil {
+			r.put(mapHSTS(l.Port), s.Name, hstsValue(h), "Site/"+s.Name)
 		}
 		if l.TLS.EarlyData {
 			r.put(mapEarly(l.Port), s.Name, "1", "Site/"+s.Name)
@@ -79,11 +78,7 @@ func (r *renderer) siteSecurity(s *ir.Site) {
 // early says whether a port takes requests with a client's first packet. HAProxy built with OpenSSL decides that by
 // the bind line for every name alike (TestFactEarlyDataIsOfTheBindLine); whose requests are done, rules decide.
 func (r *renderer) early(p port) bool {
-	return p.mode == weir.PortHTTPS && slices.ContainsFunc(r.node.Sites, func(s ir.Site) bool {
-		return slices.ContainsFunc(s.Listeners, func(l ir.Listener) bool {
-			return l.Port == p.number && l.TLS != nil && l.TLS.EarlyData
-		})
-	})
+	return p.mode == weir.PortHTTPS && len(r.maps[mapEarly(p.number)]) > 0
 }
 
 // strictTransport sends the header of the site that a connection is for with its answers, and with no other's: a
