@@ -29,7 +29,7 @@ func roundTrip(t testing.TB, b Budget) Budget {
 // its length; waiting is enough, and no longer than needed.
 func TestBudgetHolds(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(200) {
+	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		limits := []Limit{
 			{Scope: PerAccount, Count: 1 + r.IntN(6), Per: time.Duration(1+r.IntN(100)) * time.Second},

@@ -20,6 +20,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -65,6 +66,7 @@ type Pebble struct {
 	handler         http.Handler
 	cert            tls.Certificate
 
+	turn   sync.Mutex // of who asks Pebble something
 	mu     sync.Mutex
 	counts map[string]int
 	srv    *http.Server
@@ -136,8 +138,11 @@ func (p *Pebble) make(opts PebbleOptions) {
 // counting counts what was carried out, by the first part of its path.
 func (p *Pebble) counting(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if id, ok := strings.CutPrefix(r.URL.Path, PebbleReadOrder+"/"); ok {
+			p.settle(id)
+		}
 		noted := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(noted, r)
+		p.oneByOne(next, noted, r)
 		what := path.Dir(r.URL.Path + "/")
 		if dir := path.Dir(what); dir != "/" {
 			what = dir
@@ -148,6 +153,34 @@ func (p *Pebble) counting(next http.Handler) http.Handler {
 			p.mu.Unlock()
 		}
 	})
+}
+
+// oneByOne answers: in Pebble what reads an authorization and what orders take the same locks, one in another order than
+// the other.
+func (p *Pebble) oneByOne(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	next.ServeHTTP(w, r)
+}
+
+// settle waits until an order that was finalized has its certificate, some milliseconds. Pebble locks an order twice to
+// show it, and for ever when the certificate comes in between.
+func (p *Pebble) settle(id string) {
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for range 5000 {
+		o := p.store.GetOrderByID(id)
+		if o == nil {
+			return
+		}
+		o.RLock()
+		making := o.BeganProcessing && o.CertificateObject == nil
+		o.RUnlock()
+		if !making {
+			return
+		}
+		<-ticker.C
+	}
 }
 
 type statusWriter struct {
@@ -235,6 +268,8 @@ type PebbleOrder struct {
 
 // Orders gives all orders of an account, by the account's URL, in the order in which they were made.
 func (p *Pebble) Orders(account string) []PebbleOrder {
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	var out []PebbleOrder
 	for _, o := range p.store.GetOrdersByAccountID(path.Base(account)) {
 		o.RLock()
