@@ -114,11 +114,11 @@ func (c *Client) signer(url string) acmez.Account {
 	return acmez.Account{Location: url, PrivateKey: c.opts.Key}
 }
 
-// refused makes an Error of a call for the account. When the CA does not know the account any more, it is looked for
-// anew next time.
+// refused makes an Error of a call for the account. When it can be that the account is not what it was, it is looked for
+// anew next time, and what has become of it is said then.
 func (c *Client) refused(ctx context.Context, k *call, step Step, err error, secrets ...string) *Error {
 	e := k.failed(ctx, step, err, append(slices.Clone(secrets), c.print)...)
-	if e.Type == "accountDoesNotExist" {
+	if e.Type == "accountDoesNotExist" || e.Type == "unauthorized" {
 		c.lost.Store(true)
 		c.account.forget()
 		e.Retry = true

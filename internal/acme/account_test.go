@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/internal/weirtest"
 )
@@ -103,9 +104,23 @@ func TestAccountIsGone(t *testing.T) {
 	}
 	o := begin(t, c, Request{Names: []string{"a.example.com"}, Challenge: HTTP01})
 	p.Deactivate(a.URL)
-	_, err = newClient(t, p, key).Account(t.Context())
-	if e := wantError(t, err, StepAccount, TypeDeactivated); e.Retry {
-		t.Errorf("%v makes sense to try again", e)
+	// One that was known to be well is refused, and looked at.
+	_, err = c.Begin(t.Context(), Request{Names: []string{"a.example.com"}, Challenge: HTTP01})
+	wantError(t, err, StepOrder, "unauthorized")
+	for _, c := range []*Client{c, newClient(t, p, key)} {
+		_, err = c.Begin(t.Context(), Request{Names: []string{"a.example.com"}, Challenge: HTTP01})
+		if e := wantError(t, err, StepAccount, TypeDeactivated); e.Retry {
+			t.Errorf("%v makes sense to try again", e)
+		}
+	}
+	// What it has pending can't be given up, which is not tried for ever.
+	given, _ := newClient(t, p, key).Advance(t.Context(), o.Abandon("the object was deleted"), nil)
+	if given.State != Failed || given.Trouble == nil {
+		t.Errorf("the order that was given up is %s: %v", given.State, given.Trouble)
+	}
+	given.Since = given.Since.Add(-patience - time.Minute)
+	if given, _ = newClient(t, p, key).Advance(t.Context(), given, nil); given.State != Closed {
+		t.Errorf("the order that was given up is %s: %v", given.State, given.Trouble)
 	}
 	// An order is not lost with it: it may be that only the key has to be put right.
 	if again, err := newClient(t, p, key).Advance(t.Context(), o, nil); again.State != Begun {

@@ -27,7 +27,7 @@ func (c *Client) Advance(ctx context.Context, o Order, key crypto.Signer) (Order
 	if err := o.check(); err != nil {
 		return o, local(StepOrder, TypeBadInput, err.Error())
 	}
-	if o.Finished() || o.State == Presenting || c.now().Before(o.Next) {
+	if o.Finished() || o.State == Presenting || c.early(o) {
 		return o, nil
 	}
 	o = o.clone()
@@ -38,6 +38,12 @@ func (c *Client) Advance(ctx context.Context, o Order, key crypto.Signer) (Order
 	return o, nil
 }
 
+// early says that it is not time yet. A time further ahead than any CA can ask for was told by a wrong clock.
+func (c *Client) early(o Order) bool {
+	wait := o.Next.Sub(c.now())
+	return wait > 0 && wait <= maxWait
+}
+
 // trouble notes in an order what failed.
 func (c *Client) trouble(o *Order, err error) error {
 	var e *Error
@@ -45,6 +51,8 @@ func (c *Client) trouble(o *Order, err error) error {
 	case !errors.As(err, &e):
 		return err
 	case o.State == Closed:
+	case o.State == Failed && c.now().Sub(o.Since) > patience:
+		o.to(Closed, c.now()) // what is pending runs out by itself
 	case o.State == Failed:
 		o.Trouble = e
 	case e.over:

@@ -248,23 +248,26 @@ func TestBackoff(t *testing.T) {
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	var r Retries
-	if !r.Next("a", "v1").IsZero() {
+	if !r.Next(start, "a", "v1").IsZero() {
 		t.Error("what has not failed waits")
 	}
 	r = r.Failed(start, "v1", nil)
-	if next := r.Next("a", "v1"); next.Sub(start) < 45*time.Second || next.Sub(start) > 75*time.Second {
+	if next := r.Next(start, "a", "v1"); next.Sub(start) < 45*time.Second || next.Sub(start) > 75*time.Second {
 		t.Errorf("after one failure it waits for %s", next.Sub(start))
 	}
 	r = r.Failed(start, "v1", &Error{NotBefore: start.Add(time.Hour)})
-	if next := r.Next("a", "v1"); !next.Equal(start.Add(time.Hour)) || r.Failures != 2 {
+	if next := r.Next(start, "a", "v1"); !next.Equal(start.Add(time.Hour)) || r.Failures != 2 {
 		t.Errorf("the CA wants an hour, and it waits for %s", next.Sub(start))
 	}
-	if next := r.Next("a", "v2"); !next.Equal(start.Add(time.Hour)) {
+	if next := r.Next(start, "a", "v2"); !next.Equal(start.Add(time.Hour)) {
 		t.Errorf("a change makes the CA's word nothing: %s", next)
 	}
 	r = r.Failed(start, "v1", nil)
-	if !r.Next("a", "v2").IsZero() {
+	if !r.Next(start, "a", "v2").IsZero() {
 		t.Error("a change is not tried at once")
+	}
+	if next := r.Next(start.Add(-48*time.Hour), "a", "v1"); !next.IsZero() {
+		t.Errorf("a clock that was two days ahead makes it wait until %s", next)
 	}
 	if r = r.Failed(start, "v2", nil); r.Failures != 1 {
 		t.Errorf("after a change it is failure %d", r.Failures)

@@ -19,7 +19,6 @@ func clean(text string, secrets ...string) string {
 	if len(text) > 64*maxText {
 		text = text[:64*maxText]
 	}
-	text = strings.ToValidUTF8(text, "�")
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -34,6 +33,7 @@ func clean(text string, secrets ...string) string {
 			text = strings.ReplaceAll(text, s, "[token]")
 		}
 	}
+	text = strings.ToValidUTF8(text, "�")
 	text = wellKnown.ReplaceAllString(text, "${1}[token]")
 	text = strings.Join(strings.Fields(text), " ")
 	if runes := []rune(text); len(runes) > maxText {

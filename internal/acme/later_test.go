@@ -153,3 +153,54 @@ func TestBlockedName(t *testing.T) {
 		t.Errorf("%v does not name it, or makes sense to try again", e)
 	}
 }
+
+// TestNamesOfAProblem: of several names, those that the CA speaks of are named, and its words are made harmless.
+func TestNamesOfAProblem(t *testing.T) {
+	t.Parallel()
+	var f faults
+	p := weirtest.NewPebble(t, weirtest.PebbleOptions{Wrap: f.wrap})
+	c := newClient(t, p, newKey(t))
+	if _, err := c.Account(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.set(at("/order-plz", answer(400, "application/problem+json", `{"type": "urn:ietf:params:acme:error:rejectedIdentifier", "detail": "policy",
+		"subproblems": [
+			{"type": "urn:ietf:params:acme:error:caa", "detail": "not\u0007 by us", "identifier": {"type": "dns", "value": "c.example.com"}},
+			{"type": "urn:ietf:params:acme:error:rejectedIdentifier", "detail": "`+strings.Repeat("long ", 1000)+`", "identifier": {"type": "dns", "value": "b.example.com"}}]}`)))
+	_, err := c.Begin(t.Context(), Request{Names: []string{"a.example.com", "b.example.com", "c.example.com"}, Challenge: HTTP01})
+	e := wantError(t, err, StepOrder, "rejectedIdentifier")
+	if len(e.Names) != 2 || e.Names[0].Name != "b.example.com" || e.Names[1] != (NameError{"c.example.com", "caa", "not by us"}) {
+		t.Errorf("the names are %q", e.Names)
+	}
+	if want := "order b.example.com, c.example.com: rejectedIdentifier: policy"; e.Error() != want {
+		t.Errorf("it reads %q, want %q", e, want)
+	}
+	if len(e.Names[0].Detail) > maxText+10 {
+		t.Errorf("the detail has %d bytes", len(e.Names[0].Detail))
+	}
+}
+
+// TestUnoffered: a challenge that the CA does not offer for a name ends the order with the name and what it offers.
+func TestUnoffered(t *testing.T) {
+	t.Parallel()
+	var f faults
+	p := weirtest.NewPebble(t, weirtest.PebbleOptions{Wrap: f.wrap})
+	c := newClient(t, p, newKey(t))
+	o := begin(t, c, Request{Names: []string{"a.example.com"}, Challenge: HTTP01})
+	f.set(at("/authZ/", answer(200, "application/json", `{"status": "pending", "identifier": {"type": "dns", "value": "a.example.com"}, "challenges": [
+		{"type": "dns-01", "status": "pending", "token": "x", "url": "https://a.example/x"}, {"type": "\u001b[31m", "status": "pending"}]}`, "Replay-Nonce", "bm9uY2U")))
+	o, err := c.Advance(t.Context(), o, nil)
+	e := wantError(t, err, StepAuthorization, TypeUnsupported)
+	if o.State != Failed || e.Retry || len(e.Names) != 1 || !strings.Contains(e.Error(), "does not offer http-01, but [31m, dns-01") {
+		t.Errorf("the order is %s: %v", o.State, e)
+	}
+	// A token could become part of a path and of a map's line.
+	f.set(nil)
+	o = begin(t, c, Request{Names: []string{"a.example.com"}, Challenge: HTTP01})
+	f.set(at("/authZ/", answer(200, "application/json", `{"status": "pending", "identifier": {"type": "dns", "value": "a.example.com"}, "challenges": [
+		{"type": "http-01", "status": "pending", "token": "../x y", "url": "https://a.example/x"}]}`, "Replay-Nonce", "bm9uY2U")))
+	o, err = c.Advance(t.Context(), o, nil)
+	if e := wantError(t, err, StepAuthorization, TypeBadAnswer); o.State != Failed {
+		t.Errorf("the order is %s: %v", o.State, e)
+	}
+}

@@ -45,13 +45,16 @@ func (r Retries) Failed(now time.Time, of string, err *Error) Retries {
 }
 
 // Next gives when to try again: at once, which is the zero time, after no failure and when the object is another by
-// now, but never before the CA wants it.
-func (r Retries) Next(name, of string) time.Time {
-	if r.Failures <= 0 || r.Of != of {
-		return r.NotBefore
+// now, but never before the CA wants it. Times further ahead than can be were told by a wrong clock, and say nothing.
+func (r Retries) Next(now time.Time, name, of string) time.Time {
+	var next time.Time
+	if r.Failures > 0 && r.Of == of {
+		next = r.Last.Add(Backoff(r.Failures, name))
 	}
-	next := r.Last.Add(Backoff(r.Failures, name))
-	if r.NotBefore.After(next) {
+	if next.Sub(now) > 2*retryLast {
+		next = time.Time{}
+	}
+	if r.NotBefore.After(next) && r.NotBefore.Sub(now) <= maxWait {
 		return r.NotBefore
 	}
 	return next
