@@ -27,8 +27,8 @@
 //	}
 //	withdraw(o.Challenges())
 //
-// The states follow each other in this order, and none is gone back to but that an order that is not ready after all
-// is waited for again:
+// The states follow each other in this order; only from Ready it may go back to Validating, when the CA says that the
+// order is not ready after all:
 //
 //	Begun       the CA has the order; Advance reads what it wants proven
 //	Presenting  the caller presents o.Challenges(), proves that they can be seen, and says so with o.Presented()

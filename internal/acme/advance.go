@@ -32,7 +32,8 @@ func (c *Client) Advance(ctx context.Context, o Order, key crypto.Signer) (Order
 	}
 	o = o.clone()
 	if err := c.advance(ctx, &o, key); err != nil {
-		return o, c.trouble(&o, err)
+		err = c.trouble(&o, err)
+		return o, err
 	}
 	o.Trouble = nil
 	return o, nil
@@ -210,7 +211,7 @@ func (w work) download(ctx context.Context, key crypto.Signer) error {
 	callCtx, k := w.c.call(ctx, false)
 	got, err := w.s.lib.GetCertificateChain(callCtx, w.signer(), w.o.Certificate)
 	if err != nil || len(got) == 0 {
-		return w.c.refused(ctx, k, StepCertificate, errors.Join(err), w.secrets...)
+		return w.c.refused(ctx, k, StepCertificate, err, w.secrets...)
 	}
 	chain, err := parseChain(got[0].ChainPEM)
 	if err != nil {
