@@ -77,6 +77,11 @@ func (c *Client) register(ctx context.Context, s *session) (*Account, error) {
 	}
 	ctx, k := c.call(ctx, false) // registering twice finds it
 	got, err := s.lib.NewAccount(ctx, a)
+	if err != nil && k.is("unauthorized") { // there was no account a moment ago, so it is about the external one
+		e := k.failed(ctx, StepAccount, err)
+		e.Retry = false
+		return nil, e
+	}
 	found, err := c.known(ctx, k, got, err)
 	if err == nil {
 		found.Contact = c.contact

@@ -81,7 +81,7 @@ func TestExternalAccount(t *testing.T) {
 	}
 	for _, bad := range []func(*Options){with("kid-1", make([]byte, 32)), with("kid-2", hmac)} {
 		_, err = newClient(t, p, newKey(t), bad).Account(t.Context())
-		if e := wantError(t, err, StepAccount, TypeDeactivated); e.Retry || strings.Contains(e.Error(), base64.RawURLEncoding.EncodeToString(hmac)) {
+		if e := wantError(t, err, StepAccount, "unauthorized"); e.Retry || strings.Contains(e.Error(), base64.RawURLEncoding.EncodeToString(hmac)) {
 			t.Errorf("a wrong external account: %v", e)
 		}
 	}

@@ -1,7 +1,10 @@
 package acme
 
 import (
+	"net"
+	"net/http"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -94,6 +97,32 @@ func TestKilledInTheMiddle(t *testing.T) {
 		if got := p.Done(what); got != want {
 			t.Errorf("the CA has done %s %d times, want %d", what, got, want)
 		}
+	}
+}
+
+// TestChallengesAsTheyAreTold: a server of somebody else's that knows nothing but what Challenges says proves a name.
+func TestChallengesAsTheyAreTold(t *testing.T) {
+	t.Parallel()
+	const port = 8080
+	p := weirtest.NewPebble(t, weirtest.PebbleOptions{HTTPPort: port})
+	address := weirtest.Addr(t)
+	p.Resolve("a.example.com", address)
+	c, key := newClient(t, p, newKey(t)), newKey(t)
+	o := until(t, p, c, begin(t, c, Request{Names: []string{"a.example.com"}, Challenge: HTTP01}), key, Presenting)
+	ch := o.Challenges()[0]
+	listener, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host == net.JoinHostPort(ch.Name, strconv.Itoa(port)) && r.URL.Path == "/.well-known/acme-challenge/"+ch.Token {
+			_, _ = w.Write([]byte(ch.KeyAuthorization))
+		}
+	})}
+	go func() { _ = srv.Serve(listener) }() // ends with the test
+	t.Cleanup(func() { _ = srv.Close() })
+	if o = finish(t, p, o.Presented(), key, func() *Client { return c }); o.State != Done {
+		t.Errorf("the order is %s: %v", o.State, o.Failure)
 	}
 }
 
