@@ -131,8 +131,9 @@ func (t *transport) exchange(req *http.Request) (*http.Response, []byte, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	whole := resp.Body
+	defer func() { _ = whole.Close() }()
+	body, err := io.ReadAll(io.LimitReader(whole, maxAnswer+1))
 	if err == nil && len(body) > maxAnswer {
 		err = errTooLong
 	}
