@@ -222,6 +222,9 @@ func (r *renderer) httpFrontend(p port) {
 		}
 		same = " { var(txn.route),field(1,/),strcmp(sess.named) eq 0 }"
 	}
+	if challengesAt(p) {
+		r.answerChallenges(s)
+	}
 	s.add("# who the client is; others are believed only when they are in the map")
 	s.add("http-request set-header X-Forwarded-For %%[src] unless { var(sess.trusted) -m found }")
 	s.add("http-request set-header X-Forwarded-Proto %s unless { var(sess.trusted) -m found }", proto)

@@ -28,13 +28,14 @@ const (
 	mapCheckHost     = "maps/check-host.map"  // backend → Host
 	mapCheckBody     = "maps/check-body.map"  // backend → what the body must hold
 	mapPageTypes     = "maps/page-types.map"  // status|site/ → content type of the site's page
+	mapChallenges    = "maps/challenges.map"  // path of an http-01 challenge → its answer
 )
 
 // mapFiles are in every configuration, whether they hold anything or not.
 var mapFiles = []string{
 	mapVIPs, mapProxies, mapForwarders, mapLists, mapListRoutes, mapExact, mapPrefixes,
 	mapUserExact, mapUserPrefixes, mapPools, mapZones, mapServerTimeout, mapQueueTimeout,
-	mapCheckPath, mapCheckHost, mapCheckBody, mapPageTypes,
+	mapCheckPath, mapCheckHost, mapCheckBody, mapPageTypes, mapChallenges,
 }
 
 var orderedMapFiles = []string{mapRegexes, mapUserRegexes}

@@ -85,7 +85,7 @@ func (k *Renderer) sameFrame(n *ir.Node, env *Env) bool {
 		}
 	}
 	return shared(n.Addresses, was.Addresses) && shared(n.Sites, was.Sites) && shared(n.Lists, was.Lists) &&
-		shared(n.Maps, was.Maps) && shared(n.Pages, was.Pages) && shared(n.Certificates, was.Certificates) &&
+		shared(n.Maps, was.Maps) && shared(n.Pages, was.Pages) && shared(n.Certificates, was.Certificates) && shared(n.Challenges, was.Challenges) &&
 		reflect.DeepEqual(n.Self, was.Self) && reflect.DeepEqual(n.Group, was.Group) && reflect.DeepEqual(n.Tuning, was.Tuning)
 }
 

@@ -28,6 +28,7 @@ func (r *renderer) routing() {
 		local := r.local(a.Address).String()
 		r.put(mapVIPs, local, a.Name, "IPAddress/"+a.Name)
 	}
+	r.challenges()
 	sets := r.listSets()
 	for i := range r.node.Sites {
 		s := &r.node.Sites[i]

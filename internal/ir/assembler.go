@@ -65,6 +65,7 @@ func (n *Node) named(list []*Resource) bool {
 		same(list, "map/", n.Maps, func(v *Map) string { return v.Name }) &&
 		same(list, "page/", n.Pages, func(v *Page) string { return v.Name }) &&
 		same(list, "certificate/", n.Certificates, func(v *Certificate) string { return v.Name }) &&
+		same(list, "challenge/", n.Challenges, func(v *Challenge) string { return v.Token }) &&
 		same(list, "pool/", n.Pools, func(v *Pool) string { return v.Name }) &&
 		!slices.ContainsFunc(n.Pools, func(p Pool) bool {
 			return !same(list, "server/"+p.Name+"/", p.Servers, func(v *Server) string { return v.Name })
@@ -137,6 +138,8 @@ func (c *change) apply() error {
 			n.Pages, err = rebuilt(c, "page/", n.Pages, func(v *Page) string { return v.Name })
 		case "certificate":
 			n.Certificates, err = rebuilt(c, "certificate/", n.Certificates, func(v *Certificate) string { return v.Name })
+		case "challenge":
+			n.Challenges, err = rebuilt(c, "challenge/", n.Challenges, func(v *Challenge) string { return v.Token })
 		case "pool":
 			err = c.heads()
 		default:

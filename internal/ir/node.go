@@ -25,6 +25,7 @@ type Node struct {
 	Maps         []Map         `json:"maps,omitempty"`         // by name
 	Pages        []Page        `json:"pages,omitempty"`        // by name
 	Certificates []Certificate `json:"certificates,omitempty"` // by name
+	Challenges   []Challenge   `json:"challenges,omitempty"`   // by token
 }
 
 // Self is what differs between the load balancers of a group.

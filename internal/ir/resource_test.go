@@ -24,6 +24,8 @@ func node(overrides ...ir.Override) ir.Node {
 		}}}},
 		Sites: []ir.Site{{Name: "www", Mode: "http", Addresses: []string{"vip"}}},
 		Pages: []ir.Page{{Name: "sorry", Body: "x"}},
+
+		Challenges: []ir.Challenge{{Token: "a-Token_1", Answer: "a-Token_1.print"}},
 	}
 }
 

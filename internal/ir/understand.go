@@ -37,6 +37,8 @@ func Understand(r *Resource) error {
 		return strictly[Page](r)
 	case "certificate":
 		return strictly[Certificate](r)
+	case "challenge":
+		return strictly[Challenge](r)
 	}
 	return ErrUnknownKind
 }

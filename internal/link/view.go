@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -246,4 +247,27 @@ func (h *Hub) Carries(name string, reported Hash) bool {
 	}
 	_, _, ok := m.resume(h.groups[m.at], &Resume{Hash: reported})
 	return ok
+}
+
+// Holds says whether what a load balancer reported has a resource just as it is to have it now: nothing that came after
+// the reported content has touched it. Of a content that is not known here nothing is said.
+func (h *Hub) Holds(name string, reported Hash, id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := h.members[name]
+	if m == nil {
+		return false
+	}
+	g := h.groups[m.at]
+	pos, _, ok := m.resume(g, &Resume{Hash: reported})
+	if !ok || g.find(id) == nil {
+		return false
+	}
+	key := []byte(`"` + id + `"`)
+	for _, d := range g.deltas[pos-g.first:] {
+		if bytes.Contains(d.lines, key) || slices.ContainsFunc(d.chains, func(r *ir.Resource) bool { return r.ID == id }) {
+			return false
+		}
+	}
+	return true
 }

@@ -43,6 +43,8 @@ type fleet struct {
 	waves    wavesOf
 	// records are what was written about waves, for that goroutine.
 	records chan waveRecord
+	// challenges are those that are to be answered, of which that goroutine is told.
+	challenges challenges
 }
 
 // groupState is what was made of one group last. It is replaced, never changed.
@@ -60,6 +62,7 @@ func newFleet(s *store.Store, hub *link.Hub, o Options) *fleet {
 		store: s, hub: hub, log: o.Log, clock: o.Clock, version: o.Version,
 		groups: map[string]*groupState{}, places: newPlaces(), compiled: make(chan struct{}), compiler: compile.New(),
 		waves: wavesOf{lenses: map[string]*lenses{}}, records: make(chan waveRecord),
+		challenges: newChallenges(),
 	}
 }
 
@@ -101,6 +104,9 @@ func (f *fleet) run(ctx context.Context) error {
 		case first = <-changes:
 		case record := <-f.records:
 			f.take(record)
+			continue
+		case <-f.challenges.changed:
+			f.challenge()
 			continue
 		case err := <-ended:
 			if ctx.Err() != nil {
@@ -197,6 +203,7 @@ func (f *fleet) published(revision int64) {
 
 func (f *fleet) group(view *weir.Set, name string, old *groupState) *groupState {
 	node, problems := f.compiler.Group(view, name)
+	node.Challenges = f.challenges.of(&node)
 	next := &groupState{node: node, problems: problems}
 	for lb := range view.ReferrersOf("LoadBalancer", weir.Ref{Kind: "LoadBalancerGroup", Name: name}) {
 		if self, ok := compile.Self(view, lb.Name); ok {

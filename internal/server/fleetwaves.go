@@ -171,6 +171,7 @@ func (f *fleet) sharpen(l *lens, name string, revision int64, next *groupState, 
 		l = newLens(name, revision, set, f.waves.past, next)
 	} else {
 		l.follow(set, refs, f.waves.past)
+		l.challenge(next.node.Challenges)
 		l.compare(next, refs)
 	}
 	if l.same {

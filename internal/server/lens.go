@@ -26,6 +26,16 @@ type past []pastChange
 // there for them, because what they have may name it; one that is new is there for all.
 func waits(kind string) bool { return kind == "Zone" || weir.WaitForWaves(kind) }
 
+// urgent says that an object is for all as it is now, though its kind waits: a zone that is there, and a certificate
+// that was revoked, which nobody may show any longer.
+func urgent(o *weir.Object) bool {
+	if o == nil {
+		return false
+	}
+	c, ok := o.Spec.(*weir.Certificate)
+	return o.Kind == "Zone" || ok && c.Revoked != nil
+}
+
 // note adds a change; those that hold nothing that waits are left out.
 func (p *past) note(ev store.Event) {
 	c := pastChange{revision: ev.Revision, undoes: ev.Change.Undoes}
@@ -85,7 +95,7 @@ func (p past) refs() []weir.Ref {
 // it was then, all else as it is now.
 func (p past) form(r weir.Ref, revision int64, now *weir.Set) *weir.Object {
 	o := now.Get(r)
-	if !waits(r.Kind) || r.Kind == "Zone" && o != nil {
+	if !waits(r.Kind) || urgent(o) {
 		return o
 	}
 	for _, c := range p.after(revision) {
@@ -119,7 +129,7 @@ func (p past) forms(revision int64, now *weir.Set) map[weir.Ref]*weir.Object {
 				continue
 			}
 			forms[o.Ref] = o.Before
-			if one := now.Get(o.Ref); one != nil && o.Kind == "Zone" {
+			if one := now.Get(o.Ref); urgent(one) {
 				forms[o.Ref] = one
 			}
 		}
@@ -134,6 +144,7 @@ func newLens(group string, revision int64, now *weir.Set, p past, newest *groupS
 		putForm(l.set, r, o)
 	}
 	node, problems := l.compiler.Group(l.set, group)
+	node.Challenges = newest.node.Challenges // which wait for no wave
 	put, gone := difference(newest.node, node)
 	l.state = &groupState{node: node, problems: problems, resources: newest.resources}
 	if len(put)+len(gone) > 0 {
@@ -164,9 +175,13 @@ func (l *lens) follow(now *weir.Set, refs []weir.Ref, p past) {
 		return
 	}
 	node, problems := l.compiler.Group(set, l.group)
+	node.Challenges = l.state.node.Challenges
 	put, gone := difference(l.state.node, node)
 	l.state = &groupState{node: node, problems: problems, resources: patch(l.state.resources, put, gone)}
 }
+
+// challenge takes over the challenges of the newest state.
+func (l *lens) challenge(list []ir.Challenge) { l.state, _ = l.state.withChallenges(list) }
 
 // compare looks whether it shows what the newest state does. What never waits changes both alike, and is no reason to
 // look at every server of the group.

@@ -138,6 +138,7 @@ func (f *fleet) Render(_ context.Context, name string) (map[string]string, error
 	if err != nil {
 		return nil, err
 	}
+	node.Challenges = f.challenges.of(&node)
 	node, _ = node.At(f.clock())
 	version, _ := f.versionOf(name)
 	files := map[string]string{}

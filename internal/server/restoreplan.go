@@ -33,6 +33,7 @@ func (f *fleet) restorePlan(ctx context.Context) (api.RestorePlan, error) {
 		g := groups[at]
 		if g == nil {
 			next, problems := compile.Group(at.set, lb.Group)
+			next.Challenges = f.challenges.of(&next)
 			out.Plan.Problems = append(out.Plan.Problems, problems...)
 			g = &restorePlanner{fleet: f, view: view, next: next, had: map[link.Hash]*planner{}}
 			groups[at] = g

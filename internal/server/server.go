@@ -91,7 +91,10 @@ const (
 // Run serves until ctx ends, and then lets requests in flight finish for a while.
 func Run(ctx context.Context, o Options) error {
 	o.fill()
-	s := &server{opts: o}
+	return (&server{opts: o}).run(ctx)
+}
+
+func (s *server) run(ctx context.Context) error {
 	defer s.close()
 	for _, step := range []func(context.Context) error{s.openKeys, s.openStore, s.openCA, s.firstStart, s.readRestored, s.openBackups, s.build} {
 		if err := step(ctx); err != nil {
@@ -320,6 +323,7 @@ func (s *server) serve(ctx context.Context) error {
 	go s.hearOthers(ctx, own)
 	go s.followRestored(ctx)
 	go s.fleet.followWaves(ctx)
+	go s.followChallenges(ctx)
 	go s.followCA(ctx, func() {
 		if err := keeper.renew(); err != nil {
 			s.opts.Log.Error("renew the server's certificate", "error", err)

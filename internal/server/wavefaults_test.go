@@ -23,6 +23,7 @@ import (
 // fakeFleet is a control plane in this process with agents that say what the test wants.
 type fakeFleet struct {
 	t      *testing.T
+	server *server
 	url    string
 	token  string
 	caHash string
@@ -53,9 +54,10 @@ func startFakeFleet(t *testing.T) *fakeFleet {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan Listening, 1), make(chan error, 1)
 	dir := weirtest.TempDir(t)
-	go func() {
-		ended <- Run(ctx, Options{Dir: dir, Listen: weirtest.Addr(t) + ":7443", Version: "test", Ready: func(l Listening) { ready <- l }})
-	}()
+	o := Options{Dir: dir, Listen: weirtest.Addr(t) + ":7443", Version: "test", Ready: func(l Listening) { ready <- l }}
+	o.fill()
+	f.server = &server{opts: o}
+	go func() { ended <- f.server.run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -35,7 +35,7 @@ func (f *fleet) signs(self ir.Self, state *groupState, now time.Time, deep bool)
 		return s
 	}
 	for id, d := range rep.Resources.Deviations {
-		if d.State == link.Quarantined {
+		if d.State == link.Quarantined && !strings.HasPrefix(id, "challenge/") { // which goes in no wave
 			name := ir.Owner(id)
 			if name == "" {
 				name = id
