@@ -75,6 +75,8 @@ func (c *checker) object(r Ref, old, now *Object) {
 		c.pool(old, now, spec)
 	case *Certificate:
 		c.certificate(old, now, spec)
+	case *Issuer:
+		c.issuer(now, spec)
 	case *IPAddress:
 		c.ipAddress(old, now, spec)
 	case *Override:

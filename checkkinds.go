@@ -74,6 +74,7 @@ func (c *checker) sharesServers(owner, with string) bool {
 
 func (c *checker) certificate(old, o *Object, cert *Certificate) {
 	c.newNames(old, o, cert)
+	c.ordered(o, cert)
 	if cert.HasKey() {
 		return
 	}

@@ -101,6 +101,15 @@ func (c *checker) role(old, o *Object, r *Role) {
 			}
 		}
 	}
+	for s := range c.after.ReferrersOf("Certificate", o.Ref()) {
+		cert := c.after.Get(s)
+		if cert == nil || c.written[s] || cert.Metadata.Role != o.Metadata.Name {
+			continue
+		}
+		if slices.ContainsFunc(cert.Spec.(*Certificate).Names, func(h string) bool { return !r.MayClaim(h) }) {
+			claims.add(s.String())
+		}
+	}
 	for a := range c.after.ReferrersOf("IPAddress", o.Ref()) {
 		ip := c.after.Get(a)
 		if ip != nil && !c.written[a] && ip.Metadata.Role == o.Metadata.Name && !r.mayUseAll(ip.Spec.(*IPAddress).Groups) {
@@ -108,7 +117,7 @@ func (c *checker) role(old, o *Object, r *Role) {
 		}
 	}
 	if !claims.empty() {
-		c.add(o.Ref(), "spec.hostnames", "%s would answer to names that the role may not claim; keep the names, or change the sites first", claims)
+		c.add(o.Ref(), "spec.hostnames", "%s would have names that the role may not claim; keep the names, or change them first", claims)
 	}
 	if !users.empty() {
 		c.add(o.Ref(), "spec.groups", "%s would be in groups that the role may not use; keep the groups, or move them first", users)

@@ -47,6 +47,7 @@ var layers = []layer{
 		own:     []string{"weir", "internal/compile", "internal/haproxy", "internal/ir", "internal/plan", "internal/secrets", "internal/store"},
 		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
 	},
+	{pkg: "internal/certs", own: []string{"weir", "internal/acme", "internal/dns01", "internal/secrets", "internal/store"}},
 	{pkg: "internal/compile", coming: true, pure: true, own: []string{"weir", "internal/ir"}, foreign: []string{"golang.org/x/net/idna"}},
 	{pkg: "internal/console", coming: true},
 	{pkg: "internal/dns01", own: []string{"weir"}, foreign: []string{"github.com/miekg/dns", "golang.org/x/sys"}},
@@ -65,7 +66,7 @@ var layers = []layer{
 	{
 		pkg:     "internal/server",
 		coming:  true,
-		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/compile", "internal/console", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/store", "internal/tally", "internal/wave"},
+		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/certs", "internal/compile", "internal/console", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/store", "internal/tally", "internal/wave"},
 		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
 	},
 	{pkg: "internal/store", own: []string{"weir", "internal/secrets"}, foreign: []string{"filippo.io/age", "go.etcd.io/etcd", "go.uber.org/zap"}},

@@ -48,6 +48,7 @@ var kinds = []Kind{
 	{Name: "Token", Plural: "tokens", Doc: "A credential of a person or program; only its hash is kept.", Platform: true, Write: Admin, New: func() Spec { return new(Token) }},
 	{Name: "Secret", Plural: "secrets", Doc: "Bytes that are kept sealed and are never shown again.", Write: Owner, New: func() Spec { return new(Secret) }},
 	{Name: "IPAddress", Plural: "ipaddresses", Short: []string{"ip", "ips", "vip", "vips"}, Doc: "A virtual address with its home zone, and the groups that serve it.", Write: Owner, New: func() Spec { return new(IPAddress) }},
+	{Name: "Issuer", Plural: "issuers", Doc: "An authority that certificates are ordered from: one that speaks ACME, or one of Weir's own.", Platform: true, Write: Admin, New: func() Spec { return new(Issuer) }},
 	{Name: "Certificate", Plural: "certificates", Short: []string{"cert", "certs"}, Doc: "A certificate chain with its key, or an authority without.", Write: Owner, New: func() Spec { return new(Certificate) }},
 	{Name: "ErrorPage", Plural: "errorpages", Short: []string{"page", "pages"}, Doc: "What clients see instead of HAProxy's own error text.", Write: Owner, New: func() Spec { return new(ErrorPage) }},
 	{Name: "AccessList", Plural: "accesslists", Short: []string{"acl", "acls"}, Doc: "A list of networks.", Write: Owner, New: func() Spec { return new(AccessList) }},

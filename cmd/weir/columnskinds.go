@@ -38,6 +38,10 @@ var kindTables = map[string]kindTable{
 		columns: []column{{title: "NAMES", shrinks: true}, {title: "KEY"}, {title: "DAYS LEFT", right: true}, {title: "ISSUER", shrinks: true, optional: true}, {title: "PROGRAMMED"}},
 		cells:   certificateCells,
 	},
+	"Issuer": {
+		columns: []column{{title: "TYPE"}, {title: "ISSUES BY", shrinks: true}, {title: "CHALLENGE"}, {title: "DEFAULT"}, {title: "ROLES", shrinks: true}},
+		cells:   issuerCells,
+	},
 	"Server": {
 		columns: []column{{title: "ADDRESS"}, {title: "ZONE"}, {title: "CLUSTERS", shrinks: true}, {title: "PORTS"}, {title: "WEIGHT", right: true}, {title: "MANAGED BY", optional: true}, {title: "BY HAND", shrinks: true, optional: true}},
 		learn:   learnMoves, cells: serverCells,
@@ -182,11 +186,13 @@ func doesText(o *weir.Override) string {
 func certificateCells(f *facts, o *object) []cell {
 	spec := o.Spec.(*weir.Certificate)
 	if spec.Info == nil {
-		return []cell{{}, {}, {}, {}, programmed(o)}
+		return []cell{{text: brief(spec.Names, 3)}, {text: spec.KeyType}, {"none yet", warning}, {text: spec.Issuer}, programmed(o)}
 	}
 	days := int(spec.Info.NotAfter.Sub(f.client.now()).Hours() / 24)
 	left := cell{strconv.Itoa(days), good}
 	switch {
+	case spec.Revoked != nil:
+		left = cell{"REVOKED", bad}
 	case !f.client.now().Before(spec.Info.NotAfter):
 		left = cell{"EXPIRED", bad}
 	case days < 7:
@@ -199,6 +205,24 @@ func certificateCells(f *facts, o *object) []cell {
 		key = "authority"
 	}
 	return []cell{{text: brief(spec.Info.Names, 3)}, {text: key}, left, {text: spec.Info.Issuer}, programmed(o)}
+}
+
+func issuerCells(_ *facts, o *object) []cell {
+	spec := o.Spec.(*weir.Issuer)
+	by, challenge, isDefault, roles := "", "", "", "every role"
+	if spec.ACME != nil {
+		by, challenge = spec.ACME.Directory, spec.ACME.Challenge
+	}
+	if spec.CA != nil {
+		by = spec.CA.CommonName
+	}
+	if spec.Default {
+		isDefault = "yes"
+	}
+	if len(spec.Roles) > 0 {
+		roles = strings.Join(spec.Roles, ",")
+	}
+	return words(spec.Type, by, challenge, isDefault, roles)
 }
 
 func serverCells(f *facts, o *object) []cell {

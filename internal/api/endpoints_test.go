@@ -55,6 +55,7 @@ var kindTable = map[string]kindRow{
 	"Token":             {name: "t-owner", body: manifest("Token", "t-owner", "}\nspec: {subject: owner}"), read: "401 401 403 403 403 200 403 200 200", write: admins},
 	"Secret":            {name: "key-web", body: manifest("Secret", "key-web", roleWeb+"spec: {data: canary-secret-web}"), read: webReaders, write: webOwners},
 	"IPAddress":         {name: "vip1", body: manifest("IPAddress", "vip1", roleWeb+"spec: {address: 203.0.113.1, groups: [edge]}"), read: webReaders, write: webOwners},
+	"Issuer":            {name: "inside", body: manifest("Issuer", "inside", "}\nspec: {type: ca, ca: {commonName: Inside}}"), read: granted, write: admins, needsWriting: true},
 	"Certificate":       {name: "ca", body: manifest("Certificate", "ca", roleWeb+"spec: {chain: \""+strings.ReplaceAll(authority, "\n", `\n`)+"\"}"), read: webReaders, write: webOwners, needsWriting: true},
 	"ErrorPage":         {name: "page", body: manifest("ErrorPage", "page", roleWeb+"spec: {body: sorry}"), read: webReaders, write: webOwners, needsWriting: true},
 	"AccessList":        {name: "list", body: manifest("AccessList", "list", roleWeb+"spec: {networks: [192.0.2.0/24]}"), read: webReaders, write: webOwners, needsWriting: true},

@@ -67,7 +67,7 @@ func TestTheDocumentHasEveryEndpointAndKind(t *testing.T) {
 	if d := r.Map()["PoolSpec"].Properties["admission"].Description; !strings.HasPrefix(d, "Admission is what must say healthy") {
 		t.Errorf("a field's comment is not in the document: %q", d)
 	}
-	if s := r.Map()["CertificateSpec"].Properties; !s["key"].WriteOnly || !s["keyRef"].ReadOnly || !r.Map()["SecretSpec"].Properties["data"].WriteOnly {
+	if s := r.Map()["CertificateSpec"].Properties; !s["key"].WriteOnly || !r.Map()["IssuerSpec"].Properties["key"].WriteOnly || !s["keyRef"].ReadOnly || !r.Map()["SecretSpec"].Properties["data"].WriteOnly {
 		t.Error("secrets are not only written")
 	}
 }

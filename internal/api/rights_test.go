@@ -36,6 +36,7 @@ var rightTable = map[string]rightRow{
 	"Token":             {},
 	"Secret":            {write: weir.Owner},
 	"IPAddress":         {write: weir.Owner, roleless: true},
+	"Issuer":            {roleless: true},
 	"Certificate":       {write: weir.Owner, roleless: true},
 	"ErrorPage":         {write: weir.Owner, roleless: true},
 	"AccessList":        {write: weir.Owner, roleless: true},

@@ -122,8 +122,8 @@ func (objectShape) Schema(huma.Registry) *huma.Schema {
 
 // Fields that are only sent or only answered, by schema and property.
 var (
-	writeOnly = []string{"CertificateSpec.key", "SecretSpec.data"}
-	readOnly  = []string{"CertificateSpec.keyRef", "CertificateSpec.info", "SecretSpec.dataRef"}
+	writeOnly = []string{"CertificateSpec.key", "IssuerSpec.key", "SecretSpec.data"}
+	readOnly  = []string{"CertificateSpec.keyRef", "CertificateSpec.info", "CertificateSpec.revokedSerials", "IssuerSpec.keyRef", "SecretSpec.dataRef"}
 	// never are in the types for the store's sake.
 	never = []string{"TokenSpec.hash"}
 )

@@ -57,7 +57,7 @@ func (b *builder) listeners(ref weir.Ref, spec *weir.Site, s *ir.Site) {
 		if l.TLS != nil {
 			tls := *l.TLS
 			tls.Certificates = b.certificates(ref, path+".tls.certificates", l.TLS.Certificates)
-			if len(tls.Certificates) == 0 {
+			if len(tls.Certificates) == 0 && !b.pending(l.TLS.Certificates) {
 				b.problems.add(ref, path+".tls.certificates", "none can be shown; the listener is left out")
 				continue
 			}
@@ -106,12 +106,25 @@ func (b *builder) certificates(ref weir.Ref, path string, list []string) []strin
 	return good
 }
 
+// pending says that one of the certificates is still to come, or was revoked and is to be replaced: the port is listened
+// at meanwhile, so that nothing but the certificate is missing, and clients of its names are refused by TLS.
+func (b *builder) pending(list []string) bool {
+	return slices.ContainsFunc(list, func(name string) bool {
+		c := weir.Find[weir.Certificate](b.set, "Certificate", name)
+		return c != nil && (c.Issuer != "" || c.Revoked != nil)
+	})
+}
+
 // unusable says why a certificate can't be used, empty when it can.
 func (b *builder) unusable(name string, key bool) string {
 	c := weir.Find[weir.Certificate](b.set, "Certificate", name)
 	switch {
 	case c == nil:
 		return "Certificate/" + name + " does not exist"
+	case key && c.Revoked != nil:
+		return "Certificate/" + name + " was revoked"
+	case key && c.Pending():
+		return "Certificate/" + name + " has still to be issued by Issuer/" + c.Issuer
 	case key && c.KeyRef == nil:
 		return "Certificate/" + name + " has no sealed key"
 	}

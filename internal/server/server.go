@@ -189,8 +189,14 @@ func (s *server) storeOptions() store.Options {
 
 // prepare completes what only the control plane writes.
 func (s *server) prepare(o *weir.Object) []weir.Problem {
+	if s.store == nil {
+		return nil
+	}
+	if issuer, ok := o.Spec.(*weir.Issuer); ok {
+		return s.prepareIssuer(o.Ref(), issuer)
+	}
 	lb, ok := o.Spec.(*weir.LoadBalancer)
-	if !ok || s.store == nil {
+	if !ok {
 		return nil
 	}
 	// An old export must not let certificates back in that a new enrolment has shut out.

@@ -42,6 +42,10 @@ func (d *draft) parseCertificate() *parsedCertificate {
 	report := func(path, format string, args ...any) {
 		d.problems = append(d.problems, weir.Problem{Object: d.ref.String(), Path: "spec." + path, Message: fmt.Sprintf(format, args...)})
 	}
+	if spec.Chain == "" {
+		spec.Info = nil
+		return nil // ordered, and not there yet
+	}
 	var text string
 	var err error
 	if p.chain, text, err = parseChain(spec.Chain); err != nil {
@@ -49,6 +53,7 @@ func (d *draft) parseCertificate() *parsedCertificate {
 		return nil
 	}
 	spec.Chain, spec.Info = text, infoOf(p.chain[0])
+	d.revoked()
 	if spec.Key != "" {
 		if p.key, text, err = parseKey(spec.Key); err != nil {
 			report("key", "%s", err)

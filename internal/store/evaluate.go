@@ -117,7 +117,8 @@ func (s *Store) draft(ctx context.Context, base *weir.Set, r *request, d *draft,
 		return nil
 	}
 	d.after.Revision = base.Revision + 1
-	d.problems = weir.Validate(d.after)
+	d.carryOver()
+	d.problems = append(d.problems, weir.Validate(d.after)...)
 	var cert *parsedCertificate
 	if len(d.problems) == 0 {
 		cert = d.parseCertificate()

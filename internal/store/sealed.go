@@ -28,6 +28,8 @@ func secretFieldOf(o *weir.Object) (secretField, bool) {
 	switch spec := o.Spec.(type) {
 	case *weir.Certificate:
 		return secretField{&spec.Key, &spec.KeyRef, "key", "spec.keyRef"}, true
+	case *weir.Issuer:
+		return secretField{&spec.Key, &spec.KeyRef, "key", "spec.keyRef"}, true
 	case *weir.Secret:
 		return secretField{&spec.Data, &spec.DataRef, "data", "spec.dataRef"}, true
 	}
