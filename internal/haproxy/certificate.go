@@ -70,24 +70,58 @@ func (r *renderer) shown(s *ir.Site, number weir.Port, byName map[string]*ir.Cer
 		if l.Port != number || l.TLS == nil {
 			continue
 		}
+		var usable []*ir.Certificate
 		for _, name := range l.TLS.Certificates {
-			c := byName[name]
-			if c == nil || c.Key == nil {
-				continue
+			if c := byName[name]; c != nil && c.Key != nil {
+				usable = append(usable, c)
 			}
-			files[certFile(name)] = certificate(c)
-			entry := CrtEntry{File: certFile(name), Options: profileOptions(&l), Owner: "Site/" + s.Name}
+		}
+		fits := fitting(usable)
+		for i, c := range usable {
+			entry := CrtEntry{File: certFile(c.Name), Options: profileOptions(&l), Owner: "Site/" + s.Name}
 			if s.Mode == "tcp" {
+				files[entry.File] = certificate(c)
 				list = append(list, entry) // for all names of the certificate
 				continue
 			}
 			for _, part := range parts(r.shownFor(s, number, c)) {
-				entry.SNI = part
-				list = append(list, entry)
+				if entry.SNI = fits(i, part); len(entry.SNI) > 0 {
+					files[entry.File] = certificate(c)
+					list = append(list, entry)
+				}
 			}
 		}
 	}
 	return list
+}
+
+// fitting gives a function that leaves of names those that a certificate is to be shown for when there are others beside
+// it: those that it is good for, and those that none is good for. Else HAProxy would show whichever came first.
+func fitting(list []*ir.Certificate) func(i int, names []string) []string {
+	if len(list) < 2 {
+		return func(_ int, names []string) []string { return names }
+	}
+	good := make([]map[string]bool, len(list))
+	for i, c := range list {
+		good[i] = make(map[string]bool, len(c.Names))
+		for _, n := range c.Names {
+			if name, err := weir.CanonicalHostname(n); err == nil {
+				good[i][name] = true
+			}
+		}
+	}
+	is := func(names map[string]bool, name string) bool {
+		_, parent, _ := strings.Cut(name, ".")
+		return names[name] || names["*."+parent]
+	}
+	return func(i int, names []string) (fit []string) {
+		for _, name := range names {
+			if is(good[i], name) || !slices.ContainsFunc(good, func(g map[string]bool) bool { return is(g, name) }) {
+				fit = append(fit, name)
+			}
+		}
+		return fit
+	}
 }
 
 // shownFor gives the names that a site shows a certificate for: its own, and where it answers to every name those
