@@ -8,18 +8,21 @@ import (
 
 	"weir"
 	"weir/internal/hapctl"
+	"weir/internal/haproxy"
 	"weir/internal/plan"
 )
 
 // The pace of looking for what other hands did. A look at everything comes as often as it is cheap: where it takes
 // five milliseconds or less, every other second; ten times as long, ten times as rarely. Where only a few pools were
-// seen to move, those are looked at.
+// seen to move, those are looked at. What nobody sees move, as a map or a certificate, is looked at between looks at
+// everything at a pace of its own: ten thousand servers take long to read, their few maps don't.
 const (
 	lookEvery = 2 * time.Second
 	// lookCheap is what a look may take and come as often as that; one that takes longer comes as much more rarely, down
-	// to lookRarely.
+	// to lookRarely for everything and lookSeldom for what does not move.
 	lookCheap  = 5 * time.Millisecond
-	lookRarely = 30 * time.Second
+	lookRarely = time.Minute
+	lookSeldom = 30 * time.Second
 	// lookShare bounds what looking costs: every pause is at least so many times as long as the look before it.
 	lookShare = 50
 	// mostMoved is how many pools that moved are looked at one by one.
@@ -73,9 +76,18 @@ func (m *moved) some() int {
 // looks says when to look. The loop alone uses it.
 type looks struct {
 	every time.Duration
-	// whole and part are from when on all may be looked at, and a part.
-	whole, part time.Time
+	// whole, still and part are from when on all may be looked at, what nobody sees move, and a part.
+	whole, still, part time.Time
 }
+
+// extent is how much a look takes in.
+type extent int
+
+const (
+	aPart    extent = iota // pools that moved
+	allStill               // those, and maps, certificates and their lists
+	everything
+)
 
 func newLooks(every time.Duration) *looks {
 	if every == 0 {
@@ -93,12 +105,29 @@ func (l *looks) wait(now time.Time, moved bool) time.Duration {
 	return wait
 }
 
-// took notes that a look at everything ended now.
-func (l *looks) took(all bool, took time.Duration, now time.Time) {
+// due says how much to look at.
+func (l *looks) due(now time.Time, moved int) extent {
+	switch {
+	case !now.Before(l.whole) || moved > mostMoved:
+		return everything
+	case !now.Before(l.still):
+		return allStill
+	}
+	return aPart
+}
+
+// took notes that a look ended now.
+func (l *looks) took(what extent, took time.Duration, now time.Time) {
 	l.part = now.Add(lookShare * took)
-	if all {
+	next := func(rarely time.Duration) time.Time {
 		calm := time.Duration(float64(l.every) * float64(took) / float64(lookCheap))
-		l.whole = now.Add(max(l.every-took, min(lookRarely, calm), lookShare*took))
+		return now.Add(max(l.every-took, min(rarely, calm), lookShare*took))
+	}
+	switch what {
+	case everything:
+		l.whole, l.still = next(lookRarely), now.Add(l.every)
+	case allStill:
+		l.still = next(lookSeldom)
 	}
 }
 
@@ -111,14 +140,14 @@ func (a *Agent) look(ctx context.Context, l *looks) bool {
 		return false
 	}
 	begin := time.Now()
-	all := !begin.Before(l.whole) || a.moved.some() > mostMoved
+	what := l.due(begin, a.moved.some())
 	news, err := false, error(nil)
 	if begin.Before(l.part) {
 		news = e.lookFiles(false)
 	} else {
-		news, err = a.lookAtMuch(ctx, all)
+		news, err = a.lookAtMuch(ctx, what)
 		if err == nil { // waiting for an answer cost HAProxy nothing
-			l.took(all, time.Since(begin), time.Now())
+			l.took(what, time.Since(begin), time.Now())
 		} else if ctx.Err() == nil {
 			a.log.Warn("look whether haproxy was changed by another hand", "error", err)
 		}
@@ -133,14 +162,20 @@ func (a *Agent) look(ctx context.Context, l *looks) bool {
 	return news && e.mode != weir.DriftReport
 }
 
-// lookAtMuch looks at everything, or at what moved and at the files that are few.
-func (a *Agent) lookAtMuch(ctx context.Context, all bool) (news bool, err error) {
+// lookAtMuch looks at everything, or at what moved, at what would not be seen to move, and at the files that are few.
+func (a *Agent) lookAtMuch(ctx context.Context, what extent) (news bool, err error) {
 	moved := a.moved.take() // what moves from now on is looked at again
-	if all {
+	if what == everything {
 		return a.engine.lookWhole(ctx)
 	}
-	if len(moved) > 0 {
-		news, err = a.engine.lookAt(ctx, moved)
+	if what == allStill {
+		known := union(a.engine.want, a.engine.have)
+		news, err = a.engine.lookPart(ctx, haproxy.Config{Maps: known.Maps, Certs: known.Certs, CrtLists: known.CrtLists})
+	}
+	if len(moved) > 0 && err == nil {
+		found := false
+		found, err = a.engine.lookAt(ctx, moved)
+		news = news || found
 	}
 	return a.engine.lookFiles(false) || news, err
 }

@@ -75,16 +75,29 @@ func TestLooksAreRareWhereTheyCostMuch(t *testing.T) {
 		{time.Millisecond, 2*time.Second - time.Millisecond, 50 * time.Millisecond},
 		{5 * time.Millisecond, 2 * time.Second, 250 * time.Millisecond},
 		{20 * time.Millisecond, 8 * time.Second, time.Second},
-		{200 * time.Millisecond, 30 * time.Second, 10 * time.Second},
-		{time.Second, 50 * time.Second, 50 * time.Second},
+		{200 * time.Millisecond, time.Minute, 10 * time.Second},
+		{2 * time.Second, 100 * time.Second, 100 * time.Second},
 	} {
 		l := newLooks(0)
-		l.took(true, c.took, now)
+		l.took(everything, c.took, now)
 		if whole, part := l.whole.Sub(now), l.part.Sub(now); whole != c.whole || part != c.part {
 			t.Errorf("after %s: all in %s, a part in %s", c.took, whole, part)
 		}
 		if wait := l.wait(now, true); wait != min(c.part, lookEvery) {
 			t.Errorf("after %s: what moved is looked at in %s", c.took, wait)
+		}
+		if still := l.still.Sub(now); still != lookEvery {
+			t.Errorf("after %s: what does not move is looked at in %s", c.took, still)
+		}
+		l.took(allStill, 10*time.Millisecond, now)
+		if still := l.still.Sub(now); still != 4*time.Second || l.whole.Sub(now) != c.whole {
+			t.Errorf("after that: what does not move in %s, all in %s", still, l.whole.Sub(now))
+		}
+		if what := l.due(now.Add(4*time.Second), 0); what != allStill && c.whole > 4*time.Second {
+			t.Errorf("after %s: due is %d", c.took, what)
+		}
+		if what := l.due(now, mostMoved+1); what != everything {
+			t.Errorf("many moved: due is %d", what)
 		}
 	}
 }
