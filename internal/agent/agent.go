@@ -232,7 +232,7 @@ func (a *Agent) open(version haproxy.Version) error {
 		options: control, host: owned,
 		env:    haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
 		folder: live, staging: staging, quarantine: held, halfKnown: map[string]string{}, refusedBinds: map[netip.AddrPort]refusal{},
-		forms: forms, good: forms.resources(), figures: a.figures,
+		forms: forms, good: forms.resources(), figures: a.figures, prover: newProver(),
 	}
 	if owned != nil {
 		a.engine.env.Home = live.dir

@@ -83,7 +83,7 @@ func openEngine(t testing.TB, h weirtest.HAProxy, version haproxy.Version, dir s
 		t.Fatal(err)
 	}
 	return &engine{
-		forms: forms, good: forms.resources(),
+		forms: forms, good: forms.resources(), prover: newProver(),
 		log: slog.New(slog.NewTextHandler(t.Output(), nil)), clock: time.Now,
 		key: func(string, weir.SealedRef) (secrets.Secret, error) {
 			return secrets.Secret{}, fmt.Errorf("no keys here")

@@ -58,12 +58,36 @@ func (v *vault) certificate(name, host string, weak bool) ir.Certificate {
 	if err != nil {
 		v.t.Fatal(err)
 	}
+	return v.signed(name, key, host)
+}
+
+// rsa makes one with a key of that kind for hosts.
+func (v *vault) rsa(name string, hosts ...string) ir.Certificate {
+	v.t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return v.signed(name, key, hosts...)
+}
+
+func (v *vault) ecdsa(name string, hosts ...string) ir.Certificate {
+	v.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return v.signed(name, key, hosts...)
+}
+
+func (v *vault) signed(name string, key crypto.Signer, hosts ...string) ir.Certificate {
+	v.t.Helper()
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {
 		v.t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
+		SerialNumber: serial, Subject: pkix.Name{CommonName: hosts[0]}, DNSNames: hosts,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -82,7 +106,7 @@ func (v *vault) certificate(name, host string, weak bool) ir.Certificate {
 	ref := weir.SealedRef{Generation: 1, Fingerprint: hex.EncodeToString(sum[:8])}
 	v.keys[ref.Fingerprint] = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 	v.last[name] = ref.Fingerprint
-	return ir.Certificate{Name: name, Chain: string(chain), Key: &ref, Names: []string{host}}
+	return ir.Certificate{Name: name, Chain: string(chain), Key: &ref, Names: hosts}
 }
 
 // secure adds a TLS port and lets a site listen there too.

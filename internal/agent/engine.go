@@ -40,8 +40,9 @@ type engine struct {
 	host      *host // nil for a HAProxy of the agent's own
 	resumed   bool  // whether one runs already was found out
 	// early gives, once, the HAProxy that was started when the agent began; nil when nobody tried.
-	early <-chan early
-	rest  rest
+	early  <-chan early
+	rest   rest
+	prover *prover
 	// figures are nil where nobody counts.
 	figures *figures
 
@@ -129,6 +130,7 @@ func (e *engine) converge(ctx context.Context, all []*ir.Resource) (outcome, err
 			if len(e.waiting) == 0 && e.host == nil {
 				e.rest.settle(want, e.clock())
 			}
+			e.prove(ctx, &node, &want)
 			return out, e.folder.sweep(want)
 		}
 		if err == nil {

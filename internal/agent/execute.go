@@ -53,6 +53,7 @@ func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op
 	}
 	e.have, e.waiting, e.waitedSince = plan.Apply(plan.Plan{Ops: without(ops, waiting)}, e.have), waiting, nil
 	gone.done(without(ops, waiting))
+	e.prover.touched(ops)
 	return true, nil
 }
 

@@ -121,6 +121,7 @@ func (e *engine) loaded(ctx context.Context, want haproxy.Config) error {
 		return err
 	}
 	e.meet(info)
+	e.prover.forget()
 	e.countFiles(info, want)
 	e.unnoted = &running{Worker: info.Pid, Sections: want.Sections, Beside: e.beside}
 	e.note()

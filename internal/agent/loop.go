@@ -54,6 +54,14 @@ func (a *Agent) loop(ctx context.Context) {
 			a.engine.hands.settle(nil, false, a.opts.Clock())
 			a.report.process(nil)
 		case <-timer.C:
+		case <-a.engine.prover.wake:
+			if a.engine.proofs(ctx, 0) && have {
+				a.report.proved(a, latest)
+				if len(a.engine.prover.failed) > 0 {
+					timer.Reset(a.engine.prover.retry)
+				}
+			}
+			continue
 		case <-a.moved.wake:
 			looks.Reset(pace.wait(time.Now(), true))
 			continue
@@ -103,6 +111,9 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 	}
 	a.report.applying(s)
 	out, err := a.engine.converge(ctx, s.Resources)
+	if err == nil {
+		a.engine.proofs(ctx, proofsAwaited)
+	}
 	if ctx.Err() != nil {
 		return farFuture
 	}
@@ -128,6 +139,9 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 	}
 	if len(a.engine.waiting) > 0 {
 		wait = min(wait, removalRetry)
+	}
+	if len(a.engine.prover.failed) > 0 {
+		wait = min(wait, a.engine.prover.retry)
 	}
 	if len(a.engine.refusedBinds) > 0 || a.engine.quarantine.mayPass() {
 		wait = min(wait, bindRetry)

@@ -81,6 +81,20 @@ func (r *reporter) passed(a *Agent, s link.State, out outcome, err error) {
 	a.client.Report(copied)
 }
 
+// proved sends what has become known of certificates since a pass that went well, at once.
+func (r *reporter) proved(a *Agent, s link.State) {
+	r.mu.Lock()
+	told := r.report.State == link.Converged && r.report.Revision == s.Revision && r.report.Hash == s.Hash
+	if told {
+		r.report.Resources = resourceReport(s, a.engine, nil)
+	}
+	copied := r.told()
+	r.mu.Unlock()
+	if told {
+		a.client.Report(copied)
+	}
+}
+
 // drifted sends what other hands did, at once.
 func (r *reporter) drifted(a *Agent) {
 	r.mu.Lock()
@@ -150,6 +164,12 @@ func resourceReport(s link.State, e *engine, err error) link.ResourceReport {
 		rep.Pending = len(s.Resources) - rep.Quarantined
 		return rep
 	}
-	rep.Programmed = len(s.Resources) - rep.Quarantined
+	for id, d := range e.prover.unshown() {
+		if _, held := rep.Deviations[id]; !held {
+			rep.Deviations[id] = d
+			rep.Pending++
+		}
+	}
+	rep.Programmed = len(s.Resources) - rep.Quarantined - rep.Pending
 	return rep
 }

@@ -64,8 +64,11 @@ func shift(a netip.Addr, t ir.Translation) netip.Addr {
 	return moved
 }
 
-func (r *renderer) localPort(p weir.Port) weir.Port {
-	if to, ok := r.node.Self.LocalPorts[p]; ok {
+func (r *renderer) localPort(p weir.Port) weir.Port { return LocalPort(r.node.Self, p) }
+
+// LocalPort gives what a load balancer binds for a port of its group.
+func LocalPort(self ir.Self, p weir.Port) weir.Port {
+	if to, ok := self.LocalPorts[p]; ok {
 		return to
 	}
 	return p

@@ -91,6 +91,12 @@ const (
 	TooNew         = "TooNew"         // the agent is too old for it; what it had of it stays
 )
 
+// The reasons why a certificate that HAProxy has is pending.
+const (
+	NotProven = "NotProven" // a handshake that shows it is awaited
+	NotServed = "NotServed" // a handshake shows another one, or none
+)
+
 // Deviation is a resource that is not programmed.
 type Deviation struct {
 	State   ResourceState `json:"state"`

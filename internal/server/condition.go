@@ -46,6 +46,7 @@ type view struct {
 	ready, of int
 	laggards  []string
 	waits     string      // a group of which some of the laggards wait for a wave
+	unshown   []string    // which of the laggards have it and show clients something else
 	held      []objection // what load balancers have against it
 	reason    string
 	problems  []string
@@ -129,11 +130,15 @@ func (v *view) loadBalancer(g *groupState, self ir.Self) {
 	rep, heard := v.hub.Reports().Get(self.Name)
 	wanted, _ := v.hub.Wanted(self.Name)
 	v.drift(self.Name, rep.Drift)
-	bad := ""
+	bad, unproven := "", link.Deviation{}
 	for _, id := range sortedNames(rep.Resources.Deviations) {
-		if d := rep.Resources.Deviations[id]; d.State == link.Quarantined && v.isOf(id) {
+		switch d := rep.Resources.Deviations[id]; {
+		case !v.isOf(id):
+		case d.State == link.Quarantined:
 			bad, v.reason = d.Message, d.Reason
 			v.hold(self.Name, d)
+		case d.State == link.Pending:
+			unproven = d
 		}
 	}
 	if self.State != weir.Active {
@@ -148,10 +153,13 @@ func (v *view) loadBalancer(g *groupState, self ir.Self) {
 		return
 	}
 	current := heard && (v.has(rep, wanted) || !whole && (!wanted.Viewed || v.hub.Carries(self.Name, rep.Hash)) && rep.State == link.Converged && ours(rep, wanted) && rep.Revision >= v.object.Revision && v.object.Revision > 0 && rep.Revision <= v.store.Revision())
-	if current && bad == "" {
+	if current && bad == "" && unproven.State == "" {
 		v.ready++
-	} else {
-		v.laggards = append(v.laggards, self.Name)
+		return
+	}
+	v.laggards = append(v.laggards, self.Name)
+	if current && unproven.Reason == link.NotServed {
+		v.unshown = append(v.unshown, self.Name+": "+unproven.Message)
 	}
 }
 
@@ -183,6 +191,9 @@ func (v *view) programmed() weir.Condition {
 	default:
 		c.Status, c.Reason = "False", "Pending"
 		c.Message = fmt.Sprintf("read back from %d of %d; not from %s", v.ready, v.of, strings.Join(v.laggards, ", "))
+		if len(v.unshown) > 0 {
+			c.Reason, c.Message = link.NotServed, c.Message+"; "+strings.Join(v.unshown, "; ")
+		}
 		if v.waits != "" {
 			c.Reason, c.Message = "InWaves", fmt.Sprintf("read back from %d of %d; %s", v.ready, v.of, v.whyWaits(v.waits, v.object.Revision))
 		}

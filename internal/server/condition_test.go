@@ -13,7 +13,11 @@ func TestProgrammedIsSaidInGoodEnglish(t *testing.T) {
 			t.Errorf("of %d: %q, want %q", of, got.Message, want)
 		}
 	}
-	v := view{ready: 0, of: 1, laggards: []string{"lb1"}}
+	v := view{ready: 1, of: 2, laggards: []string{"lb2"}, unshown: []string{"lb2: HAProxy has it, but a client is shown another"}}
+	if got := v.programmed(); got.Reason != "NotServed" || got.Message != "read back from 1 of 2; not from lb2; lb2: HAProxy has it, but a client is shown another" {
+		t.Errorf("%+v", got)
+	}
+	v = view{ready: 0, of: 1, laggards: []string{"lb1"}}
 	if got := v.programmed(); got.Message != "read back from 0 of 1; not from lb1" {
 		t.Errorf("%q", got.Message)
 	}
