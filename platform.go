@@ -40,6 +40,9 @@ type LoadBalancerGroup struct {
 	// Waves lets configuration reach one load balancer of each HAProxy version first, then a zone, then the rest, and
 	// go back by itself when that does harm; without it all are reached at once.
 	Waves *Waves `json:"waves,omitempty"`
+	// TicketKeys says how often the keys of TLS session tickets change; all load balancers of the group share them
+	// without it, too.
+	TicketKeys *TicketKeys `json:"ticketKeys,omitempty"`
 }
 
 // DriftMode says what becomes of changes that were not made through Weir.
@@ -67,6 +70,7 @@ func (g *LoadBalancerGroup) Normalize() {
 		maskAll(t.ForwardedFor)
 	}
 	g.Waves.normalize()
+	g.TicketKeys.normalize()
 }
 
 // Validate checks the ranges.
@@ -90,6 +94,7 @@ func (g *LoadBalancerGroup) Validate(p *Problems) {
 		checkPrefixes(p, "trustedProxies.forwardedFor", t.ForwardedFor)
 	}
 	g.Waves.validate(p)
+	g.TicketKeys.validate(p)
 }
 
 // Holds says whether an address is in one of the group's ranges.

@@ -30,6 +30,7 @@ import (
 type world struct {
 	t       *testing.T
 	dir     string
+	memory  string       // a folder in memory, for ticket keys
 	prefix  netip.Prefix // a /24: .1 is the control plane, .16/28 … the load balancers, .200… the origins
 	host    int          // of the control plane
 	etcd    *weirtest.Etcd
@@ -57,7 +58,7 @@ type runningAgent struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: weirtest.TempDir(t), prefix: weirtest.Prefix(t), host: 1, agents: map[string]*runningAgent{}}
+	w := &world{t: t, dir: weirtest.TempDir(t), memory: weirtest.MemoryDir(t), prefix: weirtest.Prefix(t), host: 1, agents: map[string]*runningAgent{}}
 	w.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	w.startServer()
 	return w
@@ -192,7 +193,7 @@ func (w *world) agentOptions(a *runningAgent) agent.Options {
 	if urls == nil {
 		urls = []string{w.url}
 	}
-	o := agent.Options{Dir: a.dir, HAProxy: a.haproxy.Path, URLs: urls, Version: cmp.Or(w.version, "test"), Log: w.log, LookEvery: w.look, StopWithAgent: true}
+	o := agent.Options{Dir: a.dir, HAProxy: a.haproxy.Path, URLs: urls, Version: cmp.Or(w.version, "test"), Log: w.log, LookEvery: w.look, TicketDir: filepath.Join(w.memory, a.name), StopWithAgent: true}
 	if a.edit != nil {
 		a.edit(&o)
 	}

@@ -15,6 +15,8 @@
 //	report             report.go     to the control plane; health.go adds the servers' health and the access log's
 //	                                 counters, figures.go HAProxy's own
 //
+// Beside all that ticketkeys.go keeps the TLS ticket keys those of the group.
+//
 // resume.go finds the HAProxy of an earlier run; good.go and running.go keep what it needs to know then.
 package agent
 
@@ -58,6 +60,9 @@ type Options struct {
 	Patience time.Duration
 	// TakeOver names a HAProxy of somebody else to look after; the zero value for one of the agent's own.
 	TakeOver TakeOver
+	// TicketDir is a folder in memory (tmpfs), of this agent alone, for TLS ticket keys; without one HAProxy draws its
+	// own, and clients resume with it alone.
+	TicketDir string
 	// StopWithAgent ends HAProxy together with the agent; else it serves on and is found again.
 	StopWithAgent bool
 }
@@ -109,6 +114,7 @@ type Agent struct {
 	receiver *accesslog.Receiver
 	engine   *engine
 	figures  *figures
+	tickets  *ticketKeeper
 	started  time.Time
 	haproxy  string // its version
 	failing  bool   // the last pass did
@@ -132,7 +138,12 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	}
 	first, asked := make(chan early, 1), make(chan told, 1)
 	options := link.Options{URLs: o.URLs, Dir: filepath.Join(o.Dir, linkDir), Log: o.Log, Now: o.Clock}
+	keeper := newTicketKeeper(openTicketFile(o.TicketDir), o.Log, o.Clock)
+	options.Tickets = keeper.brief
 	options.Locked = func(any bool) {
+		if any {
+			keeper.catchUp(ctx, options)
+		}
 		if any && !o.foreign() {
 			firstOfAll(ctx, o.control(), first)
 		} else {
@@ -148,7 +159,8 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	if said.err != nil {
 		return nil, errors.Join(said.err, client.Close())
 	}
-	a, err := openBeside(client, o, said.full, said.version)
+	keeper.self, keeper.answer = client.Self, client.Answer
+	a, err := openBeside(client, o, said.full, said.version, keeper)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
@@ -176,8 +188,10 @@ func askVersion(ctx context.Context, path string) (t told) {
 }
 
 // openBeside opens all but the link.
-func openBeside(client plane, o Options, full string, version haproxy.Version) (*Agent, error) {
-	a := &Agent{opts: o, log: o.Log.With("loadbalancer", client.Name()), client: client, started: o.Clock(), haproxy: full, states: make(chan delivery), moved: newMoved()}
+func openBeside(client plane, o Options, full string, version haproxy.Version, keeper *ticketKeeper) (*Agent, error) {
+	a := &Agent{opts: o, log: o.Log.With("loadbalancer", client.Name()), client: client, started: o.Clock(), haproxy: full, states: make(chan delivery), moved: newMoved(), tickets: keeper}
+	a.report.report.Tickets = keeper.told()
+	keeper.log, keeper.changed = a.log, a.ticketsChanged
 	return a, a.open(version)
 }
 
@@ -232,7 +246,7 @@ func (a *Agent) open(version haproxy.Version) error {
 		options: control, host: owned,
 		env:    haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
 		folder: live, staging: staging, quarantine: held, halfKnown: map[string]string{}, refusedBinds: map[netip.AddrPort]refusal{},
-		forms: forms, good: forms.resources(), figures: a.figures, prover: newProver(),
+		forms: forms, good: forms.resources(), figures: a.figures, prover: newProver(), tickets: a.tickets,
 	}
 	if owned != nil {
 		a.engine.env.Home = live.dir
@@ -268,6 +282,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var watches sync.WaitGroup
 	watches.Go(func() { a.watchHealth(ctx) })
 	watches.Go(func() { a.watchFigures(ctx) })
+	watches.Go(func() { a.tickets.run(ctx) })
 	a.loop(ctx)
 	cancel()
 	watches.Wait()

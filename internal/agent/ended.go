@@ -11,6 +11,7 @@ func (e *engine) end() {
 	e.ended.Count++
 	e.ended.Last = e.clock()
 	e.ended.Why = lastWords(e.process.Err(), e.process.Output())
+	e.tickets.runs(nil)
 	e.process, e.have, e.lost = nil, haproxy.Config{}, true
 }
 

@@ -45,6 +45,7 @@ type engine struct {
 	prover *prover
 	// figures are nil where nobody counts.
 	figures *figures
+	tickets *ticketKeeper // nil where nobody keeps TLS ticket keys
 
 	// have is what HAProxy was read back to have, want what it was last brought to, good the resources of that.
 	have, want haproxy.Config
@@ -152,6 +153,7 @@ func (e *engine) converge(ctx context.Context, all []*ir.Resource) (outcome, err
 // render decides what HAProxy is told, on this machine.
 func (e *engine) render(node ir.Node) haproxy.Config {
 	e.env.User, e.env.Group = account(e.startedByRoot(), node.Tuning.User, node.Tuning.Group)
+	e.env.TicketKeys = e.tickets.name()
 	for _, c := range node.Certificates {
 		if c.Key != nil {
 			e.keyRefs[c.Name] = *c.Key

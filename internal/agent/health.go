@@ -47,7 +47,7 @@ func (a *Agent) watchHealth(ctx context.Context) {
 		}
 		began := time.Now()
 		earliest = began.Add(healthLeast)
-		a.warn(space.look(a.opts.Clock()))
+		a.warn(append(space.look(a.opts.Clock()), a.tickets.warning()...))
 		changed, err := a.readHealth(ctx, &watch)
 		if err != nil {
 			timer.Reset(healthPace) // how long nobody answered says nothing of what an answer costs

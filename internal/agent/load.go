@@ -27,7 +27,9 @@ func (e *engine) start(ctx context.Context, want haproxy.Config) error {
 			e.log.Warn("HAProxy starts with what was known of the servers some time ago", "error", err)
 		}
 	}
+	read := e.tickets.reading()
 	process, err := hapctl.Start(ctx, e.options)
+	read()
 	if errors.Is(err, hapctl.ErrRunning) {
 		e.resumed = false // it came, or came to itself, after it was looked for
 	}
@@ -48,6 +50,7 @@ const notePatience = 2 * time.Second
 // successor would reload for want of that.
 func (e *engine) began(ctx context.Context, process *hapctl.Process, sections []haproxy.Section) error {
 	e.process = process
+	e.tickets.runs(process)
 	e.reloads.Starts++
 	noting, done := context.WithTimeout(context.WithoutCancel(ctx), notePatience)
 	defer done()
@@ -73,7 +76,9 @@ func (e *engine) reload(ctx context.Context, want, target haproxy.Config, reason
 	}
 	e.noteNext(ctx, want)
 	e.figures.attend(ctx, e.process)
+	read := e.tickets.reading()
 	reloaded, err := e.process.Reload(ctx)
+	read()
 	e.worker = worker{pid: reloaded.Worker} // nobody, when it is not known how it went
 	if err != nil {
 		e.note()

@@ -36,6 +36,7 @@ func (e *engine) attach(ctx context.Context) error {
 	switch {
 	case err == nil:
 		e.process = process
+		e.tickets.runs(process)
 		if info, ierr := process.Client().Info(ctx); ierr == nil {
 			if e.lost {
 				e.strange(fmt.Sprintf("HAProxy ended and was started by another hand: worker %d → %d", e.worker.pid, info.Pid), info)

@@ -120,7 +120,7 @@ func newAgentBed(t *testing.T, h weirtest.HAProxy, edit ...func(*Options)) *agen
 	for _, f := range edit {
 		f(&o)
 	}
-	if a.agent, err = openBeside(a.plane, o, h.Full, version); err != nil {
+	if a.agent, err = openBeside(a.plane, o, h.Full, version, newTicketKeeper(openTicketFile(o.TicketDir), o.Log, o.Clock)); err != nil {
 		t.Fatal(err)
 	}
 	a.bed = &bed{t: t, prefix: weirtest.Prefix(t), engine: a.agent.engine}

@@ -86,6 +86,7 @@ func (e *engine) attachTaken(ctx context.Context) error {
 		process, err := hapctl.Attach(ctx, e.options)
 		if err == nil {
 			e.process = process
+			e.tickets.runs(process)
 			return nil
 		}
 		// One that begins with Weir's configuration listens there soon.
@@ -148,7 +149,9 @@ func (e *engine) take(ctx context.Context, want haproxy.Config, look Look, out *
 	}
 	e.stateFile.Lock()
 	defer e.stateFile.Unlock()
+	read := e.tickets.reading()
 	process, err := hapctl.TakeOver(ctx, e.options)
+	read()
 	if errors.As(err, new(*hapctl.ReloadError)) || errors.Is(err, hapctl.ErrEnded) {
 		return h.refuse(err, h.undo(look.text, before))
 	}
@@ -156,6 +159,7 @@ func (e *engine) take(ctx context.Context, want haproxy.Config, look Look, out *
 		return err // what became of it shows the next look
 	}
 	e.process = process
+	e.tickets.runs(process)
 	if err := h.regained(e.clock()); err != nil {
 		return e.unkept(err)
 	}

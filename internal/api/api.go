@@ -41,6 +41,8 @@ type Options struct {
 	Restore RestoreSource
 	// Waves steers the waves in which changes go through a group; nil can't.
 	Waves WaveSource
+	// TicketKeys renews the keys of TLS session tickets; nil can't.
+	TicketKeys TicketSource
 	// Spool is the folder in which backups lie, encrypted, until they are sent; the system's for such files when
 	// empty.
 	Spool string

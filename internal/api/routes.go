@@ -90,7 +90,9 @@ func routesOf(kind weir.Kind) []*route {
 	case "LoadBalancerGroup":
 		list = append(list,
 			&route{method: "GET", pattern: one + "/waves", id: "waves", summary: "Tell how far changes have come that go through a group in waves.", kind: &kind, answer: reflect.TypeFor[WaveStatus](), handle: of((*call).waves)},
-			&route{method: "POST", pattern: one + "/waves", id: "steerWaves", summary: "Stop the wave of a group, send it back, let it go on, or finish it at once.", kind: &kind, query: []param{{name: "action", kind: "string", doc: "stop, back, go or finish."}, reasonParam}, answer: reflect.TypeFor[WaveStatus](), handle: of((*call).steerWaves)})
+			&route{method: "POST", pattern: one + "/waves", id: "steerWaves", summary: "Stop the wave of a group, send it back, let it go on, or finish it at once.", kind: &kind, query: []param{{name: "action", kind: "string", doc: "stop, back, go or finish."}, reasonParam}, answer: reflect.TypeFor[WaveStatus](), handle: of((*call).steerWaves)},
+			&route{method: "GET", pattern: one + "/ticketkeys", id: "ticketKeys", summary: "Tell how the keys of TLS session tickets are that a group's load balancers share.", kind: &kind, answer: reflect.TypeFor[TicketKeysStatus](), handle: of((*call).ticketKeys)},
+			&route{method: "POST", pattern: one + "/ticketkeys", id: "renewTicketKeys", summary: "Change all keys of TLS session tickets of a group as fast as its load balancers follow.", kind: &kind, query: []param{reasonParam}, answer: reflect.TypeFor[TicketKeysStatus](), handle: of((*call).renewTicketKeys)})
 	case "Pool":
 		list = append(list, &route{method: "GET", pattern: one + "/health", id: "poolHealth", summary: "Tell what the health checks see of a pool's servers.", kind: &kind, answer: reflect.TypeFor[PoolHealth](), handle: of((*call).health)})
 	case "Site":

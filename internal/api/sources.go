@@ -102,6 +102,8 @@ type GroupStatus struct {
 	Problems []weir.Problem `json:"problems,omitempty"`
 	// Waves is how far changes have come that go through it in waves; absent for a group that wants none.
 	Waves *WaveStatus `json:"waves,omitempty"`
+	// TicketKeys is how the keys of TLS session tickets are; absent before that is known.
+	TicketKeys *TicketKeysStatus `json:"ticketKeys,omitempty"`
 	// NotServing is what the group is to serve and does not, or not wholly; what is down comes first.
 	NotServing []Outage `json:"notServing,omitempty"`
 	// NotServingHidden counts what NotServing leaves out because the caller may not see it.
@@ -184,7 +186,7 @@ type EndedStatus struct {
 
 // Warning is something wrong with a load balancer's machine.
 type Warning struct {
-	// Reason is one word: DiskFull, DiskReadOnly or ClockOff.
+	// Reason is one word: DiskFull, DiskReadOnly, ClockOff or TicketKeys.
 	Reason  string    `json:"reason"`
 	Message string    `json:"message"`
 	Since   time.Time `json:"since,omitzero"`

@@ -193,6 +193,9 @@ func (r *renderer) tlsOptions(p port) string {
 	if r.early(p) {
 		more += " allow-0rtt"
 	}
+	if r.env.TicketKeys != "" {
+		more += " tls-ticket-keys " + Quoted(r.env.TicketKeys)
+	}
 	return " ssl crt-list " + list + strict + more
 }
 

@@ -24,6 +24,9 @@ type Env struct {
 	Home string
 	// SocketUser is the number of the account that the run-time socket belongs to; empty for the one that HAProxy has.
 	SocketUser string
+	// TicketKeys is the absolute path of the file of TLS ticket keys, which must be there whenever HAProxy reads its
+	// configuration; empty lets each HAProxy draw keys of its own.
+	TicketKeys string
 }
 
 // Log is where the frontends' lines go and what is in them; the zero value is no log.

@@ -90,7 +90,7 @@ func (k *Renderer) sameFrame(n *ir.Node, env *Env) bool {
 }
 
 func sameEnv(a, b *Env) bool {
-	return a.Version == b.Version && a.User == b.User && a.Group == b.Group && a.Log == b.Log && a.Home == b.Home && a.SocketUser == b.SocketUser && maps.Equal(a.Unbindable, b.Unbindable)
+	return a.Version == b.Version && a.User == b.User && a.Group == b.Group && a.Log == b.Log && a.Home == b.Home && a.SocketUser == b.SocketUser && a.TicketKeys == b.TicketKeys && maps.Equal(a.Unbindable, b.Unbindable)
 }
 
 // shared says whether two lists are one in memory.

@@ -30,6 +30,9 @@ type Options struct {
 	// Locked, when set, is called once the folder is this agent's alone, before what is in it is read; it is told
 	// whether that is anything.
 	Locked func(any bool)
+	// Tickets, when set, is given each brief on TLS ticket keys as it comes. It must not wait, and not keep the text
+	// anywhere but in memory.
+	Tickets func(brief []byte)
 	// Now is the clock that certificates are judged by; the default is time.Now.
 	Now func() time.Time
 	// Silence is how long the stream may be still before it is taken for dead; the default is Silence.
@@ -68,6 +71,7 @@ type Client struct {
 	reporter *reporter
 
 	offered chan struct{}
+	answers chan []byte // what is to be said of ticket keys
 
 	mu          sync.Mutex
 	id          *identity
@@ -122,7 +126,7 @@ func Open(o Options) (*Client, error) {
 	}
 	c := &Client{
 		opts: o, journal: j, keys: keys, reporter: newReporter(), id: id, replica: r,
-		offered: make(chan struct{}, 1), connection: Connection{Since: o.Now()},
+		offered: make(chan struct{}, 1), answers: make(chan []byte, 1), connection: Connection{Since: o.Now()},
 	}
 	c.reporter.standing, c.reporter.clock = c.standing, o.Now
 	return c, nil

@@ -23,6 +23,8 @@ type HubOptions struct {
 	CA       *secrets.CA
 	Registry Registry
 	Keys     Keys
+	// Tickets tells of TLS ticket keys; nil for nothing.
+	Tickets Tickets
 	// Log gets a line per stream begun and ended, and refusals; the default drops them.
 	Log *slog.Logger
 	// Now is the clock that certificates are judged by; the default is time.Now.
@@ -74,6 +76,7 @@ type member struct {
 // watcher is one open stream.
 type watcher struct {
 	cancel context.CancelCauseFunc
+	briefs chan struct{} // holds a value when there may be something new about ticket keys
 }
 
 // maxPast is how many changes of its self an agent may miss and still need no snapshot.
@@ -233,6 +236,8 @@ func (h *Hub) Handler() http.Handler {
 	mux.HandleFunc("POST "+statusPath, h.serve(h.status))
 	mux.HandleFunc("GET "+reportsPath, h.serve(h.tell))
 	mux.HandleFunc("POST "+resourcesPath, h.serve(h.told))
+	mux.HandleFunc("GET "+ticketsPath, h.serve(h.tellTickets))
+	mux.HandleFunc("POST "+ticketsPath, h.serve(h.takeTickets))
 	mux.HandleFunc("GET "+heldPath, h.serve(h.tellHeld))
 	return mux
 }

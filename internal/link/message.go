@@ -29,6 +29,9 @@ type message struct {
 	Tell bool `json:"tell,omitempty"`
 	// Trust is on a line of its own, which is no part of a transaction.
 	Trust *wireTrust `json:"trust,omitempty"`
+	// Tickets is the agent's brief on TLS ticket keys; it is on a line of its own, which is no part of a transaction
+	// and is kept nowhere.
+	Tickets json.RawMessage `json:"tickets,omitempty"`
 	// Revision and Hash describe all resources of the load balancer after the transaction.
 	Revision int64 `json:"rev,omitempty"`
 	Hash     *Hash `json:"hash,omitempty"`

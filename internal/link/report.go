@@ -58,6 +58,10 @@ type Report struct {
 	Spare []string `json:"spare,omitempty"`
 	// Drift is what other hands changed; nil when there is nothing to tell of.
 	Drift *DriftReport `json:"drift,omitempty"`
+	// Tickets is how the load balancer stands with TLS ticket keys; nil of agents that know nothing of them.
+	Tickets *TicketReport `json:"tickets,omitempty"`
+	// Shown is the certificate that the agent has shown; the control plane fills it in, whatever the agent says.
+	Shown []byte `json:"shown,omitempty"`
 	// Believes are the hashes of the CAs that the agent believes, Issuer is that of the CA whose certificate it
 	// shows; both are filled in on the way.
 	Believes []string `json:"believes,omitempty"`
@@ -142,6 +146,27 @@ type EndReport struct {
 	Why   string    `json:"why,omitempty"` // of the last one, as far as it is known
 }
 
+// TicketReport is how a load balancer stands with the TLS ticket keys of its group.
+type TicketReport struct {
+	// Generation is the current one as read back from HAProxy, or that of the file that it will read when it starts; 0
+	// while it has keys of its own.
+	Generation int64 `json:"generation,omitempty"`
+	// Off says why the load balancer takes no part in them; empty when it does.
+	Off string `json:"off,omitempty"`
+	// Failed is when it last could not do what it was asked for, Message why it could not, or has not the current keys.
+	Failed  time.Time `json:"failed,omitzero"`
+	Message string    `json:"message,omitempty"`
+}
+
+func (t *TicketReport) bound() *TicketReport {
+	if t == nil {
+		return nil
+	}
+	out := *t
+	out.Off, out.Message = cutText(t.Off), cutText(t.Message)
+	return &out
+}
+
 // Warning is something wrong with a machine, and what to do.
 type Warning struct {
 	Reason  string    `json:"reason"`
@@ -154,6 +179,7 @@ const (
 	DiskFull     = "DiskFull"     // what is wanted can't be kept
 	DiskReadOnly = "DiskReadOnly" // the same
 	ClockOff     = "ClockOff"     // the machine's clock is not the control plane's
+	TicketKeys   = "TicketKeys"   // TLS clients resume with this load balancer alone, or not at all
 )
 
 // The bounds of a report; what is beyond them is cut off, since an agent in trouble must still be heard.
@@ -164,6 +190,7 @@ const (
 	maxReasons    = 50
 	maxSpare      = 2000
 	maxBelieved   = 8
+	maxShown      = 16 << 10
 	maxWarnings   = 20
 	maxCounts     = 4 << 20
 	maxFigures    = 4 << 20
@@ -188,6 +215,10 @@ func (r Report) boundBut(servers map[string]map[string]ServerHealth) Report {
 	r.Plan = boundTexts(r.Plan, maxOperations)
 	r.Spare = boundTexts(r.Spare, maxSpare)
 	r.Drift = r.Drift.bound()
+	r.Tickets = r.Tickets.bound()
+	if len(r.Shown) > maxShown {
+		r.Shown = nil
+	}
 	r.Believes, r.Issuer = boundTexts(r.Believes, maxBelieved), cutText(r.Issuer)
 	if len(r.Counts) > maxCounts || !json.Valid(r.Counts) {
 		r.Counts = nil

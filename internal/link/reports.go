@@ -128,6 +128,9 @@ func (r *Reports) take(name string, p statusPost, now time.Time, own bool) (ok b
 		if report.Figures == nil {
 			report.Figures = last.Figures
 		}
+		if report.Shown == nil {
+			report.Shown = last.Shown
+		}
 		if countServers(report.Servers) > maxServers {
 			report.Servers = boundServers(report.Servers)
 		}
@@ -135,6 +138,16 @@ func (r *Reports) take(name string, p statusPost, now time.Time, own bool) (ok b
 	r.byName[name] = &told{p.Seq, own, Reported{report, name, now, looked}}
 	r.wake()
 	return true
+}
+
+// news gives the certificate that an agent shows, nil when the report is to build on one that has it.
+func (r *Reports) news(name, base string, shown []byte) []byte {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if last := r.byName[name]; base != "" && last != nil && bytes.Equal(last.Shown, shown) {
+		return nil
+	}
+	return shown
 }
 
 func merged(old, changed map[string]map[string]ServerHealth, gone []string) map[string]map[string]ServerHealth {
@@ -192,6 +205,7 @@ func (h *Hub) status(w http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusBadRequest, string(weir.Invalid), "the report: seq must be 1 to 64 bytes long")
 	}
 	p.Report.Issuer = h.opts.CA.Trust().IssuerHash(cert) // what it shows, not what it says
+	p.Report.Shown = h.reports.news(name, p.Base, cert.Raw)
 	if !h.reports.put(name, p, h.opts.Now()) {
 		return refuse(http.StatusConflict, codeFull, "the report that this one builds on is not known; send all of it")
 	}

@@ -109,6 +109,7 @@ func (c *Client) watch(ctx context.Context, t http.RoundTripper, base string) er
 	f.heard = sync.OnceFunc(func() {
 		c.up(base)
 		wg.Go(func() { c.reporter.run(ctx, t, base, c.opts.Log) })
+		wg.Go(func() { c.answer(ctx, t, base) })
 	})
 	err = f.run()
 	if errors.Is(err, errDiverged) {
@@ -197,6 +198,9 @@ func (f *follower) take(m message) error {
 		if err := f.keep(func() error { return f.client.believe(m.Trust) }); err != nil {
 			return err
 		}
+	}
+	if m.Tickets != nil && f.client.opts.Tickets != nil {
+		f.client.opts.Tickets(m.Tickets)
 	}
 	if m.Tell {
 		f.tell()

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 	"net/http"
@@ -37,6 +38,7 @@ type stream struct {
 	believes string
 	trust    *secrets.Trust
 	sent     int64
+	briefed  [sha256.Size]byte // what it was told last of ticket keys
 }
 
 // more works out what came since the last batch.
@@ -61,8 +63,11 @@ func (s *stream) more() (*batch, error) {
 	return b, nil
 }
 
-func (s *stream) run(ctx context.Context, r *http.Request, b *batch) error {
+func (s *stream) run(ctx context.Context, r *http.Request, b *batch, briefs <-chan struct{}) error {
 	if err := s.write(appendStart(nil, s.hub.opts.Epoch, b.reset)); err != nil {
+		return err
+	}
+	if err := s.brief(); err != nil {
 		return err
 	}
 	if err := s.send(ctx, b); err != nil {
@@ -87,6 +92,10 @@ func (s *stream) run(ctx context.Context, r *http.Request, b *batch) error {
 				return err
 			}
 			beat.Reset(s.hub.opts.Heartbeat)
+		case <-briefs:
+			if err := s.brief(); err != nil {
+				return err
+			}
 		case <-beat.C:
 			if err := s.beat(ctx, r); err != nil {
 				return err

@@ -36,7 +36,7 @@ func (h *Hub) watch(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	own := &watcher{cancel: cancel}
+	own := &watcher{cancel: cancel, briefs: make(chan struct{}, 1)}
 	s := &stream{hub: h, name: name, cert: cert, w: w, rc: http.NewResponseController(w), owed: map[string]weir.SealedRef{}, believes: r.Header.Get(trustHeader)}
 	b, err := h.begin(s, own, resume, lacks, tellsOf(r))
 	if err != nil {
@@ -55,7 +55,7 @@ func (h *Hub) watch(w http.ResponseWriter, r *http.Request) error {
 	if b.held {
 		err = s.hold(ctx, r, *resume)
 	} else {
-		err = s.run(ctx, r, b)
+		err = s.run(ctx, r, b, own.briefs)
 	}
 	s.finish()
 	if cause := context.Cause(ctx); cause != nil {

@@ -27,6 +27,7 @@ type fleet struct {
 	version string
 	// restored tells of the restore that the store comes from.
 	restored func() *api.Restored
+	tickets  *ticketBook
 
 	mu       sync.RWMutex
 	revision int64

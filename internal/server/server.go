@@ -240,25 +240,27 @@ func (s *server) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	book := newTicketBook(s.opts.Clock)
 	s.hub, err = link.NewHub(link.HubOptions{
 		Epoch: epoch, CA: s.ca, Registry: &registry{store: s.store, audit: s.audit, clock: s.opts.Clock, log: s.opts.Log, restored: s.Restored},
 		Keys: func(ctx context.Context, certificate string, generation int64) (secrets.Secret, error) {
 			return s.store.Secret(ctx, weir.Ref{Kind: "Certificate", Name: certificate}, generation)
 		},
-		Held: s.held(), Log: s.opts.Log, Now: s.opts.Clock,
+		Tickets: book, Held: s.held(), Log: s.opts.Log, Now: s.opts.Clock,
 	})
 	if err != nil {
 		return err
 	}
 	s.fleet = newFleet(s.store, s.hub, s.opts)
 	s.fleet.restored = s.Restored
+	s.fleet.tickets, book.fleet = book, s.fleet
 	s.metrics = prometheus.NewRegistry()
 	s.metrics.MustRegister(s.fleet)
 	s.registerBackups(s.metrics)
 	s.handler = api.New(api.Options{
 		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
 		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,
-		Restore: s, Spool: s.opts.Dir, Waves: s.fleet,
+		Restore: s, Spool: s.opts.Dir, Waves: s.fleet, TicketKeys: book,
 		Members: memberSource{s.store},
 		CA:      &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock},
 		Ready:   func(context.Context) error { return s.fleet.ready() },
@@ -323,12 +325,19 @@ func (s *server) serve(ctx context.Context) error {
 		defer close(driven)
 		s.store.Lead(ctx, leadWaves, s.fleet.driveWaves)
 	}()
+	rotated := make(chan struct{})
+	go func() {
+		defer close(rotated)
+		s.store.Lead(ctx, leadTickets, s.fleet.tickets.drive)
+	}()
 	changed := make(chan struct{}, 1)
 	own := s.advertised(listener.Addr())
 	go s.announce(ctx, own, keeper.get, changed)
 	go s.hearOthers(ctx, own)
 	go s.followRestored(ctx)
 	go s.fleet.followWaves(ctx)
+	go s.fleet.tickets.follow(ctx)
+	go s.fleet.tickets.watch(ctx)
 	go s.followChallenges(ctx)
 	go s.followCA(ctx, func() {
 		if err := keeper.renew(); err != nil {
@@ -356,6 +365,7 @@ func (s *server) serve(ctx context.Context) error {
 	<-swept
 	<-backedUp
 	<-driven
+	<-rotated
 	stop, done := context.WithTimeout(context.Background(), stopPatience)
 	defer done()
 	if serr := main.Shutdown(stop); serr != nil {

@@ -48,6 +48,9 @@ func (f *fleet) standing() (api.FleetStatus, map[string]*groupState) {
 func (f *fleet) groupStatus(name string, g *groupState) api.GroupStatus {
 	out := api.GroupStatus{Name: name, Problems: g.problems, LoadBalancers: []api.LoadBalancerStatus{}}
 	out.Waves = f.waveStatus(name, g)
+	if f.tickets != nil {
+		out.TicketKeys = f.tickets.status(name)
+	}
 	for _, self := range g.selves {
 		wanted, _ := f.hub.Wanted(self.Name)
 		out.Wanted = max(out.Wanted, wanted.Revision)

@@ -132,9 +132,10 @@ func (s *Store) backup(ctx context.Context, f *os.File, to Recipients, version s
 	return w.info, err
 }
 
-// passing tells the keys that belong to servers that run, and not to what they keep.
+// passing tells the keys that belong to servers that run, and not to what they keep, and those that must not outlive
+// their time.
 func passing(key string) bool {
-	return strings.HasPrefix(key, prefixLead) || strings.HasPrefix(key, prefixMember) || key == keyRestore
+	return strings.HasPrefix(key, prefixPlatform+PrefixTickets) || strings.HasPrefix(key, prefixLead) || strings.HasPrefix(key, prefixMember) || key == keyRestore
 }
 
 // generationOf is that of a value of the platform, which etcd counts; 0 for all else.

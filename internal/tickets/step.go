@@ -81,6 +81,10 @@ func (s State) Step(now time.Time, members []Member, set Settings, random io.Rea
 	return next, next.tasks(r), nil
 }
 
+// Tasks gives what the members are asked for with the state as it is, as Step does: for those servers of a store that
+// follow the state and leave the steps to another one.
+func (s State) Tasks(members []Member) []Task { return s.tasks(newRoster(members)) }
+
 // Next is when the next rotation is due.
 func (s State) Next(set Settings) time.Time { return s.Rotated.Add(set.Every) }
 

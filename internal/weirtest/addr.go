@@ -53,7 +53,18 @@ func Addr(t testing.TB) string {
 // unix sockets (under 60 characters), which t.TempDir does not promise.
 func TempDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "weir")
+	return folder(t, "/tmp")
+}
+
+// MemoryDir returns a new folder in memory (tmpfs) that is removed with the test.
+func MemoryDir(t testing.TB) string {
+	t.Helper()
+	return folder(t, "/dev/shm")
+}
+
+func folder(t testing.TB, in string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(in, "weir")
 	if err != nil {
 		t.Fatalf("make a folder for the test: %v", err)
 	}
