@@ -211,6 +211,7 @@ func (a *Agent) open(version haproxy.Version) error {
 	if err != nil {
 		return err
 	}
+	staging.aside = true
 	if err := secrets.RemoveHalves(a.opts.Dir, live.dir, live.path("certs"), live.path("maps")); err != nil {
 		a.log.Warn("what was being written when the agent was killed stays", "error", err)
 	}

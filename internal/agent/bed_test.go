@@ -69,6 +69,7 @@ func openEngine(t testing.TB, h weirtest.HAProxy, version haproxy.Version, dir s
 	if err != nil {
 		t.Fatal(err)
 	}
+	staging.aside = true
 	for _, f := range []*folder{live, staging} {
 		if err := placeholder(f); err != nil {
 			t.Fatal(err)

@@ -132,7 +132,8 @@ func (e *engine) converge(ctx context.Context, all []*ir.Resource) (outcome, err
 				e.rest.settle(want, e.clock())
 			}
 			e.prove(ctx, &node, &want)
-			return out, e.folder.sweep(want)
+			// A key that nobody needs any more is nowhere: neither where HAProxy reads it, nor where it was asked about it.
+			return out, errors.Join(e.folder.sweep(want), e.staging.sweep(want))
 		}
 		if err == nil {
 			continue

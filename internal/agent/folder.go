@@ -40,6 +40,8 @@ type folder struct {
 	swept haproxy.Config
 	// placed says that the placeholder was looked at.
 	placed bool
+	// aside is a folder that HAProxy is asked about and nobody starts from.
+	aside bool
 }
 
 // written is what a file holds: its text in pieces or, where there may be a key in it, a digest.
@@ -238,7 +240,7 @@ func (f *folder) saveAll(c haproxy.Config, keys keySource) error {
 		if err != nil {
 			return &blamed{Owner: cert.Owner, Err: fmt.Errorf("key of certificate %s: %w", cert.Certificate, err), Passes: withKey}
 		}
-		if err := f.write(cert.Path, append([]byte(withNewline(cert.Chain)), key.Bytes()...), durable); err != nil {
+		if err := f.write(cert.Path, append([]byte(withNewline(cert.Chain)), key.Bytes()...), durable && !f.aside); err != nil {
 			return err
 		}
 		f.certs[cert.Path] = cert.Digest

@@ -40,6 +40,10 @@ func batchFamily(op plan.Op) int {
 		return 4
 	case plan.MapDel:
 		return 5
+	case plan.AddCrt:
+		return 6
+	case plan.DelCert:
+		return 7
 	}
 	return 0
 }
@@ -103,6 +107,8 @@ func commandOf(op plan.Op) (Command, error) {
 		return NewCommand("unpublish", "backend", op.Backend)
 	case plan.AddBackend:
 		return NewCommand("add", "backend", op.Backend, "from", op.Profile, "mode", op.Mode)
+	case plan.AddCrt:
+		return addCrt(op)
 	case plan.NewCert:
 		return NewCommand("new", "ssl", "cert", op.Path)
 	case plan.DelCert:

@@ -8,36 +8,49 @@ import (
 )
 
 // SetCert puts a PEM (chain and key) into HAProxy's memory under a name, new or not, and makes it the one
-// that is served wherever the name is used. When it fails, the former one stays and no transaction is left.
+// that is served wherever the name is used. When it fails, the former one stays and no transaction of its own is left.
 // HAProxy has one transaction for all certificates: only one SetCert may run at a time.
 func (c *Client) SetCert(ctx context.Context, name, pem string) error {
-	have, err := c.Certs(ctx)
-	if err != nil {
-		return err
-	}
-	if have.Transaction != "" {
-		return fmt.Errorf("set certificate %s: a transaction about %s is open: abort it first", name, have.Transaction)
-	}
-	known := slices.Contains(have.Names, name)
-	if !known {
-		if err := c.run(ctx, "new", "ssl", "cert", name); err != nil {
-			return err
-		}
-	}
-	err = c.setAndCommit(ctx, name, pem)
+	// What HAProxy has is asked only when this fails: thousands of names are a long answer.
+	err := c.setAndCommit(ctx, name, pem)
 	if err == nil {
 		return nil
 	}
-	// What is left must not depend on the caller's patience.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.patience)
-	defer cancel()
-	aborted := c.AbortCert(ctx)
-	if !known && aborted == nil {
-		aborted = c.run(ctx, "del", "ssl", "cert", name)
+	known, aborted := c.mend(ctx, name)
+	if known || aborted != nil || ctx.Err() != nil || !errors.As(err, new(*Refused)) {
+		return errors.Join(err, aborted)
+	}
+	if err := c.run(ctx, "new", "ssl", "cert", name); err != nil {
+		return err
+	}
+	if err = c.setAndCommit(ctx, name, pem); err == nil {
+		return nil
+	}
+	if _, aborted = c.mend(ctx, name); aborted == nil {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.patience)
+		defer cancel()
+		aborted = c.run(clean, "del", "ssl", "cert", name)
 	}
 	return errors.Join(err, aborted)
 }
 
+// mend ends the transaction that a failed change of a certificate may have left, and says whether the name is known. A
+// transaction about another one is somebody else's. What is left must not depend on the caller's patience.
+func (c *Client) mend(ctx context.Context, name string) (known bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.patience)
+	defer cancel()
+	have, err := c.Certs(ctx)
+	switch {
+	case err != nil:
+	case have.Transaction == name:
+		err = c.run(ctx, "abort", "ssl", "cert", name)
+	case have.Transaction != "":
+		err = fmt.Errorf("set certificate %s: a transaction about %s is open: abort it first", name, have.Transaction)
+	}
+	return slices.Contains(have.Names, name), err
+}
+
+// setAndCommit sends both at once: the commit of what was refused is refused, too.
 func (c *Client) setAndCommit(ctx context.Context, name, pem string) error {
 	set, err := NewCommand("set", "ssl", "cert", name)
 	if err != nil {
@@ -46,10 +59,21 @@ func (c *Client) setAndCommit(ctx context.Context, name, pem string) error {
 	if set, err = set.WithPayload(pem); err != nil {
 		return err
 	}
-	if _, err := c.Do(ctx, set); err != nil {
+	commit, err := NewCommand("commit", "ssl", "cert", name)
+	if err != nil {
 		return err
 	}
-	return c.run(ctx, "commit", "ssl", "cert", name)
+	_, err = c.DoAll(ctx, set, commit)
+	return first(err)
+}
+
+// first gives the first of the refusals of a batch; the others follow from it.
+func first(err error) error {
+	var refused *Refused
+	if errors.As(err, &refused) && !errors.Is(err, ErrNoAnswer) && !errors.Is(err, ErrStaleWorker) {
+		return refused
+	}
+	return err
 }
 
 // AbortCert ends the open certificate transaction, if there is one: what a crash in the middle of a change

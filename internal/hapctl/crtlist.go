@@ -11,47 +11,65 @@ import (
 	"weir/internal/plan"
 )
 
-func (c *Client) addCrt(ctx context.Context, op plan.Op) error {
+func addCrt(op plan.Op) (Command, error) {
 	add, err := NewCommand("add", "ssl", "crt-list", op.Path)
 	if err != nil {
-		return err
+		return Command{}, err
 	}
 	entry := haproxy.CrtEntry{File: op.File, Options: op.Options, SNI: op.SNI}
-	if add, err = add.WithPayload(entry.Line() + "\n"); err != nil {
-		return err
+	return add.WithPayload(entry.Line() + "\n")
+}
+
+// delCrts takes lines from the list that the first of some operations is about. It finds them first: a file may stand in
+// a list more than once.
+func (c *Client) delCrts(ctx context.Context, ops []plan.Op) error {
+	lines, err := c.CrtList(ctx, ops[0].Path)
+	if err != nil {
+		return opError(ops[0], err)
 	}
-	_, err = c.Do(ctx, add)
+	byEntry := map[string][]int{}
+	for _, l := range lines {
+		key := entryKey(l.File, l.Options, l.SNI)
+		byEntry[key] = append(byEntry[key], l.Line)
+	}
+	var cmds []Command
+	var of []plan.Op
+	for _, op := range ops {
+		key := entryKey(op.File, op.Options, op.SNI)
+		if len(byEntry[key]) == 0 {
+			continue
+		}
+		cmd, err := NewCommand("del", "ssl", "crt-list", op.Path, op.File+":"+strconv.Itoa(byEntry[key][0]))
+		if err != nil {
+			return opError(op, err)
+		}
+		byEntry[key] = byEntry[key][1:]
+		cmds, of = append(cmds, cmd), append(of, op)
+	}
+	_, err = c.DoAll(ctx, cmds...)
+	var refused *Refused
+	if err = first(err); errors.As(err, &refused) {
+		return &OpError{of[refused.Index], refused}
+	}
 	return err
 }
 
-// delCrt finds the line of the entry first: a file may stand in a list more than once.
-func (c *Client) delCrt(ctx context.Context, op plan.Op) error {
-	lines, err := c.CrtList(ctx, op.Path)
-	if err != nil {
-		return err
+// delCrtLength counts the lines of one list that operations begin by taking away.
+func delCrtLength(ops []plan.Op) int {
+	n := 0
+	for n < len(ops) && n < maxBatch && ops[n].Kind == plan.DelCrt && ops[n].Path == ops[0].Path {
+		n++
 	}
-	entry := haproxy.CrtEntry{File: op.File, Options: op.Options, SNI: op.SNI}
-	for _, l := range lines {
-		if sameEntry(l, entry) {
-			return c.run(ctx, "del", "ssl", "crt-list", op.Path, op.File+":"+strconv.Itoa(l.Line))
-		}
-	}
-	return nil
+	return n
 }
 
-func sameEntry(l haproxy.CrtListLine, want haproxy.CrtEntry) bool {
-	a, b := slices.Clone(l.SNI), slices.Clone(want.SNI)
-	slices.Sort(a)
-	slices.Sort(b)
-	return l.File == want.File && slices.Equal(a, b) && sameOptions(l.Options, want.Options)
-}
-
-// sameOptions compares crt-list options by their words: HAProxy shows them in an order of its own.
-func sameOptions(have, want string) bool {
-	a, b := strings.Fields(have), strings.Fields(want)
-	slices.Sort(a)
-	slices.Sort(b)
-	return slices.Equal(a, b)
+// entryKey is the same for entries that differ in the order of names and options at most, in which HAProxy shows them
+// in an order of its own.
+func entryKey(file, options string, sni []string) string {
+	words, names := strings.Fields(options), slices.Clone(sni)
+	slices.Sort(words)
+	slices.Sort(names)
+	return file + "\n" + strings.Join(words, " ") + "\n" + strings.Join(names, " ")
 }
 
 func (o *observer) lists(ctx context.Context) error {
@@ -71,15 +89,23 @@ func (o *observer) lists(ctx context.Context) error {
 
 // listOf puts what HAProxy has in the order and the words of what is known.
 func listOf(k haproxy.CrtList, lines []haproxy.CrtListLine) haproxy.CrtList {
-	l := haproxy.CrtList{Path: k.Path}
+	l := haproxy.CrtList{Path: k.Path, Entries: make([]haproxy.CrtEntry, 0, len(lines))}
+	byEntry := make(map[string][]int, len(lines))
+	for i, have := range lines {
+		key := entryKey(have.File, have.Options, have.SNI)
+		byEntry[key] = append(byEntry[key], i)
+	}
+	known := make([]bool, len(lines))
 	for _, want := range k.Entries {
-		if i := slices.IndexFunc(lines, func(have haproxy.CrtListLine) bool { return sameEntry(have, want) }); i >= 0 {
-			l.Entries = append(l.Entries, want)
-			lines = slices.Delete(slices.Clone(lines), i, i+1)
+		key := entryKey(want.File, want.Options, want.SNI)
+		if at := byEntry[key]; len(at) > 0 {
+			l.Entries, known[at[0]], byEntry[key] = append(l.Entries, want), true, at[1:]
 		}
 	}
-	for _, have := range lines {
-		l.Entries = append(l.Entries, haproxy.CrtEntry{File: have.File, Options: have.Options, SNI: have.SNI})
+	for i, have := range lines {
+		if !known[i] {
+			l.Entries = append(l.Entries, haproxy.CrtEntry{File: have.File, Options: have.Options, SNI: have.SNI})
+		}
 	}
 	return l
 }

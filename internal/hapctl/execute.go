@@ -77,6 +77,13 @@ func (c Executor) Execute(ctx context.Context, ops []plan.Op) ([]plan.Op, error)
 			ops = ops[n:]
 			continue
 		}
+		if n := delCrtLength(ops); n > 0 {
+			if err := c.delCrts(ctx, ops[:n]); err != nil {
+				return waiting, err
+			}
+			ops = ops[n:]
+			continue
+		}
 		if n := waitLength(ops); n > 0 {
 			if err := c.waitAll(ctx, ops[:n]); err != nil {
 				return waiting, err
@@ -115,10 +122,6 @@ func (c Executor) executeOne(ctx context.Context, op plan.Op) error {
 		return c.SetCert(ctx, op.Path, string(pem))
 	case plan.SetCA:
 		return c.setCA(ctx, op.Path)
-	case plan.AddCrt:
-		return c.addCrt(ctx, op)
-	case plan.DelCrt:
-		return c.delCrt(ctx, op)
 	case plan.MapSwap:
 		return c.ReplaceMap(ctx, op.Path, pairsOf(op.Entries))
 	}

@@ -160,17 +160,47 @@ func (o *observer) certificates(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	there := make(map[string]bool, len(names.Names))
+	for _, name := range names.Names {
+		there[name] = true
+	}
+	var own []haproxy.Cert
 	for _, k := range o.known.Certs {
 		if k.Authority {
 			if err := o.authority(ctx, k); err != nil {
 				return err
 			}
-			continue
+		} else if there[k.Path] {
+			own = append(own, k)
 		}
-		if !slices.Contains(names.Names, k.Path) {
-			continue
+	}
+	for part := range slices.Chunk(own, maxBatch) {
+		if err := o.some(ctx, part); err != nil {
+			return err
 		}
-		live, err := o.Cert(ctx, k.Path)
+	}
+	if o.whole {
+		o.strangers(names.Names)
+	}
+	slices.SortFunc(o.seen.Certs, func(a, b haproxy.Cert) int { return strings.Compare(a.Path, b.Path) })
+	return nil
+}
+
+// some reads certificates that are there.
+func (o *observer) some(ctx context.Context, list []haproxy.Cert) error {
+	cmds := make([]Command, len(list))
+	for i, k := range list {
+		var err error
+		if cmds[i], err = NewCommand("show", "ssl", "cert", k.Path); err != nil {
+			return err
+		}
+	}
+	answers, err := o.DoAll(ctx, cmds...)
+	if err != nil {
+		return err
+	}
+	for i, k := range list {
+		live, err := haproxy.ParseCert(answers[i].Text)
 		if err != nil {
 			return err
 		}
@@ -179,22 +209,23 @@ func (o *observer) certificates(ctx context.Context) error {
 		}
 		o.seen.Certs = append(o.seen.Certs, k)
 	}
-	if o.whole {
-		o.strangers(names.Names)
-	}
 	return nil
 }
 
 // strangers adds the certificates in memory that nobody knows: a change that was not brought to its end, or one
 // that nobody saw, left them.
 func (o *observer) strangers(names []string) {
+	known := make(map[string]bool, len(o.known.Certs))
+	for i := range o.known.Certs {
+		if c := &o.known.Certs[i]; !c.Authority {
+			known[c.Path] = true
+		}
+	}
 	for _, name := range names {
-		known := slices.ContainsFunc(o.known.Certs, func(c haproxy.Cert) bool { return c.Path == name && !c.Authority })
-		if !known && name != haproxy.PlaceholderCert && strings.HasPrefix(name, certFolder) {
+		if !known[name] && name != haproxy.PlaceholderCert && strings.HasPrefix(name, certFolder) {
 			o.seen.Certs = append(o.seen.Certs, haproxy.Cert{Path: name, Digest: "not known"})
 		}
 	}
-	slices.SortFunc(o.seen.Certs, func(a, b haproxy.Cert) int { return strings.Compare(a.Path, b.Path) })
 }
 
 // certFolder is where the certificates are that Weir puts into HAProxy.
