@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,6 +15,8 @@ import (
 	"sync"
 	"testing"
 
+	"weir/internal/link"
+	"weir/internal/secrets"
 	"weir/internal/weirtest"
 )
 
@@ -72,8 +75,8 @@ func (l *logged) bytes() []byte {
 	return bytes.Clone(l.all.Bytes())
 }
 
-// TestSecretsStayWhereTheyBelong: a served key, a client key, a Secret, the admin's token and a join token are in no
-// file of the store, no log, answer or metric; of the agent's files only those of mode 0600 that HAProxy reads keys
+// TestSecretsStayWhereTheyBelong: a served key, a client key, a Secret, the admin's token, a join token, and the keys of
+// TLS session tickets with their seeds are in no file of the store, no log, answer or metric; of the agent's files only those of mode 0600 that HAProxy reads keys
 // from hold keys.
 func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
@@ -99,6 +102,8 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		revision := w.apply(served.manifest("one"))
 		w.converged(revision)
 		tlsClient{w: w, roots: ca.pool(), sni: "one.example.com"}.serves(w.at(17).String()+":8443", "one.example.com", "/")
+		w.shares(1, 1)
+		canaries = append(canaries, w.ticketCanaries(a)...)
 		w.provoke(told, served, secret)
 		w.readAll(told, revision)
 		for _, c := range canaries {
@@ -119,6 +124,35 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		}
 		w.searchFiles(a, canaries)
 	})
+}
+
+// ticketCanaries are the keys of TLS session tickets that a load balancer has, and the seeds that they came of.
+func (w *world) ticketCanaries(a *runningAgent) []canary {
+	w.t.Helper()
+	text, err := secrets.ReadPrivateFile(filepath.Join(w.memory, a.name, "ticket.keys"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	brief, _, err := link.FetchBrief(w.t.Context(), link.Options{URLs: []string{w.url}, Dir: filepath.Join(a.dir, "link")})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var told struct{ Seeds []struct{ Bytes []byte } }
+	if err := json.Unmarshal(brief, &told); err != nil || len(told.Seeds) != 3 {
+		w.t.Fatalf("%d seeds: %v", len(told.Seeds), err)
+	}
+	var list []canary
+	for _, line := range strings.Fields(string(text)) {
+		raw, err := base64.StdEncoding.DecodeString(line)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		list = append(list, newCanary("ticket key", string(raw)))
+	}
+	for _, seed := range told.Seeds {
+		list = append(list, newCanary("seed of ticket keys", string(seed.Bytes)))
+	}
+	return list
 }
 
 // provoke makes refusals that hold secrets.
@@ -148,7 +182,7 @@ func (w *world) readAll(told *bytes.Buffer, revision int64) {
 	for _, o := range w.everything() {
 		told.WriteString(o)
 	}
-	paths := []string{"/api/v1/status", "/api/v1/counts", "/api/v1/changes", "/api/v1/loadbalancers/lb1/render", "/api/v1/pools/outward/health", "/api/v1/whoami"}
+	paths := []string{"/api/v1/status", "/api/v1/counts", "/api/v1/changes", "/api/v1/loadbalancers/lb1/render", "/api/v1/loadbalancergroups/edge/ticketkeys", "/api/v1/pools/outward/health", "/api/v1/whoami"}
 	for r := int64(1); r <= revision; r++ {
 		paths = append(paths, fmt.Sprintf("/api/v1/changes/%d", r))
 	}

@@ -20,6 +20,7 @@ func newAgent() *cobra.Command {
 	var join link.Join
 	var joinFile, logFormat string
 	var look bool
+	var ticketDir string
 	cmd := &cobra.Command{
 		Use:     "agent --dir DIR --server URL",
 		Short:   "Run a load balancer: HAProxy and the agent beside it",
@@ -49,6 +50,10 @@ and changes nothing. weir agent handback gives HAProxy back.`,
 			}
 			if o.TakeOver.Master != "" && o.StopWithAgent {
 				return usageError{errors.New("--stop-haproxy is for a HAProxy of the agent's own: one that is taken over is somebody else's to end")}
+			}
+			var err error
+			if o.TicketDir, err = ticketFolder(ticketDir, o); err != nil {
+				return err
 			}
 			log, err := newLog(cmd.ErrOrStderr(), logFormat)
 			if err != nil {
@@ -99,11 +104,25 @@ and changes nothing. weir agent handback gives HAProxy back.`,
 	f.StringVar(&o.TakeOver.Master, "haproxy-master-socket", "", "socket of the master of a HAProxy to take over (haproxy -S)")
 	f.StringVar(&o.TakeOver.Config, "haproxy-config", "", "the configuration that this HAProxy reads (haproxy -f)")
 	f.StringSliceVar(&o.TakeOver.LetGo, "let-go", nil, "ADDRESS:PORT of that configuration at which nobody need answer any more, or all; may be repeated")
+	f.StringVar(&ticketDir, "ticket-keys-dir", "", "folder in memory (tmpfs) for the keys of TLS session tickets, or none; systemd's RUNTIME_DIRECTORY or one below /dev/shm when left out, none for a HAProxy that is taken over")
 	f.BoolVar(&look, "look", false, "say what taking HAProxy over would change, and end")
 	f.StringVar(&logFormat, "log", "text", "format of the log: text or json")
 	_ = cmd.MarkFlagRequired("dir")
 	_ = cmd.MarkFlagRequired("server")
 	return cmd
+}
+
+// ticketFolder is where an agent keeps TLS ticket keys. A HAProxy of somebody else's is started without the agent, and
+// would not start while the file is missing that its configuration names: there somebody must ask for it.
+func ticketFolder(named string, o agent.Options) (string, error) {
+	switch {
+	case named == "none", named == "" && o.TakeOver.Master != "":
+		return "", nil
+	case named != "":
+		return filepath.Abs(named)
+	}
+	runtime, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":")
+	return agent.DefaultTicketDir(o.Dir, runtime)
 }
 
 func joinToken(file string) (string, error) {

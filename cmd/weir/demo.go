@@ -177,6 +177,7 @@ func (d *demo) end() {
 	for _, h := range d.held {
 		_ = h.Close()
 	}
+	_ = os.RemoveAll(d.memory())
 }
 
 // hints says how to look at the demo.

@@ -315,8 +315,11 @@ func (d *demo) startAgents(ctx context.Context) error {
 
 func (d *demo) startAgent(name string) (*child, error) {
 	return d.start(name, nil, "agent", "--dir", d.path(name), "--server", d.client.base.String(), "--haproxy", d.options.haproxy,
-		"--name", name, "--join-file", d.path(name+".join"), "--stop-haproxy")
+		"--name", name, "--join-file", d.path(name+".join"), "--stop-haproxy", "--ticket-keys-dir", d.memory()+"/"+name)
 }
+
+// memory is a folder in memory, for ticket keys.
+func (d *demo) memory() string { return fmt.Sprintf("/dev/shm/weir-demo-%d", os.Getpid()) }
 
 // joinToken makes the token that enrols load balancer i, with its part of loopback.
 func (d *demo) joinToken(ctx context.Context, i int, name string) (string, error) {

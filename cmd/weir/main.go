@@ -17,7 +17,7 @@ import (
 
 // commands make the subcommands. One that sets no GroupID is listed among those that run things.
 var commands = []func() *cobra.Command{
-	newGet, newDescribe, newStatus, newWaves, newHistory, newRender, newExport,
+	newGet, newDescribe, newStatus, newWaves, newTicketKeys, newHistory, newRender, newExport,
 	newPlan, newApply, newDelete, newUndo,
 	newDrain, newEnable, newWeight, newDrift,
 	newLogin, newContext, newToken, newGrant, newCA,

@@ -59,7 +59,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "fleet.yaml"), fleet, 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled, "held": held, "byhand": byHand, "waves": waves, "warns": warns, "ended": ended,
+			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled, "held": held, "byhand": byHand, "waves": waves, "ticketkeys": ticketKeys, "warns": warns, "ended": ended,
 		},
 	})
 }
@@ -141,6 +141,22 @@ func waves(ts *testscript.TestScript, _ bool, args []string) {
 		w.Target, w.Step, w.Reached, w.Has, w.Since, w.Until = 4, "canaries", 1, 1, theNow.Add(-12*time.Second), theNow.Add(18*time.Second)
 	}
 	planeOf(ts).status.set(func(s *standIn) { s.waves = map[string]*api.WaveStatus{args[0]: w} })
+}
+
+// ticketkeys GROUP GENERATION HAS [LAGGARD] says how a group's ticket keys are.
+func ticketKeys(ts *testscript.TestScript, _ bool, args []string) {
+	generation, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	k := &api.TicketKeysStatus{Every: weir.Duration(4 * time.Hour), Generation: generation, Of: 2, Laggards: args[3:], Message: "no keys"}
+	if generation > 0 {
+		k.Since, k.Next = theNow.Add(-time.Hour), theNow.Add(3*time.Hour)
+		k.Has = 2 - len(k.Laggards)
+		k.Message = fmt.Sprintf("%s of 2 have generation %d", args[2], generation)
+		if k.Has == 2 {
+			k.Message = fmt.Sprintf("all 2 have generation %d", generation)
+		}
+	}
+	planeOf(ts).status.set(func(s *standIn) { s.ticketKeys = map[string]*api.TicketKeysStatus{args[0]: k} })
 }
 
 // held [STRANGER] makes the control plane one that was restored and is held.

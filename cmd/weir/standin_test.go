@@ -32,6 +32,7 @@ type standIn struct {
 	strangers   []api.Stranger
 	unsettled   string // a group of which not all health is known
 	waves       map[string]*api.WaveStatus
+	ticketKeys  map[string]*api.TicketKeysStatus
 }
 
 func newStandIn(st *store.Store) *standIn {
@@ -83,7 +84,7 @@ func (s *standIn) Fleet() api.FleetStatus {
 	view := s.store.View()
 	fleet := api.FleetStatus{Version: "test", Revision: view.Revision, Restored: s.restored, Strangers: s.strangers}
 	for g := range view.All("LoadBalancerGroup") {
-		group := api.GroupStatus{Name: g.Metadata.Name, Wanted: view.Revision, Waves: s.waves[g.Metadata.Name]}
+		group := api.GroupStatus{Name: g.Metadata.Name, Wanted: view.Revision, Waves: s.waves[g.Metadata.Name], TicketKeys: s.ticketKeys[g.Metadata.Name]}
 		for o := range view.All("LoadBalancer") {
 			if spec := o.Spec.(*weir.LoadBalancer); spec.Group == g.Metadata.Name {
 				lb := s.loadBalancer(o.Metadata.Name, spec, view.Revision)
@@ -185,6 +186,19 @@ func (s *standIn) SteerWaves(_ context.Context, group string, action api.WaveAct
 	w := *s.waves[group]
 	w.State, w.By, w.Why, w.Message = "stopped", by, reason, "change 4: stopped by "+by+" with 1 of 2 load balancers: "+reason
 	s.waves[group] = &w
+	return nil
+}
+
+// RenewTicketKeys implements api.TicketSource.
+func (s *standIn) RenewTicketKeys(_ context.Context, group, _, _ string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := *s.ticketKeys[group]
+	if k.Generation == 0 {
+		return weir.Errorf(weir.Conflict, "group %s has no ticket keys of its own yet", group)
+	}
+	k.Renewing, k.Message = 3, "3 more come"
+	s.ticketKeys[group] = &k
 	return nil
 }
 

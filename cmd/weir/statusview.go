@@ -30,6 +30,7 @@ func printGroup(s *screen, g *api.GroupStatus, now time.Time) {
 	if w := g.Waves; w != nil && w.State != api.WavesIdle {
 		s.line(s.wrapped("    ", s.strong("waves: ")+oneLine(cmp.Or(w.Message, w.State))))
 	}
+	printOverdueKeys(s, g.TicketKeys, now)
 	printOutages(s, g)
 	printDeviations(s, g, now)
 	printDrift(s, g, now)

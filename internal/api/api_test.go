@@ -102,6 +102,7 @@ func (*fakeStatus) Fleet() FleetStatus {
 	return FleetStatus{Version: "test", Revision: 1, Groups: []GroupStatus{{
 		Name: "edge", Problems: []weir.Problem{{Object: "Pool/web"}, {Object: "Pool/media"}},
 		NotServing: []Outage{{Object: "Site/films", Down: true}, {Object: "Site/www"}},
+		TicketKeys: &TicketKeysStatus{Generation: 7, Message: "all 2 have generation 7"},
 		Waves:      &WaveStatus{State: "halted", Target: 7, Changes: []int64{1}, Queued: []int64{2}, Why: "Site/films answers 5xx", Message: "Site/films, too", Last: &WaveOutcome{Why: "Site/films"}},
 		LoadBalancers: []LoadBalancerStatus{{
 			Name: "lb1", Deviations: []Deviation{{Object: "Pool/web"}, {Object: "Pool/media"}},
@@ -235,7 +236,7 @@ func newWorld(t testing.TB) *world {
 	w.handler = New(Options{
 		Store: w.store, Planner: fakePlanner{}, Status: w.status, Audit: audit, Clock: w.clock, Version: "test",
 		Logger: slog.New(slog.NewJSONHandler(w.log, nil)), CAHash: func() string { return "sha256:" + strings.Repeat("ab", 32) }, CA: &fakeCA{}, Members: fakeMembers{}, Metrics: w.metrics,
-		Restore: w.restore, Spool: w.spool, Waves: &fakeWaves{},
+		Restore: w.restore, Spool: w.spool, Waves: &fakeWaves{}, TicketKeys: fakeTickets{},
 		Heartbeat: 20 * time.Millisecond,
 	})
 	w.server = httptest.NewUnstartedServer(w.handler)

@@ -30,6 +30,7 @@ func (f *fleet) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(revisionDesc, prometheus.GaugeValue, float64(status.Revision))
 	for _, g := range status.Groups {
 		out <- prometheus.MustNewConstMetric(waveDesc, prometheus.GaugeValue, one(halted(g.Waves)), g.Name)
+		ticketFigures(g.Name, g.TicketKeys, out)
 		for _, lb := range g.LoadBalancers {
 			labels := []string{g.Name, lb.Name, lb.Zone}
 			out <- prometheus.MustNewConstMetric(readyDesc, prometheus.GaugeValue, one(lb.Ready), labels...)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"weir"
 	"weir/internal/api"
 	"weir/internal/store"
@@ -138,6 +140,29 @@ func (b *ticketBook) status(group string) *api.TicketKeysStatus {
 	}
 	out.Message = ticketMessage(out)
 	return out
+}
+
+var (
+	ticketGenerationDesc = prometheus.NewDesc("weir_ticket_keys_generation", "The generation of TLS ticket keys that encrypts in the group, 0 while its load balancers share none.", []string{"group"}, nil)
+	ticketDueDesc        = prometheus.NewDesc("weir_ticket_keys_due_timestamp_seconds", "When the next generation of TLS ticket keys is due, in seconds since 1970.", []string{"group"}, nil)
+	ticketLaggingDesc    = prometheus.NewDesc("weir_ticket_keys_lagging", "Load balancers that were not read back to have the generation that encrypts.", []string{"group"}, nil)
+	ticketApartDesc      = prometheus.NewDesc("weir_ticket_keys_apart", "Load balancers that are away for long, or have TLS ticket keys of their own.", []string{"group"}, nil)
+)
+
+// ticketFigures gives how the ticket keys of a group are, and nothing before that is known.
+func ticketFigures(group string, k *api.TicketKeysStatus, out chan<- prometheus.Metric) {
+	if k == nil {
+		return
+	}
+	gauge := func(desc *prometheus.Desc, value float64) {
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, group)
+	}
+	gauge(ticketGenerationDesc, float64(k.Generation))
+	gauge(ticketLaggingDesc, float64(len(k.Laggards)))
+	gauge(ticketApartDesc, float64(len(k.Apart)))
+	if k.Generation > 0 {
+		gauge(ticketDueDesc, float64(k.Next.Unix()))
+	}
 }
 
 func ticketMessage(s *api.TicketKeysStatus) string {
