@@ -32,6 +32,8 @@ import (
 const (
 	agentOptions = "WEIR_E2E_AGENT"
 	faultAt      = "WEIR_E2E_FAULT_AT"
+	// faultOf is what the names of the points begin with that count; all when it is not set.
+	faultOf = "WEIR_E2E_FAULT_OF"
 )
 
 // agentProcess is what agentOptions holds.
@@ -70,7 +72,7 @@ func beTracer(text string, n int) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	tr := tracer{pid: cmd.Process.Pid, last: n, dir: o.Dir}
+	tr := tracer{pid: cmd.Process.Pid, last: n, dir: o.Dir, only: os.Getenv(faultOf)}
 	return tr.run()
 }
 
@@ -80,6 +82,7 @@ type tracer struct {
 	seen int // fault points so far
 	last int // the one to die at
 	dir  string
+	only string // what the names of points begin with
 	// moved says that a file has been changed, so that it is no longer all as before.
 	moved bool
 }
@@ -125,7 +128,7 @@ func (tr *tracer) stopped(thread int, status unix.WaitStatus) (signal int, over 
 		return 0, false, nil // the end of a thread
 	case status.StopSignal() == systemCall:
 		name := tr.point(thread)
-		if name == "" {
+		if name == "" || !strings.HasPrefix(name, tr.only) {
 			return 0, false, nil
 		}
 		if tr.seen++; tr.seen < tr.last {
@@ -232,6 +235,12 @@ func (tr *tracer) opened(fd uint64) string {
 // so at its n'th fault point; 0 is never.
 func (w *world) runAgent(a *runningAgent, n int) *weirtest.Process {
 	w.t.Helper()
+	return w.runAgentTo(a, n, "")
+}
+
+// runAgentTo is runAgent for fault points of which the names begin with a text.
+func (w *world) runAgentTo(a *runningAgent, n int, only string) *weirtest.Process {
+	w.t.Helper()
 	text, err := json.Marshal(agentProcess{Dir: a.dir, HAProxy: a.haproxy.Path, URL: w.url, Look: w.look})
 	if err != nil {
 		w.t.Fatal(err)
@@ -239,7 +248,7 @@ func (w *world) runAgent(a *runningAgent, n int) *weirtest.Process {
 	return weirtest.CommandFunc(w.t, func(c *exec.Cmd) {
 		c.Env = append(os.Environ(), agentOptions+"="+string(text))
 		if n > 0 {
-			c.Env = append(c.Env, faultAt+"="+strconv.Itoa(n))
+			c.Env = append(c.Env, faultAt+"="+strconv.Itoa(n), faultOf+"="+only)
 		}
 	}, os.Args[0])
 }
