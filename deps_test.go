@@ -66,7 +66,7 @@ var layers = []layer{
 	{
 		pkg:     "internal/server",
 		coming:  true,
-		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/certs", "internal/compile", "internal/console", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/store", "internal/tally", "internal/tickets", "internal/wave"},
+		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/certs", "internal/compile", "internal/console", "internal/dns01", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/store", "internal/tally", "internal/tickets", "internal/wave"},
 		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
 	},
 	{pkg: "internal/store", own: []string{"weir", "internal/secrets"}, foreign: []string{"filippo.io/age", "go.etcd.io/etcd", "go.uber.org/zap"}},

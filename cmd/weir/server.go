@@ -97,6 +97,7 @@ loss of one.`,
 	f.StringSliceVar(&addresses, "address", nil, "IP address that clients and agents use, for the server's certificate; may be repeated")
 	f.StringVar(&keyFile, "sealing-key-file", "", "file with the key that seals secrets, when not in the data folder")
 	f.StringVar(&o.Advertise, "advertise", "", "URL at which the other servers of the store reach this one")
+	f.StringVar(&o.ChallengePrograms, "challenge-programs", "", "folder of the programs that issuers may name to answer dns-01 challenges")
 	etcd.add(cmd)
 	backup.add(cmd)
 	grow.add(cmd)

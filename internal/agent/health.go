@@ -21,7 +21,7 @@ const (
 	healthLeast = 50 * time.Millisecond // between two looks, whatever HAProxy says
 	healthShare = 50
 	healthMost  = 4 * time.Second        // however slow HAProxy or the machine is: who is not heard is taken for gone
-	healthOne   = 300 * time.Microsecond // for each server: ten thousand are looked at every three seconds
+	healthOne   = 400 * time.Microsecond // for each server: ten thousand are looked at every four seconds
 	stateDump   = 5 * time.Second
 )
 

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,19 +160,35 @@ func (p *prover) stamp() {
 	}
 }
 
+// pick gives those of the changed files that are to be asked for; of the others it is enough that they were read back.
+func (p *prover) pick(want *haproxy.Config) []string {
+	list := p.changed(want)
+	if len(list) <= mostProofs {
+		return list
+	}
+	order := make(map[string]float64, len(list))
+	for _, path := range list {
+		if _, failed := p.failed[path]; !failed { // those come first
+			order[path] = rand.Float64()
+		}
+	}
+	slices.SortFunc(list, func(a, b string) int { return cmp.Compare(order[a], order[b]) })
+	for _, path := range list[mostProofs:] {
+		p.proven[path] = p.stamps[path]
+		delete(p.failed, path)
+	}
+	return list[:mostProofs]
+}
+
 // prove begins to look whether what is to be shown now is shown.
 func (e *engine) prove(ctx context.Context, node *ir.Node, want *haproxy.Config) {
-	p := e.prover
-	list := p.changed(want)
-	if len(list) == 0 || e.process == nil {
+	if e.process == nil {
 		return
 	}
-	if len(list) > mostProofs {
-		rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-		for _, path := range list[mostProofs:] {
-			p.proven[path] = p.stamps[path]
-		}
-		list = list[:mostProofs]
+	p := e.prover
+	list := p.pick(want)
+	if len(list) == 0 {
+		return
 	}
 	files := map[string]bool{}
 	for _, path := range list {

@@ -218,3 +218,57 @@ func TestCertificateThatIsNotShown(t *testing.T) {
 		}
 	})
 }
+
+// TestFewOfManyAreAskedFor: when thousands change at once some are, and what changes later is in any case.
+func TestFewOfManyAreAskedFor(t *testing.T) {
+	t.Parallel()
+	p := newProver()
+	config := func(n int, renewed ...int) *haproxy.Config {
+		c := &haproxy.Config{CrtLists: []haproxy.CrtList{{Path: "list"}}}
+		for i := range n {
+			name := fmt.Sprintf("certs/%04d.pem", i)
+			c.Certs = append(c.Certs, haproxy.Cert{Path: name, Certificate: name, Digest: "old"})
+			c.CrtLists[0].Entries = append(c.CrtLists[0].Entries, haproxy.CrtEntry{File: name, SNI: []string{name}})
+		}
+		for _, i := range renewed {
+			c.Certs[i].Digest = "new"
+		}
+		return c
+	}
+	if list := p.pick(config(3)); len(list) != 3 {
+		t.Errorf("few: %v", list)
+	}
+	p = newProver()
+	all := config(5000)
+	list := p.pick(all)
+	if len(list) != mostProofs || len(p.proven) != 5000-mostProofs {
+		t.Errorf("of many %d are asked for, and %d are taken as they were read back", len(list), len(p.proven))
+	}
+	for _, path := range list {
+		p.proven[path] = p.stamps[path]
+	}
+	if again := p.pick(all); len(again) > 0 {
+		t.Errorf("nothing has changed: %v", again)
+	}
+	if again := p.pick(config(5000)); len(again) > 0 {
+		t.Errorf("nothing but places in memory have changed: %v", again)
+	}
+	if list := p.pick(config(5000, 7, 70, 4999)); fmt.Sprint(list) != "[certs/0007.pem certs/0070.pem certs/4999.pem]" {
+		t.Errorf("renewed: %v", list)
+	}
+	moved := config(5000, 7, 70, 4999)
+	moved.CrtLists[0].Entries[3].Options = "ssl-min-ver TLSv1.3"
+	if list := p.pick(moved); len(list) != 4 {
+		t.Errorf("shown in another way: %v", list)
+	}
+	p = newProver()
+	p.pick(all)
+	clear(p.proven)
+	p.failed["certs/4321.pem"] = unproven{stamp: p.stamps["certs/4321.pem"], why: errors.New("no")}
+	if list := p.pick(all); len(list) != mostProofs || list[0] != "certs/4321.pem" || len(p.failed) != 1 {
+		t.Errorf("what was not shown before is not asked for: %v", list)
+	}
+	if p.pick(config(2)); len(p.proven) != 2 {
+		t.Errorf("%d are known of 2", len(p.proven))
+	}
+}

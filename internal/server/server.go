@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 
 	"weir"
 	"weir/internal/api"
+	"weir/internal/dns01"
 	"weir/internal/link"
 	"weir/internal/secrets"
 	"weir/internal/store"
@@ -47,6 +49,8 @@ type Options struct {
 	Addresses []netip.Addr
 	// SealingKey is the text of the key that seals secrets; empty keeps one in the data folder.
 	SealingKey string
+	// ChallengePrograms is the folder of the programs that issuers may name for dns-01; empty for none.
+	ChallengePrograms string
 	// Backups, when set, are made by themselves.
 	Backups *Backups
 	Version string
@@ -96,7 +100,7 @@ func Run(ctx context.Context, o Options) error {
 
 func (s *server) run(ctx context.Context) error {
 	defer s.close()
-	for _, step := range []func(context.Context) error{s.openKeys, s.openStore, s.openCA, s.firstStart, s.readRestored, s.openBackups, s.build} {
+	for _, step := range []func(context.Context) error{s.openKeys, s.openPrograms, s.openStore, s.openCA, s.firstStart, s.readRestored, s.openBackups, s.build} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -117,12 +121,14 @@ type server struct {
 	opts    Options
 	ca      *secrets.CA
 	keyring *secrets.Keyring
-	audit   *secrets.Audit
-	store   *store.Store
-	hub     *link.Hub
-	fleet   *fleet
-	handler *api.Handler
-	metrics *prometheus.Registry
+	// programs answer dns-01 challenges; nil when there is no folder of them.
+	programs *dns01.Hooks
+	audit    *secrets.Audit
+	store    *store.Store
+	hub      *link.Hub
+	fleet    *fleet
+	handler  *api.Handler
+	metrics  *prometheus.Registry
 	// restored is the restore that the store comes from, nil without one.
 	restored atomic.Pointer[api.Restored]
 	backups  *backups // nil when none are to be made
@@ -268,6 +274,23 @@ func (s *server) build(ctx context.Context) error {
 	return s.fleet.load(ctx)
 }
 
+// once is the work that one server of the store does, by the name of its lease.
+func (s *server) once() map[string]func(context.Context) error {
+	work := map[string]func(context.Context) error{
+		leadSweep: func(ctx context.Context) error {
+			sweeper{s.store, s.opts.Clock, s.opts.Log}.run(ctx)
+			return ctx.Err()
+		},
+		leadWaves:        s.fleet.driveWaves,
+		leadTickets:      s.fleet.tickets.drive,
+		leadCertificates: s.certificates().Run,
+	}
+	if s.backups != nil {
+		work[leadBackup] = s.backups.run
+	}
+	return work
+}
+
 // serve listens and serves until ctx ends.
 func (s *server) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -305,31 +328,10 @@ func (s *server) serve(ctx context.Context) error {
 	}()
 	go func() { failed <- main.Serve(tls.NewListener(listener, config)) }()
 	go func() { failed <- s.fleet.run(ctx) }()
-	swept := make(chan struct{})
-	go func() {
-		defer close(swept)
-		s.store.Lead(ctx, leadSweep, func(ctx context.Context) error {
-			sweeper{s.store, s.opts.Clock, s.opts.Log}.run(ctx)
-			return ctx.Err()
-		})
-	}()
-	backedUp := make(chan struct{})
-	go func() {
-		defer close(backedUp)
-		if s.backups != nil {
-			s.store.Lead(ctx, leadBackup, s.backups.run)
-		}
-	}()
-	driven := make(chan struct{})
-	go func() {
-		defer close(driven)
-		s.store.Lead(ctx, leadWaves, s.fleet.driveWaves)
-	}()
-	rotated := make(chan struct{})
-	go func() {
-		defer close(rotated)
-		s.store.Lead(ctx, leadTickets, s.fleet.tickets.drive)
-	}()
+	var led sync.WaitGroup
+	for name, work := range s.once() {
+		led.Go(func() { s.store.Lead(ctx, name, work) })
+	}
 	changed := make(chan struct{}, 1)
 	own := s.advertised(listener.Addr())
 	go s.announce(ctx, own, keeper.get, changed)
@@ -362,10 +364,7 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	s.hub.Close()
 	cancel()
-	<-swept
-	<-backedUp
-	<-driven
-	<-rotated
+	led.Wait()
 	stop, done := context.WithTimeout(context.Background(), stopPatience)
 	defer done()
 	if serr := main.Shutdown(stop); serr != nil {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"strings"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"weir"
 	"weir/internal/secrets"
 )
 
@@ -61,4 +63,24 @@ func (s *Store) FollowPlatforms(ctx context.Context, prefix string, f func(chang
 		}
 		return errors.Join(errs...)
 	}, prefixPlatform+prefix, clientv3.WithPrefix())
+}
+
+// Platforms opens all values of the platform whose names begin with a prefix.
+func (s *Store) Platforms(ctx context.Context, prefix string) (list []PlatformValue, err error) {
+	from := prefixPlatform + prefix
+	err = s.pages(ctx, from, clientv3.GetPrefixRangeEnd(from), 0, 1000, func(kvs []*mvccpb.KeyValue) error {
+		for _, kv := range kvs {
+			name := strings.TrimPrefix(string(kv.Key), prefixPlatform)
+			value, generation, err := s.openPlatform(name, kv.Version, kv.Value)
+			if err != nil {
+				return err
+			}
+			list = append(list, PlatformValue{name, value, generation})
+		}
+		return nil
+	})
+	if err != nil && weir.KindOf(err) == "" {
+		err = &weir.Error{Kind: weir.Unavailable, Message: "etcd does not answer", Cause: err}
+	}
+	return list, err
 }

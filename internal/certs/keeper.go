@@ -1,0 +1,309 @@
+package certs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"weir"
+	"weir/internal/acme"
+	"weir/internal/dns01"
+	"weir/internal/secrets"
+	"weir/internal/store"
+)
+
+const (
+	// recordPrefix is where the records of certificates are among the values of the platform, accountPrefix what is
+	// kept of the issuers' accounts.
+	recordPrefix  = "order/"
+	accountPrefix = "issuer/"
+	// author is whom changes name that the keeper makes.
+	author = "weir"
+	// atOnce is how many certificates are worked at together, at the most.
+	atOnce = 32
+	// sweepPause is how soon after one look at all certificates the next may come.
+	sweepPause = 100 * time.Millisecond
+	// longestSleep is after how long everything is looked at again, whatever was expected.
+	longestSleep = time.Hour
+)
+
+// Challenge is an http-01 challenge to be answered by the load balancers that serve its name.
+type Challenge struct{ Name, Token, Answer string }
+
+// Answerer has load balancers answer http-01 challenges.
+type Answerer interface {
+	// Answer has these answered, and no others.
+	Answer(ctx context.Context, list []Challenge) error
+	// Missing says what is missing until the world gets the answers for these tokens, a phrase for each thing; nothing
+	// when all is well.
+	Missing(tokens []string) []string
+}
+
+// Options is what a Keeper needs.
+type Options struct {
+	Store *store.Store
+	// Answerer is for http-01; Programs for dns-01 by programs, nil when the server has no folder of them.
+	Answerer Answerer
+	Programs *dns01.Hooks
+	Clock    func() time.Time
+	Log      *slog.Logger
+	// Agent is what the keeper is called at authorities, as weir/1.0.
+	Agent string
+	// Poll is the pause between two looks at an order when the authority names none, a second when 0; Patience how long
+	// load balancers may take to answer, two minutes when 0.
+	Poll, Patience time.Duration
+}
+
+// Keeper orders, renews and revokes what Certificates ask for. One server of a store runs it at a time (store.Lead); what
+// it does it writes down before the next step, so that another goes on where it was lost.
+type Keeper struct {
+	opts Options
+
+	mu       sync.Mutex
+	records  map[string]*kept
+	busy     map[string]bool
+	issuers  map[string]*issuer
+	answered []Challenge
+	wake     chan struct{}
+	work     sync.WaitGroup
+}
+
+// kept is a record as the store has it.
+type kept struct {
+	Record
+	generation int64
+}
+
+// New makes a Keeper.
+func New(o Options) *Keeper {
+	if o.Patience == 0 {
+		o.Patience = 2 * time.Minute
+	}
+	return &Keeper{opts: o, wake: make(chan struct{}, 1)}
+}
+
+// Run keeps certificates until ctx ends, which it does not take for an error.
+func (k *Keeper) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() { cancel(); k.work.Wait() }()
+	if err := k.load(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	followed := make(chan error, 1)
+	go func() { followed <- k.follow(ctx) }()
+	for {
+		next := k.sweep(ctx)
+		sleep := min(longestSleep, max(sweepPause, next.Sub(k.opts.Clock())))
+		if next.IsZero() {
+			sleep = longestSleep
+		}
+		timer := time.NewTimer(sleep)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case err := <-followed:
+			timer.Stop()
+			return err
+		case <-k.wake:
+			// What happens together is looked at together.
+			timer.Reset(sweepPause)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+			}
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+func (k *Keeper) load(ctx context.Context) error {
+	values, err := k.opts.Store.Platforms(ctx, recordPrefix)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.records, k.busy, k.issuers, k.answered = map[string]*kept{}, map[string]bool{}, map[string]*issuer{}, nil
+	for _, v := range values {
+		name := strings.TrimPrefix(v.Name, recordPrefix)
+		r := &kept{generation: v.Generation}
+		if err := json.Unmarshal(v.Value.Bytes(), &r.Record); err != nil {
+			k.opts.Log.Error("what is kept of a certificate's order can't be read; it begins anew", "certificate", name)
+			r.Record = Record{}
+		}
+		k.records[name] = r
+		if r.Order != nil && r.Order.Challenge == acme.HTTP01 && !r.Order.Finished() {
+			k.answered = append(k.answered, answersOf(*r.Order)...)
+		}
+	}
+	return k.opts.Answerer.Answer(ctx, k.answered)
+}
+
+// follow wakes the keeper when something has changed that may matter to it.
+func (k *Keeper) follow(ctx context.Context) error {
+	for ev, err := range k.opts.Store.Watch(ctx, k.opts.Store.Revision()) {
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("follow the store: %w", err)
+		}
+		for _, o := range ev.Change.Objects {
+			switch o.Kind {
+			case "Certificate", "Issuer", "Secret", "Site":
+				k.look()
+			}
+		}
+	}
+	return nil
+}
+
+// look has everything looked at again.
+func (k *Keeper) look() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// sweep begins what is due and gives the moment at which something else is; zero when nothing is expected.
+func (k *Keeper) sweep(ctx context.Context) (next time.Time) {
+	set, now := k.opts.Store.View(), k.opts.Clock()
+	wanted := map[string]bool{}
+	for o := range set.All("Certificate") {
+		name, spec := o.Metadata.Name, o.Spec.(*weir.Certificate)
+		if spec.Issuer == "" {
+			continue
+		}
+		wanted[name] = true
+		task, at, _ := Due(name, spec, weir.Find[weir.Issuer](set, "Issuer", spec.Issuer), k.record(name), now)
+		switch {
+		case task == Nothing:
+		case at.After(now):
+			if next.IsZero() || at.Before(next) {
+				next = at
+			}
+		case !k.begin(ctx, name, k.step):
+			return now.Add(sweepPause) // as many are at work as may be
+		}
+	}
+	k.mu.Lock()
+	var gone []string
+	for name := range k.records {
+		if !wanted[name] && !k.busy[name] {
+			gone = append(gone, name)
+		}
+	}
+	k.mu.Unlock()
+	for _, name := range gone {
+		if !k.begin(ctx, name, k.drop) {
+			return now.Add(sweepPause)
+		}
+	}
+	return next
+}
+
+// record gives a copy of what is known of a certificate.
+func (k *Keeper) record(name string) *Record {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r := k.records[name]; r != nil {
+		copied := r.Record
+		return &copied
+	}
+	return &Record{}
+}
+
+// begin works at a certificate, unless somebody is at it; false when too many are worked at.
+func (k *Keeper) begin(ctx context.Context, name string, work func(ctx context.Context, name string) error) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.busy[name] {
+		return true
+	}
+	if len(k.busy) >= atOnce {
+		return false
+	}
+	k.busy[name] = true
+	k.work.Go(func() {
+		err := work(ctx, name)
+		if err != nil && ctx.Err() == nil {
+			k.opts.Log.Warn("certificate", "certificate", name, "error", err)
+			k.pause(ctx, time.Second) // the store, mostly
+		}
+		k.mu.Lock()
+		delete(k.busy, name)
+		k.mu.Unlock()
+		k.look()
+	})
+	return true
+}
+
+func (k *Keeper) pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// save writes a record down; nobody else does.
+func (k *Keeper) save(ctx context.Context, name string, r *Record) error {
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("keep what is known of the certificate's order: %w", err)
+	}
+	k.mu.Lock()
+	generation := int64(0)
+	if was := k.records[name]; was != nil {
+		generation = was.generation
+	}
+	k.mu.Unlock()
+	if err := k.opts.Store.SetPlatform(ctx, recordPrefix+name, raw, generation); err != nil {
+		return fmt.Errorf("keep what is known of the certificate's order: %w", err)
+	}
+	k.mu.Lock()
+	k.records[name] = &kept{*r, generation + 1}
+	k.mu.Unlock()
+	return nil
+}
+
+// drop forgets a certificate that is gone, and gives up what was ordered for it.
+func (k *Keeper) drop(ctx context.Context, name string) error {
+	r := k.record(name)
+	if r.Order != nil {
+		if err := k.abandon(ctx, name, r, "nobody wants the certificate any more"); err != nil {
+			return err
+		}
+	}
+	k.mu.Lock()
+	generation := k.records[name].generation
+	k.mu.Unlock()
+	if err := k.opts.Store.SetPlatforms(ctx, store.PlatformWrite{Name: recordPrefix + name, Generation: generation}); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	delete(k.records, name)
+	k.mu.Unlock()
+	return nil
+}
+
+// secret opens what an object keeps sealed.
+func (k *Keeper) secret(ctx context.Context, kind, name string, ref *weir.SealedRef) (secrets.Secret, error) {
+	if ref == nil {
+		return secrets.Secret{}, fmt.Errorf("%s/%s has nothing sealed", kind, name)
+	}
+	return k.opts.Store.Secret(ctx, weir.Ref{Kind: kind, Name: name}, ref.Generation)
+}

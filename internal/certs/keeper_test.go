@@ -1,0 +1,403 @@
+package certs
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"weir"
+	"weir/internal/secrets"
+	"weir/internal/store"
+	"weir/internal/weirtest"
+)
+
+// world is a store, an authority, and what stands for the load balancers between them.
+type world struct {
+	t      *testing.T
+	store  *store.Store
+	pebble *weirtest.Pebble
+
+	mu      sync.Mutex
+	clock   time.Duration // ahead of the time
+	answers []Challenge
+	missing []string
+	stop    func()
+}
+
+// Answer shows what load balancers would.
+func (w *world) Answer(_ context.Context, list []Challenge) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answers = slices.Clone(list)
+	for _, c := range list {
+		w.pebble.PresentHTTP(c.Token, c.Answer)
+	}
+	return nil
+}
+
+// Missing says what the test wants to be missing.
+func (w *world) Missing([]string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.missing
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.clock)
+}
+
+func newWorld(t *testing.T, opts weirtest.PebbleOptions) *world {
+	t.Helper()
+	w := &world{t: t, pebble: weirtest.NewPebble(t, opts)}
+	ring, err := secrets.OpenOrCreateKeyring(filepath.Join(weirtest.TempDir(t), "sealing.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.store, err = store.Open(t.Context(), store.Options{Dir: weirtest.TempDir(t), Keyring: ring, Check: weir.Check})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.put("Certificate", "pebble", &weir.Certificate{Chain: w.pebble.Cert})
+	w.put("Issuer", "public", &weir.Issuer{Type: "acme", Key: newKeyText(t), ACME: &weir.ACME{Directory: w.pebble.Directory, Authority: "pebble", Challenge: "http-01"}})
+	a, err := NewAuthority(weir.PrivateCA{CommonName: "Inside", KeyType: "ecdsa-256", Duration: weir.Duration(1e6 * time.Hour / 100)}, nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, key, err := a.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.put("Issuer", "inside", &weir.Issuer{Type: "ca", Key: key, Chain: chain, CA: &weir.PrivateCA{CommonName: "Inside"}})
+	return w
+}
+
+func newKeyText(t *testing.T) string {
+	t.Helper()
+	key, err := NewKey("ecdsa-256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := EncodeKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func (w *world) put(kind, name string, spec weir.Spec) {
+	w.t.Helper()
+	spec.Normalize()
+	_, err := w.store.Apply(w.t.Context(), store.Request{Author: "test", Writes: []weir.Write{{Put: &weir.Object{Kind: kind, Metadata: weir.Metadata{Name: name}, Spec: spec}}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// run has a keeper at work until the test ends, or halt.
+func (w *world) run() {
+	w.t.Helper()
+	k := New(Options{Store: w.store, Answerer: w, Clock: w.now, Log: slog.New(slog.DiscardHandler), Poll: 5 * time.Millisecond, Patience: time.Second})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- k.Run(ctx) }()
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Error(err)
+		}
+	})
+	w.t.Cleanup(w.stop)
+}
+
+func (w *world) cert(name string) *weir.Certificate {
+	return weir.Find[weir.Certificate](w.store.View(), "Certificate", name)
+}
+
+func (w *world) await(what string, holds func() error) {
+	w.t.Helper()
+	late := time.Now().Add(30 * time.Second)
+	for {
+		err := holds()
+		if err == nil {
+			return
+		}
+		if time.Now().After(late) {
+			w.t.Fatalf("wait until %s: %v", what, err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (w *world) issued(name string) *weir.Certificate {
+	w.t.Helper()
+	w.await(name+" is issued", func() error {
+		if c := w.cert(name); c == nil || c.KeyRef == nil {
+			return fmt.Errorf("it is %+v", c)
+		}
+		return nil
+	})
+	return w.cert(name)
+}
+
+func (w *world) record(name string) Record {
+	w.t.Helper()
+	k := New(Options{Store: w.store, Answerer: silent{}, Clock: w.now, Log: slog.New(slog.DiscardHandler)})
+	if err := k.load(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	return *k.record(name)
+}
+
+type silent struct{}
+
+func (silent) Answer(context.Context, []Challenge) error { return nil }
+func (silent) Missing([]string) []string                 { return nil }
+
+// leads says that the chain leads to a root; that the key is the leaf's the store has looked at.
+func (w *world) leads(name string, roots *x509.CertPool) {
+	w.t.Helper()
+	spec := w.cert(name)
+	chain, err := ParseChain(spec.Chain)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	for _, n := range spec.Names {
+		if _, err := chain[0].Verify(x509.VerifyOptions{DNSName: strings.Replace(n, "*", "any", 1), Roots: roots, Intermediates: between, CurrentTime: w.now()}); err != nil {
+			w.t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestCertificatesAreOrdered: what asks for a certificate gets one, from an authority that speaks ACME and loses half of
+// all nonces, and from one of Weir's own.
+func TestCertificatesAreOrdered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, weirtest.PebbleOptions{RejectNonces: 50})
+	w.put("Certificate", "www", &weir.Certificate{Issuer: "public", Names: []string{"www.example.com", "api.example.com"}})
+	w.put("Certificate", "old", &weir.Certificate{Issuer: "public", Names: []string{"www.example.com"}, KeyType: "rsa-2048"})
+	w.put("Certificate", "inside", &weir.Certificate{Issuer: "inside", Names: []string{"*.inside.example"}, Duration: weir.Duration(10 * time.Hour)})
+	w.run()
+	www, old, inside := w.issued("www"), w.issued("old"), w.issued("inside")
+	if www.Info.KeyType != "ECDSA 256" || old.Info.KeyType != "RSA 2048" || inside.Info.NotAfter.Sub(time.Now()).Round(time.Hour) != 10*time.Hour {
+		t.Errorf("%+v\n%+v\n%+v", www.Info, old.Info, inside.Info)
+	}
+	w.leads("www", w.pebble.Roots())
+	w.leads("old", w.pebble.Roots())
+	w.await("nobody answers challenges any more, and nothing is under way", func() error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.answers) > 0 {
+			return fmt.Errorf("answered are %+v", w.answers)
+		}
+		return nil
+	})
+	if r := w.record("www"); r.Order != nil || r.Key != "" || r.Serial != www.Info.Serial {
+		t.Errorf("kept is %+v", r)
+	}
+	if n := w.pebble.Done(weirtest.PebbleNewOrder); n != 2 {
+		t.Errorf("%d orders were made", n)
+	}
+}
+
+// TestCertificatesAreRenewed: after two thirds of its life, when somebody asks, when names change, and after it was
+// revoked, with a new key each time.
+func TestCertificatesAreRenewed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, weirtest.PebbleOptions{})
+	spec := func() *weir.Certificate {
+		return &weir.Certificate{Issuer: "public", Names: []string{"www.example.com"}}
+	}
+	w.put("Certificate", "www", spec())
+	w.put("Certificate", "inside", &weir.Certificate{Issuer: "inside", Names: []string{"www.inside.example"}})
+	w.run()
+	first, inside := w.issued("www"), w.issued("inside")
+	another := func(name, what string, before *weir.Certificate) *weir.Certificate {
+		t.Helper()
+		w.await(what, func() error {
+			c := w.cert(name)
+			if c.Info.Serial == before.Info.Serial || c.Revoked != nil {
+				return fmt.Errorf("it is still %s, revoked %v", c.Info.Serial, c.Revoked)
+			}
+			if c.KeyRef.Fingerprint == before.KeyRef.Fingerprint {
+				return fmt.Errorf("the key is the same")
+			}
+			return nil
+		})
+		return w.cert(name)
+	}
+	again, asked := spec(), time.Now()
+	again.RenewAt = &asked
+	w.put("Certificate", "www", again)
+	second := another("www", "another comes because somebody asked", first)
+	more := spec()
+	more.Names = []string{"www.example.com", "api.example.com"}
+	more.RenewAt = again.RenewAt
+	w.put("Certificate", "www", more)
+	third := another("www", "another comes because of the names", second)
+	if len(third.Info.Names) != 2 {
+		t.Errorf("names are %v", third.Info.Names)
+	}
+	gone := *more
+	gone.Revoked = &weir.Revocation{At: w.now(), Reason: "keyCompromise"}
+	w.put("Certificate", "www", &gone)
+	fourth := another("www", "another comes in the place of the one that was revoked", third)
+	chain, err := ParseChain(third.Chain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.await("the authority knows", func() error {
+		if !w.pebble.Revoked(chain[0]) {
+			return fmt.Errorf("it does not")
+		}
+		return nil
+	})
+	w.mu.Lock()
+	w.clock = inside.Info.NotAfter.Sub(time.Now()) / 5 * 4
+	w.mu.Unlock()
+	w.put("Certificate", "pebble", &weir.Certificate{Chain: w.pebble.Cert + "\n"}) // wakes it
+	w.put("Certificate", "new", &weir.Certificate{Issuer: "inside", Names: []string{"new.inside.example"}})
+	another("inside", "one whose life is over is renewed", inside)
+	_ = fourth
+}
+
+// TestOneBadNameHarmsNoOther, and what can't be proven is told with the name, and tried again later.
+func TestOneBadNameHarmsNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, weirtest.PebbleOptions{Blocked: []string{"blocked.example"}})
+	w.put("Certificate", "bad", &weir.Certificate{Issuer: "public", Names: []string{"good.example.com", "www.blocked.example"}})
+	for i := range 10 {
+		w.put("Certificate", fmt.Sprintf("c%d", i), &weir.Certificate{Issuer: "public", Names: []string{fmt.Sprintf("c%d.example.com", i)}})
+	}
+	w.run()
+	for i := range 10 {
+		w.issued(fmt.Sprintf("c%d", i))
+	}
+	w.await("it is told which name", func() error {
+		if r := w.record("bad"); !strings.Contains(r.Failure, "www.blocked.example") || r.Retries.Failures == 0 || r.Order != nil {
+			return fmt.Errorf("%+v", r)
+		}
+		return nil
+	})
+	w.put("Certificate", "bad", &weir.Certificate{Issuer: "public", Names: []string{"good.example.com"}})
+	w.issued("bad") // at once
+}
+
+// TestTheAuthorityIsToldToLookWhenAnswersAreThere, and not before.
+func TestTheAuthorityIsToldToLookWhenAnswersAreThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, weirtest.PebbleOptions{})
+	w.missing = []string{"lb1 does not answer"}
+	w.put("Certificate", "www", &weir.Certificate{Issuer: "public", Names: []string{"www.example.com"}})
+	w.run()
+	w.await("the order is given up", func() error {
+		if r := w.record("www"); !strings.Contains(r.Failure, "lb1 does not answer") {
+			return fmt.Errorf("%+v", r)
+		}
+		return nil
+	})
+	if n := w.pebble.Done(weirtest.PebbleAnswer); n != 0 {
+		t.Errorf("the authority was told %d times to look", n)
+	}
+}
+
+// TestABudgetHolds: no more is ordered than may be, whoever begins anew.
+func TestABudgetHolds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, weirtest.PebbleOptions{})
+	w.put("Issuer", "public", &weir.Issuer{Type: "acme", ACME: &weir.ACME{Directory: w.pebble.Directory, Authority: "pebble", Challenge: "http-01", Budget: &weir.Budget{Certificates: 3, Per: weir.Duration(time.Hour)}}})
+	for i := range 8 {
+		w.put("Certificate", fmt.Sprintf("c%d", i), &weir.Certificate{Issuer: "public", Names: []string{fmt.Sprintf("c%d.example.com", i)}})
+	}
+	count := func() (n int) {
+		for i := range 8 {
+			if w.cert(fmt.Sprintf("c%d", i)).KeyRef != nil {
+				n++
+			}
+		}
+		return n
+	}
+	waiting := func() error {
+		waits := 0
+		for i := range 8 {
+			if w.record(fmt.Sprintf("c%d", i)).Waits != "" {
+				waits++
+			}
+		}
+		if n := count(); n != 3 || waits != 5 {
+			return fmt.Errorf("%d are issued, %d wait", n, waits)
+		}
+		return nil
+	}
+	w.run()
+	w.await("three are issued and five wait", waiting)
+	w.stop()
+	w.run()
+	if err := waiting(); err != nil {
+		t.Error(err)
+	}
+	if n := w.pebble.Done(weirtest.PebbleNewOrder); n != 3 {
+		t.Errorf("%d orders were made", n)
+	}
+}
+
+// TestAnotherGoesOn: whoever takes over goes on with an order where it was left, at any moment, and orders nothing twice.
+func TestAnotherGoesOn(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	requests, cut := 0, 0
+	reached := make(chan struct{}, 1)
+	w := newWorld(t, weirtest.PebbleOptions{Wrap: func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(rw, r)
+			mu.Lock()
+			defer mu.Unlock()
+			if requests++; cut > 0 && requests == cut {
+				select {
+				case reached <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}})
+	orders := 0
+	for n := 1; n < 14; n += 2 {
+		name := fmt.Sprintf("c%d", n)
+		mu.Lock()
+		requests, cut = 0, n
+		mu.Unlock()
+		w.put("Certificate", name, &weir.Certificate{Issuer: "public", Names: []string{name + ".example.com"}})
+		w.run()
+		select {
+		case <-reached:
+		case <-time.After(10 * time.Second):
+		}
+		w.stop()
+		w.run()
+		w.issued(name)
+		w.stop()
+		orders++
+	}
+	// The answer to the order itself is what alone can be lost.
+	if n := w.pebble.Done(weirtest.PebbleNewOrder); n > orders+2 {
+		t.Errorf("%d orders were made for %d certificates", n, orders)
+	}
+}
