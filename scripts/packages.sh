@@ -81,6 +81,7 @@ unit deploy/weir-server.service "$work/weir-server"
 install -D -m 0644 deploy/debian/server.env "$work/weir-server/etc/weir/server.env"
 unit deploy/weir-agent@.service "$work/weir-agent"
 install -D -m 0644 deploy/takeover.conf "$work/weir-agent/usr/share/doc/weir-agent/examples/takeover.conf"
+install -D -m 0644 deploy/haproxy-ticket-keys.conf "$work/weir-agent/usr/share/doc/weir-agent/examples/haproxy-ticket-keys.conf"
 for name in weir weir-server weir-agent; do
 	package "$name"
 done
