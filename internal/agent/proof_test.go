@@ -55,40 +55,41 @@ func TestCertificatesAreProven(t *testing.T) {
 		b.node.Pools[4].Mode = "tcp"
 		b.listen("twins", 8443, weir.PortHTTPS, "intermediate", []string{"twins.example", "www.twins.example"}, "twin-ec", "twin-rsa")
 		b.listen("wild", 8443, weir.PortHTTPS, "intermediate", []string{"*.wild.example"}, "wild")
-		b.listen("modern", 8443, weir.PortHTTPS, "modern", []string{"modern.example"}, "modern")
+		b.listen("modern", 8443, weir.PortHTTPS, "modern", []string{"modern.example"}, "modern", "modern-rsa")
 		b.listen("legacy", 8443, weir.PortHTTPS, "legacy", []string{"legacy.example"}, "legacy")
 		b.listen("tcp", 8444, weir.PortTLSTCP, "intermediate", nil, "tcp")
 		// The chain of two is shown whole.
 		legacy := v.rsa("legacy", "legacy.example")
 		legacy.Chain += v.ecdsa("issuer", "issuer.example").Chain
 		b.node.Certificates = []ir.Certificate{
-			legacy, v.ecdsa("modern", "modern.example"), v.ecdsa("tcp", "tcp.example"),
+			legacy, v.ecdsa("modern", "modern.example"), v.rsa("modern-rsa", "modern.example"), v.ecdsa("tcp", "tcp.example"),
 			v.ecdsa("twin-ec", "twins.example", "www.twins.example"), v.rsa("twin-rsa", "twins.example", "www.twins.example"), v.ecdsa("wild", "*.wild.example"),
 		}
 		b.converge()
-		if got := b.proven(); got != "6" {
+		if got := b.proven(); got != "7" {
 			t.Fatal("after the start: ", got)
 		}
 		renew := func(i int, c ir.Certificate) {
 			b.node.Certificates = append([]ir.Certificate(nil), b.node.Certificates...)
 			b.node.Certificates[i] = c
 		}
-		renew(3, v.ecdsa("twin-ec", "twins.example", "www.twins.example"))
-		renew(4, v.rsa("twin-rsa", "twins.example", "www.twins.example"))
+		renew(4, v.ecdsa("twin-ec", "twins.example", "www.twins.example"))
+		renew(5, v.rsa("twin-rsa", "twins.example", "www.twins.example"))
 		out := b.converge()
 		if out.Reloaded || len(b.prover.flying) != 2 {
 			t.Errorf("renewed: %+v, asked for %v", out.Plan, b.prover.flying)
 		}
-		if got := b.proven(); got != "6" {
+		if got := b.proven(); got != "7" {
 			t.Fatal("after renewals: ", got)
 		}
 		if b.converge(); len(b.prover.flying) > 0 {
 			t.Errorf("nothing has changed, and it is asked for %v", b.prover.flying)
 		}
 		b.node.Group.ProxyProtocol = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-		renew(5, v.ecdsa("wild", "*.wild.example"))
+		renew(2, v.rsa("modern-rsa", "modern.example"))
+		renew(6, v.ecdsa("wild", "*.wild.example"))
 		b.converge()
-		if got := b.proven(); got != "6" {
+		if got := b.proven(); got != "7" {
 			t.Fatal("behind a PROXY header: ", got)
 		}
 		b.anew(h, v)
@@ -96,7 +97,7 @@ func TestCertificatesAreProven(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.converge()
-		if got := b.proven(); got != "6" {
+		if got := b.proven(); got != "7" {
 			t.Fatal("by a new agent: ", got)
 		}
 	})

@@ -30,8 +30,7 @@ type Handshake struct {
 	Patience time.Duration
 }
 
-// ErrUnprovable says that no handshake from this machine would tell anything: the address is another machine's, or
-// HAProxy has a twin that it prefers for every client of TLS 1.3 that understands both kinds of keys.
+// ErrUnprovable says that no handshake from this machine would tell anything: the address is another machine's.
 var ErrUnprovable = errors.New("no handshake can tell")
 
 // NotShown says what a client is shown in place of the certificate that is wanted.
@@ -82,9 +81,6 @@ func (h Handshake) Prove(ctx context.Context) error {
 		if other[0].PublicKeyAlgorithm == wanted[0].PublicKeyAlgorithm {
 			return nil // of two of a kind it shows one
 		}
-		if h.Modern {
-			return ErrUnprovable
-		}
 	}
 	return &NotShown{At: h.At, Name: h.Name, Wanted: wanted[0], Served: served[0]}
 }
@@ -101,6 +97,15 @@ func (h Handshake) shake(ctx context.Context, wanted *x509.Certificate) ([]*x509
 	defer conn.Close()
 	if err := h.introduce(conn); err != nil {
 		return nil, err
+	}
+	if h.Modern && wanted.PublicKeyAlgorithm == x509.RSA {
+		stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+		defer stop()
+		served, err := shakeRSA(conn, h.Name)
+		if err != nil && ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return served, err
 	}
 	config := &tls.Config{
 		ServerName: h.Name, InsecureSkipVerify: true, // what is shown is compared byte by byte
