@@ -110,9 +110,6 @@ func (c *Certificate) Validate(p *Problems) {
 		if c.Revoked.At.IsZero() {
 			p.Add("revoked.at", "is required")
 		}
-		if c.Chain == "" {
-			p.Add("revoked", "there is no certificate yet that could be revoked")
-		}
 	}
 }
 

@@ -23,7 +23,6 @@ func TestIssuers(t *testing.T) {
 		acme + order("names: []"):                                                                  "Certificate/www: spec.names: needs at least one",
 		acme + order("names: [\"*\"]"):                                                             "Certificate/www: spec.names[0]: nobody gives",
 		acme + order("names: [a.example], keyType: dsa"):                                           "Certificate/www: spec.keyType",
-		acme + order("names: [a.example], revoked: {at: 2026-01-01T00:00:00Z}"):                    "Certificate/www: spec.revoked: there is no certificate yet",
 		order("names: [a.example]"):                                                                "Certificate/www: spec.issuer: Issuer \"le\" does not exist",
 		"{kind: Certificate, metadata: {name: www}, spec: {chain: x, key: y, names: [a.example]}}": "Certificate/www: spec.names: is for a certificate with an issuer",
 		role + acme + "{kind: Certificate, metadata: {name: www, role: web}, spec: {issuer: le, names: [a.shop.example, b.example]}}":                                                               "Certificate/www: spec.names[1]: role web may not claim",

@@ -44,6 +44,9 @@ func (d *draft) parseCertificate() *parsedCertificate {
 	}
 	if spec.Chain == "" {
 		spec.Info = nil
+		if spec.Revoked != nil {
+			report("revoked", "there is no certificate yet that could be revoked")
+		}
 		return nil // ordered, and not there yet
 	}
 	var text string

@@ -33,6 +33,9 @@ func TestWhatWasIssuedStays(t *testing.T) {
 	if c := must(weir.Certificate{}); c.Chain != "" || c.Info != nil || !c.Pending() {
 		t.Errorf("ordered, and nothing is there yet: %+v", c)
 	}
+	if _, err := put(weir.Certificate{Revoked: &weir.Revocation{At: s.now(), Reason: "superseded"}}); err == nil || !strings.Contains(err.Error(), "spec.revoked: there is no certificate yet") {
+		t.Errorf("what is not there is revoked: %v", err)
+	}
 	issued := must(weir.Certificate{Chain: first.chain, Key: first.key})
 	if issued.Pending() || issued.Info == nil || issued.KeyRef == nil || issued.Key != "" {
 		t.Errorf("issued: %+v", issued)
