@@ -115,22 +115,7 @@ func (w *bigWorld) origins(t *testing.T) {
 		l.origin(t, w.originAddr(firstOfBig+i), originAnswer(firstOfBig+i))
 	}
 	l.origin(t, w.originAddr(joiningBig), originAnswer(joiningBig))
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if err := l.turn(100 * time.Millisecond); err != nil {
-				t.Error(err)
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() { close(stop); <-stopped })
+	l.turnBeside(t)
 }
 
 func bigPool(n int) string { return fmt.Sprintf("p%03d", n) }

@@ -20,6 +20,16 @@ type benchCertificate struct{ chain, key string }
 // part of each chain, about as long as those of public ones.
 func benchCertificates(t *testing.T, n int) []benchCertificate {
 	t.Helper()
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	return benchCertificatesFor(t, numbers)
+}
+
+// benchCertificatesFor makes those of some of the names, of an authority of their own.
+func benchCertificatesFor(t *testing.T, numbers []int) []benchCertificate {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -35,12 +45,12 @@ func benchCertificates(t *testing.T, n int) []benchCertificate {
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
 	must(err)
 	caPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})
-	list := make([]benchCertificate, n)
-	for i := range list {
+	list := make([]benchCertificate, len(numbers))
+	for i, n := range numbers {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		must(err)
 		leaf := &x509.Certificate{
-			SerialNumber: big.NewInt(int64(i + 2)), DNSNames: []string{fmt.Sprintf("p%04d.example.com", i)},
+			SerialNumber: big.NewInt(int64(n + 2)), DNSNames: []string{fmt.Sprintf("p%04d.example.com", n)},
 			NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
 		}
 		// As long as chains of public authorities are, with what these put in.

@@ -31,6 +31,7 @@ var benches = []bench{
 	{scaleFigures, measureScale},
 	{bigFigures, measureBig},
 	{fanOutFigures, measureFanOut},
+	{certsFigures, measureCerts},
 }
 
 // TestFigures measures what WEIR_BENCH names, a figure or "all", and prints «name value unit» lines. Without

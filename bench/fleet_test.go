@@ -160,8 +160,8 @@ func (f *fleet) startLoadBalancer(lb int) {
 	f.t.Helper()
 	name := fleetName(lb)
 	answer := f.must(http.MethodPost, "tokens", fmt.Sprintf(
-		`{"kind":"Token","metadata":{"name":"join-%[1]s"},"spec":{"subject":"agent:%[1]s","join":{"group":"edge","zone":%[2]q,"loadBalancer":%[1]q,"localRanges":{"203.0.113.0/28":%[3]q},"localPorts":{"80":%[4]d}}}}`,
-		name, fleetZone(lb), f.fleetRange(lb), fleetPort))
+		`{"kind":"Token","metadata":{"name":"join-%[1]s"},"spec":{"subject":"agent:%[1]s","join":{"group":"edge","zone":%[2]q,"loadBalancer":%[1]q,"localRanges":{"203.0.113.0/28":%[3]q},"localPorts":{"80":%[4]d,"443":%[5]d}}}}`,
+		name, fleetZone(lb), f.fleetRange(lb), fleetPort, certsPort))
 	var made struct{ Token string }
 	if err := json.Unmarshal(answer, &made); err != nil {
 		f.t.Fatal(err)
@@ -237,6 +237,25 @@ func (f *fleet) converged() error {
 		}
 	}
 	return nil
+}
+
+// reloads are those of all load balancers, ever.
+func (f *fleet) reloads() int {
+	var status struct {
+		Groups []struct {
+			LoadBalancers []struct{ Reloads struct{ Count int } }
+		}
+	}
+	if err := json.Unmarshal(f.must(http.MethodGet, "status", ""), &status); err != nil {
+		f.t.Fatal(err)
+	}
+	total := 0
+	for _, g := range status.Groups {
+		for _, lb := range g.LoadBalancers {
+			total += lb.Reloads.Count
+		}
+	}
+	return total
 }
 
 // eventually turns the loop until try works, at most so long.

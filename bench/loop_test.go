@@ -63,6 +63,26 @@ func (l *loop) turn(most time.Duration) error {
 	return nil
 }
 
+// turnBeside turns the loop beside everything else, until the test ends.
+func (l *loop) turnBeside(t *testing.T) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := l.turn(100 * time.Millisecond); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { close(stop); <-stopped })
+}
+
 var headEnd = []byte("\r\n\r\n")
 
 // origin answers every request at addr with the same bytes.

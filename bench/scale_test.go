@@ -45,7 +45,7 @@ type scaleWorld struct {
 // traffic. Then it sends the commands that the plan named to the same HAProxies by hand.
 func measureScale(t *testing.T) []figure {
 	w := startScale(t)
-	reloads := w.reloads()
+	reloads := w.fleet.reloads()
 	var joined, programmed []float64
 	for range scaleRounds {
 		all, last := w.grow()
@@ -54,7 +54,7 @@ func measureScale(t *testing.T) []figure {
 		w.shrink()
 	}
 	commands := w.planned()
-	reloads, failed := w.reloads()-reloads, w.failed
+	reloads, failed := w.fleet.reloads()-reloads, w.failed
 	w.leaveAlone()
 	var raw []float64
 	for range scaleRounds {
@@ -256,24 +256,6 @@ func (w *scaleWorld) reconciled() (list [][]reconcile) {
 		list = append(list, lines)
 	}
 	return list
-}
-
-func (w *scaleWorld) reloads() int {
-	var status struct {
-		Groups []struct {
-			LoadBalancers []struct{ Reloads struct{ Count int } }
-		}
-	}
-	if err := json.Unmarshal(w.fleet.must(http.MethodGet, "status", ""), &status); err != nil {
-		w.fleet.t.Fatal(err)
-	}
-	total := 0
-	for _, g := range status.Groups {
-		for _, lb := range g.LoadBalancers {
-			total += lb.Reloads.Count
-		}
-	}
-	return total
 }
 
 // planned gives the commands that growing would be on each load balancer.
