@@ -32,6 +32,7 @@ var benches = []bench{
 	{bigFigures, measureBig},
 	{fanOutFigures, measureFanOut},
 	{certsFigures, measureCerts},
+	{ticketFigures, measureTickets},
 }
 
 // TestFigures measures what WEIR_BENCH names, a figure or "all", and prints «name value unit» lines. Without

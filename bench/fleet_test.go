@@ -29,6 +29,7 @@ type fleet struct {
 	loop   *loop
 	where  place
 	dir    string
+	memory string // a folder in memory, for ticket keys
 	binary string
 	url    string
 	token  string
@@ -72,7 +73,7 @@ func startFleet(t *testing.T, l *loop) *fleet {
 // startControlPlane runs the control plane and declares what so many load balancers need to join.
 func startControlPlane(t *testing.T, l *loop, size int) *fleet {
 	t.Helper()
-	f := &fleet{t: t, loop: l, size: size, where: place{weirtest.Prefix(t)}, dir: weirtest.TempDir(t), processes: map[string]*weirtest.Process{}}
+	f := &fleet{t: t, loop: l, size: size, where: place{weirtest.Prefix(t)}, dir: weirtest.TempDir(t), memory: weirtest.MemoryDir(t), processes: map[string]*weirtest.Process{}}
 	f.build()
 	f.startServer()
 	f.must(http.MethodPost, "apply?reason=bench", f.platform())
@@ -175,7 +176,7 @@ func (f *fleet) startLoadBalancer(lb int) {
 
 // agentArgs start the agent of a load balancer that has joined.
 func (f *fleet) agentArgs(name string) []string {
-	return []string{"agent", "--dir", filepath.Join(f.dir, name), "--server", f.url, "--haproxy", f.haproxy(), "--stop-haproxy"}
+	return []string{"agent", "--dir", filepath.Join(f.dir, name), "--server", f.url, "--haproxy", f.haproxy(), "--stop-haproxy", "--ticket-keys-dir", filepath.Join(f.memory, name)}
 }
 
 // haproxy is the newest version's program.
