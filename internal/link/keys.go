@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 
 	"weir"
 	"weir/internal/secrets"
@@ -48,33 +47,20 @@ func (k keyFolder) get(name string, ref weir.SealedRef) (secrets.Secret, error) 
 	return secrets.NewSecret(data), nil
 }
 
-// put writes keys and returns once all are on disk. Several at a time: each waits for the disk, hardly for us.
+// put writes keys and returns once all are on disk.
 func (k keyFolder) put(list []wireSecret) error {
-	const atOnce = 8
-	var wg sync.WaitGroup
-	errs := make([]error, len(list))
-	slots := make(chan struct{}, atOnce)
-	for i, s := range list {
-		wg.Add(1)
-		slots <- struct{}{}
-		go func() {
-			defer func() { <-slots; wg.Done() }()
-			errs[i] = k.write(s)
-		}()
+	files := make(map[string][]byte, len(list))
+	for _, s := range list {
+		name, err := s.name()
+		if err != nil {
+			return err
+		}
+		if len(s.Data) == 0 {
+			return fmt.Errorf("keep key of certificate %s: it is empty", name)
+		}
+		files[k.path(name, weir.SealedRef{Generation: s.Generation, Fingerprint: s.Fingerprint})] = s.Data
 	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-func (k keyFolder) write(s wireSecret) error {
-	name, err := s.name()
-	if err != nil {
-		return err
-	}
-	if len(s.Data) == 0 {
-		return fmt.Errorf("keep key of certificate %s: it is empty", name)
-	}
-	return secrets.WriteFile(k.path(name, weir.SealedRef{Generation: s.Generation, Fingerprint: s.Fingerprint}), s.Data, 0o600)
+	return secrets.WriteFiles(files, 0o600)
 }
 
 // lacks lists the certificates whose keys are not there, sorted by nothing.

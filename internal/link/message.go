@@ -12,7 +12,6 @@ import (
 
 	"weir"
 	"weir/internal/ir"
-	"weir/internal/secrets"
 )
 
 // message is one line. Lines up to one with a Hash are one transaction, which that line commits: all of them
@@ -212,12 +211,26 @@ func appendStart(b []byte, epoch string, reset bool) []byte {
 	return append(b, "}\n"...)
 }
 
-// appendSecret is the only place where key material is written out.
-func appendSecret(b []byte, certificate string, ref weir.SealedRef, data secrets.Secret) ([]byte, error) {
-	s := wireSecret{"certificate/" + certificate, ref.Generation, ref.Fingerprint, data.Bytes()}
-	line, err := json.Marshal(map[string][]wireSecret{"secrets": {s}})
-	if err != nil {
-		return b, errors.New("write secret: it can't be encoded")
+// secretLine gathers keys for one line; it is the only place where key material is written out.
+type secretLine struct {
+	list []wireSecret
+	size int
+}
+
+func (l *secretLine) add(k keyRead) {
+	l.list = append(l.list, wireSecret{"certificate/" + k.certificate, k.ref.Generation, k.ref.Fingerprint, k.data.Bytes()})
+	l.size += k.data.Len()
+}
+
+// end gives the line, nothing for no keys, and begins another.
+func (l *secretLine) end() ([]byte, error) {
+	if len(l.list) == 0 {
+		return nil, nil
 	}
-	return append(append(b, line...), '\n'), nil
+	line, err := json.Marshal(map[string][]wireSecret{"secrets": l.list})
+	if err != nil {
+		return nil, errors.New("write secrets: they can't be encoded")
+	}
+	*l = secretLine{}
+	return append(line, '\n'), nil
 }

@@ -14,7 +14,10 @@ import (
 )
 
 func FuzzMessage(f *testing.F) {
-	sealed, err := appendSecret(nil, "www", weir.SealedRef{Generation: 2, Fingerprint: "f"}, secrets.Secret{})
+	var line secretLine
+	line.add(keyRead{certificate: "www", ref: weir.SealedRef{Generation: 2, Fingerprint: "f"}})
+	line.add(keyRead{certificate: "shop", data: secrets.NewSecret([]byte("k"))})
+	sealed, err := line.end()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -73,7 +76,9 @@ func FuzzMessage(f *testing.F) {
 
 func TestMessagesShowNoKeys(t *testing.T) {
 	t.Parallel()
-	line, err := appendSecret(nil, "www", weir.SealedRef{}, secrets.NewSecret([]byte("KEY-CANARY")))
+	var keys secretLine
+	keys.add(keyRead{certificate: "www", data: secrets.NewSecret([]byte("KEY-CANARY"))})
+	line, err := keys.end()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 	"weir/internal/secrets"
 )
 
-// keyPatience is how long all keys of one transaction may take; the rest come with the next heartbeat.
+// keyPatience is how long keys that do not come may hold up one transaction; they follow with a later heartbeat.
 const keyPatience = 5 * time.Second
 
 // stream is the control plane's side of one agent's watch. One goroutine uses it.
@@ -201,58 +203,98 @@ func (w *writer) commit(revision int64, hash Hash) error {
 	return w.write(w.line)
 }
 
-// keyReaders is how many streams read a key at the same time: a fleet that comes for the first time would else wait
+// keyReaders is how many streams read keys at the same time: a fleet that comes for the first time would else wait
 // for each other until nobody's patience lasts.
 const keyReaders = 16
+
+// keysAtOnce is how many keys a stream reads side by side when it is its turn.
+const keysAtOnce = 16
 
 // secrets sends keys. One that can't be had, or not soon, is owed and holds nothing else up.
 func (s *stream) secrets(ctx context.Context, keys map[string]weir.SealedRef) error {
 	rest := keyPatience
-	for name, ref := range keys {
-		line, took, err := s.secret(ctx, rest, name, ref)
-		rest -= took
+	for names := range slices.Chunk(slices.Collect(maps.Keys(keys)), keysAtOnce) {
+		read, took := s.readKeys(ctx, rest, names, keys)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err != nil {
-			if s.owed[name] != ref {
-				s.hub.opts.Log.Error("can't send a certificate's key", "lb", s.name, "certificate", name, "generation", ref.Generation, "err", err)
-			}
-			s.owed[name] = ref
-			continue
+		if slices.ContainsFunc(read, func(k keyRead) bool { return k.err != nil }) {
+			rest -= took
 		}
-		delete(s.owed, name)
-		if err := s.write(line); err != nil {
+		if err := s.sendKeys(read); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// secret reads a key within the time given, its turn to do so not counted.
-func (s *stream) secret(ctx context.Context, most time.Duration, name string, ref weir.SealedRef) (line []byte, took time.Duration, err error) {
+// readKeys reads keys within the time given, the stream's turn to do so not counted.
+func (s *stream) readKeys(ctx context.Context, most time.Duration, names []string, refs map[string]weir.SealedRef) (list []keyRead, took time.Duration) {
 	select {
 	case s.hub.keyReaders <- struct{}{}:
 		defer func() { <-s.hub.keyReaders }()
 	case <-ctx.Done():
-		return nil, 0, ctx.Err()
-	}
-	soon, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	if err := soon.Err(); err != nil {
-		return nil, 0, err
+		return nil, 0
 	}
 	begin := time.Now()
-	data, err := s.hub.opts.Keys(soon, name, ref.Generation)
-	took = time.Since(begin)
+	soon, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	list = make([]keyRead, len(names))
+	var all sync.WaitGroup
+	for i, name := range names {
+		all.Go(func() { list[i] = s.readKey(soon, name, refs[name]) })
+	}
+	all.Wait()
+	return list, time.Since(begin)
+}
+
+// keyRead is how it went with a key.
+type keyRead struct {
+	certificate string
+	ref         weir.SealedRef
+	data        secrets.Secret
+	err         error
+}
+
+// sendKeys writes those that could be read, and owes the others.
+func (s *stream) sendKeys(list []keyRead) error {
+	var line secretLine
+	for _, k := range list {
+		if k.err != nil {
+			if s.owed[k.certificate] != k.ref {
+				s.hub.opts.Log.Error("can't send a certificate's key", "lb", s.name, "certificate", k.certificate, "generation", k.ref.Generation, "err", k.err)
+			}
+			s.owed[k.certificate] = k.ref
+			continue
+		}
+		delete(s.owed, k.certificate)
+		if line.add(k); line.size > chunk {
+			if err := s.writeKeys(&line); err != nil {
+				return err
+			}
+		}
+	}
+	return s.writeKeys(&line)
+}
+
+func (s *stream) writeKeys(line *secretLine) error {
+	text, err := line.end()
 	if err != nil {
-		return nil, took, err
+		return err
 	}
-	if data.IsZero() || data.Len() > weir.MaxSecret {
-		return nil, took, fmt.Errorf("key of certificate %s is %d bytes long; 1 to %d are allowed", name, data.Len(), weir.MaxSecret)
+	return s.write(text)
+}
+
+func (s *stream) readKey(ctx context.Context, name string, ref weir.SealedRef) keyRead {
+	k := keyRead{certificate: name, ref: ref, err: ctx.Err()}
+	if k.err != nil {
+		return k
 	}
-	line, err = appendSecret(nil, name, ref, data)
-	return line, took, err
+	k.data, k.err = s.hub.opts.Keys(ctx, name, ref.Generation)
+	if k.err == nil && (k.data.IsZero() || k.data.Len() > weir.MaxSecret) {
+		k.err = fmt.Errorf("key of certificate %s is %d bytes long; 1 to %d are allowed", name, k.data.Len(), weir.MaxSecret)
+	}
+	return k
 }
 
 func (s *stream) write(b []byte) error {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // maxPrivateFile bounds what is read of a key file, a key or a certificate chain.
@@ -17,6 +18,36 @@ const maxPrivateFile = 1 << 20
 // beside with exactly mode, synced, renamed, and the folder synced. A symbolic link at path is replaced.
 func WriteFile(path string, data []byte, mode fs.FileMode) error {
 	return place(path, data, mode, os.Rename)
+}
+
+// WriteFiles is WriteFile for several files, by their paths: all are whole after a crash, each the old one or
+// the new one, and when it returns without an error all are the new ones. It waits for the disk less often.
+func WriteFiles(files map[string][]byte, mode fs.FileMode) error {
+	const atOnce = 8
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	dirs := map[string]bool{}
+	slots := make(chan struct{}, atOnce)
+	for path, data := range files {
+		dirs[filepath.Dir(path)] = true
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			if err := renamed(path, data, mode, os.Rename); err != nil {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	for dir := range dirs {
+		if err := syncDir(dir); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // CreateFile is WriteFile for a path that must not exist yet; the error wraps fs.ErrExist if it does.
@@ -48,7 +79,18 @@ func RemoveHalves(dirs ...string) error {
 	return errors.Join(errs...)
 }
 
-func place(path string, data []byte, mode fs.FileMode, move func(temp, path string) error) (err error) {
+func place(path string, data []byte, mode fs.FileMode, move func(temp, path string) error) error {
+	if err := renamed(path, data, mode, move); err != nil {
+		return err
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// renamed puts a file that is on disk in its place; that it is there is not yet.
+func renamed(path string, data []byte, mode fs.FileMode, move func(temp, path string) error) (err error) {
 	dir := filepath.Dir(path)
 	// The leading dot keeps HAProxy and others that read whole folders from seeing it.
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp-*")
@@ -65,10 +107,7 @@ func place(path string, data []byte, mode fs.FileMode, move func(temp, path stri
 	if err := fill(f, data, mode); err != nil {
 		return err
 	}
-	if err := move(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return move(f.Name(), path)
 }
 
 func fill(f *os.File, data []byte, mode fs.FileMode) error {
