@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"weir/internal/plan"
 )
 
 // SetCert puts a PEM (chain and key) into HAProxy's memory under a name, new or not, and makes it the one
@@ -52,19 +54,83 @@ func (c *Client) mend(ctx context.Context, name string) (known bool, err error) 
 
 // setAndCommit sends both at once: the commit of what was refused is refused, too.
 func (c *Client) setAndCommit(ctx context.Context, name, pem string) error {
+	cmds, err := setAndCommit(name, pem)
+	if err != nil {
+		return err
+	}
+	_, err = c.DoAll(ctx, cmds...)
+	return first(err)
+}
+
+func setAndCommit(name, pem string) ([]Command, error) {
 	set, err := NewCommand("set", "ssl", "cert", name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if set, err = set.WithPayload(pem); err != nil {
-		return err
+		return nil, err
 	}
 	commit, err := NewCommand("commit", "ssl", "cert", name)
+	return []Command{set, commit}, err
+}
+
+// setCertLength counts the operations at the front that bring certificates, and that can be sent together.
+func setCertLength(ops []plan.Op) int {
+	n := 0
+	for n < len(ops) && n < maxCertBatch && (ops[n].Kind == plan.NewCert || ops[n].Kind == plan.SetCert) {
+		n++
+	}
+	return n
+}
+
+// maxCertBatch is smaller than maxBatch: each command has a chain and a key with it.
+const maxCertBatch = 64
+
+// setCerts carries out operations that bring certificates. All go out at once; when one of them is refused each is tried by
+// itself, since what follows a change that could not be committed is refused for that alone.
+func (c Executor) setCerts(ctx context.Context, ops []plan.Op) error {
+	var cmds []Command
+	for _, op := range ops {
+		some, err := c.certCommands(op)
+		if err != nil {
+			return opError(op, err)
+		}
+		cmds = append(cmds, some...)
+	}
+	_, err := c.DoAll(ctx, cmds...)
+	if err = first(err); err == nil || !errors.As(err, new(*Refused)) {
+		return err
+	}
+	have, err := c.Certs(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = c.DoAll(ctx, set, commit)
-	return first(err)
+	if slices.ContainsFunc(ops, func(op plan.Op) bool { return op.Path == have.Transaction }) {
+		if err := c.run(ctx, "abort", "ssl", "cert", have.Transaction); err != nil {
+			return err
+		}
+	}
+	for _, op := range ops {
+		if op.Kind == plan.NewCert && slices.Contains(have.Names, op.Path) {
+			continue
+		}
+		if err := c.executeOne(ctx, op); err != nil {
+			return opError(op, err)
+		}
+	}
+	return nil
+}
+
+func (c Executor) certCommands(op plan.Op) ([]Command, error) {
+	if op.Kind != plan.SetCert {
+		cmd, err := commandOf(op)
+		return []Command{cmd}, err
+	}
+	pem, err := c.File(op.Path)
+	if err != nil {
+		return nil, err
+	}
+	return setAndCommit(op.Path, string(pem))
 }
 
 // first gives the first of the refusals of a batch; the others follow from it.

@@ -77,6 +77,13 @@ func (c Executor) Execute(ctx context.Context, ops []plan.Op) ([]plan.Op, error)
 			ops = ops[n:]
 			continue
 		}
+		if n := setCertLength(ops); n > 1 {
+			if err := c.setCerts(ctx, ops[:n]); err != nil {
+				return waiting, err
+			}
+			ops = ops[n:]
+			continue
+		}
 		if n := delCrtLength(ops); n > 0 {
 			if err := c.delCrts(ctx, ops[:n]); err != nil {
 				return waiting, err
