@@ -152,6 +152,7 @@ const (
 	Accepted    = "Accepted"    // the wish obeys the rules and is compiled
 	Programmed  = "Programmed"  // read back from n of m load balancers
 	Serving     = "Serving"     // the health checks see something that answers
+	Issued      = "Issued"      // its issuer has given it, and will again in time
 	Quarantined = "Quarantined" // a load balancer refused it; its last good form stays
 	Drifted     = "Drifted"     // somebody changed it by hand at a load balancer
 )

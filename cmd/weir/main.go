@@ -18,7 +18,7 @@ import (
 // commands make the subcommands. One that sets no GroupID is listed among those that run things.
 var commands = []func() *cobra.Command{
 	newGet, newDescribe, newStatus, newWaves, newTicketKeys, newHistory, newRender, newExport,
-	newPlan, newApply, newDelete, newUndo,
+	newPlan, newApply, newDelete, newUndo, newCertificate,
 	newDrain, newEnable, newWeight, newDrift,
 	newLogin, newContext, newToken, newGrant, newCA,
 	newBackup, newRestore,

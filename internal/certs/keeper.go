@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// recordPrefix is where the records of certificates are among the values of the platform, accountPrefix what is
-	// kept of the issuers' accounts.
-	recordPrefix  = "order/"
+	// RecordPrefix begins the names of the records of certificates among the values of the platform, accountPrefix those
+	// of what is kept of the issuers' accounts.
+	RecordPrefix  = "order/"
 	accountPrefix = "issuer/"
 	// author is whom changes name that the keeper makes.
 	author = "weir"
@@ -126,7 +126,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 }
 
 func (k *Keeper) load(ctx context.Context) error {
-	values, err := k.opts.Store.Platforms(ctx, recordPrefix)
+	values, err := k.opts.Store.Platforms(ctx, RecordPrefix)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (k *Keeper) load(ctx context.Context) error {
 	defer k.mu.Unlock()
 	k.records, k.busy, k.issuers, k.answered = map[string]*kept{}, map[string]bool{}, map[string]*issuer{}, nil
 	for _, v := range values {
-		name := strings.TrimPrefix(v.Name, recordPrefix)
+		name := strings.TrimPrefix(v.Name, RecordPrefix)
 		r := &kept{generation: v.Generation}
 		if err := json.Unmarshal(v.Value.Bytes(), &r.Record); err != nil {
 			k.opts.Log.Error("what is kept of a certificate's order can't be read; it begins anew", "certificate", name)
@@ -271,7 +271,7 @@ func (k *Keeper) save(ctx context.Context, name string, r *Record) error {
 		generation = was.generation
 	}
 	k.mu.Unlock()
-	if err := k.opts.Store.SetPlatform(ctx, recordPrefix+name, raw, generation); err != nil {
+	if err := k.opts.Store.SetPlatform(ctx, RecordPrefix+name, raw, generation); err != nil {
 		return fmt.Errorf("keep what is known of the certificate's order: %w", err)
 	}
 	k.mu.Lock()
@@ -291,7 +291,7 @@ func (k *Keeper) drop(ctx context.Context, name string) error {
 	k.mu.Lock()
 	generation := k.records[name].generation
 	k.mu.Unlock()
-	if err := k.opts.Store.SetPlatforms(ctx, store.PlatformWrite{Name: recordPrefix + name, Generation: generation}); err != nil {
+	if err := k.opts.Store.SetPlatforms(ctx, store.PlatformWrite{Name: RecordPrefix + name, Generation: generation}); err != nil {
 		return err
 	}
 	k.mu.Lock()

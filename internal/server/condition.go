@@ -22,6 +22,9 @@ func (f *fleet) Status(o *weir.Object) *weir.Status {
 	v := view{fleet: f, object: o, ref: o.Ref()}
 	v.look()
 	conditions := []weir.Condition{v.accepted(), v.programmed()}
+	if issued, ok := v.issued(); ok {
+		conditions = append(conditions, issued)
+	}
 	if serving, ok := v.serving(); ok {
 		conditions = append(conditions, serving)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"weir"
 	"weir/internal/api"
+	"weir/internal/certs"
 	"weir/internal/compile"
 	"weir/internal/ir"
 	"weir/internal/link"
@@ -46,6 +47,7 @@ type fleet struct {
 	records chan waveRecord
 	// challenges are those that are to be answered, of which that goroutine is told.
 	challenges challenges
+	orders     *orders
 }
 
 // groupState is what was made of one group last. It is replaced, never changed.
@@ -63,7 +65,7 @@ func newFleet(s *store.Store, hub *link.Hub, o Options) *fleet {
 		store: s, hub: hub, log: o.Log, clock: o.Clock, version: o.Version,
 		groups: map[string]*groupState{}, places: newPlaces(), compiled: make(chan struct{}), compiler: compile.New(),
 		waves: wavesOf{lenses: map[string]*lenses{}}, records: make(chan waveRecord),
-		challenges: newChallenges(),
+		challenges: newChallenges(), orders: &orders{records: map[string]*certs.Record{}},
 	}
 }
 

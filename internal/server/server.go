@@ -341,6 +341,7 @@ func (s *server) serve(ctx context.Context) error {
 	go s.fleet.tickets.follow(ctx)
 	go s.fleet.tickets.watch(ctx)
 	go s.followChallenges(ctx)
+	go s.followOrders(ctx)
 	go s.followCA(ctx, func() {
 		if err := keeper.renew(); err != nil {
 			s.opts.Log.Error("renew the server's certificate", "error", err)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -27,42 +26,79 @@ type PlatformValue struct {
 // then with those that have changed, until ctx ends. What lies between two calls may be passed over; a value that
 // can't be opened is left out and told.
 func (s *Store) FollowPlatforms(ctx context.Context, prefix string, f func(changed []PlatformValue)) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
 	known := map[string]int64{} // etcd's revision of each
-	first := true
-	s.followKeys(ctx, func() error {
-		got, err := s.client.Get(ctx, prefixPlatform+prefix, clientv3.WithPrefix())
-		if err != nil {
+	told := false
+	for ctx.Err() == nil {
+		tell := func(changed []PlatformValue) {
+			if len(changed) > 0 || !told {
+				told = true
+				f(changed)
+			}
+		}
+		if err := s.followPlatformsOnce(ctx, prefixPlatform+prefix, known, tell); err != nil && ctx.Err() == nil {
+			s.opts.Logger.Warn("store: what servers share can't be followed; trying again", "prefix", prefix, "error", err)
+		}
+		if !s.pauseFor(ctx, retryPause) {
+			return
+		}
+	}
+}
+
+func (s *Store) followPlatformsOnce(ctx context.Context, prefix string, known map[string]int64, f func([]PlatformValue)) error {
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cancel()
+	got, err := s.client.Get(ctx, prefix, clientv3.WithPrefix())
+	if err != nil {
+		return err
+	}
+	var changed []PlatformValue
+	there := make(map[string]bool, len(got.Kvs))
+	for _, kv := range got.Kvs {
+		there[strings.TrimPrefix(string(kv.Key), prefixPlatform)] = true
+		changed = s.notePlatform(changed, known, kv)
+	}
+	for name := range known {
+		if !there[name] {
+			delete(known, name)
+			changed = append(changed, PlatformValue{Name: name})
+		}
+	}
+	f(changed)
+	for answer := range s.client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(got.Header.Revision+1)) {
+		if err := answer.Err(); err != nil {
 			return err
 		}
-		var changed []PlatformValue
-		var errs []error
-		there := make(map[string]bool, len(got.Kvs))
-		for _, kv := range got.Kvs {
-			name := strings.TrimPrefix(string(kv.Key), prefixPlatform)
-			there[name] = true
-			if known[name] == kv.ModRevision {
-				continue
-			}
-			value, generation, err := s.openPlatform(name, kv.Version, kv.Value)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			known[name] = kv.ModRevision
-			changed = append(changed, PlatformValue{name, value, generation})
-		}
-		for name := range known {
-			if !there[name] {
+		changed = nil
+		for _, ev := range answer.Events {
+			if ev.Type == clientv3.EventTypeDelete {
+				name := strings.TrimPrefix(string(ev.Kv.Key), prefixPlatform)
 				delete(known, name)
 				changed = append(changed, PlatformValue{Name: name})
+				continue
 			}
+			changed = s.notePlatform(changed, known, ev.Kv)
 		}
-		if len(changed) > 0 || first {
-			first = false
-			f(changed)
-		}
-		return errors.Join(errs...)
-	}, prefixPlatform+prefix, clientv3.WithPrefix())
+		f(changed)
+	}
+	return ctx.Err()
+}
+
+// notePlatform opens a value that is not known already.
+func (s *Store) notePlatform(list []PlatformValue, known map[string]int64, kv *mvccpb.KeyValue) []PlatformValue {
+	name := strings.TrimPrefix(string(kv.Key), prefixPlatform)
+	if known[name] == kv.ModRevision {
+		return list
+	}
+	value, generation, err := s.openPlatform(name, kv.Version, kv.Value)
+	if err != nil {
+		s.opts.Logger.Warn("store: a value that servers share can't be opened", "name", name, "error", err)
+		return list
+	}
+	known[name] = kv.ModRevision
+	return append(list, PlatformValue{name, value, generation})
 }
 
 // Platforms opens all values of the platform whose names begin with a prefix.
