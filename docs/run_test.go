@@ -18,6 +18,8 @@ import (
 // sandbox is a folder like a clone in which a demo runs.
 type sandbox struct {
 	dir string
+	// memory stands for the folder that systemd makes for an agent below /run.
+	memory string
 	// base is the part of loopback that the demo found free; the documents say 127.77.
 	base string
 }
@@ -48,7 +50,7 @@ func hasShell(blocks []block) bool {
 
 func newSandbox(t *testing.T) *sandbox {
 	t.Helper()
-	s := &sandbox{dir: weirtest.TempDir(t)}
+	s := &sandbox{dir: weirtest.TempDir(t), memory: weirtest.MemoryDir(t)}
 	weirBinary := filepath.Join(s.dir, "bin", "weir")
 	build := exec.Command("go", "build", "-o", weirBinary, "./cmd/weir")
 	build.Dir = weirtest.Root(t)
@@ -91,7 +93,7 @@ func (s *sandbox) run(t *testing.T, blocks []block) {
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script.String())
 	cmd.Dir = s.dir
-	cmd.Env = []string{"HOME=" + s.dir, "XDG_CONFIG_HOME=" + filepath.Join(s.dir, "config"), "TERM=dumb", "LC_ALL=C.UTF-8", "HAPROXY=" + weirtest.HAProxies(t)[0].Path, "PATH=" + os.Getenv("PATH") + ":" + filepath.Join(s.dir, "bin")}
+	cmd.Env = []string{"HOME=" + s.dir, "RUNTIME_DIRECTORY=" + s.memory, "XDG_CONFIG_HOME=" + filepath.Join(s.dir, "config"), "TERM=dumb", "LC_ALL=C.UTF-8", "HAPROXY=" + weirtest.HAProxies(t)[0].Path, "PATH=" + os.Getenv("PATH") + ":" + filepath.Join(s.dir, "bin")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	raw, err := cmd.CombinedOutput()
 	printed := strings.ReplaceAll(string(raw), s.base, usualBase)

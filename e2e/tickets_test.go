@@ -257,3 +257,37 @@ func TestAloneAtItsStart(t *testing.T) {
 	}
 	client.resumes("once it has heard", atB, atA)
 }
+
+// TestStolenLoadBalancer: when one is removed, the others go on with the keys that there are, and no client notices;
+// when somebody says that it was stolen, within seconds no ticket of before opens anything, and new ones do.
+func TestStolenLoadBalancer(t *testing.T) {
+	w, ca, _, b, atA, _, newest, _ := ticketWorld(t)
+	_, atC := w.joinShifted("lb-c", newest, 48)
+	first := w.shares(3, 1).Generation
+	before, kept := w.returning(ca.pool(), tls.VersionTLS12), w.returning(ca.pool(), tls.VersionTLS13)
+	for _, c := range []*returning{before, kept} {
+		if _, err := c.visit(atA); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.stop()
+	if _, err := w.call("DELETE", "/api/v1/loadbalancers/lb-b?reason=stolen", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	w.shares(2, 1)
+	kept.resumes("after one was removed", atC, atA)
+	if _, err := w.call("POST", "/api/v1/loadbalancergroups/edge/ticketkeys?reason=stolen", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	weirtest.Eventually(t, waitLong, func() error {
+		s, err := w.ticketKeys()
+		if err == nil && (s.Renewing > 0 || s.Generation < first+3 || s.Has != 2) {
+			err = fmt.Errorf("%+v, from generation %d", s, first)
+		}
+		return err
+	})
+	if resumed, err := before.visit(atC); err != nil || resumed {
+		t.Errorf("a ticket of before opens a session: %t %v", resumed, err)
+	}
+	before.resumes("after all keys were renewed", atA, atC)
+}

@@ -15,6 +15,7 @@ import (
 
 	"weir"
 	"weir/internal/ir"
+	"weir/internal/link"
 	"weir/internal/secrets"
 	"weir/internal/store"
 	"weir/internal/tickets"
@@ -196,27 +197,35 @@ func (b *ticketBook) settingsOf(group string) tickets.Settings {
 
 // members are a group's load balancers as far as ticket keys go. b.mu is held.
 func (b *ticketBook) members(list []ir.Self, set tickets.Settings, now time.Time) []tickets.Member {
-	patience := min(awayPatience, max(heardWithin, set.Every))
 	out := make([]tickets.Member, len(list))
 	for i, self := range list {
-		m := tickets.Member{Name: self.Name}
-		rep, heard := b.hub.Reports().Get(self.Name)
-		switch part := rep.Tickets; {
-		case !heard:
-			m.Present = now.Sub(b.started) < patience
-		case part == nil || part.Off != "":
-			// An agent of before, or one that can't: it keeps keys of its own, and nobody waits for it.
-			m.Certificate = b.certificate(self.Name, rep.Shown)
-		default:
-			m.Certificate = b.certificate(self.Name, rep.Shown)
-			m.Present = now.Sub(rep.At) < patience
-			failed := !part.Failed.IsZero() && rep.Now.Sub(part.Failed) < failedPause
-			m.Able = now.Sub(rep.At) < heardWithin && !failed
-			m.Generation = part.Generation
+		var last *link.Reported
+		if rep, heard := b.hub.Reports().Get(self.Name); heard {
+			last = &rep
 		}
-		out[i] = m
+		out[i] = b.member(self.Name, last, set, now)
 	}
 	return out
+}
+
+// member judges a load balancer by its last report, nil for none. b.mu is held.
+func (b *ticketBook) member(name string, last *link.Reported, set tickets.Settings, now time.Time) tickets.Member {
+	patience := min(awayPatience, max(heardWithin, set.Every))
+	m := tickets.Member{Name: name}
+	if last == nil {
+		m.Present = now.Sub(b.started) < patience
+		return m
+	}
+	m.Certificate = b.certificate(name, last.Shown)
+	part := last.Tickets
+	if part == nil || part.Off != "" {
+		return m // an agent of before, or one that can't: it keeps keys of its own, and nobody waits for it
+	}
+	failed := !part.Failed.IsZero() && last.Now.Sub(part.Failed) < failedPause
+	m.Present = now.Sub(last.At) < patience
+	m.Able = now.Sub(last.At) < heardWithin && !failed
+	m.Generation = part.Generation
+	return m
 }
 
 // certificate reads what an agent has shown, once. b.mu is held.
