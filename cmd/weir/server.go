@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +18,7 @@ func newServer() *cobra.Command {
 	var etcd etcdFlags
 	var backup backupFlags
 	var grow growFlags
-	var keyFile, logFormat string
+	var logFormat string
 	var addresses []string
 	cmd := &cobra.Command{
 		Use:     "server --data-dir DIR",
@@ -59,13 +58,6 @@ loss of one.`,
 				return err
 			}
 			o.Log, o.Version, o.SealingKey = log, buildVersion(), os.Getenv("WEIR_SEALING_KEY")
-			if keyFile != "" {
-				raw, err := os.ReadFile(keyFile)
-				if err != nil {
-					return fmt.Errorf("read sealing key: %w", err)
-				}
-				o.SealingKey = strings.TrimSpace(string(raw))
-			}
 			for _, a := range addresses {
 				parsed, err := netip.ParseAddr(a)
 				if err != nil {
@@ -95,7 +87,7 @@ loss of one.`,
 	f.StringVar(&o.MetricsListen, "metrics-listen", "127.0.0.1:7444", "address of /metrics, /healthz and /readyz without TLS; empty for none")
 	f.StringSliceVar(&o.Names, "name", nil, "host name that clients and agents use, for the server's certificate; may be repeated")
 	f.StringSliceVar(&addresses, "address", nil, "IP address that clients and agents use, for the server's certificate; may be repeated")
-	f.StringVar(&keyFile, "sealing-key-file", "", "file with the key that seals secrets, when not in the data folder")
+	f.StringVar(&o.SealingKeyFile, "sealing-key-file", "", "file with the key that seals secrets, when not in the data folder")
 	f.StringVar(&o.Advertise, "advertise", "", "URL at which the other servers of the store reach this one")
 	f.StringVar(&o.ChallengePrograms, "challenge-programs", "", "folder of the programs that issuers may name to answer dns-01 challenges")
 	etcd.add(cmd)
@@ -103,7 +95,7 @@ loss of one.`,
 	grow.add(cmd)
 	f.StringVar(&logFormat, "log", "text", "format of the log: text or json")
 	_ = cmd.MarkFlagRequired("data-dir")
-	cmd.AddCommand(newServerList(), newServerRemove(), newServerRestore())
+	cmd.AddCommand(newServerList(), newServerRemove(), newServerRestore(), newSealingKey())
 	return cmd
 }
 

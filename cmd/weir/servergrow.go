@@ -138,6 +138,9 @@ func printStore(s *screen, status *api.StoreStatus) {
 	} else {
 		s.line(s.warning("Which servers run is not known while the store has no majority."))
 	}
+	for _, line := range sealingNews(s, status) {
+		s.line(line)
+	}
 	if status.Outside {
 		s.line("The store is on an etcd outside.")
 		return
@@ -231,10 +234,10 @@ func storeText(s *screen, status *api.StoreStatus) string {
 			away = append(away, m.Name)
 		}
 	}
+	parts := sealingNews(s, status)
 	if len(names) < 2 && len(status.Members) < 2 {
-		return ""
+		return strings.Join(parts, s.faint("; "))
 	}
-	var parts []string
 	if len(names) > 0 {
 		parts = append(parts, s.faint(count(len(names), "server", "servers")+": "+clean(some(names, 5))))
 	}

@@ -28,6 +28,26 @@ type StoreStatus struct {
 	// Members of an embedded store, by name. More than half of those that vote must be healthy for anything to be
 	// changed.
 	Members []MemberStatus `json:"members,omitempty"`
+	// Sealing is which key seals secrets; absent while that is not known.
+	Sealing *SealingStatus `json:"sealing,omitempty"`
+}
+
+// SealingStatus is which key seals secrets, and how far those that older keys have sealed are sealed anew. Keys are named
+// by ids, which tell nothing of them.
+type SealingStatus struct {
+	// Key is the key that seals, Since when it began to.
+	Key   string    `json:"key"`
+	Since time.Time `json:"since"`
+	// Older are the keys under which something may still be sealed: servers need them, too. None is left once all is
+	// under Key.
+	Older []string `json:"older,omitempty"`
+	// Of Total secrets, Done have been looked at.
+	Total int64 `json:"total,omitempty"`
+	Done  int64 `json:"done,omitempty"`
+	// Finished is when all was under Key.
+	Finished time.Time `json:"finished,omitzero"`
+	// Stuck says which secret can't be sealed anew, and why.
+	Stuck string `json:"stuck,omitempty"`
 }
 
 // ServerStatus is a server that runs.
@@ -36,6 +56,8 @@ type ServerStatus struct {
 	URL     string    `json:"url"`
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
+	// SealingKeys are the keys of the server's key file, in its order. A key seals once it is the first of all servers.
+	SealingKeys []string `json:"sealingKeys,omitempty"`
 }
 
 // MemberStatus is one member of an embedded store.

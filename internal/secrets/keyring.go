@@ -27,7 +27,8 @@ var ErrKeyUnknown = errors.New("sealing key unknown")
 // Keyring holds the key that seals and older ones that still open. It never changes once made, so it may be
 // used by many goroutines.
 type Keyring struct {
-	keys []ringKey // the first is the current one
+	keys   []ringKey // the first is the current one
+	prints []ringKey // the keys for fingerprints of sealing keys that may be gone
 }
 
 type ringKey struct {
@@ -102,23 +103,6 @@ func OpenOrCreateKeyring(path string) (*Keyring, error) {
 	// Somebody else may have been first; theirs is as good.
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("create sealing key: %w", err)
-	}
-	return OpenKeyring(path)
-}
-
-// RotateKeyring puts a new current key before those in the file at path; what was sealed still opens, and
-// Reseal moves it to the new key.
-func RotateKeyring(path string) (*Keyring, error) {
-	ring, err := OpenKeyring(path)
-	if err != nil {
-		return nil, err
-	}
-	text := keyHeader + newKey() + "\n"
-	for _, k := range ring.keys {
-		text += base64.StdEncoding.EncodeToString(k.material.view()) + "\n"
-	}
-	if err := WriteFile(path, []byte(text), 0o600); err != nil {
-		return nil, fmt.Errorf("rotate sealing key: %w", err)
 	}
 	return OpenKeyring(path)
 }

@@ -113,19 +113,25 @@ func checkSubject(kind, name string, generation int64) error {
 // Fingerprint tells whether a secret changed without telling anything about it: "fp1:", the current key's id
 // and 128 bits that only a holder of that key can compute. Equal plaintexts of other kinds or names differ.
 func (k *Keyring) Fingerprint(kind, name string, plaintext []byte) string {
-	return fingerprint(k.keys[0], kind, name, plaintext)
+	return fingerprint(k.keys[0].print(), kind, name, plaintext)
 }
 
 // SameSecret tells whether a fingerprint is that of plaintext, also when an older key of the ring made it, so
-// that a rotated key alone makes no secret look changed. A fingerprint under an unknown key is nobody's.
+// that a rotated key alone makes no secret look changed. A fingerprint under an unknown key is nobody's; one whose
+// key was dropped is known by what WithPrints brought.
 func (k *Keyring) SameSecret(print, kind, name string, plaintext []byte) bool {
 	id, _, _ := strings.Cut(strings.TrimPrefix(print, "fp1:"), ":")
-	key, err := k.key(id)
-	return err == nil && hmac.Equal([]byte(print), []byte(fingerprint(key, kind, name, plaintext)))
+	for _, key := range k.allPrints() {
+		if key.id == id {
+			return hmac.Equal([]byte(print), []byte(fingerprint(key, kind, name, plaintext)))
+		}
+	}
+	return false
 }
 
+// fingerprint takes a key for fingerprints, not one that seals.
 func fingerprint(key ringKey, kind, name string, plaintext []byte) string {
-	mac := hmac.New(sha256.New, derive(key.material.view(), nil, "weir fingerprint v1", 32))
+	mac := hmac.New(sha256.New, key.material.view())
 	mac.Write(frame(nil, kind, name))
 	mac.Write(plaintext)
 	return "fp1:" + key.id + ":" + hex.EncodeToString(mac.Sum(nil)[:16])

@@ -205,13 +205,19 @@ func (m memberSource) Store(ctx context.Context) (api.StoreStatus, error) {
 	// Without a majority nobody knows which servers run: the members are listed, and only this one is surely there.
 	runs := map[string]string{}
 	for _, one := range servers {
-		out.Servers = append(out.Servers, api.ServerStatus{Name: one.Name, URL: one.URL, Version: one.Version, Started: one.Started})
+		out.Servers = append(out.Servers, api.ServerStatus{Name: one.Name, URL: one.URL, Version: one.Version, Started: one.Started, SealingKeys: one.SealingKeys})
 		runs[one.StoreMember] = one.URL
 	}
 	for _, one := range members {
 		out.Members = append(out.Members, api.MemberStatus{
 			Name: one.Name, URL: one.URL, Healthy: one.Own || runs[one.ID] != "", Leader: one.Leader, Learner: one.Learner, Server: runs[one.ID],
 		})
+	}
+	if err == nil {
+		out.Sealing, err = m.sealing(ctx)
+	}
+	if err != nil && out.Outside {
+		return out, err
 	}
 	return out, nil
 }

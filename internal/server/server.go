@@ -49,6 +49,8 @@ type Options struct {
 	Addresses []netip.Addr
 	// SealingKey is the text of the key that seals secrets; empty keeps one in the data folder.
 	SealingKey string
+	// SealingKeyFile is the file that holds it instead; it is read again when it changes.
+	SealingKeyFile string
 	// ChallengePrograms is the folder of the programs that issuers may name for dns-01; empty for none.
 	ChallengePrograms string
 	// Backups, when set, are made by themselves.
@@ -77,7 +79,7 @@ type Listening struct {
 const (
 	bundleFile  = "ca.crt"
 	storeDir    = "etcd"
-	keyFile     = "sealing.key"
+	keyFile     = KeyFile
 	tokenFile   = "admin.token"
 	serverFile  = "server.pem"
 	auditFile   = "audit.jsonl"
@@ -159,9 +161,12 @@ func (s *server) openKeys(context.Context) error {
 		return fmt.Errorf("open data folder: %w", err)
 	}
 	var err error
-	if s.opts.SealingKey != "" {
+	switch {
+	case s.opts.SealingKeyFile != "":
+		s.keyring, err = readKeyFile(s.opts.SealingKeyFile)
+	case s.opts.SealingKey != "":
 		s.keyring, err = secrets.ParseKeyring(s.opts.SealingKey)
-	} else {
+	default:
 		s.keyring, err = secrets.OpenOrCreateKeyring(s.path(keyFile))
 	}
 	if err != nil {
@@ -284,6 +289,7 @@ func (s *server) once() map[string]func(context.Context) error {
 		leadWaves:        s.fleet.driveWaves,
 		leadTickets:      s.fleet.tickets.drive,
 		leadCertificates: s.certificates().Run,
+		leadSealing:      s.driveSealing,
 	}
 	if s.backups != nil {
 		work[leadBackup] = s.backups.run
@@ -333,6 +339,13 @@ func (s *server) serve(ctx context.Context) error {
 		led.Go(func() { s.store.Lead(ctx, name, work) })
 	}
 	changed := make(chan struct{}, 1)
+	announceAgain := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	go s.followKeyFile(ctx, announceAgain)
 	own := s.advertised(listener.Addr())
 	go s.announce(ctx, own, keeper.get, changed)
 	go s.hearOthers(ctx, own)
@@ -346,10 +359,7 @@ func (s *server) serve(ctx context.Context) error {
 		if err := keeper.renew(); err != nil {
 			s.opts.Log.Error("renew the server's certificate", "error", err)
 		}
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
+		announceAgain()
 	})
 	if plain != nil {
 		go func() { failed <- plain() }()

@@ -101,7 +101,7 @@ func (s *server) announce(ctx context.Context, url string, shown func() *tls.Cer
 	started := s.opts.Clock().UTC().Truncate(time.Second)
 	s.store.Announce(ctx, func() store.Member {
 		trust := s.ca.Trust()
-		m := store.Member{Name: name, URL: url, Version: s.opts.Version, Started: started, Believes: trust.Hashes(), StoreMember: s.store.OwnMember()}
+		m := store.Member{Name: name, URL: url, Version: s.opts.Version, Started: started, Believes: trust.Hashes(), StoreMember: s.store.OwnMember(), SealingKeys: s.store.SealingKeys()}
 		if cert := shown(); cert != nil {
 			m.Issuer = trust.IssuerHash(cert.Leaf)
 		}

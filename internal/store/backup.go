@@ -55,7 +55,7 @@ func (s *Store) Backup(ctx context.Context, f *os.File, to Recipients, version s
 	if len(to.list) == 0 {
 		return BackupInfo{}, weir.Errorf(weir.Invalid, "back up: name at least one recipient, a public key of age such as age1…")
 	}
-	if s.opts.Keyring == nil {
+	if s.keyring() == nil {
 		return BackupInfo{}, weir.Errorf(weir.Unavailable, "back up: the server has no sealing key")
 	}
 	if err := s.caughtUp(ctx, catchUpPatience); err != nil {
@@ -113,7 +113,7 @@ func (s *Store) backup(ctx context.Context, f *os.File, to Recipients, version s
 		return info, fmt.Errorf("encrypt: %w", err)
 	}
 	packed, _ := gzip.NewWriterLevel(sealed, gzip.BestSpeed) // the level is a known one
-	w := newBackupWriter(packed, s.opts.Keyring)
+	w := newBackupWriter(packed, s.keyring())
 	w.header(BackupInfo{Revision: head, At: s.opts.Clock().UTC().Truncate(time.Second), Version: version})
 	err = s.adaptivePages(ctx, root, clientv3.GetPrefixRangeEnd(root), heads.Header.Revision, func(kvs []*mvccpb.KeyValue) error {
 		for _, kv := range kvs {
@@ -133,9 +133,9 @@ func (s *Store) backup(ctx context.Context, f *os.File, to Recipients, version s
 }
 
 // passing tells the keys that belong to servers that run, and not to what they keep, and those that must not outlive
-// their time.
+// their time. Which key seals is found out anew by the store that is restored.
 func passing(key string) bool {
-	return strings.HasPrefix(key, prefixPlatform+PrefixTickets) || strings.HasPrefix(key, prefixLead) || strings.HasPrefix(key, prefixMember) || key == keyRestore
+	return strings.HasPrefix(key, prefixPlatform+PrefixTickets) || strings.HasPrefix(key, prefixLead) || strings.HasPrefix(key, keySealing) || strings.HasPrefix(key, prefixMember) || key == keyRestore
 }
 
 // generationOf is that of a value of the platform, which etcd counts; 0 for all else.

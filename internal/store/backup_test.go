@@ -126,6 +126,12 @@ const backupCanary = "canary-of-a-backup-7f3a"
 func withThings(t testing.TB) *Store {
 	t.Helper()
 	s := newStore(t)
+	keepThings(t, s)
+	return s
+}
+
+func keepThings(t testing.TB, s *Store) {
+	t.Helper()
 	apply(t, s, puts(zone("az1", 1), secret("one", backupCanary+"-1"))...)
 	apply(t, s, puts(secret("one", backupCanary+"-2"))...)
 	apply(t, s, puts(&weir.Object{Kind: "ErrorPage", Metadata: weir.Metadata{Name: "long"}, Spec: &weir.ErrorPage{Body: longText(200 << 10)}})...)
@@ -143,7 +149,6 @@ func withThings(t testing.TB) *Store {
 	if err := s.SetPlatform(t.Context(), "epoch", []byte("old"), 0); err != nil {
 		t.Fatal(err)
 	}
-	return s
 }
 
 // longText does not compress.

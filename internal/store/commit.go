@@ -10,6 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"weir"
+	"weir/internal/secrets"
 )
 
 // errLost says that the present has moved since the requests were worked out.
@@ -71,6 +72,12 @@ func (s *Store) behind(g *group) error {
 	if _, err := s.catchUp(ctx); err != nil {
 		return unavailable(err)
 	}
+	if g.seals {
+		// Another key may seal by now.
+		if err := s.readSealing(ctx); err != nil {
+			return unavailable(err)
+		}
+	}
 	if s.Revision() == g.base.Revision {
 		// Nothing came first: then what was staged, or secrets, were tidied away.
 		for _, p := range g.changes {
@@ -97,6 +104,9 @@ type group struct {
 	refs        map[weir.Ref]bool
 	bytes       int
 	nonce       string
+	// sealedUnder is the ring as the group began; with seals, the group holds something sealed.
+	sealedUnder *secrets.Keyring
+	seals       bool
 	large       *pending // when set, it is alone
 }
 
@@ -109,7 +119,7 @@ func (g *group) answer(err error) {
 // gather works out requests, each upon the one before it, as far as one transaction holds them.
 func (s *Store) gather(batch []*request) *group {
 	base, mat := s.present()
-	g := &group{base: base, materialize: mat == base.Revision, nonce: rand.Text()}
+	g := &group{base: base, materialize: mat == base.Revision, nonce: rand.Text(), sealedUnder: s.keyring()}
 	present := base
 	for _, r := range batch {
 		p, err := s.evaluateQueued(present, r)
@@ -179,6 +189,9 @@ func (s *Store) commit(g *group) error {
 		ops = append(ops, clientv3.OpPut(keyMat, decimal(last)))
 	}
 	compares := append(g.compares, clientv3.Compare(clientv3.Value(keyHead), "=", decimal(g.base.Revision)))
+	if g.seals {
+		compares = append(compares, sealedUnder(g.sealedUnder))
+	}
 	if err := s.write(g, compares, ops); err != nil {
 		return err
 	}

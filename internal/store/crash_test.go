@@ -21,6 +21,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
 		writeUntilKilled(dir)
 	}
+	if dir := os.Getenv(anewDir); dir != "" {
+		sealAnewUntilKilled(dir)
+	}
 	os.Exit(m.Run())
 }
 

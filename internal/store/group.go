@@ -51,6 +51,7 @@ func (s *Store) add(g *group, p *pending) (fits, large bool, err error) {
 			return false, false, err
 		}
 		if sealed != nil {
+			g.seals = true
 			more = append(more, clientv3.OpPut(sealedKey(e.ref, e.after.Revision), string(sealed)))
 		}
 		ops, size = append(ops, more...), size+n+len(sealed)
@@ -134,6 +135,7 @@ func (s *Store) stage(g *group) error {
 	g.ops = []clientv3.Op{clientv3.OpPut(changeKey(h.Revision), string(value)), clientv3.OpPut(prefixTaken+st.id, decimal(h.Revision))}
 	g.compares = append(g.compares, clientv3.Compare(clientv3.Version(prefixBody+st.id+"/"+chunkName(0)), ">", 0))
 	if st.secretChunks > 0 {
+		g.seals = true
 		g.compares = append(g.compares, clientv3.Compare(clientv3.Version(prefixStaged+st.id+"/"+chunkName(0)), ">", 0))
 	}
 	g.compares = append(g.compares, keptCompare(p.entries)...)

@@ -75,7 +75,7 @@ func (s *Store) CheckJoin(ask JoinRequest) error {
 	if _, err := checkPeerURL(ask.URL); err != nil {
 		return err
 	}
-	if s.opts.Keyring == nil || ask.SealingKey != s.opts.Keyring.CurrentID() {
+	if !s.wouldShareKeys(ask.SealingKey) {
 		return weir.Errorf(weir.Conflict, "the server that joins has another sealing key than this one and could open none of its secrets: give it the same --sealing-key-file")
 	}
 	return nil

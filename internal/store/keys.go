@@ -23,6 +23,8 @@ import (
 //	p/<name>                      a sealed value of the platform's own; its generation is etcd's version of the key
 //	e/<work>/<lease>              who waits for a turn at work that one server does, the oldest has it
 //	m/<id>                        a server that runs, under its lease
+//	sealing                       the id of the key that seals; every write of something sealed asks for it
+//	sealing/anew                  how far what older keys have sealed is sealed anew
 //	restore                       while a backup is being restored: nobody else may open the store
 const (
 	root           = "weir/v1/"
@@ -39,6 +41,8 @@ const (
 	prefixPlatform = root + "p/"
 	prefixLead     = root + "e/"
 	prefixMember   = root + "m/"
+	keySealing     = root + "sealing"
+	keySealingAnew = keySealing + "/anew"
 	keyRestore     = root + "restore"
 	maxChunk       = 512 << 10 // a value
 	maxTxnBytes    = 900 << 10 // of 1.5 MiB that etcd takes by default

@@ -27,6 +27,8 @@ type Member struct {
 	// presents.
 	Believes []string `json:"believes,omitempty"`
 	Issuer   string   `json:"issuer,omitempty"`
+	// SealingKeys are the ids of the keys that the server's key file holds, in its order.
+	SealingKeys []string `json:"sealingKeys,omitempty"`
 	// StoreMember is the ID of the member of an embedded store inside the server.
 	StoreMember string `json:"storeMember,omitempty"`
 }

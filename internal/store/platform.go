@@ -28,14 +28,14 @@ func (s *Store) Platform(ctx context.Context, name string) (secrets.Secret, int6
 }
 
 func (s *Store) openPlatform(name string, generation int64, value []byte) (secrets.Secret, int64, error) {
-	if s.opts.Keyring == nil {
+	if s.keyring() == nil {
 		return secrets.Secret{}, 0, weir.Errorf(weir.Unavailable, "open %s: the server has no sealing key", name)
 	}
 	var sealed secrets.Sealed
 	if err := sealed.UnmarshalBinary(value); err != nil {
 		return secrets.Secret{}, 0, fmt.Errorf("open %s: %w", name, err)
 	}
-	secret, err := s.opts.Keyring.Open(platformKind, name, generation, sealed)
+	secret, err := s.keyring().Open(platformKind, name, generation, sealed)
 	return secret, generation, err
 }
 
@@ -56,39 +56,55 @@ func (s *Store) SetPlatform(ctx context.Context, name string, value []byte, gene
 // SetPlatforms writes several values of the platform, all or none. It is Stale when another server was first
 // with one of them.
 func (s *Store) SetPlatforms(ctx context.Context, writes ...PlatformWrite) error {
-	var conditions []clientv3.Cmp
-	var puts []clientv3.Op
 	names := make([]string, len(writes))
 	for i, w := range writes {
 		names[i] = w.Name
+	}
+	what := strings.Join(names, " and ")
+	for {
+		ring, err := s.sealer()
+		if err != nil {
+			return fmt.Errorf("keep %s: %w", what, err)
+		}
+		conditions, puts, err := platformOps(ring, writes)
+		if err != nil {
+			return err
+		}
+		got, err := s.client.Txn(ctx).If(append(conditions, sealedUnder(ring))...).Then(puts...).Else(clientv3.OpGet(keySealing)).Commit()
+		switch {
+		case err != nil:
+			return &weir.Error{Kind: weir.Unavailable, Message: "etcd does not answer; " + what + " may have been changed or not", Cause: err}
+		case got.Succeeded:
+			return nil
+		case holds(got.Responses[0].GetResponseRange().Kvs, ring.CurrentID()):
+			return weir.Errorf(weir.Stale, "%s was changed meanwhile", what)
+		}
+		// Another key seals by now.
+		if err := s.readSealing(ctx); err != nil {
+			return &weir.Error{Kind: weir.Unavailable, Message: "nothing was changed", Cause: err}
+		}
+	}
+}
+
+func platformOps(ring *secrets.Keyring, writes []PlatformWrite) (conditions []clientv3.Cmp, puts []clientv3.Op, err error) {
+	for _, w := range writes {
 		key := prefixPlatform + w.Name
 		conditions = append(conditions, clientv3.Compare(clientv3.Version(key), "=", w.Generation))
 		if w.Value == nil {
 			puts = append(puts, clientv3.OpDelete(key))
 			continue
 		}
-		raw, err := s.sealPlatform(w)
+		raw, err := sealPlatform(ring, w)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		puts = append(puts, clientv3.OpPut(key, string(raw)))
 	}
-	what := strings.Join(names, " and ")
-	got, err := s.client.Txn(ctx).If(conditions...).Then(puts...).Commit()
-	switch {
-	case err != nil:
-		return &weir.Error{Kind: weir.Unavailable, Message: "etcd does not answer; " + what + " may have been changed or not", Cause: err}
-	case !got.Succeeded:
-		return weir.Errorf(weir.Stale, "%s was changed meanwhile", what)
-	}
-	return nil
+	return conditions, puts, nil
 }
 
-func (s *Store) sealPlatform(w PlatformWrite) ([]byte, error) {
-	if s.opts.Keyring == nil {
-		return nil, weir.Errorf(weir.Unavailable, "keep %s: the server has no sealing key", w.Name)
-	}
-	sealed, err := s.opts.Keyring.Seal(platformKind, w.Name, w.Generation+1, w.Value)
+func sealPlatform(ring *secrets.Keyring, w PlatformWrite) ([]byte, error) {
+	sealed, err := ring.Seal(platformKind, w.Name, w.Generation+1, w.Value)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func (s *Store) resolveSecret(ctx context.Context, d *draft, undo bool) error {
 	problem := func(path, format string, args ...any) {
 		d.problems = append(d.problems, weir.Problem{Object: d.ref.String(), Path: path, Message: fmt.Sprintf(format, args...)})
 	}
-	ring, kind, name := s.opts.Keyring, d.ref.Kind, d.ref.Name
+	ring, kind, name := s.keyring(), d.ref.Kind, d.ref.Name
 	switch {
 	case plaintext != "" && ring == nil:
 		problem("spec."+f.name, "can't be kept: the server has no sealing key")
@@ -99,7 +99,7 @@ func (s *Store) resolveOlder(ctx context.Context, d *draft, given weir.SealedRef
 		return nil
 	case err != nil:
 		return err
-	case !s.opts.Keyring.SameSecret(given.Fingerprint, d.ref.Kind, d.ref.Name, secret.Bytes()):
+	case !s.keyring().SameSecret(given.Fingerprint, d.ref.Kind, d.ref.Name, secret.Bytes()):
 		problem(f.pathOfRef, "the fingerprint is not that of generation %d; leave the reference as it was exported, or give spec.%s", given.Generation, f.name)
 		return nil
 	}
@@ -117,7 +117,7 @@ func (s *Store) Secret(ctx context.Context, ref weir.Ref, generation int64) (sec
 
 // secretAt is Secret, with etcd's revision at which the secret was there.
 func (s *Store) secretAt(ctx context.Context, ref weir.Ref, generation int64) (secret secrets.Secret, at int64, err error) {
-	if s.opts.Keyring == nil {
+	if s.keyring() == nil {
 		return secret, 0, weir.Errorf(weir.Unavailable, "open secret %s: the server has no sealing key", ref)
 	}
 	value, at, err := s.sealedValue(ctx, sealedName{ref, generation})
@@ -133,13 +133,13 @@ func (s *Store) unseal(name sealedName, value []byte) (secrets.Secret, error) {
 	if err := sealed.UnmarshalBinary(value); err != nil {
 		return secrets.Secret{}, fmt.Errorf("open secret %s generation %d: %w", name.Ref, name.Generation, err)
 	}
-	return s.opts.Keyring.Open(name.Kind, name.Name, name.Generation, sealed)
+	return s.keyring().Open(name.Kind, name.Name, name.Generation, sealed)
 }
 
 // checkKeyring opens the first and the last of the sealed secrets: with another key file than theirs a server
 // had better not start.
 func (s *Store) checkKeyring(ctx context.Context) error {
-	if s.opts.Keyring == nil {
+	if s.keyring() == nil {
 		return nil
 	}
 	for _, which := range [][]clientv3.OpOption{clientv3.WithFirstKey(), clientv3.WithLastKey()} {
@@ -199,7 +199,11 @@ func (s *Store) seal(e *entry) ([]byte, error) {
 	if e.plaintext == nil {
 		return nil, nil
 	}
-	sealed, err := s.opts.Keyring.Seal(e.ref.Kind, e.ref.Name, e.after.Revision, e.plaintext)
+	ring, err := s.sealer()
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := ring.Seal(e.ref.Kind, e.ref.Name, e.after.Revision, e.plaintext)
 	if err != nil {
 		return nil, err
 	}

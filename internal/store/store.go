@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -88,6 +89,9 @@ type Store struct {
 	ended chan struct{} // closed when nobody answers requests any more
 	lag   chan struct{} // wakes the materializer
 
+	sealing   atomic.Pointer[sealing] // nil before it was read
+	sealingMu sync.Mutex              // held to change it
+
 	mu   sync.Mutex
 	live *weir.Set // the present; copied under mu only, never changed
 	ring ring
@@ -138,7 +142,7 @@ func open(ctx context.Context, client *clientv3.Client, e *embedded, opts Option
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	next, err := s.load(ctx)
 	if err == nil {
-		err = s.checkKeyring(ctx)
+		err = s.openKeyring(ctx)
 	}
 	if err != nil {
 		s.cancel()
@@ -148,6 +152,9 @@ func open(ctx context.Context, client *clientv3.Client, e *embedded, opts Option
 	s.loops.Go(s.commitLoop)
 	s.loops.Go(s.materializeLoop)
 	s.loops.Go(s.maintainLoop)
+	if opts.Keyring != nil {
+		s.loops.Go(s.followSealing)
+	}
 	if e != nil && opts.Peers != nil {
 		s.loops.Go(s.peerLoop)
 	}
