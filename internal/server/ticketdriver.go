@@ -103,7 +103,9 @@ func (b *ticketBook) forget(ctx context.Context, name string, g *ticketGroup) er
 func (b *ticketBook) RenewTicketKeys(ctx context.Context, group, by, reason string) error {
 	begun := false
 	err := b.edit(ctx, group, func(s tickets.State) tickets.State {
-		begun = len(s.Seeds) > 0
+		if begun = len(s.Seeds) > 0; !begun {
+			return s
+		}
 		return s.Hurried()
 	})
 	if err == nil && !begun {
