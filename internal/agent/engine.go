@@ -192,7 +192,7 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 	}
 	// What is on disk already would be started without being asked about, too; if HAProxy refuses it now, it says why.
 	if starting && !e.folder.holds(want) || !starting && risky(p) {
-		if err := e.check(ctx, want); err != nil {
+		if err := e.checkStep(ctx, want, p); err != nil {
 			return false, err
 		}
 	}

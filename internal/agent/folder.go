@@ -228,22 +228,8 @@ func (f *folder) saveAll(c haproxy.Config, keys keySource) error {
 		}
 		f.placed = true
 	}
-	for _, cert := range c.Certs {
-		if cert.Authority || f.certs[cert.Path] == cert.Digest {
-			continue
-		}
-		delete(f.certs, cert.Path)
-		key, err := keys(cert.Certificate, cert.Chain, cert.Path)
-		if ofMachine(err) && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("key of certificate %s: %w", cert.Certificate, err)
-		}
-		if err != nil {
-			return &blamed{Owner: cert.Owner, Err: fmt.Errorf("key of certificate %s: %w", cert.Certificate, err), Passes: withKey}
-		}
-		if err := f.write(cert.Path, append([]byte(withNewline(cert.Chain)), key.Bytes()...), durable && !f.aside); err != nil {
-			return err
-		}
-		f.certs[cert.Path] = cert.Digest
+	if err := f.saveCerts(c.Certs, keys); err != nil {
+		return err
 	}
 	files := f.printer.Files(c)
 	if i := slices.IndexFunc(files, func(p haproxy.Printed) bool { return p.Path == haproxy.ConfigFile }); f.config != "" {
@@ -259,6 +245,66 @@ func (f *folder) saveAll(c haproxy.Config, keys keySource) error {
 		return f.write(haproxy.StateFile, nil, derived)
 	}
 	return nil
+}
+
+// certsAtOnce bounds how many certificates with their keys are in memory while they go to disk.
+const certsAtOnce = 64
+
+// saveCerts brings certificates with their keys to disk, many at a time, since each waits for the disk.
+func (f *folder) saveCerts(list []haproxy.Cert, keys keySource) error {
+	fresh := slices.DeleteFunc(slices.Clone(list), func(c haproxy.Cert) bool { return c.Authority || f.certs[c.Path] == c.Digest })
+	for some := range slices.Chunk(fresh, certsAtOnce) {
+		pems := map[string][]byte{}
+		for _, cert := range some {
+			delete(f.certs, cert.Path)
+			key, err := keys(cert.Certificate, cert.Chain, cert.Path)
+			if ofMachine(err) && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("key of certificate %s: %w", cert.Certificate, err)
+			}
+			if err != nil {
+				return &blamed{Owner: cert.Owner, Err: fmt.Errorf("key of certificate %s: %w", cert.Certificate, err), Passes: withKey}
+			}
+			pems[cert.Path] = append([]byte(withNewline(cert.Chain)), key.Bytes()...)
+		}
+		if err := f.writeAll(pems); err != nil {
+			return err
+		}
+		for _, cert := range some {
+			f.certs[cert.Path] = cert.Digest
+		}
+	}
+	return nil
+}
+
+// writeAll brings files to their contents, which may have keys in them, unless they have them already. They outlive a loss
+// of power, but for those that nobody starts from.
+func (f *folder) writeAll(files map[string][]byte) error {
+	fresh := map[string][]byte{}
+	for name, content := range files {
+		put := func(path string) error {
+			if f.aside {
+				return replace(path, string(content))
+			}
+			fresh[path] = content
+			return nil
+		}
+		same := func(have []byte) bool { return bytes.Equal(have, content) }
+		if err := f.bring(name, written{sum: sha256.Sum256(content)}, same, put); err != nil {
+			return err
+		}
+	}
+	err := secrets.WriteFiles(fresh, 0o600)
+	for name := range files {
+		if _, ok := fresh[f.path(name)]; !ok {
+			continue
+		}
+		if err != nil {
+			f.mistrust(name)
+		} else {
+			f.have(name, f.written[name]) // it is there now
+		}
+	}
+	return err
 }
 
 // sweep removes maps and certificates that the configuration no longer names.

@@ -26,7 +26,40 @@ func risky(p plan.Plan) bool {
 	})
 }
 
-// check lets HAProxy read the whole configuration in a folder beside.
+// checkStep lets HAProxy read what a plan leads to in a folder beside. Before run-time commands it need not read again the
+// certificates that it shows already, which takes it a second for five thousand; what it then refuses it is asked about whole,
+// so that its words are about the lines that there will be.
+func (e *engine) checkStep(ctx context.Context, want haproxy.Config, p plan.Plan) error {
+	if e.process != nil && len(p.Reload) == 0 && e.check(ctx, newlyShown(want, p.Ops)) == nil {
+		return nil
+	}
+	return e.check(ctx, want)
+}
+
+// newlyShown leaves out the certificates that are in lists already and that no operation is about.
+func newlyShown(want haproxy.Config, ops []plan.Op) haproxy.Config {
+	touched, left := map[string]bool{haproxy.PlaceholderCert: true}, map[string]bool{}
+	for _, op := range ops {
+		switch op.Kind {
+		case plan.NewCert, plan.SetCert:
+			touched[op.Path] = true
+		case plan.AddCrt:
+			touched[op.File] = true
+		}
+	}
+	want.CrtLists = slices.Clone(want.CrtLists)
+	for i := range want.CrtLists {
+		l := &want.CrtLists[i]
+		l.Entries = slices.DeleteFunc(slices.Clone(l.Entries), func(e haproxy.CrtEntry) bool {
+			left[e.File] = left[e.File] || !touched[e.File]
+			return !touched[e.File]
+		})
+	}
+	want.Certs = slices.DeleteFunc(slices.Clone(want.Certs), func(c haproxy.Cert) bool { return left[c.Path] })
+	return want
+}
+
+// check lets HAProxy read a whole configuration in the folder beside.
 func (e *engine) check(ctx context.Context, want haproxy.Config) error {
 	if err := e.staging.save(want.Here(), e.keys); err != nil {
 		return e.unkept(err)

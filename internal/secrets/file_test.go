@@ -96,3 +96,26 @@ func TestRemoveHalves(t *testing.T) {
 		t.Errorf("%v %v, want %s", names, err, want)
 	}
 }
+
+func TestWriteFiles(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string][]byte{}
+	for i := range 40 {
+		files[filepath.Join(dir, fmt.Sprint(i))] = fmt.Appendf(nil, "text %d", i)
+	}
+	if err := WriteFiles(files, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range files {
+		if got, err := ReadPrivateFile(path); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != len(files) {
+		t.Errorf("%d files, %v", len(left), err)
+	}
+	files[filepath.Join(dir, "none", "x")] = nil
+	if err := WriteFiles(files, 0o600); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("written into no folder: %v", err)
+	}
+}
