@@ -76,7 +76,7 @@ func (w *certsWorld) coldStarts() (agent, alone []float64) {
 		w.run(name, w.agentArgs(name)...)
 		agent = append(agent, w.answersSince(began))
 		w.eventually("the load balancer is read back", 30*time.Second, w.converged)
-		w.rest(7 * time.Second)
+		w.rest(6 * time.Second)
 		w.stopped(name)
 		began = time.Now()
 		w.startHAProxy(0, w.haproxyDir(0))
