@@ -33,7 +33,7 @@ func newRenewCertificate() *cobra.Command {
 		Example: `  weir certificate renew www --reason "a new key, please"`,
 	}, func(c *client, name string, spec *weir.Certificate, fields map[string]any) (note string, err error) {
 		if spec.Issuer == "" {
-			return "", fmt.Errorf("Certificate/%s has no issuer to order another from: give it spec.issuer and spec.names, or upload another chain and key", name)
+			return "", fmt.Errorf("%s has no issuer to order another from: give it spec.issuer and spec.names, or upload another chain and key", weir.Ref{Kind: "Certificate", Name: name})
 		}
 		fields["renewAt"] = c.now().UTC().Truncate(time.Second).Format(time.RFC3339)
 		return fmt.Sprintf("Issuer/%s is asked for another; weir describe certificate %s tells how it goes.", spec.Issuer, name), nil
@@ -53,7 +53,7 @@ affiliationChanged: then weir certificate renew orders one, if ever. Until it ha
 	_ = cmd.RegisterFlagCompletionFunc("because", cobra.FixedCompletions(weir.RevocationReasons, cobra.ShellCompDirectiveNoFileComp))
 	return certificateCommand(cmd, func(c *client, name string, spec *weir.Certificate, fields map[string]any) (note string, err error) {
 		if spec.Revoked != nil {
-			return "", fmt.Errorf("Certificate/%s was revoked at %s already", name, clock(spec.Revoked.At))
+			return "", fmt.Errorf("%s was revoked at %s already", weir.Ref{Kind: "Certificate", Name: name}, clock(spec.Revoked.At))
 		}
 		fields["revoked"] = map[string]string{"at": c.now().UTC().Truncate(time.Second).Format(time.RFC3339), "reason": *because}
 		if spec.Issuer == "" {

@@ -27,9 +27,9 @@ type issuer struct {
 	solver    dns01.Solver
 	limits    []acme.Limit
 
-	mu         sync.Mutex
-	account    account
-	generation int64
+	mu      sync.Mutex
+	account account
+	kept    value
 }
 
 // account is what is kept of an issuer's account.
@@ -43,7 +43,7 @@ func (k *Keeper) open(ctx context.Context, name string) (*issuer, *weir.Issuer, 
 	set := k.opts.Store.View()
 	o := set.Get(weir.Ref{Kind: "Issuer", Name: name})
 	if o == nil {
-		return nil, nil, fmt.Errorf("Issuer/%s is not there", name)
+		return nil, nil, fmt.Errorf("%s is not there", weir.Ref{Kind: "Issuer", Name: name})
 	}
 	spec := o.Spec.(*weir.Issuer)
 	var used strings.Builder
@@ -69,7 +69,7 @@ func (k *Keeper) open(ctx context.Context, name string) (*issuer, *weir.Issuer, 
 		err = k.openACME(ctx, name, spec, key.Text(), set, made)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("Issuer/%s: %w", name, err)
+		return nil, nil, fmt.Errorf("%s: %w", weir.Ref{Kind: "Issuer", Name: name}, err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -90,7 +90,7 @@ func (k *Keeper) openACME(ctx context.Context, name string, spec *weir.Issuer, k
 		return err
 	}
 	if err == nil {
-		made.generation = generation
+		made.kept = value{stored.Bytes(), generation}
 		if err := json.Unmarshal(stored.Bytes(), &made.account); err != nil {
 			k.opts.Log.Error("what is kept of an account can't be read; its budget begins anew", "issuer", name)
 			made.account = account{}
@@ -107,7 +107,7 @@ func (k *Keeper) openACME(ctx context.Context, name string, spec *weir.Issuer, k
 		}
 		hmac, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(text), "="))
 		if err != nil {
-			return fmt.Errorf("Secret/%s holds no key in base64url, as authorities hand it out", e.Secret)
+			return fmt.Errorf("%s holds no key in base64url, as authorities hand it out", weir.Ref{Kind: "Secret", Name: e.Secret})
 		}
 		opts.External = &acme.ExternalAccount{KeyID: e.KeyID, Key: hmac}
 	}
@@ -145,7 +145,7 @@ func (k *Keeper) openDNS(ctx context.Context, d *weir.DNSChallenge, set *weir.Se
 func (k *Keeper) secretText(ctx context.Context, set *weir.Set, name string) (string, error) {
 	spec := weir.Find[weir.Secret](set, "Secret", name)
 	if spec == nil {
-		return "", fmt.Errorf("Secret/%s is not there", name)
+		return "", fmt.Errorf("%s is not there", weir.Ref{Kind: "Secret", Name: name})
 	}
 	s, err := k.secret(ctx, "Secret", name, spec.DataRef)
 	return s.Text(), err
@@ -160,7 +160,7 @@ func httpClient(spec *weir.Issuer, set *weir.Set) (*http.Client, error) {
 	if name := spec.ACME.Authority; name != "" {
 		cert := weir.Find[weir.Certificate](set, "Certificate", name)
 		if cert == nil {
-			return nil, fmt.Errorf("Certificate/%s is not there", name)
+			return nil, fmt.Errorf("%s is not there", weir.Ref{Kind: "Certificate", Name: name})
 		}
 		config.RootCAs = x509.NewCertPool()
 		config.RootCAs.AppendCertsFromPEM([]byte(cert.Chain))
@@ -195,9 +195,10 @@ func (k *Keeper) change(ctx context.Context, name string, i *issuer, f func(a *a
 	if err != nil {
 		return fmt.Errorf("keep the account of Issuer/%s: %w", name, err)
 	}
-	if err := k.opts.Store.SetPlatform(ctx, accountPrefix+name, raw, i.generation); err != nil {
+	now, err := k.write(ctx, accountPrefix+name, i.kept, raw)
+	if err != nil {
 		return fmt.Errorf("keep the account of Issuer/%s: %w", name, err)
 	}
-	i.account, i.generation = next, i.generation+1
+	i.account, i.kept = next, now
 	return nil
 }

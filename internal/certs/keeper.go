@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -75,7 +76,31 @@ type Keeper struct {
 // kept is a record as the store has it.
 type kept struct {
 	Record
+	value
+}
+
+// value is one of the platform as it was written or read last.
+type value struct {
+	raw        []byte
 	generation int64
+}
+
+// write puts a value of the platform in the place of the one that was there last. One that was only sealed anew
+// meanwhile, under another key, is another generation of the same.
+func (k *Keeper) write(ctx context.Context, name string, was value, raw []byte) (value, error) {
+	err := k.opts.Store.SetPlatform(ctx, name, raw, was.generation)
+	if weir.KindOf(err) == weir.Stale {
+		now, generation, rerr := k.opts.Store.Platform(ctx, name)
+		if rerr != nil || !bytes.Equal(now.Bytes(), was.raw) {
+			return was, err
+		}
+		was.generation = generation
+		err = k.opts.Store.SetPlatform(ctx, name, raw, generation)
+	}
+	if err != nil || raw == nil {
+		return value{}, err
+	}
+	return value{raw, was.generation + 1}, nil
 }
 
 // New makes a Keeper.
@@ -135,7 +160,7 @@ func (k *Keeper) load(ctx context.Context) error {
 	k.records, k.busy, k.issuers, k.answered = map[string]*kept{}, map[string]bool{}, map[string]*issuer{}, nil
 	for _, v := range values {
 		name := strings.TrimPrefix(v.Name, RecordPrefix)
-		r := &kept{generation: v.Generation}
+		r := &kept{value: value{v.Value.Bytes(), v.Generation}}
 		if err := json.Unmarshal(v.Value.Bytes(), &r.Record); err != nil {
 			k.opts.Log.Error("what is kept of a certificate's order can't be read; it begins anew", "certificate", name)
 			r.Record = Record{}
@@ -266,16 +291,17 @@ func (k *Keeper) save(ctx context.Context, name string, r *Record) error {
 		return fmt.Errorf("keep what is known of the certificate's order: %w", err)
 	}
 	k.mu.Lock()
-	generation := int64(0)
-	if was := k.records[name]; was != nil {
-		generation = was.generation
+	var was value
+	if known := k.records[name]; known != nil {
+		was = known.value
 	}
 	k.mu.Unlock()
-	if err := k.opts.Store.SetPlatform(ctx, RecordPrefix+name, raw, generation); err != nil {
+	now, err := k.write(ctx, RecordPrefix+name, was, raw)
+	if err != nil {
 		return fmt.Errorf("keep what is known of the certificate's order: %w", err)
 	}
 	k.mu.Lock()
-	k.records[name] = &kept{*r, generation + 1}
+	k.records[name] = &kept{*r, now}
 	k.mu.Unlock()
 	return nil
 }
@@ -289,9 +315,9 @@ func (k *Keeper) drop(ctx context.Context, name string) error {
 		}
 	}
 	k.mu.Lock()
-	generation := k.records[name].generation
+	was := k.records[name].value
 	k.mu.Unlock()
-	if err := k.opts.Store.SetPlatforms(ctx, store.PlatformWrite{Name: RecordPrefix + name, Generation: generation}); err != nil {
+	if _, err := k.write(ctx, RecordPrefix+name, was, nil); err != nil {
 		return err
 	}
 	k.mu.Lock()

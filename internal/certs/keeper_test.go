@@ -197,7 +197,7 @@ func TestCertificatesAreOrdered(t *testing.T) {
 	w.put("Certificate", "inside", &weir.Certificate{Issuer: "inside", Names: []string{"*.inside.example"}, Duration: weir.Duration(10 * time.Hour)})
 	w.run()
 	www, old, inside := w.issued("www"), w.issued("old"), w.issued("inside")
-	if www.Info.KeyType != "ECDSA 256" || old.Info.KeyType != "RSA 2048" || inside.Info.NotAfter.Sub(time.Now()).Round(time.Hour) != 10*time.Hour {
+	if www.Info.KeyType != "ECDSA 256" || old.Info.KeyType != "RSA 2048" || time.Until(inside.Info.NotAfter).Round(time.Hour) != 10*time.Hour {
 		t.Errorf("%+v\n%+v\n%+v", www.Info, old.Info, inside.Info)
 	}
 	w.leads("www", w.pebble.Roots())
@@ -271,7 +271,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 		return nil
 	})
 	w.mu.Lock()
-	w.clock = inside.Info.NotAfter.Sub(time.Now()) / 5 * 4
+	w.clock = time.Until(inside.Info.NotAfter) / 5 * 4
 	w.mu.Unlock()
 	w.put("Certificate", "pebble", &weir.Certificate{Chain: w.pebble.Cert + "\n"}) // wakes it
 	w.put("Certificate", "new", &weir.Certificate{Issuer: "inside", Names: []string{"new.inside.example"}})
@@ -357,6 +357,37 @@ func TestABudgetHolds(t *testing.T) {
 	if n := w.pebble.Done(weirtest.PebbleNewOrder); n != 3 {
 		t.Errorf("%d orders were made", n)
 	}
+}
+
+// TestWhatIsKeptIsSealedAnew: a change of the sealing key gives what is kept another generation, which stops nobody.
+func TestWhatIsKeptIsSealedAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, weirtest.PebbleOptions{})
+	w.put("Certificate", "www", &weir.Certificate{Issuer: "public", Names: []string{"www.example.com"}})
+	w.run()
+	w.issued("www")
+	w.await("what was kept is at rest", func() error {
+		if r := w.record("www"); r.Renewal == nil {
+			return fmt.Errorf("%+v", r)
+		}
+		return nil
+	})
+	for _, name := range []string{RecordPrefix + "www", accountPrefix + "public"} {
+		v, generation, err := w.store.Platform(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.store.SetPlatform(t.Context(), name, v.Bytes(), generation); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.put("Certificate", "www", &weir.Certificate{Issuer: "public", Names: []string{"www.example.com", "api.example.com"}})
+	w.await("it has both names", func() error {
+		if c := w.cert("www"); len(c.Info.Names) != 2 {
+			return fmt.Errorf("%v", c.Info.Names)
+		}
+		return nil
+	})
 }
 
 // TestAnotherGoesOn: whoever takes over goes on with an order where it was left, at any moment, and orders nothing twice.

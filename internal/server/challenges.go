@@ -32,11 +32,16 @@ func (s *server) shareChallenges(ctx context.Context, list []Challenge) error {
 	if err != nil {
 		return fmt.Errorf("share challenges: %w", err)
 	}
-	was, generation, err := s.store.Platform(ctx, sharedChallenges)
-	if err != nil && weir.KindOf(err) != weir.NotFound || was.Text() == string(text) {
-		return err
+	for {
+		was, generation, err := s.store.Platform(ctx, sharedChallenges)
+		if err != nil && weir.KindOf(err) != weir.NotFound || was.Text() == string(text) {
+			return err
+		}
+		// Stale when it was sealed under another key meanwhile: only the one that has the orders writes it.
+		if err := s.store.SetPlatform(ctx, sharedChallenges, text, generation); weir.KindOf(err) != weir.Stale {
+			return err
+		}
 	}
-	return s.store.SetPlatform(ctx, sharedChallenges, text, generation)
 }
 
 // followChallenges takes over what is shared, until ctx ends.
