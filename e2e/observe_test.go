@@ -72,10 +72,14 @@ func (w *world) do(a *runningAgent, words ...string) string {
 	}
 	client := hapctl.NewClient(filepath.Join(a.folder(), "run", "admin.sock"))
 	defer client.Close()
-	answer, err := client.Do(w.t.Context(), cmd)
-	if err != nil {
-		w.t.Fatalf("%s: %v", strings.Join(words, " "), err)
-	}
+	var answer hapctl.Answer
+	weirtest.Eventually(w.t, waitLong, func() error {
+		answer, err = client.Do(w.t.Context(), cmd)
+		if err != nil && !strings.Contains(err.Error(), "Can't show!") { // so says HAProxy while others are at the certificates
+			w.t.Fatalf("%s: %v", strings.Join(words, " "), err)
+		}
+		return err
+	})
 	return answer.Text
 }
 

@@ -32,7 +32,8 @@ func showHelp(cmd *cobra.Command, _ []string) {
 
 // usageTemplate is cobra's with the flags wrapped.
 func usageTemplate(cmd *cobra.Command, width int) string {
-	return strings.ReplaceAll(cmd.Root().UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", width))
+	text := strings.ReplaceAll(cmd.Root().UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", width))
+	return strings.ReplaceAll(text, "for more information about a command.", "for more about a command.")
 }
 
 // reflowed fills the lines of each paragraph anew; what is indented stays as it is.

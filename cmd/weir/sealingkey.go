@@ -72,7 +72,7 @@ func (k *keyFileFlags) first() (string, error) {
 func newSealingKeyRotate() *cobra.Command {
 	var at keyFileFlags
 	cmd := &cobra.Command{
-		Use:   "rotate {--data-dir DIR | --sealing-key-file FILE}",
+		Use:   "rotate",
 		Short: "Put a new key before those in this machine's key file",
 		Long: `Put a new key before those in the key file of the server on this machine. The server notices within seconds; it seals
 with the new key once all servers that run have it first in their files. So give the file to each other server next,
@@ -258,8 +258,8 @@ func newSealingKeyRetire() *cobra.Command {
 	var keep string
 	var destroy bool
 	cmd := &cobra.Command{
-		Use:   "retire {--data-dir DIR | --sealing-key-file FILE} {--keep FILE | --destroy}",
-		Short: "Drop older keys from this machine's key file, once nothing in the store needs them",
+		Use:   "retire",
+		Short: "Drop keys that nothing in the store needs any more",
 		Long: `Drop all keys but the one that seals from the key file of the server on this machine. It is refused until the control
 plane says that everything in the store is sealed with that key.
 

@@ -15,7 +15,7 @@ func newTicketKeys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ticketkeys [GROUP…]",
 		GroupID: groupLook,
-		Short:   "Show the keys of TLS session tickets that load balancers share, and renew them",
+		Short:   "Show the TLS ticket keys that load balancers share, or renew them",
 		Long: `Show, for each group, of which generation the keys of TLS session tickets are that its load balancers share, so
 that a client whose load balancer dies goes on with its session on another one: since when it encrypts, when the
 next one is due, and which load balancers have it. A load balancer that is one generation behind takes everybody's

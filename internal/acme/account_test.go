@@ -19,7 +19,7 @@ import (
 // TestAccount is registered once, found by its key after that, and told of other contacts.
 func TestAccount(t *testing.T) {
 	t.Parallel()
-	p := weirtest.NewPebble(t, weirtest.PebbleOptions{RejectNonces: 50})
+	p := weirtest.NewPebble(t, weirtest.PebbleOptions{RejectNonces: 20})
 	key := newKey(t)
 	contact := func(mail ...string) func(*Options) { return func(o *Options) { o.Contact = mail } }
 	first, err := newClient(t, p, key, contact("ops@example.com")).Account(t.Context())
