@@ -130,17 +130,12 @@ func (w *world) cert(name string) *weir.Certificate {
 
 func (w *world) await(what string, holds func() error) {
 	w.t.Helper()
-	late := time.Now().Add(30 * time.Second)
-	for {
-		err := holds()
-		if err == nil {
-			return
+	weirtest.Eventually(w.t, 30*time.Second, func() error {
+		if err := holds(); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
 		}
-		if time.Now().After(late) {
-			w.t.Fatalf("wait until %s: %v", what, err)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+		return nil
+	})
 }
 
 func (w *world) issued(name string) *weir.Certificate {
@@ -259,7 +254,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	gone := *more
 	gone.Revoked = &weir.Revocation{At: w.now(), Reason: "keyCompromise"}
 	w.put("Certificate", "www", &gone)
-	fourth := another("www", "another comes in the place of the one that was revoked", third)
+	another("www", "another comes in the place of the one that was revoked", third)
 	chain, err := ParseChain(third.Chain)
 	if err != nil {
 		t.Fatal(err)
@@ -276,7 +271,6 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	w.put("Certificate", "pebble", &weir.Certificate{Chain: w.pebble.Cert + "\n"}) // wakes it
 	w.put("Certificate", "new", &weir.Certificate{Issuer: "inside", Names: []string{"new.inside.example"}})
 	another("inside", "one whose life is over is renewed", inside)
-	_ = fourth
 }
 
 // TestOneBadNameHarmsNoOther, and what can't be proven is told with the name, and tried again later.
