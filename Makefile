@@ -2,14 +2,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
 GO ?= go
 # Two cores: tests wait for HAProxy more than they compute, so each package may run four at a time.
 TESTFLAGS ?= -timeout 14m -p 2 -parallel 4
-# Packages with goroutines of their own and few dependencies run under the race detector.
-RACE ?= accesslog dns01 hapctl link secrets weirtest
+# Packages with goroutines of their own and few dependencies run under the race detector, the longest first.
+RACE ?= link hapctl dns01 weirtest discovery/zookeeper accesslog discovery/consul secrets discovery/dns
+# Of the others these take longest.
+FIRST ?= e2e internal/agent internal/store docs cmd/weir
 FUZZTIME ?= 2m
 DEMO_SECONDS ?= 0
 BENCH ?= all
@@ -33,8 +34,9 @@ packages: ## build Debian packages into dist/
 	@scripts/packages.sh dist
 
 .PHONY: test
-test: haproxy etcd knot lint ## get what the tests need, lint, then run all tests on both HAProxy versions
-	@scripts/test.sh $(RACE) -- $(TESTFLAGS)
+test: ## get what the tests need, lint, then run all tests on both HAProxy versions
+	@$(MAKE) -j -O programs consul lint
+	@scripts/test.sh "$(RACE)" "$(FIRST)" $(TESTFLAGS)
 
 .PHONY: lint
 lint: tools ## gofumpt, go vet, staticcheck, at the versions of tools/go.mod
@@ -45,25 +47,41 @@ fmt: tools ## format the code with gofumpt
 	@.tools/bin/gofumpt -w .
 
 .PHONY: bench
-bench: haproxy etcd ## print figures as «name value unit» lines; BENCH=name for one
+bench: haproxy etcd zookeeper ## print figures as «name value unit» lines; BENCH=name for one
 	@WEIR_BENCH="$(BENCH)" $(GO) test -count=1 -timeout 30m -run '^TestFigures$$' -v ./bench | scripts/figures.sh
 
 .PHONY: soak
-soak: haproxy etcd knot ## long random walks, then each fuzz target for FUZZTIME (2m)
+soak: programs consul ## long random walks, then each fuzz target for FUZZTIME (2m)
 	@WEIR_SOAK=1 $(GO) test -count=1 -timeout 4h -p 1 ./...
 	@scripts/fuzz.sh "$(FUZZTIME)"
 
+.PHONY: programs
+programs: ## get all Debian packages below into .tools at once
+	@scripts/programs.sh
+
 .PHONY: haproxy
 haproxy: ## get HAProxy 3.4 and 3.2 into .tools
-	@scripts/haproxy.sh
+	@scripts/programs.sh haproxy-3.4 haproxy-3.2
 
 .PHONY: etcd
 etcd: ## get etcd into .tools, for tests against a cluster outside
-	@scripts/etcd.sh
+	@scripts/programs.sh etcd
 
 .PHONY: knot
 knot: ## get Knot DNS into .tools, for tests of dns-01 challenges
-	@scripts/knot.sh
+	@scripts/programs.sh knot
+
+.PHONY: promtool
+promtool: ## get promtool into .tools, for tests of the alert rules
+	@scripts/programs.sh promtool
+
+.PHONY: zookeeper
+zookeeper: ## get ZooKeeper and a Java for it into .tools, for tests of discovery
+	@scripts/programs.sh zookeeper
+
+.PHONY: consul
+consul: ## get HashiCorp's double of Consul's API into .tools, for tests of discovery
+	@scripts/consul.sh
 
 .PHONY: tools
 tools:

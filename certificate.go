@@ -1,7 +1,9 @@
 package weir
 
 import (
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,7 +29,7 @@ type Certificate struct {
 	// RevokedSerials is made by the control plane: certificates of this object that were revoked and never come back.
 	RevokedSerials []string `json:"revokedSerials,omitempty"`
 	// Chain is PEM: the leaf first, then what signed it, in order.
-	Chain string `json:"chain,omitempty"`
+	Chain Chain `json:"chain,omitzero"`
 	// Key is PEM, written once; what is kept instead is KeyRef.
 	Key string `json:"key,omitempty"`
 	// KeyRef is made by the control plane.
@@ -72,6 +74,10 @@ var RevocationReasons = []string{"unspecified", "keyCompromise", "affiliationCha
 // MaxCertificateNames is how many names one certificate can be ordered for, as many as public authorities take.
 const MaxCertificateNames = 100
 
+// maxNames is how many characters the names of one certificate have together at most, by the type of its key. With them
+// key and leaf leave room within MaxChain for what signed the leaf, of some 3,000 bytes of PEM.
+var maxNames = map[string]int{"ecdsa-256": 5200, "ecdsa-384": 5100, "rsa-2048": 4200, "rsa-3072": 3600, "rsa-4096": 3000}
+
 // Normalize fills the defaults of a certificate with an issuer, and puts its names in order.
 func (c *Certificate) Normalize() {
 	if c.Issuer == "" {
@@ -99,10 +105,10 @@ func (c *Certificate) Validate(p *Problems) {
 	} else {
 		c.validateUpload(p)
 	}
-	if len(c.Chain)+len(c.Key) > MaxChain {
-		p.Add("chain", "chain and key are %d bytes long; at most %d fit HAProxy's run-time socket; leave the root out of the chain", len(c.Chain)+len(c.Key), MaxChain)
+	if c.Chain.Len()+len(c.Key) > MaxChain {
+		p.Add("chain", "chain and key are %d bytes long; at most %d fit HAProxy's run-time socket; leave the root out of the chain", c.Chain.Len()+len(c.Key), MaxChain)
 	}
-	if c.Chain == "" && (c.Key != "" || c.KeyRef != nil) {
+	if c.Issuer != "" && c.Chain.IsZero() && (c.Key != "" || c.KeyRef != nil) {
 		p.Add("chain", "is required beside a key: the leaf certificate in PEM, then what signed it")
 	}
 	if c.Revoked != nil {
@@ -120,10 +126,15 @@ func (c *Certificate) validateOrder(p *Problems) {
 	if len(c.Names) > MaxCertificateNames {
 		p.Add("names", "are %d; at most %d fit one certificate", len(c.Names), MaxCertificateNames)
 	}
+	if total, most := len(strings.Join(c.Names, "")), maxNames[c.KeyType]; most > 0 && total > most {
+		p.Add("names", "have %d characters together; with a key of type %s at most %d fit HAProxy's run-time socket with key and chain; order several certificates", total, c.KeyType, most)
+	}
 	unique(p, "names", c.Names)
 	for i, name := range c.Names {
 		if name == "*" {
 			p.Add(index("names", i), "nobody gives a certificate for every name; name a domain, such as *.example.com")
+		} else if _, err := netip.ParseAddr(name); err == nil {
+			p.Add(index("names", i), "%q is an address, and certificates are ordered for host names only; upload one that is for it", name)
 		} else {
 			checkHostname(p, index("names", i), name)
 		}
@@ -135,7 +146,7 @@ func (c *Certificate) validateOrder(p *Problems) {
 }
 
 func (c *Certificate) validateUpload(p *Problems) {
-	if c.Chain == "" {
+	if c.Chain.IsZero() {
 		p.Add("chain", "is required without an issuer: the leaf certificate in PEM, then what signed it")
 	}
 	for _, f := range []struct {

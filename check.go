@@ -46,6 +46,8 @@ type checker struct {
 	addresses map[string][]string
 	// full are the quotas that have been reported, as "role\x00kind".
 	full map[string]bool
+	// orders are what sites want ordered; they are made when somebody asks first.
+	orders map[string]Wanted
 	// shares says of two roles whether a server of the one is shared with the other, as far as anybody has asked.
 	shares map[[2]string]bool
 }
@@ -60,6 +62,7 @@ func (c *checker) object(r Ref, old, now *Object) {
 	if now == nil {
 		if old != nil {
 			c.deleted(r)
+			c.stillWanted(old)
 		}
 		return
 	}
@@ -77,6 +80,8 @@ func (c *checker) object(r Ref, old, now *Object) {
 		c.certificate(old, now, spec)
 	case *Issuer:
 		c.issuer(now, spec)
+	case *DiscoverySource:
+		c.discoverySource(now, spec)
 	case *IPAddress:
 		c.ipAddress(old, now, spec)
 	case *Override:
@@ -103,6 +108,8 @@ func (c *checker) references(o *Object) {
 		} else if !o.MayReferTo(target) {
 			c.add(o.Ref(), r.Path, "%s belongs to role %s, which does not share it with role %s: its owner must add that to metadata.shareWith",
 				r.Ref, target.Metadata.Role, o.Metadata.Role)
+		} else if target.Kind == "Certificate" && target.Metadata.ManagedBy == ManagedByWeir {
+			c.add(o.Ref(), r.Path, "%s comes and goes with the host names of sites that say certificates: auto, and can't be named; say that word at a listener, or name a Certificate of your own", r.Ref)
 		}
 	}
 }

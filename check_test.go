@@ -92,6 +92,7 @@ func TestCheckRefuses(t *testing.T) {
 		"tcp port taken":       {text: site("a", "mode: tcp, addresses: [vip1], listeners: [{port: 389}], backends: {default: l4}"), want: "Site/a: spec.listeners[0].port: Site/ldap takes everything at IPAddress/vip1, port 389, already"},
 		"moved into conflict":  {text: site("a", "hostnames: [www.example.com], addresses: [vip3], listeners: [{port: 80}], backends: {default: p}"), want: ""},
 		"two new of one name":  {text: site("a", "hostnames: [x.example.com], addresses: [vip2], listeners: [{port: 81}], backends: {default: p}") + "\n---\n" + site("b", "hostnames: [x.example.com], addresses: [vip1], listeners: [{port: 82}], backends: {default: p}"), want: `Site/b: spec.hostnames[0]: "x.example.com" belongs to Site/a`},
+		"another's host name":  {text: "{kind: Issuer, metadata: {name: le}, spec: {type: acme, acme: {directory: \"https://ca.example/dir\"}}}\n---\n{kind: Certificate, metadata: {name: c, role: media}, spec: {issuer: le, names: [www.example.com]}}", want: `Certificate/c: spec.names[0]: "www.example.com" is a name of Site/www, and their roles differ`},
 		"host names of a role": {text: "{kind: Role, metadata: {name: web}, spec: {hostnames: [\"*.example.com\"]}}", want: "Role/web: spec.hostnames: Site/any would have names"},
 		"groups of a role":     {text: "{kind: Role, metadata: {name: web}, spec: {groups: [lab]}}", want: "Role/web: spec.groups: Site/any, Site/ldap, Site/www and IPAddress/vip1 would be in groups"},
 		"tcp site, http pool":  {text: site("ldap", "mode: tcp, addresses: [vip1], listeners: [{port: 389}], backends: {default: p}"), want: "Site/ldap: spec.backends.default: Pool/p has mode http; a site of mode tcp needs pools of mode tcp"},
@@ -203,7 +204,7 @@ func TestCheckWantsKeys(t *testing.T) {
 	t.Parallel()
 	set := weir.NewSet(decode(t, ground)...)
 	put := func(key bool) *weir.Object {
-		o := &weir.Object{Kind: "Certificate", Metadata: weir.Metadata{Name: "c"}, Spec: &weir.Certificate{Chain: "chain"}}
+		o := &weir.Object{Kind: "Certificate", Metadata: weir.Metadata{Name: "c"}, Spec: &weir.Certificate{Chain: weir.NewChain("chain")}}
 		if key {
 			o.Spec.(*weir.Certificate).KeyRef = &weir.SealedRef{Generation: 1, Fingerprint: "f"}
 		}

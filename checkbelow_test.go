@@ -59,7 +59,7 @@ func TestTCPSitesOfDifferentRolesShowNoCertificatesForEachOthersNames(t *testing
 	t.Parallel()
 	put := func(set *weir.Set, name, role string, hosts ...string) *weir.Object {
 		o := &weir.Object{Kind: "Certificate", Metadata: weir.Metadata{Name: name, Role: role}, Spec: &weir.Certificate{
-			Chain: "x", KeyRef: &weir.SealedRef{Generation: 1}, Info: &weir.CertificateInfo{Names: hosts},
+			Chain: weir.NewChain("x"), KeyRef: &weir.SealedRef{Generation: 1}, Info: &weir.CertificateInfo{Names: hosts},
 		}}
 		set.Put(o)
 		return o

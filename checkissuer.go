@@ -22,6 +22,9 @@ func (c *checker) ordered(o *Object, cert *Certificate) {
 		if role != nil && !role.MayClaim(name) {
 			c.add(o.Ref(), index("spec.names", i), "role %s may not claim %q, only %s", o.Metadata.Role, name, strings.Join(role.Hostnames, ", "))
 		}
+		if site, held := c.after.HeldByOthers(o.Metadata.Role, name); held {
+			c.add(o.Ref(), index("spec.names", i), "%q is a name of %s, and their roles differ; an admin can list the name in the hostnames of role %s", name, site, o.Metadata.Role)
+		}
 	}
 }
 
@@ -40,19 +43,28 @@ func (c *checker) issuer(o *Object, i *Issuer) {
 	}
 	c.parents(o, i)
 	var list sample
+	wild := func(name string) bool { return strings.HasPrefix(name, "*.") }
 	for r := range c.after.ReferrersOf("Certificate", o.Ref()) {
 		cert := c.after.Get(r)
 		if cert == nil || c.written[r] {
 			continue
 		}
-		wild := func(name string) bool { return strings.HasPrefix(name, "*.") }
+		if _, ordered := OrderOf(cert); ordered {
+			continue // told with the sites that want it
+		}
 		spec := cert.Spec.(*Certificate)
 		if (!i.Serves(cert.Metadata.Role) || !i.Wildcards() && slices.ContainsFunc(spec.Names, wild)) && list.add(r.String()) {
 			break
 		}
 	}
+	for r := range c.after.ReferrersOf("Site", o.Ref()) {
+		site := c.after.Get(r)
+		if site != nil && !c.written[r] && (!i.Serves(site.Metadata.Role) || !i.Wildcards() && slices.ContainsFunc(site.Spec.(*Site).Hostnames, wild)) && list.add(r.String()) {
+			break
+		}
+	}
 	if !list.empty() {
-		c.add(o.Ref(), "spec", "%s could not be renewed any more, for its roles or its challenge; change %s first", list, list.them())
+		c.add(o.Ref(), "spec", "%s could not have certificates renewed any more, for its roles or its challenge; change %s first", list, list.them())
 	}
 }
 

@@ -21,6 +21,10 @@ func (c *checker) site(o *Object, s *Site) {
 		if l.TLS == nil {
 			continue
 		}
+		if l.TLS.Certificates.Auto() {
+			c.autoListener(o, s, l, index("spec.listeners", i)+".tls")
+			continue
+		}
 		for j, name := range l.TLS.Certificates {
 			if cert := Find[Certificate](c.after, "Certificate", name); cert != nil && !cert.HasKey() {
 				c.add(o.Ref(), index(index("spec.listeners", i)+".tls.certificates", j), "Certificate/%s has no key, so clients can't be shown it; give it spec.key", name)
@@ -74,6 +78,7 @@ func (c *checker) sharesServers(owner, with string) bool {
 
 func (c *checker) certificate(old, o *Object, cert *Certificate) {
 	c.newNames(old, o, cert)
+	c.origin(old, o)
 	c.ordered(o, cert)
 	if cert.HasKey() {
 		return

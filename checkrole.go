@@ -57,8 +57,8 @@ func (c *checker) mayUseGroups(o *Object, path, name string, groups []string) {
 // quota is looked at when an object is new to its role, so that a lowered quota takes nothing away.
 func (c *checker) quota(old, now *Object) {
 	owner := now.Metadata.Role
-	if owner == "" || old != nil && old.Metadata.Role == owner {
-		return
+	if owner == "" || old != nil && old.Metadata.Role == owner || now.Metadata.ManagedBy == ManagedByWeir && now.Kind == "Certificate" {
+		return // what auto orders was looked at with its site
 	}
 	role := Find[Role](c.after, "Role", owner)
 	if role == nil {
@@ -105,6 +105,9 @@ func (c *checker) role(old, o *Object, r *Role) {
 		cert := c.after.Get(s)
 		if cert == nil || c.written[s] || cert.Metadata.Role != o.Metadata.Name {
 			continue
+		}
+		if _, ordered := OrderOf(cert); ordered {
+			continue // told with the sites that want it
 		}
 		if slices.ContainsFunc(cert.Spec.(*Certificate).Names, func(h string) bool { return !r.MayClaim(h) }) {
 			claims.add(s.String())

@@ -1,6 +1,7 @@
 package weir_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -15,6 +16,13 @@ func TestIssuers(t *testing.T) {
 	order := func(spec string) string {
 		return "{kind: Certificate, metadata: {name: www}, spec: {issuer: le, " + spec + "}}"
 	}
+	long := func(n int, keyType string) string { // names of 250 characters
+		var list []string
+		for i := range n {
+			list = append(list, fmt.Sprintf("n%02d.%s%s.example", i, strings.Repeat(strings.Repeat("a", 58)+".", 4), strings.Repeat("b", 2)))
+		}
+		return fmt.Sprintf("names: [%s], keyType: %s", strings.Join(list, ", "), keyType)
+	}
 	role := "{kind: Role, metadata: {name: web}, spec: {hostnames: [\"*.shop.example\"]}}\n---\n"
 	for text, want := range map[string]string{
 		acme + order("names: [www.example.com]"):                                                   "",
@@ -22,7 +30,11 @@ func TestIssuers(t *testing.T) {
 		acme + order("names: [\"*.example.com\"]"):                                                 "Certificate/www: spec.names[0]: a wildcard takes",
 		acme + order("names: []"):                                                                  "Certificate/www: spec.names: needs at least one",
 		acme + order("names: [\"*\"]"):                                                             "Certificate/www: spec.names[0]: nobody gives",
+		acme + order("names: [192.0.2.1]"):                                                         `Certificate/www: spec.names[0]: "192.0.2.1" is an address`,
 		acme + order("names: [a.example], keyType: dsa"):                                           "Certificate/www: spec.keyType",
+		acme + order(long(20, "ecdsa-256")):                                                        "",
+		acme + order(long(21, "ecdsa-256")):                                                        "Certificate/www: spec.names: have 5250 characters together; with a key of type ecdsa-256 at most 5200 fit",
+		acme + order(long(20, "rsa-4096")):                                                         "Certificate/www: spec.names: have 5000 characters together; with a key of type rsa-4096 at most 3000 fit",
 		order("names: [a.example]"):                                                                "Certificate/www: spec.issuer: Issuer \"le\" does not exist",
 		"{kind: Certificate, metadata: {name: www}, spec: {chain: x, key: y, names: [a.example]}}": "Certificate/www: spec.names: is for a certificate with an issuer",
 		role + acme + "{kind: Certificate, metadata: {name: www, role: web}, spec: {issuer: le, names: [a.shop.example, b.example]}}":                                                               "Certificate/www: spec.names[1]: role web may not claim",

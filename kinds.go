@@ -53,6 +53,7 @@ var kinds = []Kind{
 	{Name: "ErrorPage", Plural: "errorpages", Short: []string{"page", "pages"}, Doc: "What clients see instead of HAProxy's own error text.", Write: Owner, New: func() Spec { return new(ErrorPage) }},
 	{Name: "AccessList", Plural: "accesslists", Short: []string{"acl", "acls"}, Doc: "A list of networks.", Write: Owner, New: func() Spec { return new(AccessList) }},
 	{Name: "Map", Plural: "maps", Doc: "Keys and values that routes look up.", Write: Owner, New: func() Spec { return new(Map) }},
+	{Name: "DiscoverySource", Plural: "discoverysources", Short: []string{"source", "sources"}, Doc: "A place outside that servers are learned from, which come and go with it.", Platform: true, Write: Admin, New: func() Spec { return new(DiscoverySource) }},
 	{Name: "Server", Plural: "servers", Doc: "An origin server as inventory knows it; pools select it.", Write: Owner, New: func() Spec { return new(Server) }},
 	{Name: "Pool", Plural: "pools", Doc: "Servers that do the same work, with their health check and limits.", Write: Owner, New: func() Spec { return new(Pool) }},
 	{Name: "Site", Plural: "sites", Doc: "A service at its names, addresses and ports, in one or more zones.", Write: Owner, New: func() Spec { return new(Site) }},

@@ -15,8 +15,15 @@ type Listener struct {
 
 // ListenerTLS is how clients are spoken to.
 type ListenerTLS struct {
-	// Certificates name Certificates with keys; an ECDSA and an RSA one of the same names are picked by the client.
-	Certificates []string `json:"certificates"`
+	// Certificates name Certificates with keys; an ECDSA and an RSA one of the same names are picked by the client. The
+	// word auto in place of the list has one ordered for each of the site's host names, and renewed.
+	Certificates CertificateNames `json:"certificates"`
+	// Issuer is whom auto orders from. Left out, it is the default Issuer or the only one, and that stays so for the
+	// site whichever Issuers come later.
+	Issuer string `json:"issuer,omitempty"`
+	// KeyTypes are the types of keys that auto orders certificates with, ecdsa-256 when left out; at most one of each
+	// kind, such as ecdsa-256 and rsa-2048, of which clients pick.
+	KeyTypes []string `json:"keyTypes,omitempty"`
 	// Profile is modern (TLS 1.3 alone), intermediate (TLS 1.2 and 1.3, forward secrecy and AEAD ciphers alone) or
 	// legacy (TLS 1.0 and up, CBC ciphers and RSA key exchange too).
 	Profile string `json:"profile,omitempty"`
@@ -70,6 +77,9 @@ func (t *ListenerTLS) normalize(mode string) {
 	if t.ALPN == nil && mode == "http" {
 		t.ALPN = []string{"h2", "http/1.1"}
 	}
+	if len(t.KeyTypes) == 0 && t.Certificates.Auto() {
+		t.KeyTypes = []string{"ecdsa-256"}
+	}
 }
 
 func (s *Site) validateListeners(p *Problems) {
@@ -90,7 +100,7 @@ func (s *Site) validateListeners(p *Problems) {
 		}
 		seen[l.Port] = true
 		if l.TLS != nil {
-			l.TLS.validate(p, path+".tls", s.Mode)
+			l.TLS.validate(p, path+".tls", s)
 		}
 		if l.Redirect != "" {
 			oneOf(p, path+".redirect", l.Redirect, "https")
@@ -101,14 +111,19 @@ func (s *Site) validateListeners(p *Problems) {
 	}
 }
 
-func (t *ListenerTLS) validate(p *Problems, path, mode string) {
+func (t *ListenerTLS) validate(p *Problems, path string, s *Site) {
+	mode := s.Mode
 	if mode == "tls-passthrough" {
 		p.Add(path, "a tls-passthrough site does not end TLS; leave tls out")
 	}
 	if len(t.Certificates) == 0 {
-		p.Add(path+".certificates", "needs at least one Certificate")
+		p.Add(path+".certificates", "needs at least one Certificate, or the word auto, which has them ordered")
 	}
 	names(p, path+".certificates", t.Certificates)
+	if len(t.Certificates) > 1 && slices.Contains(t.Certificates, auto) {
+		p.Add(path+".certificates", "auto is a word that stands in place of the list; list Certificates, or write certificates: auto alone")
+	}
+	t.validateAuto(p, path, s)
 	if t.Profile == "old" {
 		p.Add(path+".profile", `is called "legacy" here`)
 	} else {

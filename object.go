@@ -34,6 +34,9 @@ type Metadata struct {
 	ShareWith []string `json:"shareWith,omitempty"`
 }
 
+// ManagedByInventory as metadata.managedBy of a Server says that an inventory's lists write and delete it.
+const ManagedByInventory = "inventory"
+
 // Spec is the wish inside an object. Normalize fills defaults and canonical forms; Validate reports every rule
 // that the wish breaks by itself, with paths below "spec"; References names the objects it needs.
 type Spec interface {
@@ -108,18 +111,33 @@ func DecodeStored(raw []byte) (*Object, error) {
 	if !ok {
 		return nil, fmt.Errorf("read stored object: kind %q is not known to this version", kind.Name)
 	}
-	spec := kind.New()
+	o := empty(kind)
 	head := struct {
 		Kind     string   `json:"kind"`
 		Metadata Metadata `json:"metadata"`
 		Spec     any      `json:"spec"`
 		Status   *Status  `json:"status"`
 		Revision int64    `json:"revision"`
-	}{Spec: spec}
+	}{Spec: o.Spec}
 	if err := json.Unmarshal(raw, &head); err != nil {
 		return nil, fmt.Errorf("read stored object %s/%s: %w", kind.Name, head.Metadata.Name, err)
 	}
-	return &Object{Kind: kind.Name, Metadata: head.Metadata, Spec: spec, Status: head.Status, Revision: head.Revision}, nil
+	o.Metadata, o.Status, o.Revision = head.Metadata, head.Status, head.Revision
+	return o, nil
+}
+
+// empty gives an object of a kind that says nothing yet. A server and its spec are one piece of memory: of a hundred
+// thousand of them, the pieces are what the collector of the control plane looks at.
+func empty(kind Kind) *Object {
+	if kind.Name == "Server" {
+		both := &struct {
+			object Object
+			spec   Server
+		}{}
+		both.object.Kind, both.object.Spec = kind.Name, &both.spec
+		return &both.object
+	}
+	return &Object{Kind: kind.Name, Spec: kind.New()}
 }
 
 // storedKind finds the kind of an object, which Weir writes first; others may not.
@@ -145,6 +163,11 @@ func storedKind(raw []byte) (Kind, bool) {
 // Status is what is so, as the control plane knows it from the agents.
 type Status struct {
 	Conditions []Condition `json:"conditions"`
+	// Certificate is of a Certificate alone, Issuer of an Issuer.
+	Certificate *CertificateStatus `json:"certificate,omitempty"`
+	Issuer      *IssuerStatus      `json:"issuer,omitempty"`
+	// Source is of a DiscoverySource alone.
+	Source *SourceStatus `json:"source,omitempty"`
 }
 
 // The types of conditions an object can have.
@@ -153,6 +176,10 @@ const (
 	Programmed  = "Programmed"  // read back from n of m load balancers
 	Serving     = "Serving"     // the health checks see something that answers
 	Issued      = "Issued"      // its issuer has given it, and will again in time
+	Watched     = "Watched"     // of a discovery source: it answers, and what it has is written
+	Believed    = "Believed"    // of a discovery source: false while it says that more is gone than is believed
+	Admitted    = "Admitted"    // of servers and pools: registrations let in who is to take traffic
+	Certified   = "Certified"   // of a site with TLS: each of its host names has a certificate
 	Quarantined = "Quarantined" // a load balancer refused it; its last good form stays
 	Drifted     = "Drifted"     // somebody changed it by hand at a load balancer
 )

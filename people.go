@@ -80,7 +80,12 @@ type Token struct {
 	Join *JoinTerms `json:"join,omitempty"`
 	// Server makes it a token for one server that joins the control plane's embedded store, which spends it.
 	Server *ServerTerms `json:"server,omitempty"`
+	// Registration makes it a token with which any number of servers register themselves until it expires.
+	Registration *RegistrationTerms `json:"registration,omitempty"`
 }
+
+// Acts says that the token is a credential of its subject.
+func (t *Token) Acts() bool { return !t.Enrols() && t.Registration == nil }
 
 // Enrols says that the token lets a machine in once, and is no credential of anybody.
 func (t *Token) Enrols() bool { return t.Join != nil || t.Server != nil }
@@ -109,6 +114,9 @@ func (t *Token) Normalize() {
 	if t.Join != nil {
 		t.Join.LocalRanges = maskLocal(t.Join.LocalRanges)
 	}
+	if t.Registration != nil {
+		t.Registration.normalize()
+	}
 }
 
 // Validate checks the subject and the terms.
@@ -116,6 +124,12 @@ func (t *Token) Validate(p *Problems) {
 	checkSubject(p, "subject", t.Subject)
 	if t.Join != nil && t.Server != nil {
 		p.Add("server", "and join exclude each other: a token lets an agent in, or a server")
+	}
+	if t.Registration != nil {
+		if t.Enrols() {
+			p.Add("registration", "excludes join and server: a token lets servers register, or lets one machine in")
+		}
+		t.Registration.validate(p)
 	}
 	if t.Server != nil && t.Server.Host != "" {
 		if _, err := netip.ParseAddr(t.Server.Host); err != nil {
@@ -132,8 +146,11 @@ func (t *Token) Validate(p *Problems) {
 	}
 }
 
-// References are the join terms' group and zone.
+// References are the join terms' group and zone, or the registration terms' role and zone.
 func (t *Token) References() []Reference {
+	if r := t.Registration; r != nil {
+		return optional(optional(nil, "registration.role", "Role", r.Role), "registration.zone", "Zone", r.Zone)
+	}
 	if t.Join == nil {
 		return nil
 	}

@@ -17,8 +17,11 @@ type Pool struct {
 	Selector *Selector `json:"selector,omitempty"`
 	// Members are static ones.
 	Members []Member `json:"members,omitempty"`
-	// Admission is what must say healthy before a member's first request: check, or none when there is no check.
+	// Admission is what must say healthy before a member's first request: check (HAProxy's own), registration (that of a
+	// selected Server; static members need none), both, or none. It is check when left out, none without a health check.
 	Admission string `json:"admission,omitempty"`
+	// Floor bounds what silence can take out, where Admission asks for a registration.
+	Floor *Floor `json:"floor,omitempty"`
 	// Port is where selected servers are reached: a number, or the name of one of their ports.
 	Port PortRef `json:"port,omitempty"`
 	// Balance is roundrobin, leastconn, random, source, uri or header.
@@ -48,26 +51,49 @@ type Selector struct {
 	Clusters []string `json:"clusters,omitempty"`
 }
 
+// Mismatch is why a pool does not select a Server, empty when it does.
+type Mismatch string
+
+// The reasons why a Server is not selected, the first that holds.
+const (
+	MismatchRole    Mismatch = "role"    // of another role, or the pool selects nobody
+	MismatchZone    Mismatch = "zone"    // in another zone
+	MismatchCluster Mismatch = "cluster" // in none of the clusters
+	MismatchShared  Mismatch = "shared"  // of another role than the pool, and not shared with it
+)
+
 // Matches says whether a server of a role belongs.
-func (s *Selector) Matches(role string, server *Server) bool {
-	if s == nil || s.Role != role || s.Zone != "" && s.Zone != server.Zone {
-		return false
+func (s *Selector) Matches(role string, server *Server) bool { return s.mismatch(role, server) == "" }
+
+func (s *Selector) mismatch(role string, server *Server) Mismatch {
+	switch {
+	case s == nil || s.Role != role:
+		return MismatchRole
+	case s.Zone != "" && s.Zone != server.Zone:
+		return MismatchZone
+	case len(s.Clusters) > 0 && !slices.ContainsFunc(s.Clusters, func(c string) bool { return slices.Contains(server.Clusters, c) }):
+		return MismatchCluster
 	}
-	if len(s.Clusters) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(s.Clusters, func(c string) bool { return slices.Contains(server.Clusters, c) })
+	return ""
 }
 
 // Selects says whether a pool of a role takes in a Server: the selector matches, and the server is the role's own
 // or shared with it. A pool without a role is the admin's and takes in whoever matches.
-func (o *Pool) Selects(role string, server *Object) bool {
+func (o *Pool) Selects(role string, server *Object) bool { return o.Mismatch(role, server) == "" }
+
+// Mismatch says why Selects is false.
+func (o *Pool) Mismatch(role string, server *Object) Mismatch {
 	spec, ok := server.Spec.(*Server)
-	if !ok || !o.Selector.Matches(server.Metadata.Role, spec) {
-		return false
+	if !ok {
+		return MismatchRole
 	}
-	owner := server.Metadata.Role
-	return role == "" || owner == role || slices.Contains(server.Metadata.ShareWith, role)
+	if why := o.Selector.mismatch(server.Metadata.Role, spec); why != "" {
+		return why
+	}
+	if owner := server.Metadata.Role; role != "" && owner != role && !slices.Contains(server.Metadata.ShareWith, role) {
+		return MismatchShared
+	}
+	return ""
 }
 
 // HasMember says whether a static member has the name.
@@ -183,9 +209,8 @@ func (o *Pool) Normalize() {
 		setDefault(&h.Interval, Duration(2*time.Second))
 		setDefault(&h.Rise, 2)
 		setDefault(&h.Fall, 3)
-		setDefault(&o.Admission, "check")
 	}
-	setDefault(&o.Admission, "none")
+	o.normalizeAdmission()
 	for i := range o.Members {
 		m := &o.Members[i]
 		m.Address = m.Address.Unmap()
@@ -227,9 +252,7 @@ func (o *Pool) Validate(p *Problems) {
 	}
 	checkToken(p, "balanceHeader", o.BalanceHeader)
 	o.HealthCheck.validate(p)
-	if want := o.HealthCheck.admission(); o.Admission != want {
-		oneOf(p, "admission", o.Admission, want)
-	}
+	o.validateAdmission(p)
 	if o.Persistence != nil {
 		if o.Mode == "tcp" {
 			p.Add("persistence.cookie", "a tcp pool has no cookies")
@@ -273,13 +296,6 @@ func (o *Pool) validateMembers(p *Problems) {
 		m.Port.check(p, path+".port")
 		between(p, path+".weight", *m.Weight, 0, 256)
 	}
-}
-
-func (h *HealthCheck) admission() string {
-	if h.Type == "none" {
-		return "none"
-	}
-	return "check"
 }
 
 func (h *HealthCheck) validate(p *Problems) {

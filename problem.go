@@ -43,8 +43,15 @@ type Problems struct {
 	prefix string
 }
 
-// Add reports a broken rule at path.
+// mostProblems bounds what is collected: nobody mends more at once, and a long list of one mistake must not take a
+// hundred times its size.
+const mostProblems = 10_000
+
+// Add reports a broken rule at path, unless there are very many already.
 func (p *Problems) Add(path, format string, args ...any) {
+	if len(p.list) >= mostProblems {
+		return
+	}
 	p.list = append(p.list, Problem{Object: p.Object, Path: p.prefix + path, Message: fmt.Sprintf(format, args...)})
 }
 

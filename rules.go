@@ -110,10 +110,12 @@ func oneOf(p *Problems, path, v string, allowed ...string) {
 }
 
 func unique(p *Problems, path string, list []string) {
+	seen := make(map[string]bool, len(list))
 	for i, v := range list {
-		if slices.Contains(list[:i], v) {
+		if seen[v] {
 			p.Add(index(path, i), "%q is listed twice", clip(v))
 		}
+		seen[v] = true
 	}
 }
 

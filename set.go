@@ -20,11 +20,13 @@ type Set struct {
 	back *btree.Map[string, struct{}]
 	// owned counts the objects of "role\x00kind".
 	owned *btree.Map[string, int]
-	// mine has a bit for each map above that no other set has, by kindAt, bitBack and bitOwned.
+	// mine has a bit for each map above that no other set has, by kindAt, bitBack and bitOwned, and bitLists for the
+	// two lists.
 	mine uint64
 }
 
 const (
+	bitLists = 61
 	bitBack  = 62
 	bitOwned = 63
 )
@@ -62,8 +64,15 @@ func NewSet(list ...*Object) *Set {
 func (s *Set) Copy() *Set {
 	s.mine = 0
 	c := *s
-	c.objects, c.stamps = slices.Clone(s.objects), slices.Clone(s.stamps)
 	return &c
+}
+
+// lists makes the lists of maps and stamps the set's own, so that they can be changed.
+func (s *Set) lists() {
+	if s.mine&(1<<bitLists) == 0 {
+		s.objects, s.stamps = slices.Clone(s.objects), slices.Clone(s.stamps)
+		s.mine |= 1 << bitLists
+	}
 }
 
 // own gives a map of the set to be changed, a copy if other sets may have it too.
@@ -97,6 +106,7 @@ func (s *Set) Get(r Ref) *Object {
 // Put adds an object, or replaces the one of its kind and name.
 func (s *Set) Put(o *Object) {
 	i := kindAt[o.Kind]
+	s.lists()
 	old, _ := own(s, i, &s.objects[i]).Set(o.Metadata.Name, o)
 	s.stamps[i] = new(Stamp)
 	refs := o.References()
@@ -119,6 +129,7 @@ func (s *Set) Delete(r Ref) {
 	if !ok || s.Get(r) == nil {
 		return
 	}
+	s.lists()
 	old, _ := own(s, i, &s.objects[i]).Delete(r.Name)
 	s.unlink(old)
 	s.stamps[i] = new(Stamp)

@@ -227,8 +227,13 @@ func (m RouteMatch) same(o RouteMatch) bool {
 func (s *Site) References() []Reference {
 	list := each(nil, "addresses", "IPAddress", s.Addresses)
 	for i, l := range s.Listeners {
-		if l.TLS != nil {
-			list = each(list, index("listeners", i)+".tls.certificates", "Certificate", l.TLS.Certificates)
+		switch path := index("listeners", i) + ".tls."; {
+		case l.TLS == nil:
+		case l.TLS.Certificates.Auto():
+			// Its Certificates come and go by themselves.
+			list = optional(list, path+"issuer", "Issuer", l.TLS.Issuer)
+		default:
+			list = each(list, path+"certificates", "Certificate", l.TLS.Certificates)
 		}
 	}
 	for _, name := range sortedKeys(s.Backends) {

@@ -133,9 +133,12 @@ func CanonicalHostname(s string) (string, error) {
 	}
 	rest, wild := strings.CutPrefix(s, "*.")
 	rest = strings.TrimSuffix(rest, ".")
-	ascii, err := hostnames.ToASCII(strings.ToLower(rest))
-	if err != nil {
-		return "", fmt.Errorf("%q is no host name: %w", clip(s), err)
+	ascii := rest
+	if !plainHostname(rest) {
+		var err error
+		if ascii, err = hostnames.ToASCII(strings.ToLower(rest)); err != nil {
+			return "", fmt.Errorf("%q is no host name: %w", clip(s), err)
+		}
 	}
 	if ascii == "" || len(ascii) > 253 {
 		return "", fmt.Errorf("%q is no host name: its length must be 1 to 253", clip(s))
@@ -149,6 +152,23 @@ func CanonicalHostname(s string) (string, error) {
 		return "*." + ascii, nil
 	}
 	return ascii, nil
+}
+
+// plainHostname says of most names that ToASCII leaves them as they are, which costs more than all else of a name: small
+// letters and digits, between which there are single dots and hyphens.
+func plainHostname(s string) bool {
+	between := true
+	for i := range len(s) {
+		c := s[i]
+		if plain := 'a' <= c && c <= 'z' || '0' <= c && c <= '9'; plain {
+			between = false
+		} else if between || c != '.' && c != '-' {
+			return false
+		} else {
+			between = true
+		}
+	}
+	return !between
 }
 
 var hostnames = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false))

@@ -2,6 +2,7 @@ package weir_test
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +221,24 @@ func TestRulesThatAFieldHasByItself(t *testing.T) {
 				t.Errorf("got %v\nwant %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestListsOfOneMistake: what is wrong with very many entries of one object is told of some, in little time and room.
+func TestListsOfOneMistake(t *testing.T) {
+	t.Parallel()
+	clusters := make([]string, 300_000)
+	for i := range clusters {
+		clusters[i] = "c" + strconv.Itoa(i%200_000)
+	}
+	o := &weir.Object{Kind: "Server", Metadata: weir.Metadata{Name: "a"}, Spec: &weir.Server{Address: netip.MustParseAddr("10.0.0.1"), Zone: "az1", Clusters: clusters, Weight: new(1)}}
+	list := weir.Validate(o)
+	if len(list) != 10_000 {
+		t.Errorf("%d problems", len(list))
+	}
+	o.Spec.(*weir.Server).Clusters = clusters[:257]
+	if list := weir.Validate(o); len(list) != 1 || list[0].Path != "spec.clusters" || list[0].Message != "257 clusters; at most 256 are allowed" {
+		t.Errorf("got %v", list)
 	}
 }
 

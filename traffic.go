@@ -127,10 +127,16 @@ type Server struct {
 	Ports map[string]Port `json:"ports,omitempty"`
 	// Weight is 0 to 256 relative to the others of a pool; 100 when left out, 0 takes no new traffic.
 	Weight *int `json:"weight,omitempty"`
+	// Registration is made by the control plane: what the server's own agent, or a source that knows of it, said last.
+	Registration *Registration `json:"registration,omitempty"`
 }
+
+// mostOfServer is how many clusters, and ports, a server can have.
+const mostOfServer = 256
 
 // Normalize fills the weight.
 func (s *Server) Normalize() {
+	s.Registration.normalize()
 	s.Address = s.Address.Unmap()
 	if s.Weight == nil {
 		s.Weight = new(100)
@@ -141,12 +147,18 @@ func (s *Server) Normalize() {
 func (s *Server) Validate(p *Problems) {
 	checkOrigin(p, "address", s.Address)
 	required(p, "zone", s.Zone)
-	names(p, "clusters", s.Clusters)
+	if names(p, "clusters", s.Clusters); len(s.Clusters) > mostOfServer {
+		p.Add("clusters", "%d clusters; at most %d are allowed", len(s.Clusters), mostOfServer)
+	}
+	if len(s.Ports) > mostOfServer {
+		p.Add("ports", "%d ports; at most %d are allowed", len(s.Ports), mostOfServer)
+	}
 	for name, port := range s.Ports {
 		checkPortName(p, "ports["+clip(name)+"]", name)
 		port.check(p, "ports["+clip(name)+"]")
 	}
 	between(p, "weight", *s.Weight, 0, 256)
+	s.Registration.validate(p)
 }
 
 // References are the zone.
@@ -186,6 +198,9 @@ func (r *PortRef) UnmarshalText(b []byte) error {
 
 // Number gives the port if it is written as a number.
 func (r PortRef) Number() (Port, bool) {
+	if r == "" || r[0] > '9' { // Atoi's error costs more than all else that is asked of a server
+		return 0, false
+	}
 	n, err := strconv.Atoi(string(r))
 	return Port(n), err == nil
 }
@@ -205,7 +220,8 @@ type Override struct {
 	Server string `json:"server"`
 	// Pool limits the override to one pool; empty means every pool the server is in.
 	Pool string `json:"pool,omitempty"`
-	// State is drain (no new traffic), maintenance (none at all, no checks) or ready; empty leaves it.
+	// State is drain (no new traffic), maintenance (none at all, no checks) or ready (in, whatever the server's
+	// registration says); empty leaves it.
 	State string `json:"state,omitempty"`
 	// Weight replaces the server's; nil leaves it.
 	Weight    *int      `json:"weight,omitempty"`

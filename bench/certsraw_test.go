@@ -36,7 +36,7 @@ func (w *certsWorld) asks(lb, n int) error {
 
 func (w *certsWorld) haproxyDir(lb int) string { return filepath.Join(w.dir, fleetName(lb), "haproxy") }
 
-// copied gives a folder that holds what HAProxy of a load balancer would start from now.
+// copied gives a folder that holds what HAProxy of a load balancer would start from now, at another port.
 func (w *certsWorld) copied(lb int) string {
 	w.t.Helper()
 	to := filepath.Join(w.dir, "raw", fleetName(lb))
@@ -56,6 +56,9 @@ func (w *certsWorld) copied(lb int) string {
 		if err != nil {
 			return err
 		}
+		if name == haproxy.ConfigFile {
+			raw = bytes.ReplaceAll(raw, fmt.Appendf(nil, ":%d", certsPort), fmt.Appendf(nil, ":%d", rawPort))
+		}
 		return os.WriteFile(filepath.Join(to, name), raw, 0o600)
 	})
 	if err != nil {
@@ -69,14 +72,15 @@ func (w *certsWorld) copied(lb int) string {
 func (w *certsWorld) coldStarts() (agent, alone []float64) {
 	w.t.Helper()
 	name := fleetName(0)
-	w.rest(8 * time.Second) // until the files are at rest
+	w.port = certsPort
+	w.rest(4 * time.Second) // until it is noted which files rest
 	w.stopped(name)
 	for range certsStarts {
 		began := time.Now()
 		w.run(name, w.agentArgs(name)...)
 		agent = append(agent, w.answersSince(began))
 		w.eventually("the load balancer is read back", 30*time.Second, w.converged)
-		w.rest(6 * time.Second)
+		w.rest(2 * time.Second)
 		w.stopped(name)
 		began = time.Now()
 		w.startHAProxy(0, w.haproxyDir(0))
@@ -119,20 +123,20 @@ func (w *certsWorld) stopped(process string) {
 	})
 }
 
-// startRaw ends the agents and runs HAProxies without, as they were before anything was loaded.
+// startRaw runs HAProxies without agents, as those with agents were before anything was loaded.
 func (w *certsWorld) startRaw() {
 	w.t.Helper()
-	for lb := 1; lb < certsBalance; lb++ {
-		if err := w.processes[fleetName(lb)].Stop(); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	if err := w.processes["server"].Stop(); err != nil {
-		w.t.Fatal(err)
-	}
+	w.port = rawPort
 	for lb := range certsBalance {
 		w.startHAProxy(lb, w.raw[lb])
 		w.eventually("HAProxy alone answers", 20*time.Second, func() error { return w.asks(lb, 0) })
+	}
+}
+
+func (w *certsWorld) stopRaw() {
+	w.t.Helper()
+	for lb := range certsBalance {
+		w.stopped(fmt.Sprintf("haproxy-%d", lb))
 	}
 }
 
@@ -151,6 +155,7 @@ func (w *certsWorld) loadRaw() float64 {
 		b = append(b, w.lineCommands(lb, files[lb])...)
 		commands[lb] = b
 	}
+	w.settled(w.raw...)
 	began := time.Now()
 	w.byHand(files, commands)
 	seconds := time.Since(began).Seconds()

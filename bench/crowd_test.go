@@ -13,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"weir/internal/haproxy"
+	"weir/internal/ir"
 	"weir/internal/link"
+	"weir/internal/plan"
 )
 
 // TestMain lets the test binary be a process of agents' ends, so that what they cost is not the control plane's.
@@ -23,6 +26,14 @@ func TestMain(m *testing.M) {
 		debug.SetGCPercent(400)
 		if err := runCrowd(spec); err != nil {
 			fmt.Fprintln(os.Stderr, "crowd:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if spec := os.Getenv("WEIR_BENCH_REGISTRANTS"); spec != "" {
+		debug.SetGCPercent(400)
+		if err := runRegistrants(spec); err != nil {
+			fmt.Fprintln(os.Stderr, "registrants:", err)
 			os.Exit(1)
 		}
 		return
@@ -67,7 +78,16 @@ func runCrowd(spec string) error {
 	say("joined\n")
 	for i, c := range members {
 		go func() {
-			_ = c.Run(context.Background(), func(s link.State) { say("have %d %d %d\n", i, s.Revision, time.Now().UnixNano()) })
+			var p planner
+			_ = c.Run(context.Background(), func(s link.State) {
+				if os.Getenv("WEIR_BENCH_PLAN") != "" {
+					if err := p.plan(s); err != nil {
+						say("agent %d can't plan: %v\n", i, err)
+						return
+					}
+				}
+				say("have %d %d %d\n", i, s.Revision, time.Now().UnixNano())
+			})
 		}()
 	}
 	since := make([]time.Time, len(members))
@@ -79,6 +99,26 @@ func runCrowd(spec string) error {
 			}
 		}
 	}
+	return nil
+}
+
+// planner does what an agent does with a state before it gives HAProxy commands.
+type planner struct {
+	renderer haproxy.Renderer
+	have     haproxy.Config
+	known    bool
+}
+
+func (p *planner) plan(s link.State) error {
+	node, err := ir.Assemble(s.Resources)
+	if err != nil {
+		return err
+	}
+	want := p.renderer.Render(node, haproxy.Env{Version: haproxy.Version{Major: 3, Minor: 4}})
+	if p.known {
+		plan.Diff(p.have, want)
+	}
+	p.have, p.known = want, true
 	return nil
 }
 

@@ -132,7 +132,7 @@ func (c *contender) slice(t *testing.T, counts bool) {
 // checkLog shows that the lines came and say what they should: a proxy that logs less would win.
 func (c *contender) checkLog(t *testing.T, requests int) {
 	t.Helper()
-	weirtest.Eventually(t, 10*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		if n := c.log.Snapshot(); n.Lines+n.Lost < uint64(requests) || n.Malformed > 0 {
 			return fmt.Errorf("%s: %d lines of %d requests came, %d were lost, %d malformed", c.name, n.Lines, requests, n.Lost, n.Malformed)
 		}
@@ -148,7 +148,7 @@ func (c *contender) checkLog(t *testing.T, requests int) {
 // ready waits until the proxy answers all requests.
 func (c *contender) ready(t *testing.T, l *loop) {
 	t.Helper()
-	weirtest.Eventually(t, 20*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		select {
 		case <-c.process.Done():
 			t.Fatalf("%s has ended", c.name)

@@ -145,11 +145,19 @@ type crowd struct {
 
 func (f *fleet) startCrowd() *crowd {
 	f.t.Helper()
+	return f.startCrowdOf(crowdAgents, func(i int) (name, group, zone string) {
+		return fmt.Sprintf("lb-%03d-%d", i/2, i%2), fmt.Sprintf("g%03d", i/2), fmt.Sprintf("az%d", i%2+1)
+	})
+}
+
+// startCrowdOf joins so many agents' ends, each as who says it is, with env besides.
+func (f *fleet) startCrowdOf(agents int, who func(i int) (name, group, zone string), env ...string) *crowd {
+	f.t.Helper()
 	var list strings.Builder
-	for i := range crowdAgents {
-		name := fmt.Sprintf("lb-%03d-%d", i/2, i%2)
+	for i := range agents {
+		name, group, zone := who(i)
 		answer := f.must(http.MethodPost, "tokens", fmt.Sprintf(
-			`{"kind":"Token","metadata":{"name":"join-%[1]s"},"spec":{"subject":"agent:%[1]s","join":{"group":"g%03[2]d","zone":"az%[3]d","loadBalancer":%[1]q}}}`, name, i/2, i%2+1))
+			`{"kind":"Token","metadata":{"name":"join-%[1]s"},"spec":{"subject":"agent:%[1]s","join":{"group":%[2]q,"zone":%[3]q,"loadBalancer":%[1]q}}}`, name, group, zone))
 		var made struct{ Token string }
 		if err := json.Unmarshal(answer, &made); err != nil {
 			f.t.Fatal(err)
@@ -171,7 +179,7 @@ func (f *fleet) startCrowd() *crowd {
 		f.t.Fatal(err)
 	}
 	f.processes["crowd"] = weirtest.CommandFunc(f.t, func(cmd *exec.Cmd) {
-		cmd.Env = append(os.Environ(), "WEIR_BENCH_CROWD="+f.url+" "+file)
+		cmd.Env = append(append(os.Environ(), "WEIR_BENCH_CROWD="+f.url+" "+file), env...)
 		cmd.Stdout = w
 	}, self)
 	_ = w.Close()

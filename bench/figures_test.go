@@ -33,6 +33,10 @@ var benches = []bench{
 	{fanOutFigures, measureFanOut},
 	{certsFigures, measureCerts},
 	{ticketFigures, measureTickets},
+	{acmeFigures, measureACME},
+	{autoscaleFigures, measureAutoscale},
+	{discoveryFigures, measureDiscovery},
+	{registrationFigures, measureRegistrations},
 }
 
 // TestFigures measures what WEIR_BENCH names, a figure or "all", and prints «name value unit» lines. Without

@@ -33,6 +33,7 @@ type fleet struct {
 	binary string
 	url    string
 	token  string
+	ca     string // hash of the control plane's
 	client *http.Client
 	size   int // load balancers
 	// processes by name: "server", "lb-az1-1", …
@@ -127,7 +128,7 @@ func (f *fleet) startServer() {
 	f.t.Helper()
 	host, data := f.where.at(1), filepath.Join(f.dir, "server")
 	f.url = fmt.Sprintf("https://%s:7443", host)
-	f.run("server", "server", "--data-dir", data, "--listen", host.String()+":7443", "--metrics-listen", "")
+	f.run("server", "server", "--data-dir", data, "--listen", host.String()+":7443", "--metrics-listen", "", "--discovery-destinations", "127.0.0.0/8", "--discovery-files", f.lists())
 	f.eventually("the control plane answers", 30*time.Second, func() error {
 		text, err := os.ReadFile(filepath.Join(data, "admin.token"))
 		if err != nil {
@@ -145,7 +146,8 @@ func (f *fleet) startServer() {
 		if err != nil {
 			return err
 		}
-		config, err := secrets.ClientTLS(secrets.ClientConfig{ServerName: host.String(), CAHash: secrets.CAHash(ca), Now: time.Now})
+		f.ca = secrets.CAHash(ca)
+		config, err := secrets.ClientTLS(secrets.ClientConfig{ServerName: host.String(), CAHash: f.ca, Now: time.Now})
 		if err != nil {
 			return err
 		}
@@ -154,6 +156,15 @@ func (f *fleet) startServer() {
 		_, err = f.call(http.MethodGet, "whoami", "")
 		return err
 	})
+}
+
+// lists is the folder of what discovery sources read.
+func (f *fleet) lists() string {
+	dir := filepath.Join(f.dir, "lists")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		f.t.Fatal(err)
+	}
+	return dir
 }
 
 // startLoadBalancer enrols one and runs its agent.

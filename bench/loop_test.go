@@ -88,6 +88,12 @@ var headEnd = []byte("\r\n\r\n")
 // origin answers every request at addr with the same bytes.
 func (l *loop) origin(t *testing.T, addr netip.AddrPort, answer []byte) {
 	t.Helper()
+	l.originOf(t, addr, func([]byte) []byte { return answer })
+}
+
+// originOf answers each request at addr by its head.
+func (l *loop) originOf(t *testing.T, addr netip.AddrPort, answer func(head []byte) []byte) {
+	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err == nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
@@ -104,7 +110,7 @@ func (l *loop) origin(t *testing.T, addr netip.AddrPort, answer []byte) {
 	}
 }
 
-func (l *loop) accept(listener int, answer []byte) error {
+func (l *loop) accept(listener int, answer func(head []byte) []byte) error {
 	fd, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 	if err != nil {
 		return nil // gone again, or nobody there
@@ -124,8 +130,9 @@ func (l *loop) accept(listener int, answer []byte) error {
 		if head = append(head, space[:n]...); !bytes.HasSuffix(head, headEnd) {
 			return nil
 		}
+		bytesOf := answer(head)
 		head = head[:0]
-		if _, err := unix.Write(fd, answer); err != nil {
+		if _, err := unix.Write(fd, bytesOf); err != nil {
 			l.drop(fd)
 		}
 		return nil

@@ -32,7 +32,7 @@ func certificate(t *testing.T, serial int64) *weir.Certificate {
 		t.Fatal(err)
 	}
 	return &weir.Certificate{
-		Chain:  string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		Chain:  weir.NewChain(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))),
 		KeyRef: &weir.SealedRef{Generation: 1, Fingerprint: fmt.Sprintf("fp1:0:%d", serial)},
 		Info:   &weir.CertificateInfo{Names: names, NotAfter: template.NotAfter, Serial: fmt.Sprint(serial)},
 	}

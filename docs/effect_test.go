@@ -86,16 +86,31 @@ func newFleet(t *testing.T) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, name := range []string{"www", "www2", "client", "authority", "authority2"} {
+	for i, name := range []string{"www", "www2", "client", "authority", "authority2", "early"} {
 		c := certificate(t, int64(i))
 		if strings.HasPrefix(name, "authority") {
 			c.KeyRef = nil
 		}
 		list = append(list, &weir.Object{Kind: "Certificate", Metadata: weir.Metadata{Name: name, Role: "web"}, Spec: c})
 	}
+	has := weir.Order{Role: "web", Hostname: "auto.example.com", KeyType: "ecdsa-256", Issuer: "inside"}
+	list = append(list, orderedCertificate(t, has, 97))
 	f := &fleet{t: t, set: weir.NewSet(list...)}
 	f.obeys("the base", weir.NewSet(), f.set, list)
+	// What Site/auto would have ordered after its changes has come already.
+	fromOther, ofOther := has, has
+	fromOther.Issuer, ofOther.KeyType = "public", "rsa-2048"
+	f.set.Put(orderedCertificate(t, fromOther, 96))
+	f.set.Put(orderedCertificate(t, ofOther, 95))
 	return f
+}
+
+// orderedCertificate is a certificate that was ordered for a site with certificates: auto, and has come.
+func orderedCertificate(t *testing.T, order weir.Order, serial int64) *weir.Object {
+	o, pair := order.Certificate(), certificate(t, serial)
+	spec := o.Spec.(*weir.Certificate)
+	spec.Chain, spec.KeyRef, spec.Info = pair.Chain, pair.KeyRef, pair.Info
+	return o
 }
 
 func (f *fleet) obeys(what string, before, after *weir.Set, written []*weir.Object) {

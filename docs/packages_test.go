@@ -12,7 +12,7 @@ import (
 )
 
 // packages are what make packages builds, in an order in which they can be installed.
-var packages = []string{"weir", "weir-server", "weir-agent"}
+var packages = []string{"weir", "weir-server", "weir-register", "weir-agent"}
 
 // machine is a folder that dpkg takes for a machine, on which systemd runs; the programs that packages call only note
 // how they were called.
@@ -79,7 +79,7 @@ func buildPackages(t *testing.T, program, version string) (files []string, sums 
 	t.Helper()
 	dir := t.TempDir()
 	cmd := exec.Command("../scripts/packages.sh", dir)
-	cmd.Env = append(os.Environ(), "WEIR="+program, "VERSION="+version, "SOURCE_DATE_EPOCH=1900000000")
+	cmd.Env = append(os.Environ(), "WEIR="+program, "VERSION="+version, "SOURCE_DATE_EPOCH=1900000000", "DPKG_DEB_COMPRESSOR_LEVEL=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("scripts/packages.sh: %v\n%s", err, out)
 	}
@@ -107,7 +107,7 @@ func TestPackages(t *testing.T) {
 		return
 	}
 	program := filepath.Join(t.TempDir(), "weir")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, "../cmd/weir").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", program, "../cmd/weir").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	first, sums := buildPackages(t, program, "1.0.0")
@@ -120,6 +120,7 @@ func TestPackages(t *testing.T) {
 	calls := m.dpkg(append([]string{"--install"}, first...)...)
 	for _, want := range []string{
 		"adduser --quiet --system --group --no-create-home --home /var/lib/weir weir", "deb-systemd-helper enable weir-server.service",
+		"adduser --quiet --system --group --no-create-home --home /var/lib/weir-register weir-register", "deb-systemd-helper enable weir-register.service",
 		"adduser --quiet --system --group --no-create-home --home /var/lib/weir-agent weir-agent",
 	} {
 		if !slices.Contains(calls, want) {
@@ -133,7 +134,7 @@ func TestPackages(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(out), "weir ") {
 		t.Errorf("the program that was installed says %q: %v", out, err)
 	}
-	for _, name := range []string{"weir-server.service", "weir-agent@.service"} {
+	for _, name := range []string{"weir-server.service", "weir-register.service", "weir-agent@.service"} {
 		unit, err := os.ReadFile(filepath.Join(m.root, "usr/lib/systemd/system", name))
 		if err != nil || !strings.Contains(string(unit), "ExecStart=/usr/bin/weir ") {
 			t.Errorf("%s runs another program: %v\n%s", name, err, unit)
@@ -143,7 +144,8 @@ func TestPackages(t *testing.T) {
 	const settings = "WEIR_SERVER_FLAGS=--name weir.example.com\n"
 	m.put("etc/weir/server.env", settings)
 	m.put("etc/weir/agent-lb1.env", "WEIR_AGENT_FLAGS=\n")
-	for _, dir := range []string{"var/lib/weir", "var/lib/weir-agent/lb1"} {
+	m.put("etc/weir/service.yaml", "name: web-1\n")
+	for _, dir := range []string{"var/lib/weir", "var/lib/weir-register", "var/lib/weir-agent/lb1"} {
 		if err := os.MkdirAll(filepath.Join(m.root, dir), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -154,22 +156,24 @@ func TestPackages(t *testing.T) {
 			invoked = append(invoked, call)
 		}
 	}
-	if want := []string{"deb-systemd-invoke try-restart weir-server.service", "deb-systemd-invoke try-restart weir-agent@*.service"}; !slices.Equal(invoked, want) {
+	slices.Sort(invoked) // dpkg's order
+	if want := []string{"deb-systemd-invoke try-restart weir-agent@*.service", "deb-systemd-invoke try-restart weir-server.service"}; !slices.Equal(invoked, want) {
 		t.Errorf("an upgrade does %q, want %q", invoked, want)
 	}
 	if text, err := os.ReadFile(filepath.Join(m.root, "etc/weir/server.env")); err != nil || string(text) != settings {
 		t.Errorf("an upgrade makes of what a person wrote %q: %v", text, err)
 	}
 
-	calls = m.dpkg("--remove", "weir-agent", "weir-server", "weir")
-	for _, want := range []string{"deb-systemd-invoke stop weir-agent@*.service", "deb-systemd-invoke stop weir-server.service"} {
+	calls = m.dpkg("--remove", "weir-agent", "weir-register", "weir-server", "weir")
+	for _, want := range []string{"deb-systemd-invoke stop weir-agent@*.service", "deb-systemd-invoke stop weir-server.service", "deb-systemd-invoke stop weir-register.service"} {
 		if !slices.Contains(calls, want) {
 			t.Errorf("%q is missing in\n%s", want, strings.Join(calls, "\n"))
 		}
 	}
-	m.dpkg("--purge", "weir-agent", "weir-server", "weir")
+	m.dpkg("--purge", "weir-agent", "weir-register", "weir-server", "weir")
 	for name, want := range map[string]bool{
 		"usr/bin/weir": false, "usr/lib/systemd/system/weir-server.service": false, "etc/weir/server.env": false,
+		"usr/lib/systemd/system/weir-register.service": false, "var/lib/weir-register": false, "etc/weir/service.yaml": true,
 		"var/lib/weir": true, "var/lib/weir-agent/lb1": true,
 	} {
 		if m.has(name) != want {

@@ -129,6 +129,21 @@ func (r *reference) kind(k weir.Kind, e kindEffects) {
 	}
 	r.line("")
 	r.table(e, fields)
+	if k.Name == "DiscoverySource" {
+		r.templates()
+	}
+}
+
+// templates lists what the templates of a source may name.
+func (r *reference) templates() {
+	r.line("\nWhat `${…}` in `server` may name, by what the source is of; `label.*` is `label.` and any name, `*` any field that the instance has.\n\n| of | fields |\n|---|---|")
+	for _, driver := range []string{"consul", "zookeeper", "dns", "dns srv", "kubernetes", "file", "url"} {
+		fields := weir.SourceFields(driver)
+		if len(fields) == 0 {
+			r.t.Errorf("nothing is known of the driver %s", driver)
+		}
+		r.line("| `%s` | `%s` |", strings.Replace(driver, "dns srv", "dns` with `srv", 1), strings.Join(fields, "`, `"))
+	}
 }
 
 func (r *reference) table(e kindEffects, fields []field) {

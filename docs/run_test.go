@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"weir/internal/weirtest"
 )
@@ -48,20 +47,38 @@ func hasShell(blocks []block) bool {
 	return false
 }
 
-func newSandbox(t *testing.T) *sandbox {
+// buildWeir puts the program into bin in a folder.
+func buildWeir(t *testing.T, dir string) string {
 	t.Helper()
-	s := &sandbox{dir: weirtest.TempDir(t), memory: weirtest.MemoryDir(t)}
-	weirBinary := filepath.Join(s.dir, "bin", "weir")
-	build := exec.Command("go", "build", "-o", weirBinary, "./cmd/weir")
+	path := filepath.Join(dir, "bin", "weir")
+	build := exec.Command("go", "build", "-o", path, "./cmd/weir")
 	build.Dir = weirtest.Root(t)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build weir: %v\n%s", err, out)
 	}
+	return path
+}
+
+// TestTheDemoKeepsItsPromises: with --seconds it tries all that the README says of it.
+func TestTheDemoKeepsItsPromises(t *testing.T) {
+	dir := weirtest.TempDir(t)
+	demo := weirtest.Command(t, buildWeir(t, dir), "demo", "--dir", filepath.Join(dir, ".demo"), "--haproxy", weirtest.HAProxies(t)[0].Path, "--seconds", "1")
+	<-demo.Done()
+	if out := demo.Output(); strings.Count(out, "  held  ") != 6 || strings.Contains(out, "BROKEN") {
+		t.Errorf("six promises do not hold:\n%s", out)
+	}
+}
+
+func newSandbox(t *testing.T) *sandbox {
+	t.Helper()
+	s := &sandbox{dir: weirtest.TempDir(t), memory: weirtest.MemoryDir(t)}
+	weirBinary := buildWeir(t, s.dir)
 	standIn(t, filepath.Join(s.dir, "bin"), "curl")
 	standIn(t, filepath.Join(s.dir, "bin"), "age-keygen")
+	standIn(t, filepath.Join(s.dir, "bin"), "openssl")
 	demo := weirtest.Command(t, weirBinary, "demo", "--dir", filepath.Join(s.dir, ".demo"), "--haproxy", weirtest.HAProxies(t)[0].Path)
 	t.Cleanup(func() { _ = demo.Stop() })
-	weirtest.Eventually(t, 60*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		select {
 		case <-demo.Done():
 			t.Fatalf("the demo ended:\n%s", demo.Output())
@@ -159,7 +176,7 @@ func TestShownTextMustHaveBeenPrinted(t *testing.T) {
 }
 
 // standIns are the programs that this binary is when it is called by their names; see standIn.
-var standIns = map[string]func(args []string, out *bytes.Buffer) error{"curl": fetch, "age-keygen": keygen}
+var standIns = map[string]func(args []string, out *bytes.Buffer) error{"curl": fetch, "age-keygen": keygen, "openssl": openssl}
 
 // standIn puts a small program of a name into a folder when the machine has none.
 func standIn(t *testing.T, dir, name string) {

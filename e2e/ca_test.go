@@ -23,7 +23,7 @@ func (w *world) pin(hashes ...string) {
 	if w.client != nil {
 		w.client.CloseIdleConnections()
 	}
-	w.client = &http.Client{Transport: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}, Timeout: 60 * time.Second}
+	w.client = &http.Client{Transport: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}, Timeout: waitLong}
 }
 
 func (w *world) ca() api.CAStatus {
@@ -39,7 +39,7 @@ func (w *world) ca() api.CAStatus {
 func (w *world) changeCA(step api.CAStep) api.CAChange {
 	w.t.Helper()
 	var change api.CAChange
-	weirtest.Eventually(w.t, 30*time.Second, func() error {
+	weirtest.Eventually(w.t, waitLong, func() error {
 		_, err := w.call("POST", "/api/v1/ca/rotate?step="+string(step), "", &change)
 		return err
 	})
@@ -52,7 +52,7 @@ func (w *world) changeCA(step api.CAStep) api.CAChange {
 // follow waits until all load balancers and servers use the newest CA, or know it.
 func (w *world) follow(what string, of, servers int) {
 	w.t.Helper()
-	weirtest.Eventually(w.t, 30*time.Second, func() error {
+	weirtest.Eventually(w.t, waitLong, func() error {
 		s := w.ca()
 		good := func(f api.CAFollower) bool { return f.Knows && (f.Uses || what == "know") }
 		n := s.Know
@@ -68,52 +68,53 @@ func (w *world) follow(what string, of, servers int) {
 
 // The CA is changed under two load balancers with traffic on them: nobody notices.
 func TestCAChangesUnderTraffic(t *testing.T) {
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		w := newWorld(t)
-		w.origin(200, "web1")
-		w.apply(w.oneZone())
-		w.join("lb1", "edge", "az1", h, "")
-		w.converged(1)
-		addr := w.at(17).String() + ":8080"
-		w.serves(addr, "www.example.com", "/")
-		clients := w.send(addr, "www.example.com")
-		clients.more(50)
-		old := w.caHash
+	t.Parallel()
+	h := weirtest.HAProxies(t)[0]
+	w := newWorld(t)
+	w.origin(200, "web1")
+	w.apply(w.oneZone())
+	w.join("lb1", "edge", "az1", h, "")
+	w.converged(1)
+	addr := w.at(17).String() + ":8080"
+	w.serves(addr, "www.example.com", "/")
+	clients := w.send(addr, "www.example.com")
+	clients.more(50)
+	old := w.caHash
 
-		begun := w.changeCA(api.CABegin)
-		w.follow("know", 1, 1)
-		w.pin(old, begun.Newest)
-		clients.more(50)
-		w.changeCA(api.CAContinue)
-		w.follow("use", 1, 1)
-		w.converged(w.apply("kind: Zone\nmetadata: {name: while-issuing}\n"))
-		clients.more(50)
-		w.changeCA(api.CAFinish)
-		w.pin(begun.Newest)
-		w.converged(w.apply("kind: Zone\nmetadata: {name: finished}\n"))
-		w.follow("use", 1, 1)
+	begun := w.changeCA(api.CABegin)
+	w.follow("know", 1, 1)
+	w.pin(old, begun.Newest)
+	clients.more(50)
+	w.changeCA(api.CAContinue)
+	w.follow("use", 1, 1)
+	w.converged(w.apply("kind: Zone\nmetadata: {name: while-issuing}\n"))
+	clients.more(50)
+	w.changeCA(api.CAFinish)
+	w.pin(begun.Newest)
+	w.converged(w.apply("kind: Zone\nmetadata: {name: finished}\n"))
+	w.follow("use", 1, 1)
 
-		clients.flawless()
-		if n := w.reloads(); n > 0 {
-			t.Errorf("%d reloads", n)
-		}
-		// All goes on after everybody has begun anew, from what they have on disk.
-		w.agents["lb1"].stop()
-		w.stopServer()
-		w.caHash = begun.Newest
-		w.startServer()
-		if w.caHash != begun.Newest {
-			t.Errorf("started anew the CA is %s", w.caHash)
-		}
-		w.startAgent(w.agents["lb1"])
-		w.converged(w.apply("kind: Zone\nmetadata: {name: again}\n"))
-		w.follow("use", 1, 1)
-	})
+	clients.flawless()
+	if n := w.reloads(); n > 0 {
+		t.Errorf("%d reloads", n)
+	}
+	// All goes on after everybody has begun anew, from what they have on disk.
+	w.agents["lb1"].stop()
+	w.stopServer()
+	w.caHash = begun.Newest
+	w.startServer()
+	if w.caHash != begun.Newest {
+		t.Errorf("started anew the CA is %s", w.caHash)
+	}
+	w.startAgent(w.agents["lb1"])
+	w.converged(w.apply("kind: Zone\nmetadata: {name: again}\n"))
+	w.follow("use", 1, 1)
 }
 
 // Two control planes of one store both take over each step, whichever was asked for it; one that was away takes over
 // what it missed.
 func TestCAOfTwoControlPlanes(t *testing.T) {
+	t.Parallel()
 	h := weirtest.HAProxies(t)[0]
 	one, two := newCluster(t)
 	one.origin(200, "web1")

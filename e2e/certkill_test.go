@@ -82,27 +82,34 @@ func TestAgentIsKilledWhileCertificatesChange(t *testing.T) {
 		clients := w.shakeHands(at, "one.example.com", &tls.Config{ServerName: "one.example.com", InsecureSkipVerify: true})
 		clients.more(20)
 		var points []string
-		for n, i, over := 1, 0, 0; over < 2; n, i = n+1, 1-i { // what is said on the way there and on the way back is alike
-			revision := wish(1 - i)
-			p := w.runAgentTo(a, n, "say ")
-			if point := w.killedOrConverged(p, revision); point == "" {
-				over++
-			} else {
-				over, points = 0, append(points, point)
+		missing := func() []string {
+			return slices.DeleteFunc([]string{"say set ssl", "say add ssl", "say del ssl"}, func(want string) bool { return slices.Contains(points, want) })
+		}
+		// What is said on the way there and on the way back is alike, so that one point is tried on the way there and the
+		// next on the way back. How much is said at once differs from time to time: what was never come by is sought for
+		// with the ways exchanged.
+		for i, offset := 0, 0; offset < 2 && len(missing()) > 0; offset++ {
+			for n, over := (i+offset+1)%2, 0; over < 2; n, i = n+1, 1-i { // the 0th point is none
+				revision := wish(1 - i)
+				p := w.runAgentTo(a, n, "say ")
+				if point := w.killedOrConverged(p, revision); point == "" {
+					over++
+				} else {
+					over, points = 0, append(points, point)
+				}
+				p.Kill()
+				next := w.runAgent(a, 0)
+				w.converged(revision)
+				if now := w.all(a); now != whole[1-i] || shown() != serial[1-i] {
+					t.Fatalf("%q: HAProxy has\n%s\nand should\n%s\n%s", points, now, whole[1-i], next.Output())
+				}
+				next.Kill()
 			}
-			p.Kill()
-			next := w.runAgent(a, 0)
-			w.converged(revision)
-			if now := w.all(a); now != whole[1-i] || shown() != serial[1-i] {
-				t.Fatalf("%q: HAProxy has\n%s\nand should\n%s\n%s", points, now, whole[1-i], next.Output())
-			}
-			next.Kill()
 		}
 		clients.flawless()
-		for _, want := range []string{"say set ssl", "say add ssl", "say del ssl"} {
-			if !slices.Contains(points, want) {
-				t.Errorf("no agent was killed before it could %s: %q", want, points)
-			}
+		t.Logf("%d points", len(points))
+		if never := missing(); len(never) > 0 {
+			t.Errorf("no agent was killed before it could %q: %q", never, points)
 		}
 	})
 }

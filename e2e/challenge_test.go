@@ -50,7 +50,7 @@ func TestChallengesAreAnsweredByTheWholeGroup(t *testing.T) {
 		}
 		generation++
 	}
-	client := http.Client{Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := http.Client{Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answered := func(want string) {
 		t.Helper()
 		for _, host := range []int{33, 49} {

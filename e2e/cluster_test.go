@@ -45,66 +45,66 @@ func newCluster(t *testing.T) (one, two *world) {
 // Two control planes on an etcd of three: agents and people on either, both know all load balancers, and either
 // may go, and members of etcd with it, while requests go on and nothing that was accepted is lost.
 func TestTwoControlPlanes(t *testing.T) {
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		one, two := newCluster(t)
-		if one.caHash != two.caHash {
-			t.Fatalf("two authorities: %s, %s", one.caHash, two.caHash)
-		}
-		one.origin(200, "web1")
-		one.apply(one.oneZone())
-		one.join("lb1", "edge", "az1", h, "")
-		two.converged(1)
-		at := one.at(17).String() + ":8080"
-		one.serves(at, "www.example.com", "/")
-		clients := one.send(at, "www.example.com")
-		clients.more(50)
+	t.Parallel()
+	h := weirtest.HAProxies(t)[0]
+	one, two := newCluster(t)
+	if one.caHash != two.caHash {
+		t.Fatalf("two authorities: %s, %s", one.caHash, two.caHash)
+	}
+	one.origin(200, "web1")
+	one.apply(one.oneZone())
+	one.join("lb1", "edge", "az1", h, "")
+	two.converged(1)
+	at := one.at(17).String() + ":8080"
+	one.serves(at, "www.example.com", "/")
+	clients := one.send(at, "www.example.com")
+	clients.more(50)
 
-		all := func(what string, w *world) {
-			t.Helper()
-			w.converged(w.apply(fmt.Sprintf("kind: Zone\nmetadata: {name: %s}\n", what)))
-			clients.more(20)
-		}
-		all("from-one", one)
-		all("from-two", two)
-		one.health("web", "web1", "up")
-		two.health("web", "web1", "up")
+	all := func(what string, w *world) {
+		t.Helper()
+		w.converged(w.apply(fmt.Sprintf("kind: Zone\nmetadata: {name: %s}\n", what)))
+		clients.more(20)
+	}
+	all("from-one", one)
+	all("from-two", two)
+	one.health("web", "web1", "up")
+	two.health("web", "web1", "up")
 
-		// The control plane that the agent talks to goes, whichever it is; the other one has the agent then.
-		one.stopServer()
-		all("one-is-away", two)
-		one.startServer()
-		one.converged(1)
-		two.stopServer()
-		all("two-is-away", one)
-		two.startServer()
-		two.converged(1)
+	// The control plane that the agent talks to goes, whichever it is; the other one has the agent then.
+	one.stopServer()
+	all("one-is-away", two)
+	one.startServer()
+	one.converged(1)
+	two.stopServer()
+	all("two-is-away", one)
+	two.startServer()
+	two.converged(1)
 
-		for i, m := range one.etcd.Members() {
-			m.Kill()
-			all(fmt.Sprint("without-member-", i), one)
-			all(fmt.Sprint("without-member-", i, "-too"), two)
-			m.Start()
-			m.AwaitReady()
+	for i, m := range one.etcd.Members() {
+		m.Kill()
+		all(fmt.Sprint("without-member-", i), one)
+		all(fmt.Sprint("without-member-", i, "-too"), two)
+		m.Start()
+		m.AwaitReady()
+	}
+	clients.end()
+	if n := one.reloads(); n > 0 {
+		t.Errorf("%d reloads", n)
+	}
+	zones := func(w *world) []string {
+		var list struct {
+			Items []struct{ Metadata struct{ Name string } }
 		}
-		clients.end()
-		if n := one.reloads(); n > 0 {
-			t.Errorf("%d reloads", n)
+		if _, err := w.call("GET", "/api/v1/zones", "", &list); err != nil {
+			t.Fatal(err)
 		}
-		zones := func(w *world) []string {
-			var list struct {
-				Items []struct{ Metadata struct{ Name string } }
-			}
-			if _, err := w.call("GET", "/api/v1/zones", "", &list); err != nil {
-				t.Fatal(err)
-			}
-			names := map[string]bool{}
-			for _, z := range list.Items {
-				names[z.Metadata.Name] = true
-			}
-			return slices.Sorted(maps.Keys(names))
+		names := map[string]bool{}
+		for _, z := range list.Items {
+			names[z.Metadata.Name] = true
 		}
-		if a, b := zones(one), zones(two); len(a) < 10 || !slices.Equal(a, b) {
-			t.Errorf("zones\n%s\n%s", strings.Join(a, " "), strings.Join(b, " "))
-		}
-	})
+		return slices.Sorted(maps.Keys(names))
+	}
+	if a, b := zones(one), zones(two); len(a) < 10 || !slices.Equal(a, b) {
+		t.Errorf("zones\n%s\n%s", strings.Join(a, " "), strings.Join(b, " "))
+	}
 }

@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"weir/internal/hapctl"
 	"weir/internal/haproxy"
 	"weir/internal/weirtest"
 )
 
 // TestPeerFault6: what somebody changes by hand at the run-time socket is noticed and taken back.
 func TestPeerFault6(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.look = 200 * time.Millisecond
@@ -44,9 +46,7 @@ func TestPeerFault6(t *testing.T) {
 			hand["a new backend"] = [][]string{{"add", "backend", "evil", "from", "p-http-roundrobin"}, {"publish", "backend", "evil"}}
 		}
 		for _, what := range slices.Sorted(maps.Keys(hand)) {
-			for _, words := range hand[what] {
-				w.do(a, words...)
-			}
+			w.meddle(a, hand[what]...)
 			weirtest.Eventually(t, waitLong, func() error {
 				now := w.state1(a)
 				if now != text {
@@ -66,6 +66,24 @@ func TestPeerFault6(t *testing.T) {
 		if now := w.worker(a); now != worker {
 			t.Errorf("worker %d is now %d; %s", worker, now, server)
 		}
+	})
+}
+
+// meddle does several things by hand, from the first again when the agent has undone what one of them stands on.
+func (w *world) meddle(a *runningAgent, lines ...[]string) {
+	w.t.Helper()
+	client := w.socket(a)
+	weirtest.Eventually(w.t, waitLong, func() error {
+		for _, words := range lines {
+			cmd, err := hapctl.NewCommand(words...)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if _, err := client.Do(w.t.Context(), cmd); err != nil {
+				return fmt.Errorf("%s: %w", strings.Join(words, " "), err)
+			}
+		}
+		return nil
 	})
 }
 

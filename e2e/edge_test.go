@@ -28,6 +28,7 @@ func secureWorld(t *testing.T, h weirtest.HAProxy, more string) (*world, *author
 }
 
 func TestNamesOverTLS(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w, ca := secureWorld(t, h, "")
 		at := w.at(17).String() + ":8443"
@@ -64,6 +65,7 @@ func TestNamesOverTLS(t *testing.T) {
 }
 
 func TestRedirectToHTTPS(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w, _ := secureWorld(t, h, "")
 		at := w.at(17).String() + ":8080"
@@ -98,7 +100,7 @@ func TestRedirectToHTTPS(t *testing.T) {
 // without one.
 func (w *world) rawly(from, to, text string) string {
 	w.t.Helper()
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 2 * time.Second}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 10 * time.Second}
 	conn, err := dialer.DialContext(w.t.Context(), "tcp", to)
 	if err != nil {
 		return ""
@@ -121,6 +123,7 @@ func proxyV2(source, destination net.IP) string {
 
 // TestClientAddressIsBelievedFromListedSourcesOnly: of PROXY headers and of X-Forwarded-For.
 func TestClientAddressIsBelievedFromListedSourcesOnly(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		origin := w.origin(200, "web1")

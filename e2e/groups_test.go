@@ -68,6 +68,7 @@ func (w *world) joinTwoGroups(h weirtest.HAProxy) (left, right *runningAgent) {
 
 // TestSiteMovesBetweenGroups: the address is in both groups for a while, traffic goes over, and no request fails.
 func TestSiteMovesBetweenGroups(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")
@@ -110,35 +111,35 @@ func TestSiteMovesBetweenGroups(t *testing.T) {
 
 // TestFaultInOneGroupTouchesNoOther: HAProxy killed, agent dead, bad objects, in one of two groups of one machine.
 func TestFaultInOneGroupTouchesNoOther(t *testing.T) {
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		w := newWorld(t)
-		w.origin(200, "web1")
-		w.apply(w.twoGroups("[left]"))
-		left, right := w.joinTwoGroups(h)
-		vip := w.at(34).String() + ":8080"
-		w.serves(vip, "other.example.com", "/")
-		worker, reloads := w.worker(right), w.reloads()
-		other := w.send(vip, "other.example.com")
+	t.Parallel()
+	h := weirtest.HAProxies(t)[0]
+	w := newWorld(t)
+	w.origin(200, "web1")
+	w.apply(w.twoGroups("[left]"))
+	left, right := w.joinTwoGroups(h)
+	vip := w.at(34).String() + ":8080"
+	w.serves(vip, "other.example.com", "/")
+	worker, reloads := w.worker(right), w.reloads()
+	other := w.send(vip, "other.example.com")
 
-		w.killHAProxy(left)
-		w.serves(w.at(17).String()+":8080", "www.example.com", "/")
-		other.more(50)
+	w.killHAProxy(left)
+	w.serves(w.at(17).String()+":8080", "www.example.com", "/")
+	other.more(50)
 
-		bad := strings.ReplaceAll(badSite("routed", ", routes: [{match: {path: {regex: '/x{3,1}'}}, backend: default}]"), "p0", "web")
-		w.apply(bad)
-		w.says("sites/routed", "Quarantined", "True", "lb-left")
-		w.serves(w.at(17).String()+":8080", "www.example.com", "/")
-		other.more(50)
+	bad := strings.ReplaceAll(badSite("routed", ", routes: [{match: {path: {regex: '/x{3,1}'}}, backend: default}]"), "p0", "web")
+	w.apply(bad)
+	w.says("sites/routed", "Quarantined", "True", "lb-left")
+	w.serves(w.at(17).String()+":8080", "www.example.com", "/")
+	other.more(50)
 
-		left.stop()
-		w.apply("kind: Site\nmetadata: {name: new, role: web}\nspec: {hostnames: [new.example.com], addresses: [other], listeners: [{port: 8080}], backends: {default: web}}")
-		w.serves(vip, "new.example.com", "/")
-		other.more(50)
-		other.flawless()
-		if h.Version >= "3.4" && (w.worker(right) != worker || w.reloads() != reloads) {
-			t.Errorf("worker %d is now %d; reloads %d, now %d", worker, w.worker(right), reloads, w.reloads())
-		}
-	})
+	left.stop()
+	w.apply("kind: Site\nmetadata: {name: new, role: web}\nspec: {hostnames: [new.example.com], addresses: [other], listeners: [{port: 8080}], backends: {default: web}}")
+	w.serves(vip, "new.example.com", "/")
+	other.more(50)
+	other.flawless()
+	if w.worker(right) != worker || w.reloads() != reloads {
+		t.Errorf("worker %d is now %d; reloads %d, now %d", worker, w.worker(right), reloads, w.reloads())
+	}
 }
 
 // worker is the process that serves.
@@ -153,23 +154,23 @@ func (w *world) worker(a *runningAgent) int {
 
 // TestGroupsShareNoFileAndNoPort looks at the two HAProxies of a machine.
 func TestGroupsShareNoFileAndNoPort(t *testing.T) {
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		w := newWorld(t)
-		w.origin(200, "web1")
-		w.apply(w.twoGroups("[left, right]"))
-		left, right := w.joinTwoGroups(h)
-		for name, of := range map[string]func(*runningAgent) []string{"place": w.places, "open file": w.openFiles} {
-			a, b := of(left), of(right)
-			if len(a) == 0 || len(b) == 0 {
-				t.Errorf("%s: nothing to compare: %q %q", name, a, b)
-			}
-			for _, one := range a {
-				if slices.Contains(b, one) {
-					t.Errorf("both groups have %s %s", name, one)
-				}
+	t.Parallel()
+	h := weirtest.HAProxies(t)[0]
+	w := newWorld(t)
+	w.origin(200, "web1")
+	w.apply(w.twoGroups("[left, right]"))
+	left, right := w.joinTwoGroups(h)
+	for name, of := range map[string]func(*runningAgent) []string{"place": w.places, "open file": w.openFiles} {
+		a, b := of(left), of(right)
+		if len(a) == 0 || len(b) == 0 {
+			t.Errorf("%s: nothing to compare: %q %q", name, a, b)
+		}
+		for _, one := range a {
+			if slices.Contains(b, one) {
+				t.Errorf("both groups have %s %s", name, one)
 			}
 		}
-	})
+	}
 }
 
 // places are what a configuration listens at and logs to.

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -40,19 +39,41 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if file := os.Getenv(serviceFile); file != "" {
+		if err := beRegistrant(file); err != nil {
+			fmt.Fprintln(os.Stderr, "ended:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	text := os.Getenv(serverOptions)
 	if text == "" {
 		os.Exit(m.Run())
 	}
-	var o server.Options
-	err := json.Unmarshal([]byte(text), &o)
-	if err == nil {
-		o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		o.Ready = func(l server.Listening) { fmt.Println("ready", l.URL, l.CAHash) }
-		err = server.Run(context.Background(), o)
-	}
-	fmt.Fprintln(os.Stderr, "ended:", err)
+	fmt.Fprintln(os.Stderr, "ended:", beServer(text))
 	os.Exit(1)
+}
+
+// serverProcess is what serverOptions holds.
+type serverProcess struct {
+	server.Options
+	EtcdFiles weirtest.EtcdFiles // with a Cluster
+}
+
+// beServer runs a control plane until it ends.
+func beServer(text string) (err error) {
+	var o serverProcess
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return err
+	}
+	if o.Cluster != nil {
+		if o.Cluster.TLS, err = o.EtcdFiles.Load(); err != nil {
+			return err
+		}
+	}
+	o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	o.Ready = func(l server.Listening) { fmt.Println("ready", l.URL, l.CAHash) }
+	return server.Run(context.Background(), o.Options)
 }
 
 // The sealing keys of servers that share a store, and of one that doesn't.
@@ -61,7 +82,8 @@ var (
 	otherKey = base64.StdEncoding.EncodeToString([]byte("a key of another that is no help"))
 )
 
-// growing is one server of three, in a process of its own.
+// growing is one server of several, in a process of its own: of three that have the store themselves, or of those on an
+// etcd outside.
 type growing struct {
 	*world
 	process *weirtest.Process
@@ -74,7 +96,7 @@ func newGrowing(first *growing, t *testing.T, host int) *growing {
 		g.dir, g.prefix, g.agents = weirtest.TempDir(t), weirtest.Prefix(t), map[string]*runningAgent{}
 		g.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	} else {
-		g.dir, g.prefix, g.agents, g.log, g.token = first.dir, first.prefix, first.agents, first.log, first.token
+		g.dir, g.prefix, g.agents, g.log, g.token, g.etcd = first.dir, first.prefix, first.agents, first.log, first.token, first.etcd
 	}
 	g.url = "https://" + g.at(host).String() + ":7443"
 	return g
@@ -84,10 +106,14 @@ func (g *growing) peer() string { return "https://" + g.at(g.host).String() + ":
 
 func (g *growing) start() {
 	g.t.Helper()
-	text, err := json.Marshal(map[string]any{
+	options := map[string]any{
 		"Dir": g.serverDir(), "Listen": g.at(g.host).String() + ":7443", "Version": "test", "Grow": g.grow,
-		"SealingKey": growKey,
-	})
+		"SealingKey": growKey, "RegistrationLease": g.lease, "DiscoveryFiles": g.lists,
+	}
+	if g.etcd != nil {
+		options["Cluster"], options["EtcdFiles"] = map[string]any{"Endpoints": g.etcd.Endpoints()}, g.etcd.EtcdFiles
+	}
+	text, err := json.Marshal(options)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -96,7 +122,7 @@ func (g *growing) start() {
 		g.t.Fatal(err)
 	}
 	g.process = weirtest.CommandFunc(g.t, func(c *exec.Cmd) { c.Env = append(os.Environ(), serverOptions+"="+string(text)) }, binary)
-	weirtest.Eventually(g.t, 60*time.Second, func() error {
+	weirtest.Eventually(g.t, waitLong, func() error {
 		if !strings.Contains(g.process.Output(), "ready https") {
 			return fmt.Errorf("not ready: %s", g.process.Output())
 		}
@@ -120,7 +146,7 @@ func (g *growing) start() {
 func (g *growing) joins(by *growing) {
 	g.t.Helper()
 	var made struct{ Token string }
-	weirtest.Eventually(g.t, 30*time.Second, func() error {
+	weirtest.Eventually(g.t, waitLong, func() error {
 		_, err := by.call("POST", "/api/v1/tokens", fmt.Sprintf(`{"kind":"Token","metadata":{"name":"server-%d-%d"},"spec":{"subject":"server","server":{"host":%q}}}`, g.host, time.Now().UnixNano(), g.at(g.host)), &made)
 		return err
 	})
@@ -131,7 +157,7 @@ func (g *growing) joins(by *growing) {
 // healthy waits until the store has these members, all there and with a vote.
 func (g *growing) healthy(n int) {
 	g.t.Helper()
-	weirtest.Eventually(g.t, 60*time.Second, func() error {
+	weirtest.Eventually(g.t, waitLong, func() error {
 		var s api.StoreStatus
 		if _, err := g.call("GET", "/api/v1/store", "", &s); err != nil {
 			return err
@@ -141,65 +167,6 @@ func (g *growing) healthy(n int) {
 		}
 		return nil
 	})
-}
-
-// writer makes changes at whichever server takes them, and remembers those that were acknowledged.
-type writer struct {
-	mu    sync.Mutex
-	acked []string
-	last  time.Time
-	// longest is the longest pause between two acknowledged changes.
-	longest time.Duration
-	stop    chan struct{}
-	done    sync.WaitGroup
-}
-
-func write(servers ...*growing) *writer {
-	var send []func(string) bool
-	for _, g := range servers {
-		send = append(send, g.send)
-	}
-	return writeBy(servers[0].t, send...)
-}
-
-// writeAt is write for control planes in the test's own process.
-func writeAt(worlds ...*world) *writer {
-	var send []func(string) bool
-	for _, w := range worlds {
-		send = append(send, func(zone string) bool {
-			_, err := w.call("PUT", "/api/v1/zones/"+zone, `{"kind":"Zone","metadata":{"name":"`+zone+`"}}`, nil)
-			return err == nil
-		})
-	}
-	return writeBy(worlds[0].t, send...)
-}
-
-func writeBy(t *testing.T, send ...func(zone string) bool) *writer {
-	wr := &writer{stop: make(chan struct{}), last: time.Now()}
-	wr.done.Go(func() {
-		for i := 0; ; i++ {
-			select {
-			case <-wr.stop:
-				return
-			case <-time.After(20 * time.Millisecond):
-			}
-			name := fmt.Sprintf("z%d", i)
-			wr.note(name, slices.ContainsFunc(send, func(send func(string) bool) bool { return send(name) }))
-		}
-	})
-	t.Cleanup(wr.end)
-	return wr
-}
-
-func (wr *writer) note(name string, acked bool) {
-	wr.mu.Lock()
-	defer wr.mu.Unlock()
-	if !acked {
-		return
-	}
-	wr.acked = append(wr.acked, name)
-	wr.longest = max(wr.longest, time.Since(wr.last))
-	wr.last = time.Now()
 }
 
 // send makes one change, on a connection of its own.
@@ -234,37 +201,10 @@ func (g *growing) send(zone string) bool {
 	return answer.StatusCode < 300
 }
 
-func (wr *writer) end() {
-	select {
-	case <-wr.stop:
-	default:
-		close(wr.stop)
-	}
-	wr.done.Wait()
-}
-
-func (wr *writer) count() int {
-	wr.mu.Lock()
-	defer wr.mu.Unlock()
-	return len(wr.acked)
-}
-
-// more waits until n further changes were acknowledged.
-func (wr *writer) more(t *testing.T, n int) {
-	t.Helper()
-	begin := wr.count()
-	weirtest.Eventually(t, 60*time.Second, func() error {
-		if got := wr.count() - begin; got < n {
-			return fmt.Errorf("%d of %d changes were acknowledged", got, n)
-		}
-		return nil
-	})
-}
-
 // holds waits until a server has everything that was acknowledged.
 func (w *world) holds(names []string) {
 	w.t.Helper()
-	weirtest.Eventually(w.t, 60*time.Second, func() error {
+	weirtest.Eventually(w.t, waitLong, func() error {
 		var list struct {
 			Items []struct{ Metadata struct{ Name string } }
 		}
@@ -288,6 +228,7 @@ func (w *world) holds(names []string) {
 // server is killed in turn, one is removed and replaced, the CA is changed: no request fails, nothing is reloaded,
 // and nothing that was acknowledged is lost.
 func TestControlPlaneGrows(t *testing.T) {
+	t.Parallel()
 	h := weirtest.HAProxies(t)[0]
 	one := newGrowing(nil, t, 1)
 	one.start()
@@ -366,6 +307,7 @@ func TestControlPlaneGrows(t *testing.T) {
 
 // What can't join is told why, and its token is spent only by joining.
 func TestServersThatCannotJoin(t *testing.T) {
+	t.Parallel()
 	one := newGrowing(nil, t, 1)
 	one.start()
 	two := newGrowing(one, t, 2)
@@ -401,6 +343,7 @@ func TestServersThatCannotJoin(t *testing.T) {
 
 // Who has lost the majority is told which members there are, and that only the one asked is surely there.
 func TestMembersAreListedWithoutMajority(t *testing.T) {
+	t.Parallel()
 	one := newGrowing(nil, t, 1)
 	one.grow.Peer = one.peer()
 	one.start()
@@ -408,7 +351,7 @@ func TestMembersAreListedWithoutMajority(t *testing.T) {
 	two.joins(one)
 	one.healthy(2)
 	two.process.Kill()
-	weirtest.Eventually(t, 30*time.Second, func() error {
+	weirtest.Eventually(t, waitLong, func() error {
 		var s api.StoreStatus
 		if _, err := one.call("GET", "/api/v1/store", "", &s); err != nil {
 			return err

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"weir/internal/agent"
 	"weir/internal/weirtest"
@@ -17,6 +16,7 @@ import (
 // TestHandsBackOnABadNight: whatever became of the configuration that was found, of the one in place, of whoever handed HAProxy
 // back before and of HAProxy, what is left in place is one that HAProxy has or can start with.
 func TestHandsBackOnABadNight(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")
@@ -36,7 +36,7 @@ func TestHandsBackOnABadNight(t *testing.T) {
 		a.stop()
 		ours := u.text()
 		back := func() (string, error) {
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), waitLong)
 			defer cancel()
 			said, err := agent.HandBack(ctx, a.dir, agent.HandBackOptions{})
 			if ctx.Err() != nil {

@@ -21,6 +21,7 @@ import (
 // TestHostileValuesNeverReachHAProxy puts hostile texts into every text field of a set of objects. What the rules
 // let through must give a configuration with the lines of an innocent one, and one that HAProxy accepts.
 func TestHostileValuesNeverReachHAProxy(t *testing.T) {
+	t.Parallel()
 	plain := weirtest.RandomObjects(1, weirtest.Options{Plain: true, Sealed: true})
 	var objects []*weir.Object
 	for _, kind := range weir.Kinds() {
@@ -161,7 +162,7 @@ func accepted(t *testing.T, h weirtest.HAProxy, set *weir.Set) {
 		config := rendered(t, set, o.Metadata.Name, version)
 		for _, c := range config.Certs {
 			if !c.Authority {
-				put(t, filepath.Join(dir, c.Path), c.Chain+weirtest.CertificateKey(c.Chain))
+				put(t, filepath.Join(dir, c.Path), c.Chain.String()+weirtest.CertificateKey(c.Chain.String()))
 			}
 		}
 		placeholder := newAuthority(t, "ca").issue("weir.invalid")

@@ -16,6 +16,7 @@ import (
 
 // TestCookieKeepsAClientAtItsServer: also when servers come, and until its own goes.
 func TestCookieKeepsAClientAtItsServer(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		origins := map[string]*weirtest.Origin{}
@@ -28,7 +29,7 @@ func TestCookieKeepsAClientAtItsServer(t *testing.T) {
 			for i := range n {
 				members = append(members, fmt.Sprintf("{name: m%d, address: %s, port: 9000}", i, w.at(200+i)))
 			}
-			return "members: [" + strings.Join(members, ", ") + "], persistence: {cookie: STICK}, slowStart: 1s, healthCheck: {path: /ping, interval: 100ms, rise: 1, fall: 1}"
+			return "members: [" + strings.Join(members, ", ") + "], persistence: {cookie: STICK}, slowStart: 1s, healthCheck: {path: /ping, interval: 100ms, rise: 1}"
 		}
 		w.apply(w.oneZone() + poolSite("stick", spec(2)))
 		w.join("lb1", "edge", "az1", h, "")
@@ -86,6 +87,7 @@ func TestCookieKeepsAClientAtItsServer(t *testing.T) {
 
 // TestFullServersAnswerAtOnceOrQueue: perServer bounds what a server is given, queue says what becomes of the rest.
 func TestFullServersAnswerAtOnceOrQueue(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")

@@ -49,6 +49,7 @@ func (w *world) group(name string, check func(ready, of int, lb string) error) {
 // TestAgentThatLies: about states that there never were, other groups' pools, sites and load balancers, and in
 // nonsense. It counts as not having what is wanted, and nothing that others see changes.
 func TestAgentThatLies(t *testing.T) {
+	t.Parallel()
 	h := weirtest.HAProxies(t)[0]
 	w := newWorld(t)
 	w.origin(200, "web1")
@@ -110,6 +111,7 @@ func (w *world) weighAll(weight int) int64 {
 // TestAgentThatHangs: it is stopped where it stands while changes are made; HAProxy serves, others go on, it is named,
 // and it follows when it goes on.
 func TestAgentThatHangs(t *testing.T) {
+	t.Parallel()
 	h := weirtest.HAProxies(t)[0]
 	w := newWorld(t)
 	w.origin(200, "web1")

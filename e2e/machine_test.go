@@ -103,6 +103,7 @@ func onOwnDisk(t *testing.T, h weirtest.HAProxy) (*world, *runningAgent, *traffi
 // TestDiskIsFull: status says so before anything is changed, and that a change does not come through; HAProxy serves
 // on, and all is well by itself when there is room again.
 func TestDiskIsFull(t *testing.T) {
+	t.Parallel()
 	if !mounting(t) {
 		return
 	}
@@ -130,6 +131,7 @@ func TestDiskIsFull(t *testing.T) {
 
 // TestStateFolderIsReadOnly: as the kernel makes a file system with faults.
 func TestStateFolderIsReadOnly(t *testing.T) {
+	t.Parallel()
 	if !mounting(t) {
 		return
 	}
@@ -160,6 +162,7 @@ func TestStateFolderIsReadOnly(t *testing.T) {
 // TestClocksAreOff: of a load balancer's machine and of the control plane's, an hour ahead and behind. Everything goes
 // on, status names who is off by how much, and that ends with the cause.
 func TestClocksAreOff(t *testing.T) {
+	t.Parallel()
 	h := weirtest.HAProxies(t)[0]
 	w := newWorld(t)
 	w.origin(200, "web1")
@@ -210,6 +213,7 @@ func TestClocksAreOff(t *testing.T) {
 // TestSocketIsGone: somebody removes HAProxy's run-time socket, which nothing but a start makes again. Status says so
 // and what to do, HAProxy serves on, and what status says to do mends it.
 func TestSocketIsGone(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")

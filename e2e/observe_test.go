@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"weir/internal/hapctl"
 	"weir/internal/weirtest"
@@ -86,7 +85,7 @@ func (w *world) do(a *runningAgent, words ...string) string {
 // killHAProxy ends a load balancer's HAProxy, master and workers, with no time to finish anything.
 func (w *world) killHAProxy(a *runningAgent) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), waitLong)
 	defer cancel()
 	p, err := hapctl.Attach(ctx, hapctl.Options{Path: a.haproxy.Path, Dir: a.folder()})
 	if err != nil {

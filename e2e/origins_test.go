@@ -30,6 +30,7 @@ spec: {hostnames: [%[1]s.example.com], addresses: [www], listeners: [{port: 8080
 
 // TestTLSToServers: the name and the authority of a server are checked, and our own certificate is shown.
 func TestTLSToServers(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")
@@ -99,6 +100,7 @@ func (w *world) ask(at, host string) *http.Response {
 
 // TestProxyHeaderToServers: versions 1 and 2 begin each connection, that of a check too.
 func TestProxyHeaderToServers(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")

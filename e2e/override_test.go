@@ -44,6 +44,7 @@ func (w *world) twoServers() string {
 
 // TestOverrides: drain, maintenance, weight, and their end by deletion: no request fails and nothing is reloaded.
 func TestOverrides(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")
@@ -75,82 +76,81 @@ func TestOverrides(t *testing.T) {
 // TestOverrideEndsWithoutControlPlane: the agent ends it by itself, also after a restart on what it has on disk.
 func TestOverrideEndsWithoutControlPlane(t *testing.T) {
 	t.Parallel() // it mostly waits
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		w := newWorld(t)
-		w.origin(200, "web1")
-		w.origin(201, "web2")
-		w.apply(w.twoServers())
-		a := w.join("lb1", "edge", "az1", h, "")
-		w.converged(1)
-		w.health("web", "web1", "up")
-		w.health("web", "web2", "up")
-		at := w.at(17).String() + ":8080"
-		for _, restart := range []bool{false, true} {
-			expires := time.Now().Add(4 * time.Second)
-			w.converged(w.apply(override("state: drain", expires)))
-			w.stopServer()
-			if restart {
-				a.stop()
-				w.startAgent(a)
-			}
-			// An override that was held up until after its end shows nothing; that is for slow machines.
-			if _, origin, err := w.get(at, "www.example.com", "/"); err == nil && origin == "web1" && time.Now().Before(expires) {
-				t.Errorf("served by %s, which is drained", origin)
-			}
-			w.onlyFrom(at, "www.example.com", "web1", "web2")
-			if time.Now().Before(expires) {
-				t.Error("the override ended early")
-			}
-			w.startServer()
-			w.converged(1)
+	h := weirtest.HAProxies(t)[0]
+	w := newWorld(t)
+	w.origin(200, "web1")
+	w.origin(201, "web2")
+	w.apply(w.twoServers())
+	a := w.join("lb1", "edge", "az1", h, "")
+	w.converged(1)
+	w.health("web", "web1", "up")
+	w.health("web", "web2", "up")
+	at := w.at(17).String() + ":8080"
+	for _, restart := range []bool{false, true} {
+		expires := time.Now().Add(4 * time.Second)
+		w.converged(w.apply(override("state: drain", expires)))
+		w.stopServer()
+		if restart {
+			a.stop()
+			w.startAgent(a)
 		}
-	})
+		// An override that was held up until after its end shows nothing; that is for slow machines.
+		if _, origin, err := w.get(at, "www.example.com", "/"); err == nil && origin == "web1" && time.Now().Before(expires) {
+			t.Errorf("served by %s, which is drained", origin)
+		}
+		w.onlyFrom(at, "www.example.com", "web1", "web2")
+		if time.Now().Before(expires) {
+			t.Error("the override ended early")
+		}
+		w.startServer()
+		w.converged(1)
+	}
 }
 
 // TestStatusCountsWhoIsWaitedFor: n/m counts the active ones, reachable or not; a laggard is named; one in Drain or
 // Maintenance is not waited for, and one in Maintenance is left as it is.
 func TestStatusCountsWhoIsWaitedFor(t *testing.T) {
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		w := newWorld(t)
-		w.origin(200, "web1")
-		w.origin(201, "web2")
-		w.apply(w.oneZone())
-		w.join("lb1", "edge", "az1", h, "")
-		local := fmt.Sprintf(`,"localRanges":{"%s/28":"%s/28"}`, w.at(16), w.at(32))
-		second := w.join("lb2", "edge", "az1", h, local)
-		w.converged(1)
-		w.says("pools/web", "Programmed", "True", "all 2")
-		second.stop()
-		w.apply(w.twoServers())
-		w.says("servers/web2", "Programmed", "False", "1 of 2", "lb2")
-		w.says("loadbalancers/lb2", "Programmed", "False", "0 of 1")
-		w.says("loadbalancergroups/edge", "Programmed", "False", "1 of 2", "lb2")
-		if f := w.status(); len(f.Groups) != 1 || f.Groups[0].Ready != 1 || f.Groups[0].Of != 2 || fmt.Sprint(f.Groups[0].Laggards) != "[lb2]" {
-			t.Errorf("status %+v", f)
+	t.Parallel()
+	h := weirtest.HAProxies(t)[0]
+	w := newWorld(t)
+	w.origin(200, "web1")
+	w.origin(201, "web2")
+	w.apply(w.oneZone())
+	w.join("lb1", "edge", "az1", h, "")
+	local := fmt.Sprintf(`,"localRanges":{"%s/28":"%s/28"}`, w.at(16), w.at(32))
+	second := w.join("lb2", "edge", "az1", h, local)
+	w.converged(1)
+	w.says("pools/web", "Programmed", "True", "all 2")
+	second.stop()
+	w.apply(w.twoServers())
+	w.says("servers/web2", "Programmed", "False", "1 of 2", "lb2")
+	w.says("loadbalancers/lb2", "Programmed", "False", "0 of 1")
+	w.says("loadbalancergroups/edge", "Programmed", "False", "1 of 2", "lb2")
+	if f := w.status(); len(f.Groups) != 1 || f.Groups[0].Ready != 1 || f.Groups[0].Of != 2 || fmt.Sprint(f.Groups[0].Laggards) != "[lb2]" {
+		t.Errorf("status %+v", f)
+	}
+	for _, state := range []string{"Drain", "Maintenance"} {
+		w.state("lb2", state)
+		w.says("servers/web2", "Programmed", "True", "the one load balancer")
+		if f := w.status(); f.Groups[0].Ready != 1 || f.Groups[0].Of != 1 || len(f.Groups[0].Laggards) > 0 {
+			t.Errorf("with lb2 in %s: %+v", state, f)
 		}
-		for _, state := range []string{"Drain", "Maintenance"} {
-			w.state("lb2", state)
-			w.says("servers/web2", "Programmed", "True", "the one load balancer")
-			if f := w.status(); f.Groups[0].Ready != 1 || f.Groups[0].Of != 1 || len(f.Groups[0].Laggards) > 0 {
-				t.Errorf("with lb2 in %s: %+v", state, f)
-			}
-		}
-		// Back, still in maintenance: it starts with what it has, which is without web2; active, it follows.
-		w.startAgent(second)
-		at := w.at(33).String() + ":8080"
-		w.serves(at, "www.example.com", "/")
-		w.state("lb2", "Active")
-		w.says("servers/web2", "Programmed", "True", "all 2")
-		w.onlyFrom(at, "www.example.com", "web1", "web2")
-		// In maintenance nothing reaches it; in drain it follows.
-		w.state("lb2", "Maintenance")
-		w.converged(1)
-		w.apply(override("state: drain", time.Now().Add(time.Hour)))
-		w.onlyFrom(w.at(17).String()+":8080", "www.example.com", "web2")
-		w.onlyFrom(at, "www.example.com", "web1", "web2")
-		w.state("lb2", "Drain")
-		w.onlyFrom(at, "www.example.com", "web2")
-	})
+	}
+	// Back, still in maintenance: it starts with what it has, which is without web2; active, it follows.
+	w.startAgent(second)
+	at := w.at(33).String() + ":8080"
+	w.serves(at, "www.example.com", "/")
+	w.state("lb2", "Active")
+	w.says("servers/web2", "Programmed", "True", "all 2")
+	w.onlyFrom(at, "www.example.com", "web1", "web2")
+	// In maintenance nothing reaches it; in drain it follows.
+	w.state("lb2", "Maintenance")
+	w.converged(1)
+	w.apply(override("state: drain", time.Now().Add(time.Hour)))
+	w.onlyFrom(w.at(17).String()+":8080", "www.example.com", "web2")
+	w.onlyFrom(at, "www.example.com", "web1", "web2")
+	w.state("lb2", "Drain")
+	w.onlyFrom(at, "www.example.com", "web2")
 }
 
 // state sets that of a load balancer.

@@ -12,6 +12,7 @@ import (
 // TestPeerFault2: a new certificate is served at once, without a reload: of a new site, renewed, and the ECDSA and
 // RSA twins of one name, of which each client gets the one that it understands.
 func TestPeerFault2(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")
@@ -96,6 +97,7 @@ func differing(a, b map[string]string) []string {
 
 // TestPeerFault4: a PUT of one object loses nothing of others, and what is not known is refused, never dropped.
 func TestPeerFault4(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.apply(w.oneZone() + w.manyRoutes())
 	before := w.everything()
@@ -136,6 +138,7 @@ func TestPeerFault4(t *testing.T) {
 // TestExportAppliesToNothing: everything read back and applied again, in JSON and as a list, is an empty plan and
 // no change.
 func TestExportAppliesToNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.origin(200, "web1")
 	ca := newAuthority(t, "ca")

@@ -14,6 +14,7 @@ import (
 
 // TestPeerFault1: an added server gets traffic by itself, with its health check on.
 func TestPeerFault1(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")
@@ -81,6 +82,7 @@ func (w *world) health(pool, server, state string) {
 // TestPeerFault3: an edit of one object moves no rule of another. 100 probes of hosts and paths give the same
 // before and after each of many edits of other objects.
 func TestPeerFault3(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		for i, name := range []string{"default", "api", "exact", "old", "mapped", "listed"} {
@@ -181,6 +183,7 @@ func (w *world) probes() map[string]string {
 // TestPeerFault5: a reload that fails takes back nothing that was acknowledged before, run time and disk agree, what
 // is wished meanwhile ships, and who is to blame is told.
 func TestPeerFault5(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")

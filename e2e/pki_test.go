@@ -116,14 +116,16 @@ func (a *authority) sign(key crypto.Signer, names ...string) keyPair {
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	return keyPair{chain: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), key: pemKey(a.t, key)}
+}
+
+func pemKey(t *testing.T, key crypto.Signer) string {
+	t.Helper()
 	raw, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		a.t.Fatal(err)
+		t.Fatal(err)
 	}
-	return keyPair{
-		chain: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		key:   string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})),
-	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 }
 
 // pool gives the authority's certificate to those who trust it.

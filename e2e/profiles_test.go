@@ -28,6 +28,22 @@ func profiled(settings string) string {
 	return strings.Replace(secureSite("shop", "shop.example.com", "[shop-ec, shop-rsa]"), "[shop-ec, shop-rsa]", "[shop-ec, shop-rsa], "+settings, 1)
 }
 
+// profiledWorld is a load balancer with that site, of the widest profile, a client of it, and where it is.
+func profiledWorld(t *testing.T, h weirtest.HAProxy) (w *world, client tlsClient, at string) {
+	t.Helper()
+	w = newWorld(t)
+	w.origin(200, "web1")
+	ca := newAuthority(t, "ca")
+	const name = "shop.example.com"
+	w.apply(w.oneZone() + ca.issue(name).manifest("shop-ec") + ca.sign(rsaKey(t, 2048), name).manifest("shop-rsa") + profiled("profile: legacy"))
+	w.join("lb1", "edge", "az1", h, "")
+	w.converged(1)
+	at = w.at(17).String() + ":8443"
+	client = tlsClient{w: w, roots: ca.pool(), sni: name}
+	client.serves(at, name, "/")
+	return w, client, at
+}
+
 // agreesTo says whether a client that can do one version alone gets a handshake, and with which certificate.
 func (c tlsClient) agreesTo(addr string, version uint16) (bool, string) {
 	config := c.config()
@@ -48,15 +64,7 @@ func (c tlsClient) agreesTo(addr string, version uint16) (bool, string) {
 func TestProfileChangesAtRunTime(t *testing.T) {
 	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		w := newWorld(t)
-		w.origin(200, "web1")
-		ca := newAuthority(t, "ca")
-		w.apply(w.oneZone() + ca.issue("shop.example.com").manifest("shop-ec") + ca.sign(rsaKey(t, 2048), "shop.example.com").manifest("shop-rsa") + profiled("profile: legacy"))
-		w.join("lb1", "edge", "az1", h, "")
-		w.converged(1)
-		at := w.at(17).String() + ":8443"
-		client := tlsClient{w: w, roots: ca.pool(), sni: "shop.example.com"}
-		client.serves(at, "shop.example.com", "/")
+		w, client, at := profiledWorld(t, h)
 		reloads := w.reloads()
 		steady := client
 		steady.alpn = []string{"http/1.1"}
@@ -142,15 +150,7 @@ func TestHSTSAndEarlyDataAreChanged(t *testing.T) {
 func TestSessionsEndWithTheirProfile(t *testing.T) {
 	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		w := newWorld(t)
-		w.origin(200, "web1")
-		ca := newAuthority(t, "ca")
-		w.apply(w.oneZone() + ca.issue("shop.example.com").manifest("shop-ec") + ca.sign(rsaKey(t, 2048), "shop.example.com").manifest("shop-rsa") + profiled("profile: legacy"))
-		w.join("lb1", "edge", "az1", h, "")
-		w.converged(1)
-		at := w.at(17).String() + ":8443"
-		client := tlsClient{w: w, roots: ca.pool(), sni: "shop.example.com"}
-		client.serves(at, "shop.example.com", "/")
+		w, client, at := profiledWorld(t, h)
 		config := client.config()
 		config.MaxVersion, config.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA}
 		config.ClientSessionCache = tls.NewLRUClientSessionCache(1)

@@ -172,6 +172,7 @@ func (w *world) mended(f fault) {
 // TestBadObjectsAppliedTogether: with the five of them in the first change that a load balancer ever gets, all
 // others serve, also after a restart of everything.
 func TestBadObjectsAppliedTogether(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web")
@@ -202,6 +203,7 @@ func TestBadObjectsAppliedTogether(t *testing.T) {
 
 // TestBadObjectsAppliedOneByOne: each bad form comes after a good one of the same object, which stays.
 func TestBadObjectsAppliedOneByOne(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web")

@@ -9,6 +9,7 @@ import (
 // TestMalformedManifestsChangeNothing: each is refused with the field that is wrong, by apply, plan and PUT, and
 // good objects that come in the same text are not written either.
 func TestMalformedManifestsChangeNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.apply(w.oneZone())
 	before, revision := w.everything(), w.status().Revision

@@ -102,7 +102,7 @@ type restorePlan struct {
 func (w *world) planned(unknown int, strangers ...string) restorePlan {
 	w.t.Helper()
 	var p restorePlan
-	weirtest.Eventually(w.t, 30*time.Second, func() error {
+	weirtest.Eventually(w.t, waitLong, func() error {
 		p = restorePlan{}
 		if _, err := w.call("GET", "/api/v1/restore/plan", "", &p); err != nil {
 			return err
@@ -150,90 +150,91 @@ func (w *world) export() string {
 // it holds: HAProxies serve on as they were, the plan says what would be taken back, and nothing moves until that is
 // accepted. Whoever joined after the backup is named and serves on.
 func TestRestoreIntoARunningFleet(t *testing.T) {
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		w := newWorld(t)
-		w.origin(200, "web1")
-		w.origin(201, "web2")
-		w.apply(w.oneZone())
-		w.apply("kind: Secret\nmetadata: {name: canary}\nspec: {data: canary-of-the-fleet}\n")
-		w.join("lb1", "edge", "az1", h, "")
-		w.converged(1)
-		at := w.at(17).String() + ":8080"
-		w.serves(at, "www.example.com", "/")
-		clients := w.send(at, "www.example.com")
-		clients.more(50)
-		raw, before := w.backup(), w.export()
-		if bytes.Contains(raw, []byte("example.com")) {
-			t.Error("the backup is not encrypted")
-		}
+	t.Parallel()
+	h := weirtest.HAProxies(t)[0]
+	w := newWorld(t)
+	w.origin(200, "web1")
+	w.origin(201, "web2")
+	w.apply(w.oneZone())
+	w.apply("kind: Secret\nmetadata: {name: canary}\nspec: {data: canary-of-the-fleet}\n")
+	w.join("lb1", "edge", "az1", h, "")
+	w.converged(1)
+	at := w.at(17).String() + ":8080"
+	w.serves(at, "www.example.com", "/")
+	clients := w.send(at, "www.example.com")
+	clients.more(50)
+	raw, before := w.backup(), w.export()
+	if bytes.Contains(raw, []byte("example.com")) {
+		t.Error("the backup is not encrypted")
+	}
 
-		// After the backup: another server, another site, another load balancer.
-		w.apply(w.twoServers())
-		w.apply("kind: LoadBalancerGroup\nmetadata: {name: other}\nspec: {ranges: [" + w.at(32).String() + "/32]}\n")
-		w.join("late", "other", "az1", h, "")
-		w.converged(1)
-		w.health("web", "web2", "up")
-		w.onlyFrom(at, "www.example.com", "web1", "web2")
-		oldToken, reloads := w.token, w.reloads()
+	// After the backup: another server, another site, another load balancer.
+	w.apply(w.twoServers())
+	w.apply("kind: LoadBalancerGroup\nmetadata: {name: other}\nspec: {ranges: [" + w.at(32).String() + "/32]}\n")
+	w.join("late", "other", "az1", h, "")
+	w.converged(1)
+	w.health("web", "web2", "up")
+	w.onlyFrom(at, "www.example.com", "web1", "web2")
+	oldToken, reloads := w.token, w.reloads()
 
-		w.lose()
-		clients.more(20)
-		w.restoreFrom(raw)
-		w.startServer()
-		if w.token == oldToken {
-			t.Error("the first admin's token is the old one")
-		}
-		fresh := w.token
-		w.token = oldToken
-		if code, _ := w.call("GET", "/api/v1/whoami", "", nil); code != 401 {
-			t.Errorf("the old token: %d", code)
-		}
-		w.token = fresh
-		if after := w.export(); after != before {
-			t.Errorf("restored:\n%s\nwas:\n%s", after, before)
-		}
-		p := w.planned(0, "late")
-		if len(p.Plan.LoadBalancers) != 1 || p.Plan.LoadBalancers[0].Name != "lb1" || !p.Restored.Held {
-			t.Fatalf("the plan: %+v", p)
-		}
-		if all := strings.Join(p.Plan.LoadBalancers[0].Commands, "\n"); !strings.Contains(all, "web2") {
-			t.Errorf("the plan does not take web2 back: %+v", p.Plan.LoadBalancers[0])
-		}
-		// What is changed meanwhile is not sent, and nothing moves.
-		w.apply("kind: Zone\nmetadata: {name: while-held}\n")
-		w.planned(0, "late")
-		w.onlyFrom(at, "www.example.com", "web1", "web2")
-		var status struct {
-			Restored  struct{ Held bool }
-			Strangers []struct{ Name string }
-		}
-		if _, err := w.call("GET", "/api/v1/status", "", &status); err != nil || !status.Restored.Held || len(status.Strangers) != 1 {
-			t.Errorf("status: %+v %v", status, err)
-		}
-		// The server starts anew, and holds still.
-		w.stopServer()
-		w.startServer()
-		w.planned(0, "late")
-		w.onlyFrom(at, "www.example.com", "web1", "web2")
-		clients.more(20)
+	w.lose()
+	clients.more(20)
+	w.restoreFrom(raw)
+	w.startServer()
+	if w.token == oldToken {
+		t.Error("the first admin's token is the old one")
+	}
+	fresh := w.token
+	w.token = oldToken
+	if code, _ := w.call("GET", "/api/v1/whoami", "", nil); code != 401 {
+		t.Errorf("the old token: %d", code)
+	}
+	w.token = fresh
+	if after := w.export(); after != before {
+		t.Errorf("restored:\n%s\nwas:\n%s", after, before)
+	}
+	p := w.planned(0, "late")
+	if len(p.Plan.LoadBalancers) != 1 || p.Plan.LoadBalancers[0].Name != "lb1" || !p.Restored.Held {
+		t.Fatalf("the plan: %+v", p)
+	}
+	if all := strings.Join(p.Plan.LoadBalancers[0].Commands, "\n"); !strings.Contains(all, "web2") {
+		t.Errorf("the plan does not take web2 back: %+v", p.Plan.LoadBalancers[0])
+	}
+	// What is changed meanwhile is not sent, and nothing moves.
+	w.apply("kind: Zone\nmetadata: {name: while-held}\n")
+	w.planned(0, "late")
+	w.onlyFrom(at, "www.example.com", "web1", "web2")
+	var status struct {
+		Restored  struct{ Held bool }
+		Strangers []struct{ Name string }
+	}
+	if _, err := w.call("GET", "/api/v1/status", "", &status); err != nil || !status.Restored.Held || len(status.Strangers) != 1 {
+		t.Errorf("status: %+v %v", status, err)
+	}
+	// The server starts anew, and holds still.
+	w.stopServer()
+	w.startServer()
+	w.planned(0, "late")
+	w.onlyFrom(at, "www.example.com", "web1", "web2")
+	clients.more(20)
 
-		w.accept()
-		w.converged(1)
-		w.onlyFrom(at, "www.example.com", "web1")
-		w.converged(w.apply("kind: Zone\nmetadata: {name: afterwards}\n"))
-		clients.more(50)
-		clients.flawless()
-		if n := w.reloads() - reloads; n > 0 {
-			t.Errorf("%d reloads", n)
-		}
-		if code, err := w.call("POST", "/api/v1/restore/accept?reason=again", "", nil); code != 409 {
-			t.Errorf("accepted twice: %d %v", code, err)
-		}
-	})
+	w.accept()
+	w.converged(1)
+	w.onlyFrom(at, "www.example.com", "web1")
+	w.converged(w.apply("kind: Zone\nmetadata: {name: afterwards}\n"))
+	clients.more(50)
+	clients.flawless()
+	if n := w.reloads() - reloads; n > 0 {
+		t.Errorf("%d reloads", n)
+	}
+	if code, err := w.call("POST", "/api/v1/restore/accept?reason=again", "", nil); code != 409 {
+		t.Errorf("accepted twice: %d %v", code, err)
+	}
 }
 
 // Onto three members of etcd with two control planes: both hold, either plans for all, and one word lets both go.
 func TestRestoreOntoACluster(t *testing.T) {
+	t.Parallel()
 	h := weirtest.HAProxies(t)[0]
 	one, two := newCluster(t)
 	one.origin(200, "web1")
@@ -278,6 +279,7 @@ func TestRestoreOntoACluster(t *testing.T) {
 
 // A control plane that finds half a restore does not serve, and says what to do.
 func TestHalfARestoreIsNotServed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	raw := w.backup()
 	w.lose()
@@ -319,6 +321,7 @@ func (c *cutter) Read(p []byte) (int, error) {
 // The server makes backups by itself, keeps the newest few, goes on after a restart, and makes none of a store whose
 // restore nobody has accepted.
 func TestServerMakesBackups(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(weirtest.TempDir(t), "backups")
 	w := &world{t: t, dir: weirtest.TempDir(t), prefix: weirtest.Prefix(t), host: 1, agents: map[string]*runningAgent{}}
 	w.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -336,7 +339,7 @@ func TestServerMakesBackups(t *testing.T) {
 		t.Helper()
 		var last string
 		from := len(seen)
-		weirtest.Eventually(t, 30*time.Second, func() error {
+		weirtest.Eventually(t, waitLong, func() error {
 			list, err := filepath.Glob(filepath.Join(dir, "weir-2*.age"))
 			if err != nil || len(list) == 0 {
 				return fmt.Errorf("backups: %v %v", list, err)
@@ -355,10 +358,14 @@ func TestServerMakesBackups(t *testing.T) {
 	newest(3)
 	w.stopServer()
 	w.startServer()
-	raw, err := os.ReadFile(newest(2))
-	if err != nil {
-		t.Fatal(err)
-	}
+	var raw []byte
+	file := newest(2)
+	weirtest.Eventually(t, waitLong, func() (err error) { // it may have gone for newer ones
+		if raw, err = os.ReadFile(file); err != nil {
+			file = newest(0)
+		}
+		return err
+	})
 	key, err := os.ReadFile(filepath.Join(w.serverDir(), "sealing.key"))
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"weir/internal/link"
@@ -56,74 +55,99 @@ func keyCanary(t *testing.T, name, key string) canary {
 	return c
 }
 
-// logged keeps everything that is logged, at every level.
-type logged struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-// Write keeps it.
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.Write(b)
-}
-
-func (l *logged) bytes() []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Clone(l.all.Bytes())
-}
-
-// TestSecretsStayWhereTheyBelong: a served key, a client key, a Secret, the admin's token, a join token, and the keys of
-// TLS session tickets with their seeds are in no file of the store, no log, answer or metric; of the agent's files only those of mode 0600 that HAProxy reads keys
-// from hold keys.
+// TestSecretsStayWhereTheyBelong: a served key, a client key, a Secret, the admin's token, a join token, the keys of TLS
+// session tickets with their seeds, and those of an ACME account, its external account, its DNS updates, and of an
+// authority are in no file of the store, no log, answer or metric; of the agent's files only those of mode 0600
+// that HAProxy reads keys from hold keys.
 func TestSecretsStayWhereTheyBelong(t *testing.T) {
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		w := newWorld(t)
-		w.stopServer()
-		log := &logged{}
-		w.log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
-		w.startServer()
-		w.origin(200, "web1")
-		ca := newAuthority(t, "ca")
-		served, shown, replaced := ca.sign(rsaKey(t, 2048), "one.example.com"), ca.sign(rsaKey(t, 2048), "weir"), ca.sign(rsaKey(t, 2048), "one.example.com")
-		const secret = "canary-of-a-secret-e91f"
-		canaries := []canary{
-			keyCanary(t, "served key", served.key), keyCanary(t, "client key", shown.key), keyCanary(t, "replaced key", replaced.key),
-			newCanary("secret", secret), newCanary("admin token", w.token),
+	t.Parallel()
+	h := weirtest.HAProxies(t)[0]
+	w := newWorld(t)
+	w.stopServer()
+	log := &weirtest.Buffer{} // everything that is logged, at every level
+	w.log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
+	w.startServer()
+	w.origin(200, "web1")
+	ca := newAuthority(t, "ca")
+	served, shown, replaced := ca.sign(rsaKey(t, 2048), "one.example.com"), ca.sign(rsaKey(t, 2048), "weir"), ca.sign(rsaKey(t, 2048), "one.example.com")
+	const secret = "canary-of-a-secret-e91f"
+	canaries := []canary{
+		keyCanary(t, "served key", served.key), keyCanary(t, "client key", shown.key), keyCanary(t, "replaced key", replaced.key),
+		newCanary("secret", secret), newCanary("admin token", w.token),
+	}
+	told := &bytes.Buffer{}
+	canaries = append(canaries, w.issuerCanaries(told)...)
+	w.apply(w.oneZone() + replaced.manifest("one") + secureSite("one", "one.example.com", "[one]") +
+		keyPair{chain: ca.pem}.manifest("ca") + shown.manifest("weir") + "---\nkind: Secret\nmetadata: {name: s, role: web}\nspec: {data: " + secret + "}\n" +
+		poolSite("outward", fmt.Sprintf("members: [{name: m, address: %s, port: 4430}], healthCheck: {type: none}, tls: {verify: ca, ca: ca, sni: a.example, clientCertificate: weir}", w.at(201))))
+	a := w.join("lb1", "edge", "az1", h, "")
+	w.converged(1)
+	revision := w.apply(served.manifest("one"))
+	w.converged(revision)
+	tlsClient{w: w, roots: ca.pool(), sni: "one.example.com"}.serves(w.at(17).String()+":8443", "one.example.com", "/")
+	w.shares(1, 1)
+	canaries = append(canaries, w.ticketCanaries(a)...)
+	w.provoke(told, served, secret)
+	w.readAll(told, revision)
+	for _, c := range canaries {
+		if c.in(told.Bytes()) {
+			t.Errorf("the %s is in an answer", c.name)
 		}
-		told := &bytes.Buffer{}
-		w.apply(w.oneZone() + replaced.manifest("one") + secureSite("one", "one.example.com", "[one]") +
-			keyPair{chain: ca.pem}.manifest("ca") + shown.manifest("weir") + "---\nkind: Secret\nmetadata: {name: s, role: web}\nspec: {data: " + secret + "}\n" +
-			poolSite("outward", fmt.Sprintf("members: [{name: m, address: %s, port: 4430}], healthCheck: {type: none}, tls: {verify: ca, ca: ca, sni: a.example, clientCertificate: weir}", w.at(201))))
-		a := w.join("lb1", "edge", "az1", h, "")
-		w.converged(1)
-		revision := w.apply(served.manifest("one"))
-		w.converged(revision)
-		tlsClient{w: w, roots: ca.pool(), sni: "one.example.com"}.serves(w.at(17).String()+":8443", "one.example.com", "/")
-		w.shares(1, 1)
-		canaries = append(canaries, w.ticketCanaries(a)...)
-		w.provoke(told, served, secret)
-		w.readAll(told, revision)
-		for _, c := range canaries {
-			if c.in(told.Bytes()) {
-				t.Errorf("the %s is in an answer", c.name)
-			}
+	}
+	w.converged(1)
+	w.stopServer()
+	a.stop()
+	for _, c := range canaries {
+		if c.in([]byte(log.String())) {
+			t.Errorf("the %s is in the log", c.name)
 		}
-		w.converged(1)
-		w.stopServer()
-		a.stop()
-		for _, c := range canaries {
-			if c.in(log.bytes()) {
-				t.Errorf("the %s is in the log", c.name)
-			}
+	}
+	if log.String() == "" {
+		t.Error("nothing was logged: that shows nothing")
+	}
+	w.searchFiles(a, canaries)
+}
+
+// issuerCanaries are what issuers keep, once they have been of use: an authority that has signed, and an account whose
+// authority answers nobody, or with words that are none.
+func (w *world) issuerCanaries(told io.Writer) []canary {
+	w.t.Helper()
+	const external, update = "ZXh0ZXJuYWwtYWNjb3VudC1jYW5hcnktNWMwZQ", "dXBkYXRlLWtleS1jYW5hcnktMmIxZi1sb25nLWVub3VnaA=="
+	account, signer := pemKey(w.t, ecdsaKey(w.t)), newAuthority(w.t, "inside")
+	quoted := func(text string) string { return fmt.Sprintf("%q", text) }
+	public := func(name, key string) string {
+		return "---\nkind: Issuer\nmetadata: {name: " + name + "}\nspec: {type: acme, key: " + quoted(key) + ", acme: {directory: \"https://" + w.at(1).String() + ":1/dir\", challenge: dns-01, " +
+			"externalAccount: {keyID: kid, secret: eab}, dns: {rfc2136: {server: \"" + w.at(1).String() + ":1\", key: k.example, secret: tsig}}}}\n"
+	}
+	inside := func(name, key string) string {
+		return "---\nkind: Issuer\nmetadata: {name: " + name + "}\nspec: {type: ca, ca: {commonName: Inside}, key: " + quoted(key) + ", chain: " + quoted(signer.pem) + "}\n"
+	}
+	w.apply("kind: Secret\nmetadata: {name: eab}\nspec: {data: " + external + "}\n---\nkind: Secret\nmetadata: {name: tsig}\nspec: {data: " + update + "}\n" +
+		public("public", account) + inside("inside", pemKey(w.t, signer.key)) +
+		"---\nkind: Certificate\nmetadata: {name: outside}\nspec: {issuer: public, names: [outside.example.com]}\n" +
+		"---\nkind: Certificate\nmetadata: {name: within}\nspec: {issuer: inside, names: [within.example.com]}\n")
+	w.says("certificates/within", "Issued", "True", "good until")
+	w.says("certificates/outside", "Issued", "False", "unreachable")
+	for _, data := range []string{external + " and a blank", "=" + external} { // no base64url
+		w.apply("kind: Secret\nmetadata: {name: eab}\nspec: {data: " + quoted(data) + "}\n")
+		w.says("certificates/outside", "Issued", "False", "holds no key in base64url")
+	}
+	w.apply("kind: Secret\nmetadata: {name: eab}\nspec: {data: " + external + "}\n---\nkind: Secret\nmetadata: {name: tsig}\nspec: {data: \"" + update + "%\"}\n")
+	w.says("certificates/outside", "Issued", "False", "base64")
+	for _, body := range []string{
+		public("wrong", strings.ReplaceAll(account, "PRIVATE", "PIRATE")), inside("wrong", account),
+		"kind: Issuer\nmetadata: {name: x}\nspec: {type: acme, key: [" + quoted(account) + "]}\n",
+	} {
+		status, err := w.call("POST", "/api/v1/apply", body, nil)
+		if status != 400 {
+			w.t.Errorf("%.60q: %d %v", body, status, err)
 		}
-		if len(log.bytes()) == 0 {
-			t.Error("nothing was logged: that shows nothing")
-		}
-		w.searchFiles(a, canaries)
-	})
+		fmt.Fprintln(told, err)
+	}
+	return []canary{
+		newCanary("external account's key", external), newCanary("key for DNS updates", update),
+		keyCanary(w.t, "account's key", account), keyCanary(w.t, "authority's key", pemKey(w.t, signer.key)),
+	}
 }
 
 // ticketCanaries are the keys of TLS session tickets that a load balancer has, and the seeds that they came of.

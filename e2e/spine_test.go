@@ -56,6 +56,7 @@ spec:
 }
 
 func TestObjectsBecomeTraffic(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")

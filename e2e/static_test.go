@@ -12,6 +12,7 @@ import (
 // TestServesFromDisk: with the control plane gone, agents and HAProxies start again and serve all there was, over
 // TLS too, with a server that is down known to be down, and what is refused kept out.
 func TestServesFromDisk(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w, ca := secureWorld(t, h, "")
 		second := w.origin(201, "web2")
@@ -66,6 +67,7 @@ func (w *world) asked(at, host string) *http.Response {
 // TestReloadHandsRouteToNewPool: the pool comes with a reload, on every version, its servers have not been checked
 // by then, and the site fails no request.
 func TestReloadHandsRouteToNewPool(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")
@@ -103,19 +105,20 @@ spec: {hostnames: [www.example.com], addresses: [www], listeners: [{port: 8080},
 // TestUndoBringsTrafficBack: a site is broken by a change, and the change is undone; the history has who, why,
 // before and after of both.
 func TestUndoBringsTrafficBack(t *testing.T) {
-	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		w := newWorld(t)
-		w.origin(200, "web1")
-		w.origin(201, "other")
-		w.apply(w.oneZone())
-		w.join("lb1", "edge", "az1", h, "")
-		w.converged(1)
-		at := w.at(17).String() + ":8080"
-		w.onlyFrom(at, "www.example.com", "web1")
-		before := w.everything()
-		var applied struct{ Revision int64 }
-		// One change with a new object, a changed one and a deleted one.
-		body := fmt.Sprintf(`
+	t.Parallel()
+	h := weirtest.HAProxies(t)[0]
+	w := newWorld(t)
+	w.origin(200, "web1")
+	w.origin(201, "other")
+	w.apply(w.oneZone())
+	w.join("lb1", "edge", "az1", h, "")
+	w.converged(1)
+	at := w.at(17).String() + ":8080"
+	w.onlyFrom(at, "www.example.com", "web1")
+	before := w.everything()
+	var applied struct{ Revision int64 }
+	// One change with a new object, a changed one and a deleted one.
+	body := fmt.Sprintf(`
 kind: Pool
 metadata: {name: wrong, role: web}
 spec: {members: [{name: m, address: %s, port: 9000}], healthCheck: {type: none}}
@@ -124,55 +127,54 @@ kind: Site
 metadata: {name: www, role: web}
 spec: {hostnames: [www.example.com], addresses: [www], listeners: [{port: 8080}], backends: {default: wrong}}
 `, w.at(201))
-		if _, err := w.call("POST", "/api/v1/apply?reason=rollout%20881&delete=Pool/web", body, &applied); err != nil {
+	if _, err := w.call("POST", "/api/v1/apply?reason=rollout%20881&delete=Pool/web", body, &applied); err != nil {
+		t.Fatal(err)
+	}
+	w.converged(applied.Revision)
+	w.onlyFrom(at, "www.example.com", "other")
+	clients := w.send(at, "www.example.com")
+	var undone struct{ Revision int64 }
+	if _, err := w.call("POST", fmt.Sprintf("/api/v1/changes/%d/undo?reason=was%%20bad", applied.Revision), "", &undone); err != nil {
+		t.Fatal(err)
+	}
+	w.converged(undone.Revision)
+	w.onlyFrom(at, "www.example.com", "web1")
+	clients.flawless()
+	if got := differing(before, w.everything()); len(got) > 0 {
+		t.Errorf("undone, and these differ: %v", got)
+	}
+	type side = map[string]any
+	type change struct {
+		Author, Reason string
+		Undoes         int64
+		Objects        []struct {
+			Kind, Name    string
+			Before, After side
+		}
+	}
+	for revision, want := range map[int64]struct {
+		reason string
+		undoes int64
+		sides  map[string]string // before and after of each object, by whether it is there
+	}{
+		applied.Revision: {"rollout 881", 0, map[string]string{"wrong": "-+", "www": "++", "web": "+-"}},
+		undone.Revision:  {"was bad", applied.Revision, map[string]string{"wrong": "+-", "www": "++", "web": "-+"}},
+	} {
+		var c change
+		if _, err := w.call("GET", fmt.Sprintf("/api/v1/changes/%d", revision), "", &c); err != nil {
 			t.Fatal(err)
 		}
-		w.converged(applied.Revision)
-		w.onlyFrom(at, "www.example.com", "other")
-		clients := w.send(at, "www.example.com")
-		var undone struct{ Revision int64 }
-		if _, err := w.call("POST", fmt.Sprintf("/api/v1/changes/%d/undo?reason=was%%20bad", applied.Revision), "", &undone); err != nil {
-			t.Fatal(err)
+		if c.Author != "admin" || c.Reason != want.reason || c.Undoes != want.undoes || len(c.Objects) != len(want.sides) {
+			t.Errorf("change %d: %+v", revision, c)
 		}
-		w.converged(undone.Revision)
-		w.onlyFrom(at, "www.example.com", "web1")
-		clients.flawless()
-		if got := differing(before, w.everything()); len(got) > 0 {
-			t.Errorf("undone, and these differ: %v", got)
-		}
-		type side = map[string]any
-		type change struct {
-			Author, Reason string
-			Undoes         int64
-			Objects        []struct {
-				Kind, Name    string
-				Before, After side
+		for _, o := range c.Objects {
+			sign := map[bool]string{true: "-", false: "+"}
+			if got := sign[o.Before == nil] + sign[o.After == nil]; got != want.sides[o.Name] {
+				t.Errorf("change %d: %s/%s has sides %s, want %s", revision, o.Kind, o.Name, got, want.sides[o.Name])
+			}
+			if o.Name == "www" && toJSON(o.Before) == toJSON(o.After) {
+				t.Errorf("change %d: before and after of the site are alike", revision)
 			}
 		}
-		for revision, want := range map[int64]struct {
-			reason string
-			undoes int64
-			sides  map[string]string // before and after of each object, by whether it is there
-		}{
-			applied.Revision: {"rollout 881", 0, map[string]string{"wrong": "-+", "www": "++", "web": "+-"}},
-			undone.Revision:  {"was bad", applied.Revision, map[string]string{"wrong": "+-", "www": "++", "web": "-+"}},
-		} {
-			var c change
-			if _, err := w.call("GET", fmt.Sprintf("/api/v1/changes/%d", revision), "", &c); err != nil {
-				t.Fatal(err)
-			}
-			if c.Author != "admin" || c.Reason != want.reason || c.Undoes != want.undoes || len(c.Objects) != len(want.sides) {
-				t.Errorf("change %d: %+v", revision, c)
-			}
-			for _, o := range c.Objects {
-				sign := map[bool]string{true: "-", false: "+"}
-				if got := sign[o.Before == nil] + sign[o.After == nil]; got != want.sides[o.Name] {
-					t.Errorf("change %d: %s/%s has sides %s, want %s", revision, o.Kind, o.Name, got, want.sides[o.Name])
-				}
-				if o.Name == "www" && toJSON(o.Before) == toJSON(o.After) {
-					t.Errorf("change %d: before and after of the site are alike", revision)
-				}
-			}
-		}
-	})
+	}
 }

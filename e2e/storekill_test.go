@@ -28,7 +28,7 @@ func (w *world) crowded() int {
 	var list struct {
 		Items []struct{ Spec struct{ Weight int } }
 	}
-	weirtest.Eventually(w.t, 30*time.Second, func() error {
+	weirtest.Eventually(w.t, waitLong, func() error {
 		_, err := w.call("GET", "/api/v1/servers?role=crowd", "", &list)
 		return err
 	})
@@ -43,6 +43,7 @@ func (w *world) crowded() int {
 // TestServerIsKilledInTheMiddleOfAnApply: of a change of many objects. What was acknowledged is there, what was not
 // is there wholly or not at all, and the load balancer goes on all the while and follows afterwards.
 func TestServerIsKilledInTheMiddleOfAnApply(t *testing.T) {
+	t.Parallel()
 	g := newGrowing(nil, t, 1)
 	g.start()
 	w := g.world
@@ -58,7 +59,9 @@ func TestServerIsKilledInTheMiddleOfAnApply(t *testing.T) {
 	took := time.Since(begin)
 	acked, done, unsure := 2, 0, 0
 	rng := rand.New(rand.NewPCG(4, 2))
-	for n := 3; n < 9; n++ {
+	// Six times, and on while the server was always quicker: how long a change takes is known of the last ones only.
+	for n := 3; n < 9 || unsure == 0 && n < 40; n++ {
+		begin := time.Now()
 		ended := make(chan error, 1)
 		go func() {
 			_, err := w.call("POST", "/api/v1/apply?reason=test", w.crowd(n), nil)
@@ -67,7 +70,7 @@ func TestServerIsKilledInTheMiddleOfAnApply(t *testing.T) {
 		time.AfterFunc(time.Duration(rng.Int64N(int64(took))), func() { _ = g.process.Signal(syscall.SIGKILL) })
 		switch err := <-ended; {
 		case err == nil:
-			acked = n
+			acked, took = n, min(took, time.Since(begin))
 			done++
 		default:
 			unsure++
@@ -91,6 +94,7 @@ func TestServerIsKilledInTheMiddleOfAnApply(t *testing.T) {
 // TestMembersOfEtcdAreKilled: one, two and all three, while changes are made. With a majority they go on, without one
 // they are refused and all else goes on; nothing acknowledged is lost, and the agents tell again.
 func TestMembersOfEtcdAreKilled(t *testing.T) {
+	t.Parallel()
 	one, two := newCluster(t)
 	one.origin(200, "web1")
 	one.apply(one.oneZone())

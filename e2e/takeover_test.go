@@ -47,16 +47,18 @@ global
   stats socket %[1]s/own.sock mode 600 level admin
 defaults
   mode http
-  timeout connect 2s
+  timeout connect 10s
+  timeout check 10s
   timeout client 30s
   timeout server 30s
+  timeout check 10s
   option idle-close-on-response
 frontend www
   bind %[2]s:8080
   default_backend web
 %[4]sbackend web
   option httpchk GET /ping
-  server web1 %[3]s:9000 check inter 200ms
+  server web1 %[3]s:9000 check inter 200ms fall 20
 `, u.dir, w.at(17), w.at(200), more)
 	u.write(u.found)
 	u.start()
@@ -93,13 +95,17 @@ func (u *unit) end() { u.process.Kill() }
 // worker is the process that answers at the socket of Weir's configuration.
 func (u *unit) worker(a *runningAgent) int {
 	u.w.t.Helper()
-	client := hapctl.NewClient(filepath.Join(a.dir, "haproxy", "run", "admin.sock"))
-	defer client.Close()
-	pid, err := client.Pid(u.w.t.Context())
+	pid, err := u.answers(a)
 	if err != nil {
 		u.w.t.Fatal(err)
 	}
 	return pid
+}
+
+func (u *unit) answers(a *runningAgent) (worker int, err error) {
+	client := hapctl.NewClient(filepath.Join(a.folder(), "run", "admin.sock"))
+	defer client.Close()
+	return client.Pid(u.w.t.Context())
 }
 
 func (u *unit) options(o *agent.Options) {
@@ -124,7 +130,7 @@ func (w *world) joinUnit(u *unit, edit ...func(*agent.Options)) *runningAgent {
 // runs waits until the load balancer says of itself that it is in a state, in words.
 func (w *world) runs(state, words string) {
 	w.t.Helper()
-	weirtest.Eventually(w.t, 30*time.Second, func() error {
+	weirtest.Eventually(w.t, waitLong, func() error {
 		lb := w.status().Groups[0].LoadBalancers[0]
 		if lb.Run != state || !strings.Contains(lb.Message, words) {
 			return fmt.Errorf("it is %q: %s", lb.Run, lb.Message)
@@ -137,6 +143,7 @@ func (w *world) runs(state, words string) {
 // time, while the agent is killed and comes back, and while HAProxy is handed back. When systemd starts HAProxy anew, with or
 // without an agent, it has Weir's state.
 func TestTakesOverAHAProxyOfSystemd(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")
@@ -196,6 +203,7 @@ func TestTakesOverAHAProxyOfSystemd(t *testing.T) {
 // TestHAProxyOfSystemdComesAndGoes: the agent never starts it; it says that it is gone and keeps the files, so that whoever
 // starts it starts what is wanted by then.
 func TestHAProxyOfSystemdComesAndGoes(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")
@@ -231,6 +239,7 @@ func TestHAProxyOfSystemdComesAndGoes(t *testing.T) {
 
 // TestTakeOverIsRefused: what would no longer be served, and what does not suit, is said, and nothing is touched.
 func TestTakeOverIsRefused(t *testing.T) {
+	t.Parallel()
 	h := weirtest.HAProxies(t)[0]
 	w := newWorld(t)
 	w.origin(200, "web1")
@@ -319,6 +328,7 @@ func (w *world) giveTo(user uint32, dir string) {
 // TestTakenOverByAnOrdinaryUser: an agent that is not root takes over a HAProxy whose master is, is killed and comes back without
 // a request lost or a worker replaced, and root hands HAProxy back.
 func TestTakenOverByAnOrdinaryUser(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")
@@ -378,6 +388,7 @@ func TestTakenOverByAnOrdinaryUser(t *testing.T) {
 // TestHAProxyDoesNotTakeIt: another program has a port that the configuration that was found names but does not use. HAProxy
 // refuses to load Weir's, has its own again, and no object is blamed.
 func TestHAProxyDoesNotTakeIt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.origin(200, "web1")
 	taken, err := net.Listen("tcp", w.at(18).String()+":8080")

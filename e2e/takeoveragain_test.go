@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"weir/internal/agent"
+	"weir/internal/hapctl"
 	"weir/internal/link"
 	"weir/internal/weirtest"
 )
@@ -22,6 +24,49 @@ func (u *unit) overwrite(text string) {
 	if err := u.process.Signal(syscall.SIGUSR2); err != nil {
 		u.w.t.Fatal(err)
 	}
+}
+
+// displace is overwrite until the agent has noticed: again when the agent undid it before HAProxy had read it, since
+// then nothing has happened.
+func (u *unit) displace(a *runningAgent, text string) {
+	u.w.t.Helper()
+	before, worker := u.displaced(a), u.serving()
+	u.overwrite(text)
+	weirtest.Eventually(u.w.t, waitLong, func() error {
+		now := u.serving()
+		// In this order: a worker of the agent's own answers only after it has noticed.
+		answers, err := u.answers(a)
+		if u.displaced(a) != before {
+			return nil
+		}
+		if err == nil && now == answers && now != worker {
+			worker = now
+			u.overwrite(text)
+		}
+		return fmt.Errorf("the agent has not noticed it; worker %d serves, and in place is:\n%s", now, u.text())
+	})
+}
+
+// displaced is what the agent keeps of when it noticed another configuration in place, and when its own was read again.
+func (u *unit) displaced(a *runningAgent) (at struct{ Displaced, Retaken time.Time }) {
+	u.w.t.Helper()
+	raw, err := os.ReadFile(filepath.Join(a.dir, "takeover.json"))
+	if err == nil {
+		err = json.Unmarshal(raw, &at)
+	}
+	if err != nil {
+		u.w.t.Fatal(err)
+	}
+	return at
+}
+
+// serving is the worker that HAProxy's master tells of, 0 when it tells of none.
+func (u *unit) serving() int {
+	met, err := hapctl.Survey(u.w.t.Context(), u.path("master.sock"))
+	if err != nil {
+		return 0
+	}
+	return met.Worker
 }
 
 // ours waits until Weir's configuration is in place again.
@@ -39,6 +84,7 @@ func (u *unit) ours(a *runningAgent) {
 // while the agent runs. The agent says so and takes over again, once and then rarely, without a request lost; what
 // was put there is kept. Where what hands do is only reported it waits until that is changed.
 func TestConfigurationManagementReloads(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		w.origin(200, "web1")
@@ -55,7 +101,7 @@ func TestConfigurationManagementReloads(t *testing.T) {
 			o.Clock = func() time.Time { return time.Now().Add(by) }
 		})
 		w.converged(1)
-		u.overwrite(u.found)
+		u.displace(a, u.found)
 		u.ours(a)
 		w.converged(1)
 		w.says("loadbalancers/lb1", "Drifted", "False", "has put another configuration in place of Weir's", "configuration management")
@@ -63,7 +109,7 @@ func TestConfigurationManagementReloads(t *testing.T) {
 		clients.more(50)
 		// The second time within minutes is no fight.
 		other := u.found + "# of a later run\n"
-		u.overwrite(other)
+		u.displace(a, other)
 		w.runs(string(link.Failed), "take "+u.path("haproxy.cfg")+" out of configuration management")
 		if u.text() != other {
 			t.Errorf("it was replaced again at once:\n%s", u.text())

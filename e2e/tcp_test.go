@@ -17,7 +17,7 @@ import (
 
 // greeting reads the first line that a connection brings, after TLS when config is not nil.
 func greeting(addr string, config *tls.Config) (string, error) {
-	dialer := &net.Dialer{Timeout: 2 * time.Second}
+	dialer := &net.Dialer{Timeout: waitLong}
 	var conn net.Conn
 	var err error
 	if config == nil {
@@ -29,7 +29,7 @@ func greeting(addr string, config *tls.Config) (string, error) {
 		return "", err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(waitLong)); err != nil {
 		return "", err
 	}
 	line, err := bufio.NewReader(conn).ReadString('\n')
@@ -118,6 +118,7 @@ func (k keyPair) tls(t *testing.T) tls.Certificate {
 
 // TestConnectionsOfOtherKinds: plain tcp, TLS ended before tcp, and TLS passed through by the name in it.
 func TestConnectionsOfOtherKinds(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		ca := newAuthority(t, "ca")
@@ -182,6 +183,7 @@ func sixes(t *testing.T, n int) []int {
 // TestIPv6: an address of a documentation network, bound at ::1 by translation, for http and tcp; the servers are
 // at ::1 as well.
 func TestIPv6(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		w := newWorld(t)
 		p := sixes(t, 5)

@@ -47,7 +47,7 @@ func (c tlsClient) config() *tls.Config {
 }
 
 func (c tlsClient) dialer() *net.Dialer {
-	d := &net.Dialer{Timeout: 2 * time.Second}
+	d := &net.Dialer{Timeout: 10 * time.Second}
 	if c.source != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(c.source)}
 	}
@@ -84,7 +84,7 @@ func (c tlsClient) get(addr, host, path string) (tlsAnswer, error) {
 	}
 	defer transport.CloseIdleConnections()
 	client := http.Client{
-		Transport: transport, Timeout: 10 * time.Second,
+		Transport: transport, Timeout: 20 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	answer, err := client.Do(request)

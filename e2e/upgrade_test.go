@@ -12,6 +12,7 @@ import (
 // TestUpgradeInAnyOrder: server and agent are upgraded one after the other, in either order and back, while clients ask and
 // things change; no request fails, and HAProxy has the same worker throughout.
 func TestUpgradeInAnyOrder(t *testing.T) {
+	t.Parallel()
 	for _, order := range []string{"server agent", "agent server", "server agent agent server"} {
 		t.Run(strings.ReplaceAll(order, " ", "-"), func(t *testing.T) {
 			t.Parallel()

@@ -24,7 +24,7 @@ type wavesOf struct {
 func startWaves(w *world, watch time.Duration) *wavesOf {
 	w.t.Helper()
 	w.origin(200, "web1")
-	w.apply(strings.Replace(w.oneZone(), "spec: {ranges:", fmt.Sprintf("spec: {waves: {watch: %s, patience: 20s}, ranges:", watch), 1) +
+	w.apply(strings.Replace(w.oneZone(), "spec: {ranges:", fmt.Sprintf("spec: {waves: {watch: %s, patience: 1m}, ranges:", watch), 1) +
 		"---\nkind: Zone\nmetadata: {name: az2}\n")
 	g := &wavesOf{world: w, at: map[string]string{}, list: []string{"a1", "a2", "a3", "b1", "b2"}}
 	versions := weirtest.HAProxies(w.t)
@@ -62,7 +62,7 @@ func (w *world) addr(host int) string { return w.at(host).String() }
 func (g *wavesOf) waves(state string) api.WaveStatus {
 	g.t.Helper()
 	var s api.WaveStatus
-	weirtest.Eventually(g.t, 90*time.Second, func() error {
+	weirtest.Eventually(g.t, waitLong, func() error {
 		if state == "idle" {
 			g.having("www.example.com") // load balancers that count something say so at once
 		}
@@ -112,7 +112,7 @@ func (g *wavesOf) follow(host string) func() []string {
 	var course []string
 	done := make(chan error, 1)
 	go func() {
-		ends := time.After(60 * time.Second)
+		ends := time.After(waitLong)
 		for tick := time.NewTicker(20 * time.Millisecond); ; {
 			have := strings.Join(g.having(host), " ")
 			if len(course) == 0 || course[len(course)-1] != have {
@@ -164,7 +164,7 @@ func inOrder(t *testing.T, course []string) {
 // what moves traffic about is everywhere at once; a change that comes meanwhile waits for the next wave.
 func TestWaves(t *testing.T) {
 	t.Parallel()
-	g := startWaves(newWorld(t), 3*time.Second)
+	g := startWaves(newWorld(t), 4*time.Second)
 	clients := g.send(g.at["b1"], "www.example.com")
 	clients.more(50)
 	course := g.follow("new.example.com")
@@ -235,6 +235,7 @@ func TestWaveHaltsByItself(t *testing.T) {
 	}
 	g.waves("idle")
 	g.apply(g.site("good.example.com", "}"))
+	g.waves("going")
 	g.steer("finish", "enough")
 	g.courseOf("good.example.com")
 	g.waves("idle")
@@ -269,7 +270,7 @@ func (w *world) waitFor(revision int64) api.Progress {
 // TestPeopleSteerWaves: stopped it stays where it is while drains go everywhere; it goes on, or is sent back.
 func TestPeopleSteerWaves(t *testing.T) {
 	t.Parallel()
-	g := startWaves(newWorld(t), 2*time.Second)
+	g := startWaves(newWorld(t), 4*time.Second)
 	g.apply(g.site("new.example.com", "}"))
 	g.waves("going")
 	g.steer("stop", "lunch")
@@ -321,7 +322,7 @@ func TestWaveSurvivesTheServer(t *testing.T) {
 	t.Parallel()
 	server := newGrowing(nil, t, 1)
 	server.start()
-	g := startWaves(server.world, 3*time.Second)
+	g := startWaves(server.world, 5*time.Second)
 	g.apply(g.site("new.example.com", "}"))
 	g.waves("going")
 	weirtest.Eventually(t, waitLong, func() error {

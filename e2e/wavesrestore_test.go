@@ -15,7 +15,7 @@ import (
 // the wave goes on where the backup was made, step by step.
 func TestRestoreInTheMiddleOfAWave(t *testing.T) {
 	t.Parallel()
-	g := startWaves(newWorld(t), 2*time.Second)
+	g := startWaves(newWorld(t), 4*time.Second)
 	clients := g.send(g.at["b1"], "www.example.com")
 	clients.more(20)
 	g.apply(g.site("new.example.com", "}"))

@@ -42,7 +42,9 @@ type world struct {
 	log     *slog.Logger
 	backups *server.Backups
 	clock   func() time.Time
+	lists   string        // the folder of discovery's files, "" for none
 	version string        // of what is started from now on, "test" when empty
+	lease   time.Duration // of servers that register themselves
 	look    time.Duration // how often agents look for what others changed
 
 	stopServer func()
@@ -58,7 +60,7 @@ type runningAgent struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: weirtest.TempDir(t), memory: weirtest.MemoryDir(t), prefix: weirtest.Prefix(t), host: 1, agents: map[string]*runningAgent{}}
+	w := &world{t: t, dir: weirtest.TempDir(t), memory: weirtest.MemoryDir(t), prefix: weirtest.Prefix(t), host: 1, lists: weirtest.TempDir(t), agents: map[string]*runningAgent{}}
 	w.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	w.startServer()
 	return w
@@ -79,9 +81,10 @@ func (w *world) startServer() {
 	ready, ended := make(chan server.Listening, 1), make(chan error, 1)
 	go func() {
 		ended <- server.Run(ctx, server.Options{
+			DiscoveryDestinations: []string{"127.0.0.0/8"}, DiscoveryFiles: w.lists,
 			Dir: w.serverDir(), Cluster: w.cluster(), SealingKey: w.sealingKey(),
 			Listen: listen, MetricsListen: w.at(w.host).String() + ":7444",
-			Backups: w.backups, Clock: w.clock, Version: cmp.Or(w.version, "test"), Log: w.log, Ready: func(l server.Listening) { ready <- l },
+			RegistrationLease: w.lease, Backups: w.backups, Clock: w.clock, Version: cmp.Or(w.version, "test"), Log: w.log, Ready: func(l server.Listening) { ready <- l },
 		})
 	}()
 	stopped := false
@@ -108,14 +111,14 @@ func (w *world) startServer() {
 		}
 	case err := <-ended:
 		w.t.Fatalf("start control plane: %v", err)
-	case <-time.After(30 * time.Second):
-		w.t.Fatal("the control plane is not ready after 30 s")
+	case <-time.After(waitLong):
+		w.t.Fatal("the control plane is not ready")
 	}
 	config, err := secrets.ClientTLS(secrets.ClientConfig{ServerName: w.at(w.host).String(), CAHash: w.caHash, Now: time.Now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.client = &http.Client{Transport: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}, Timeout: 60 * time.Second}
+	w.client = &http.Client{Transport: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}, Timeout: waitLong}
 }
 
 // call sends one request to the API and reads the JSON answer into out, if there is one.
@@ -261,7 +264,7 @@ func (w *world) status() fleet {
 // converged waits until all load balancers were read back to have a revision.
 func (w *world) converged(revision int64) {
 	w.t.Helper()
-	weirtest.Eventually(w.t, 30*time.Second, func() error {
+	weirtest.Eventually(w.t, waitLong, func() error {
 		f := w.status()
 		if f.Revision < revision {
 			return fmt.Errorf("revision %d is compiled, waiting for %d", f.Revision, revision)
@@ -293,7 +296,7 @@ func (w *world) get(addr, host, path string) (status int, origin string, err err
 		return 0, "", err
 	}
 	request.Host = host
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}, Timeout: 10 * time.Second}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext}, Timeout: 20 * time.Second}
 	answer, err := client.Do(request)
 	if err != nil {
 		return 0, "", err
@@ -307,7 +310,7 @@ func (w *world) get(addr, host, path string) (status int, origin string, err err
 func (w *world) serves(addr, host, path string) string {
 	w.t.Helper()
 	var from string
-	weirtest.Eventually(w.t, 10*time.Second, func() error {
+	weirtest.Eventually(w.t, waitLong, func() error {
 		status, origin, err := w.get(addr, host, path)
 		if err != nil || status != 200 {
 			return fmt.Errorf("%s%s at %s: %d %v", host, path, addr, status, err)
@@ -319,4 +322,4 @@ func (w *world) serves(addr, host, path string) string {
 }
 
 // waitLong bounds what ought to take a second at most.
-const waitLong = 15 * time.Second
+const waitLong = weirtest.Patience

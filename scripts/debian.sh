@@ -5,11 +5,21 @@
 umask 022
 
 # What can be had: a folder's name, the Debian package, the series of versions, the binary that is
-# made to run from the folder, and what makes that tell its version.
-declare -A package_of series_of binary_of version_flag_of
+# made to run from the folder, what makes that tell its version, and packages that come along.
+declare -A package_of series_of binary_of version_flag_of along_of
+offered=()
 offer() {
-	package_of[$1]=$2 series_of[$1]=$3 binary_of[$1]=$4 version_flag_of[$1]=$5
+	offered+=("$1")
+	package_of[$1]=$2 series_of[$1]=$3 binary_of[$1]=$4 version_flag_of[$1]=$5 along_of[$1]=${*:6}
 }
+offer haproxy-3.4 haproxy 3.4 usr/sbin/haproxy -v
+offer haproxy-3.2 haproxy 3.2 usr/sbin/haproxy -v
+offer etcd etcd-server 3 usr/bin/etcd --version
+offer knot knot 3 usr/sbin/knotd --version
+offer promtool promtool 3 usr/bin/promtool --version
+offer zookeeper libzookeeper-java 3 \
+	"usr/lib/jvm/java-21-openjdk-$(dpkg --print-architecture 2>/dev/null || echo none)/bin/java" --version \
+	openjdk-21-jre-headless libslf4j-java libdropwizard-metrics-java libsnappy-java libnetty-java
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 # Its real path too: work trees that share one folder by a link must not patch it back and forth.
@@ -134,7 +144,8 @@ apt_setup() {
 		[[ -z $trusted ]] || printf 'Trusted: %s\n' "$trusted"
 	} >"$apt_dir/weir.sources"
 	# The machine's own apt configuration stays in force (a proxy, say) but for what would
-	# choose other versions or run commands on the system after an update.
+	# choose other versions, run commands on the system after an update, or (as images for
+	# containers do) have every command read the lists anew, a second each.
 	cat >"$apt_dir/apt.conf" <<END
 Dir::Etc::sourcelist "$apt_dir/weir.sources";
 Dir::Etc::sourceparts "-";
@@ -143,6 +154,10 @@ Dir::Etc::preferencesparts "-";
 Dir::State::Lists "$apt_dir/lists";
 Dir::State::status "$apt_dir/status";
 Dir::Cache "$apt_dir/cache";
+Dir::Cache::pkgcache "pkgcache.bin";
+Dir::Cache::srcpkgcache "srcpkgcache.bin";
+Dir::Cache::pkgcache "pkgcache.bin";
+Dir::Cache::srcpkgcache "srcpkgcache.bin";
 APT::Default-Release "";
 APT::Sandbox::User "$(id -un)";
 Acquire::Retries "2";
@@ -175,7 +190,8 @@ newest() {
 }
 
 # closure PACKAGE[=VERSION]… prints them and the shared libraries they need, whole tree.
-# Only packages of libraries are followed: the rest of what they ask for belongs to a system.
+# Only packages of libraries are followed: the rest of what they ask for belongs to a system. Java's
+# are not: they lead to half of the archive, and so those that are needed come along by name.
 closure() {
 	local todo=("$@") seen=" " out=() next p
 	while ((${#todo[@]})); do
@@ -192,7 +208,7 @@ closure() {
 				sub(/^[^:]*:/, ""); n = split($0, d, ",")
 				for (i = 1; i <= n; i++) {
 					sub(/^[ ]+/, "", d[i]); sub(/[ :(|].*/, "", d[i])
-					if (d[i] ~ /^(lib|zlib)/ && d[i] !~ /^libc-/) print d[i]
+					if (d[i] ~ /^(lib|zlib)/ && d[i] !~ /^libc-|-java$/) print d[i]
 				}
 			}' | sort -u)
 	done
@@ -204,11 +220,12 @@ closure() {
 # download NAME fetches its packages into the cache and writes the list of them last, so
 # that a list always stands for packages that are whole.
 download() {
-	local wanted=$1 version packages uris fresh name
+	local wanted=$1 version packages along uris fresh name
 	version=$(newest "$wanted")
 	[[ -n $version ]] || return 1
 	# patchelf comes along: the folder can then be patched again when it has been moved.
-	mapfile -t packages < <(closure "${package_of[$wanted]}=$version" patchelf)
+	read -ra along <<<"${along_of[$wanted]}"
+	mapfile -t packages < <(closure "${package_of[$wanted]}=$version" "${along[@]}" patchelf)
 	say "${package_of[$wanted]} $version: ${#packages[@]} packages"
 	fresh=$work/debs-$wanted
 	mkdir -p "$fresh"
@@ -266,11 +283,13 @@ only() { # only FOLDER FIND-ARGUMENTS… prints the one file that fits
 # patch NAME FOLDER HOME makes the binary in FOLDER run with the libraries of HOME, where FOLDER
 # is or is about to be. The path becomes part of the binary.
 patch() {
-	local dir=$2 home=$3 loader libs bin=$2/${binary_of[$1]}
+	local dir=$2 home=$3 loader libs own bin=$2/${binary_of[$1]}
 	loader=$(only "$dir" -path '*/lib/*' -name 'ld*.so.[0-9]*')
 	libs=$(dirname "$loader")
+	# Where the binary looks beside itself (Java's libjli) it goes on looking.
+	own=$("$loader" --library-path "$libs" "$dir/usr/bin/patchelf" --print-rpath "$bin" | tr : '\n' | sed -n 's/^\$ORIGIN/:&/p' | tr -d '\n')
 	"$loader" --library-path "$libs" "$dir/usr/bin/patchelf" \
-		--set-interpreter "$home${loader#"$dir"}" --set-rpath "$home${libs#"$dir"}" --force-rpath \
+		--set-interpreter "$home${loader#"$dir"}" --set-rpath "$home${libs#"$dir"}$own" --force-rpath \
 		--output "$bin.patched" "$bin"
 	"$loader" --library-path "$libs" "$bin.patched" "${version_flag_of[$1]}" >/dev/null ||
 		die "the unpacked ${package_of[$1]} does not start: a library may be missing (see above)"
@@ -283,6 +302,15 @@ ready() {
 	[[ -x $dir/${binary_of[$1]} && $(cat -- "$dir/.patched-for" 2>/dev/null) == "$dir" ]]
 }
 
+# inward FOLDER makes links to what would lie in / on a system (Java's settings in /etc) lead to the same in the folder.
+inward() {
+	local link to
+	while IFS= read -r link; do
+		to=$(readlink -- "$link")
+		[[ ! -e $1$to && ! -L $1$to ]] || ln -srfnT -- "$1$to" "$link"
+	done < <(find "$1" -type l -lname '/*')
+}
+
 # unpack NAME builds the folder beside its place and renames it, so that nobody ever sees
 # half a folder.
 unpack() {
@@ -292,6 +320,7 @@ unpack() {
 	while read -r _ deb; do
 		dpkg-deb -x "$cache/$deb" "$new" || die "cannot unpack $deb: remove .tools/cache and run this again"
 	done <"$cache/$name.sha256"
+	inward "$new"
 	patch "$name" "$new" "$dir"
 	cp -- "$cache/$name.sha256" "$new/.packages"
 	if [[ -e $dir ]]; then mv -- "$dir" "$work/old-$name"; fi

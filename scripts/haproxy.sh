@@ -16,8 +16,6 @@ END
 
 # shellcheck source=scripts/debian.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/debian.sh"
-offer haproxy-3.4 haproxy 3.4 usr/sbin/haproxy -v
-offer haproxy-3.2 haproxy 3.2 usr/sbin/haproxy -v
 
 # at_least_32 BINARY tells whether it is an HAProxy of 3.2 or newer.
 at_least_32() {

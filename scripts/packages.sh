@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds weir.deb, weir-server.deb and weir-agent.deb into a folder (dist): scripts/packages.sh [folder].
+# Builds weir.deb, weir-server.deb, weir-register.deb and weir-agent.deb into a folder (dist): scripts/packages.sh [folder].
 # The same commit gives the same bytes: times are the commit's, owners are root, order is fixed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -79,9 +79,11 @@ install -d "$work/weir/usr/share/bash-completion/completions"
 install -D -m 0644 -t "$work/weir/usr/share/doc/weir" README.md docs/operating.md docs/reference.md docs/cli.md docs/architecture.md
 unit deploy/weir-server.service "$work/weir-server"
 install -D -m 0644 deploy/debian/server.env "$work/weir-server/etc/weir/server.env"
+unit deploy/weir-register.service "$work/weir-register"
+install -d "$work/weir-register/etc/weir"
 unit deploy/weir-agent@.service "$work/weir-agent"
 install -D -m 0644 deploy/takeover.conf "$work/weir-agent/usr/share/doc/weir-agent/examples/takeover.conf"
 install -D -m 0644 deploy/haproxy-ticket-keys.conf "$work/weir-agent/usr/share/doc/weir-agent/examples/haproxy-ticket-keys.conf"
-for name in weir weir-server weir-agent; do
+for name in weir weir-server weir-register weir-agent; do
 	package "$name"
 done

@@ -1,24 +1,36 @@
 #!/usr/bin/env bash
-# usage: scripts/test.sh PACKAGE… -- FLAG…
-# Runs all tests with the flags of go test; those of the packages named (below internal/)
-# under the race detector. Both parts run, so that one run shows every failure.
+# usage: scripts/test.sh RACE FIRST FLAG…
+# Runs all tests with the flags of go test; the packages of the list RACE (below internal/) under the race detector,
+# beside the others, and of the others the packages of the list FIRST at first, since they take longest.
+# Both parts run to their ends, so that one run shows every failure. Lint has vetted everything: go test need not again.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-race=()
-while (($#)) && [[ $1 != -- ]]; do
-	[[ -d internal/$1 ]] && race+=("./internal/$1")
-	shift
-done
-shift
+race=() first=()
+for name in $1; do [[ ! -d internal/$name ]] || race+=("./internal/$name"); done
+for name in $2; do [[ ! -d $name ]] || first+=("./$name"); done
+shift 2
 
 # In variables first: a list that fails must end this script, not shorten the tests.
-all=$(go list ./...)
-raced=
-if ((${#race[@]})); then raced=$(go list "${race[@]}"); fi
-mapfile -t rest < <(grep -vxFf <(printf '%s\n' "${raced:-none}") <<<"$all")
+all=$(go list "${first[@]}" ./...)
+raced=none
+((!${#race[@]})) || raced=$(go list "${race[@]}")
+mapfile -t rest < <(awk '!seen[$0]++' <<<"$all" | grep -vxFf <(printf '%s\n' "$raced"))
 
-status=0
-go test "$@" "${rest[@]}" || status=1
-if ((${#race[@]})); then go test -race "$@" "${race[@]}" || status=1; fi
+status=0 beside=
+if ((${#race[@]})); then
+	out=$(mktemp)
+	trap 'kill -INT -- "-$beside" 2>/dev/null || true; rm -f -- "$out"' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	set -m # a process group of its own, which Ctrl-C here has to end
+	go test -vet=off -race "$@" -p 1 "${race[@]}" >"$out" 2>&1 &
+	beside=$!
+	set +m
+fi
+go test -vet=off "$@" "${rest[@]}" || status=1
+if [[ $beside ]]; then
+	wait "$beside" || status=1
+	cat -- "$out"
+fi
 exit "$status"

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,9 +58,7 @@ and changes nothing. weir agent handback gives HAProxy back.`,
 			if err != nil {
 				return err
 			}
-			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(65) // HAProxy needs the machine's memory more than an agent its processor
-			}
+			collect(65, 16<<20) // HAProxy needs the machine's memory more than an agent its processor
 			o.Log, o.Version = log, buildVersion()
 			// One that has joined asks a HAProxy that is named for its version only while that starts.
 			if !filepath.IsAbs(o.HAProxy) || !agent.Joined(o.Dir) {

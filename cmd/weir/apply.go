@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +22,8 @@ Folders are read with all that is below them: *.yaml, *.yml and *.json in the or
 Objects that are not in the manifests stay as they are; --delete takes some away in the same change.
 
 The exit status is 0 when the change was made or nothing differs, and 1 when it was refused. With --wait it is 1 too
-when a load balancer does not have it in time, and when HAProxy refuses what was written.`,
+when a load balancer does not have it in time, when HAProxy refuses what was written, and when a certificate that the
+change has ordered is not issued and served in time.`,
 		Example: `  weir apply -f site.yaml --reason "shop moves to its own name"
   weir apply -f manifests/ --wait
   weir apply -f new.yaml --delete Pool/old --dry-run
@@ -53,7 +55,7 @@ func addDryRunFlag(cmd *cobra.Command) *bool {
 }
 
 func addWaitFlag(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("wait", false, "wait until every load balancer has it, and show how far they are")
+	return cmd.Flags().Bool("wait", false, "wait until every load balancer has it, and the certificates that it has ordered, and show how far they are")
 }
 
 func addDeleteFlag(cmd *cobra.Command) *[]string {
@@ -120,7 +122,11 @@ func (w *writes) located(err error) error {
 
 // locate puts the user's files and lines into the problems of a plan.
 func (w *writes) locate(answer *applied) {
-	if w.manifest != nil && answer.Plan != nil {
+	if w.manifest == nil {
+		return
+	}
+	w.manifest.locate(answer.Warnings)
+	if answer.Plan != nil {
 		w.manifest.locate(answer.Plan.Problems)
 	}
 }
@@ -134,6 +140,8 @@ type writeOptions struct {
 	note string
 	// asked are the objects that were to be written, changed by it or not.
 	asked []weir.Ref
+	// certificates are those that were asked for by name, changed by it or not.
+	certificates []string
 }
 
 func (o *writeOptions) query(query url.Values) url.Values {
@@ -195,9 +203,16 @@ func tell(cmd *cobra.Command, c *client, answer *applied, o writeOptions) error 
 	if !o.wait {
 		return nil
 	}
-	return c.follow(cmd, answer.Revision, timeoutOf(cmd, convergeWithin), func() error {
+	within, start := timeoutOf(cmd, convergeWithin), wallClock()
+	if err := c.follow(cmd, answer.Revision, within, func() error {
 		return c.unserved(cmd.Context(), answer, o.asked)
-	})
+	}); err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("timeout") { // it bounds the whole; else orders have their own time
+		within = max(within-wallClock().Sub(start).Round(time.Millisecond), certificatePause)
+	}
+	return c.awaitCertificates(cmd, answer.Revision, orderedBy(answer.Change.Objects, o.certificates...), within)
 }
 
 func tellApplied(s *screen, answer *applied) {
@@ -210,6 +225,8 @@ func tellApplied(s *screen, answer *applied) {
 	if len(answer.Skipped) > 0 {
 		s.printf("Left alone, because tokens are never restored: %s.\n", list(refNames(answer.Skipped)))
 	}
+	printOrders(s, answer.Change.Objects)
+	printWarnings(s, answer.Warnings)
 }
 
 func refNames(refs []weir.Ref) []string {

@@ -42,8 +42,8 @@ func newCAStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show which CAs are believed, which issues, and who follows",
 		Long: `Show which CAs are believed and which of them issues, how far a change of CA is, and how many of the active load
-balancers and of the servers believe the newest CA and use a certificate of it; those that don't are named, to
-people who may see everything.
+balancers and of the servers believe the newest CA and use a certificate of it, and how many of the servers that
+register themselves believe it; those that don't are named, to people who may see everything.
 
 With --wait it waits until everybody is far enough for the next step of a change, and exits with 1 naming those who
 are not when the time is over.`,
@@ -109,6 +109,9 @@ func followed(s *api.CAStatus) bool {
 			return false
 		}
 	}
+	if s.Phase == api.CAAnnounced && s.Registered.Know < s.Registered.Of {
+		return false
+	}
 	return s.Phase == api.CASteady || far >= s.Of
 }
 
@@ -125,8 +128,8 @@ already changes nothing, so that after an accident the same command goes on.
     --finish        drops the old CA: nobody believes it any more
     --cancel        before --continue, throws the new CA away
 
---continue is refused, with names, while an active load balancer or a server has not learnt the new CA, --finish
-while one uses a certificate of the old CA. --force takes the step all the same: those named must join again.
+--continue is refused, with names, while an active load balancer, a server or a registered server that is heard has
+not learnt the new CA, --finish while a load balancer or server uses a certificate of the old CA. --force takes the step all the same: those named must join again.
 Clients learn the new CA with any command they give meanwhile; one that gives none must log in again with the new
 hash, and so must WEIR_CA in pipelines, which takes both hashes with a comma between them. Join tokens made before
 --continue are of no use after it.`,
@@ -171,7 +174,11 @@ hash, and so must WEIR_CA in pipelines, which takes both hashes with a comma bet
 			s.line("Nothing to do: this step was taken already.")
 		}
 		for _, name := range change.ShutOut {
-			s.printf("%s %s: an agent must join again, with weir token join … --replace\n", s.warning("shut out:"), clean(name))
+			mend := "an agent must join again, with weir token join … --replace"
+			if name == api.AllRegistered {
+				mend = "those that did not know the new CA need its hash in their files"
+			}
+			s.printf("%s %s: %s\n", s.warning("shut out:"), clean(name), mend)
 		}
 		printCA(s, &change.CAStatus, c.now())
 		return nil
@@ -213,6 +220,19 @@ func printCA(s *screen, status *api.CAStatus, now time.Time) {
 	if len(status.Servers) > 0 {
 		printFollowers(s, "servers", asked, know, use, len(status.Servers), status.Servers, now)
 	}
+	printRegistered(s, status.Registered)
+}
+
+// printRegistered counts the servers that register themselves, and names some that don't know the newest CA.
+func printRegistered(s *screen, r api.CARegistered) {
+	if r.Of == 0 {
+		return
+	}
+	var unaware []api.CAFollower
+	for _, name := range r.Unaware {
+		unaware = append(unaware, api.CAFollower{Name: name, Reachable: true})
+	}
+	printFollowers(s, "registered servers", false, r.Know, 0, r.Of, unaware, time.Time{})
 }
 
 // printFollowers counts who knows and, when that is asked, who uses the newest CA, and names the others.

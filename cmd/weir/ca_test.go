@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"weir/internal/api"
 	"weir/internal/server"
 	"weir/internal/weirtest"
 )
@@ -33,8 +35,8 @@ func startServer(t *testing.T) (at server.Listening, dir string) {
 	case err := <-ended:
 		ended <- nil
 		t.Fatal(err)
-	case <-time.After(30 * time.Second):
-		t.Fatal("the server is not ready after 30 s")
+	case <-time.After(weirtest.Patience):
+		t.Fatal("the server is not ready")
 	}
 	return at, dir
 }
@@ -134,7 +136,7 @@ func TestCommandLineFollowsTheCA(t *testing.T) {
 	sh.says(sh.run(0, "ca", "rotate", "--continue"), "Nothing to do")
 	sh.says(sh.run(1, "ca", "rotate", "--cancel"), "the new CA issues already")
 	sh.says(sh.run(1, "ca", "rotate"), "the change of CA before is not finished, "+old+" is still believed")
-	weirtest.Eventually(t, 30*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		_, err := pinned(t.Context(), at.URL, next)
 		return err
 	})
@@ -147,10 +149,14 @@ func TestCommandLineFollowsTheCA(t *testing.T) {
 	t.Setenv("WEIR_URL", "")
 	t.Setenv("WEIR_CA", "")
 	t.Setenv("WEIR_TOKEN", "")
-	sh.run(0, "get", "zones") // prod pins both
-	if pins("prod") != next {
-		t.Errorf("in the end prod pins %s, want %s", pins("prod"), next)
-	}
+	// prod pins both, until a server that has heard of the end tells it.
+	weirtest.Eventually(t, weirtest.Patience, func() error {
+		sh.run(0, "get", "zones")
+		if pins("prod") != next {
+			return fmt.Errorf("in the end prod pins %s, want %s", pins("prod"), next)
+		}
+		return nil
+	})
 	if pins("away") != old {
 		t.Errorf("nobody used away, and it pins %s", pins("away"))
 	}
@@ -174,4 +180,24 @@ func pinned(ctx context.Context, url, ca string) (*client, error) {
 		return nil, err
 	}
 	return c, c.get(ctx, "whoami", nil, nil)
+}
+
+// TestRegisteredServersHoldUpACA: status counts and names those that don't know a CA that is to issue, and waits for them.
+func TestRegisteredServersHoldUpACA(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	status := &api.CAStatus{Phase: api.CAAnnounced, Registered: api.CARegistered{Know: 2, Of: 3, Unaware: []string{"web-3"}}}
+	printCA(&screen{out: &out}, status, time.Now())
+	shell{t}.says(out.String(), "registered servers: 2/3 know the newest CA\n  web-3 does not know it\n")
+	if followed(status) {
+		t.Error("nobody waits for web-3")
+	}
+	status.Registered.Know, status.Registered.Unaware = 3, nil
+	if !followed(status) {
+		t.Error("all know it, and that is waited for")
+	}
+	status.Phase, status.Registered.Know = api.CAIssuing, 0
+	if !followed(status) {
+		t.Error("a CA that issues waits for those that renew by themselves")
+	}
 }

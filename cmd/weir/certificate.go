@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,6 +54,9 @@ affiliationChanged: then weir certificate renew orders one, if ever. Until it ha
 	because := cmd.Flags().String("because", "unspecified", "what the issuer is told: unspecified, keyCompromise, superseded, affiliationChanged or cessationOfOperation")
 	_ = cmd.RegisterFlagCompletionFunc("because", cobra.FixedCompletions(weir.RevocationReasons, cobra.ShellCompDirectiveNoFileComp))
 	return certificateCommand(cmd, func(c *client, name string, spec *weir.Certificate, fields map[string]any) (note string, err error) {
+		if !slices.Contains(weir.RevocationReasons, *because) {
+			return "", usagef("--because %q must be one of %s", *because, strings.Join(weir.RevocationReasons, ", "))
+		}
 		if spec.Revoked != nil {
 			return "", fmt.Errorf("%s was revoked at %s already", weir.Ref{Kind: "Certificate", Name: name}, clock(spec.Revoked.At))
 		}
@@ -105,7 +110,7 @@ func certificateCommand(cmd *cobra.Command, change func(c *client, name string, 
 		if why == "" {
 			why = cmd.Name() + " " + name
 		}
-		return write(cmd, &writes{body: body}, writeOptions{reason: why, dryRun: *dryRun, wait: *wait, output: *output, note: note})
+		return write(cmd, &writes{body: body}, writeOptions{reason: why, dryRun: *dryRun, wait: *wait, output: *output, note: note, certificates: []string{name}})
 	}
 	return cmd
 }

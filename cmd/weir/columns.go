@@ -26,6 +26,8 @@ type kindTable struct {
 	cells   func(f *facts, o *object) []cell
 	// learn gets what the cells need besides the objects.
 	learn func(ctx context.Context, f *facts, objects []*object)
+	// order puts the objects in another order than that of their names.
+	order func(a, b *object) int
 }
 
 // newTableOf makes the table of objects of one kind.
@@ -43,6 +45,9 @@ func newTableOf(ctx context.Context, c *client, kind weir.Kind, objects []*objec
 	f := &facts{client: c}
 	if k.learn != nil && len(objects) > 0 {
 		k.learn(ctx, f, objects)
+	}
+	if k.order != nil {
+		objects = slices.SortedStableFunc(slices.Values(objects), k.order)
 	}
 	for _, o := range objects {
 		row := []cell{{text: o.Metadata.Name}}
@@ -124,12 +129,20 @@ func serving(o *object) cell {
 	switch {
 	case c == nil:
 		return cell{}
+	case c.Status == "True" && uncertified(o):
+		return cell{"in part", warning}
 	case c.Status == "True":
 		return cell{"yes", good}
 	case c.Status == "False":
 		return cell{"NO", bad}
 	}
 	return cell{"unknown", warning}
+}
+
+// uncertified says that some host names of a site have no certificate.
+func uncertified(o *object) bool {
+	c := o.condition(weir.Certified)
+	return c != nil && c.Status == "False"
 }
 
 // requests and errors are of a site since the agents began.

@@ -19,7 +19,7 @@ var kindTables = map[string]kindTable{
 		learn:   learnCounts, cells: siteCells,
 	},
 	"Pool": {
-		columns: []column{{title: "MODE"}, {title: "MEMBERS"}, {title: "BALANCE"}, {title: "CHECK", shrinks: true}, {title: "PROGRAMMED"}, {title: "BY HAND", shrinks: true, optional: true}},
+		columns: []column{{title: "MODE"}, {title: "MEMBERS"}, {title: "BALANCE", optional: true}, {title: "CHECK", shrinks: true, optional: true}, {title: "PROGRAMMED"}, {title: "ADMITTED"}, {title: "BY HAND", shrinks: true}},
 		learn:   learnPools, cells: poolCells,
 	},
 	"LoadBalancer": {
@@ -34,16 +34,13 @@ var kindTables = map[string]kindTable{
 		columns: []column{{title: "SERVER"}, {title: "POOL"}, {title: "DOES"}, {title: "EXPIRES", restless: true}, {title: "BY", optional: true}, {title: "REASON", shrinks: true}},
 		learn:   learnAuthors, cells: overrideCells,
 	},
-	"Certificate": {
-		columns: []column{{title: "NAMES", shrinks: true}, {title: "KEY"}, {title: "DAYS LEFT", right: true}, {title: "ISSUER", shrinks: true, optional: true}, {title: "PROGRAMMED"}},
-		cells:   certificateCells,
-	},
-	"Issuer": {
-		columns: []column{{title: "TYPE"}, {title: "ISSUES BY", shrinks: true}, {title: "CHALLENGE"}, {title: "DEFAULT"}, {title: "ROLES", shrinks: true}},
-		cells:   issuerCells,
-	},
+	"Certificate": certificateTable,
+	"Issuer":      issuerTable,
+
+	"DiscoverySource": sourceTable,
+
 	"Server": {
-		columns: []column{{title: "ADDRESS"}, {title: "ZONE"}, {title: "CLUSTERS", shrinks: true}, {title: "PORTS"}, {title: "WEIGHT", right: true}, {title: "MANAGED BY", optional: true}, {title: "BY HAND", shrinks: true, optional: true}},
+		columns: []column{{title: "ADDRESS"}, {title: "ZONE"}, {title: "CLUSTERS", shrinks: true, optional: true}, {title: "PORTS", optional: true}, {title: "WEIGHT", right: true, optional: true}, {title: "MANAGED BY", optional: true}, {title: "REGISTERED", shrinks: true}, {title: "BY HAND", shrinks: true}},
 		learn:   learnMoves, cells: serverCells,
 	},
 	"IPAddress": {
@@ -79,7 +76,7 @@ func poolCells(f *facts, o *object) []cell {
 		members = f.moves.members(o.Metadata.Name, servers)
 	}
 	byHand := f.moves.poolCell(o.Metadata.Name, f.moves.serversOf(o.Metadata.Name, p, f.health[o.Metadata.Name]))
-	return []cell{{text: p.Mode}, members, {text: p.Balance}, {text: checkText(p.HealthCheck)}, programmed(o), byHand}
+	return []cell{{text: p.Mode}, members, {text: p.Balance}, {text: checkText(p.HealthCheck)}, programmed(o), admitted(o), byHand}
 }
 
 func checkText(h *weir.HealthCheck) string {
@@ -183,48 +180,6 @@ func doesText(o *weir.Override) string {
 	return list(parts)
 }
 
-func certificateCells(f *facts, o *object) []cell {
-	spec := o.Spec.(*weir.Certificate)
-	if spec.Info == nil {
-		return []cell{{text: brief(spec.Names, 3)}, {text: spec.KeyType}, {"none yet", warning}, {text: spec.Issuer}, programmed(o)}
-	}
-	days := int(spec.Info.NotAfter.Sub(f.client.now()).Hours() / 24)
-	left := cell{strconv.Itoa(days), good}
-	switch {
-	case spec.Revoked != nil:
-		left = cell{"REVOKED", bad}
-	case !f.client.now().Before(spec.Info.NotAfter):
-		left = cell{"EXPIRED", bad}
-	case days < 7:
-		left.tone = bad
-	case days < 30:
-		left.tone = warning
-	}
-	key := spec.Info.KeyType
-	if !spec.HasKey() {
-		key = "authority"
-	}
-	return []cell{{text: brief(spec.Info.Names, 3)}, {text: key}, left, {text: spec.Info.Issuer}, programmed(o)}
-}
-
-func issuerCells(_ *facts, o *object) []cell {
-	spec := o.Spec.(*weir.Issuer)
-	by, challenge, isDefault, roles := "", "", "", "every role"
-	if spec.ACME != nil {
-		by, challenge = spec.ACME.Directory, spec.ACME.Challenge
-	}
-	if spec.CA != nil {
-		by = spec.CA.CommonName
-	}
-	if spec.Default {
-		isDefault = "yes"
-	}
-	if len(spec.Roles) > 0 {
-		roles = strings.Join(spec.Roles, ",")
-	}
-	return words(spec.Type, by, challenge, isDefault, roles)
-}
-
 func serverCells(f *facts, o *object) []cell {
 	spec := o.Spec.(*weir.Server)
 	var ports []string
@@ -238,7 +193,7 @@ func serverCells(f *facts, o *object) []cell {
 			weight.tone = warning
 		}
 	}
-	return []cell{{text: spec.Address.String()}, {text: spec.Zone}, {text: strings.Join(spec.Clusters, ",")}, {text: strings.Join(ports, ",")}, weight, {o.Metadata.ManagedBy, faint}, f.moves.cell("", o.Metadata.Name)}
+	return []cell{{text: spec.Address.String()}, {text: spec.Zone}, {text: strings.Join(spec.Clusters, ",")}, {text: strings.Join(ports, ",")}, weight, {o.Metadata.ManagedBy, faint}, registeredCell(spec.Registration, f.client.now()), f.moves.cell("", o.Metadata.Name)}
 }
 
 func addressCells(_ *facts, o *object) []cell {
@@ -278,6 +233,9 @@ func tokenCells(f *facts, o *object) []cell {
 	}
 	if spec.Join != nil {
 		what = "joining " + spec.Join.Group + " in " + spec.Join.Zone
+	}
+	if r := spec.Registration; r != nil {
+		what = "registering " + strings.Join(r.Names, ", ") + " of " + r.Role
 	}
 	expires := cell{text: "never"}
 	if !spec.ExpiresAt.IsZero() {

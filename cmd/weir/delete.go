@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -42,9 +43,41 @@ refers to is refused. A deletion can be undone with weir undo.`,
 				return err
 			}
 		}
-		return write(cmd, &writes{deletes: refs}, writeOptions{reason: *reason, dryRun: *dryRun, wait: *wait, output: *output})
+		left := c.leftBySources(cmd.Context(), refs)
+		if err := write(cmd, &writes{deletes: refs}, writeOptions{reason: *reason, dryRun: *dryRun, wait: *wait, output: *output}); err != nil {
+			return err
+		}
+		if *output == "text" {
+			for _, text := range left {
+				stdout(cmd).line(text)
+			}
+		}
+		return nil
 	}
 	return cmd
+}
+
+// leftBySources says of each discovery source what becomes of the servers that it found.
+func (c *client) leftBySources(ctx context.Context, refs []weir.Ref) (lines []string) {
+	for _, ref := range refs {
+		if ref.Kind != "DiscoverySource" {
+			continue
+		}
+		kind, _ := weir.KindByName(ref.Kind)
+		what := "Servers that " + ref.String() + " found stay"
+		if o, err := c.one(ctx, kind, ref.Name); err == nil && o.Status != nil && o.Status.Source != nil {
+			switch n := o.Status.Source.Servers; n {
+			case 0:
+				continue
+			case 1:
+				what = "The server that " + ref.String() + " found stays"
+			default:
+				what = fmt.Sprintf("The %d servers that %s found stay", n, ref)
+			}
+		}
+		lines = append(lines, what+" as they are and take traffic: a source of the same name goes on with them, or delete them (weir delete server NAME…).")
+	}
+	return lines
 }
 
 func (c *client) allExist(ctx context.Context, refs []weir.Ref) error {

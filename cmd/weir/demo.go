@@ -28,7 +28,8 @@ func newDemo() *cobra.Command {
 		GroupID: groupRun,
 		Long: `Run a control plane, six load balancers with real HAProxies and agents in three zones, a few origin
 servers and a small steady traffic on loopback addresses, as any user. Everything is in one folder and ends
-with Ctrl-C. With --seconds it ends by itself and says of each promise whether it held.`,
+with Ctrl-C; discovery sources may read lists in its subfolder lists, and ask places on loopback. With --seconds
+it ends by itself and says of each promise whether it held.`,
 		Example: `  weir demo
   weir demo --haproxy .tools/haproxy-3.4/usr/sbin/haproxy --seconds 20`,
 		Args: noArgs,
@@ -207,10 +208,11 @@ func (d *demo) hints() {
     %s drain web-az1-1 --for 10m --reason "trying it out"
     %s history
     curl -H 'Host: www.demo.example' http://%s/api/
+  Discovery sources read lists of servers below %s.
 
   %s
 
-`, shellQuote(d.path("env")), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), d.web(0), d.ending())
+`, shellQuote(d.path("env")), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), shellQuote(weir), d.web(0), d.path("lists"), d.ending())
 }
 
 // ending says when the demo ends.

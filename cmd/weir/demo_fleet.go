@@ -158,7 +158,11 @@ func (d *demo) lastWords(c *child) string {
 
 func (d *demo) startServer(ctx context.Context) error {
 	listen := d.base + ".0.1:7443"
-	c, err := d.start("server", nil, "server", "--data-dir", d.path("server"), "--listen", listen, "--metrics-listen", d.base+".0.1:7444")
+	if err := os.MkdirAll(d.path("lists"), 0o700); err != nil {
+		return err
+	}
+	c, err := d.start("server", nil, "server", "--data-dir", d.path("server"), "--listen", listen, "--metrics-listen", d.base+".0.1:7444",
+		"--discovery-files", d.path("lists"), "--discovery-destinations", "127.0.0.0/8")
 	d.server = c
 	if err != nil {
 		return err

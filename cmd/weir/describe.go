@@ -94,7 +94,7 @@ func (d *description) conditions() {
 	if dated {
 		t.columns = append(t.columns, column{title: "SINCE"})
 	}
-	t.columns = append(t.columns, column{title: "WHY", shrinks: true})
+	t.columns = append(t.columns, column{title: "WHY", folds: true})
 	for _, c := range conditions {
 		is := cell{c.Status, good}
 		switch {
@@ -119,9 +119,14 @@ func (d *description) conditions() {
 	d.indented(t)
 }
 
-// indented prints a table behind two blanks. Sentences in it are wrapped by nobody, so it is never cut here.
+// indented prints a table behind two blanks. Nothing in it is cut or left out: what folds does, as long as there is room.
 func (d *description) indented(t *table) {
 	t.fit(0)
+	if last := len(t.columns) - 1; t.columns[last].folds && d.width > 0 {
+		if room := d.width - len("  ") - t.total() + t.widths[last]; room >= fairCell {
+			t.widths[last] = min(t.widths[last], room)
+		}
+	}
 	head := make([]cell, len(t.columns))
 	for i, c := range t.columns {
 		head[i] = cell{c.title, faint}
@@ -129,7 +134,7 @@ func (d *description) indented(t *table) {
 	whole := *d.screen
 	whole.width = 0
 	for _, row := range append([][]cell{head}, t.rows...) {
-		d.line("  " + t.row(&whole, row))
+		d.line("  " + strings.ReplaceAll(t.row(&whole, row), "\n", "\n  "))
 	}
 }
 
@@ -139,7 +144,7 @@ func (d *description) deviations() {
 	if err != nil {
 		return // who may not see the fleet sees the conditions
 	}
-	t := &table{columns: []column{{title: "LOAD BALANCER"}, {title: "STATE"}, {title: "SINCE"}, {title: "WHY", shrinks: true}}}
+	t := &table{columns: []column{{title: "LOAD BALANCER"}, {title: "STATE"}, {title: "SINCE"}, {title: "WHY", folds: true}}}
 	for i := range fleet.Groups {
 		g := &fleet.Groups[i]
 		for _, state := range []string{"quarantined", "pending"} {
@@ -173,7 +178,7 @@ func (d *description) changes() {
 		return
 	}
 	d.section("Last changes")
-	t := &table{columns: []column{{title: "REVISION", right: true}, {title: "WHEN"}, {title: "WHO"}, {title: "WHY", shrinks: true}}}
+	t := &table{columns: []column{{title: "REVISION", right: true}, {title: "WHEN"}, {title: "WHO"}, {title: "WHY", folds: true}}}
 	for _, ch := range page.Items {
 		t.add([]cell{{text: itoa(ch.Revision)}, {text: ago(ch.At, d.client.now())}, {text: ch.Author}, {text: whyText(ch)}})
 	}

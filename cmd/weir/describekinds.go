@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -15,10 +16,19 @@ func (d *description) special() error {
 	case *weir.Pool:
 		return d.health()
 	case *weir.Server:
-		d.pools(spec)
+		d.registered(spec.Registration)
+		d.pools()
 		d.overrides()
 	case *weir.Site:
 		d.counts()
+	case *weir.Certificate:
+		d.certificate(spec)
+	case *weir.Token:
+		d.letIn(spec.Registration)
+	case *weir.Issuer:
+		d.issuer()
+	case *weir.DiscoverySource:
+		d.source()
 	case *weir.LoadBalancer:
 		d.loadBalancer()
 	case *weir.LoadBalancerGroup:
@@ -120,25 +130,18 @@ func stateTone(state string) tone {
 	return warning
 }
 
-// pools lists the pools that a server is in.
-func (d *description) pools(spec *weir.Server) {
-	kind, _ := weir.KindByName("Pool")
-	all, err := d.client.all(d.ctx, kind, nil)
-	if err != nil {
+// pools lists the pools that a server is in, and what it is there.
+func (d *description) pools() {
+	pools := new(api.ServerPools)
+	if d.client.get(d.ctx, "servers/"+url.PathEscape(d.object.Metadata.Name)+"/pools", nil, pools) != nil {
 		return
 	}
-	var in []string
-	for _, p := range all.Items {
-		if p.Spec.(*weir.Pool).Selects(p.Metadata.Role, &d.object.Object) {
-			in = append(in, p.Metadata.Name)
-		}
-	}
 	d.section("In pools")
-	if len(in) == 0 {
+	if len(pools.Pools) == 0 {
 		d.printf("  %s\n", d.warning("none: no pool's selector matches"))
 		return
 	}
-	d.line(d.wrapped("  ", strings.Join(in, ", ")))
+	d.indented(poolsTable(pools))
 }
 
 // overrides lists what was done to a server by hand.

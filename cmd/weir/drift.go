@@ -26,28 +26,8 @@ A group undoes such things at once, or with drift: report in its spec leaves the
   weir drift edge
   weir drift adopt web-az1-017 --for 2h --reason "was drained at the socket, TICKET-42"
   weir drift -o json | jq '.[] | select(.undone == null)'`,
-		ValidArgsFunction: completeNames("LoadBalancerGroup"),
 	}
-	output := addOutputFlag(cmd, "text", "json", "yaml")
-	cmd.RunE = func(cmd *cobra.Command, groups []string) error {
-		c, err := connect(cmd)
-		if err != nil {
-			return err
-		}
-		fleet, err := c.fleet(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if err := chooseGroups(fleet, groups); err != nil {
-			return err
-		}
-		found := driftsOf(fleet)
-		if *output != "text" {
-			return printValue(cmd.OutOrStdout(), *output, found)
-		}
-		printDrifts(stdout(cmd), fleet, found, c.now())
-		return nil
-	}
+	lookAtGroups(cmd, func(fleet *api.FleetStatus) any { return driftsOf(fleet) }, printDrifts)
 	cmd.AddCommand(newDriftAdopt())
 	return cmd
 }
@@ -86,7 +66,8 @@ func whenOver(d api.Drift) time.Time {
 	return d.Undone
 }
 
-func printDrifts(s *screen, fleet *api.FleetStatus, found []driftOn, now time.Time) {
+func printDrifts(s *screen, fleet *api.FleetStatus, _ bool, now time.Time) {
+	found := driftsOf(fleet)
 	t := table{columns: []column{{title: "LOAD BALANCER"}, {title: "WHERE", shrinks: true}, {title: "WHAT", shrinks: true}, {title: "SINCE"}, {title: "AND NOW"}}}
 	adoptable := ""
 	modes := modesOf(fleet)

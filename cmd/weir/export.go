@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -22,8 +23,9 @@ func newExport() *cobra.Command {
 		Short:   "Write every object into a folder of manifests, one file each",
 		Long: `Write every object that you may see as FOLDER/<kinds>/<name>.yaml, or all of them to standard output with "-".
 What is written are wishes only: no status, no revision, and of secrets and keys references, never the bytes.
-Tokens are left out: they are credentials, which only weir token makes. Applying the folder again changes nothing,
-so that it can live in git.
+Of a Certificate with an issuer it is what is ordered, not the chain that came of it.
+Tokens are left out: they are credentials, which only weir token makes; and so are the Certificates that sites with
+certificates: auto have ordered. Applying the folder again changes nothing, so that it can live in git.
 
 Files of objects that are gone stay where they are unless --prune is given.`,
 		Example: `  weir export wishes/
@@ -48,8 +50,9 @@ Files of objects that are gone stay where they are unless --prune is given.`,
 		}
 		var all []json.RawMessage
 		err = c.every(cmd, *role, func(_ weir.Kind, o *object) error {
-			all = append(all, o.wish())
-			return nil
+			wish, err := exported(o)
+			all = append(all, wish)
+			return err
 		})
 		if err != nil {
 			return err
@@ -60,7 +63,7 @@ Files of objects that are gone stay where they are unless --prune is given.`,
 }
 
 // every gives each wish that the caller may see, kind by kind, in an order that never changes. A Token is none: it
-// can't be applied, here or anywhere.
+// can't be applied, here or anywhere. Nor is a Certificate that a site has ordered, which comes of that.
 func (c *client) every(cmd *cobra.Command, role string, take func(weir.Kind, *object) error) error {
 	query := url.Values{}
 	if role != "" {
@@ -75,6 +78,9 @@ func (c *client) every(cmd *cobra.Command, role string, take func(weir.Kind, *ob
 			return err
 		}
 		for _, o := range objects.Items {
+			if _, ordered := weir.OrderOf(&o.Object); ordered {
+				continue
+			}
 			if err := take(kind, o); err != nil {
 				return err
 			}
@@ -113,7 +119,11 @@ func (e *exporter) write(kind weir.Kind, o *object) error {
 	if err := weir.CheckName(o.Metadata.Name); err != nil {
 		return fmt.Errorf("export %s: the name %w", kind.Name, err)
 	}
-	text, err := toYAML(o.wish())
+	wish, err := exported(o)
+	if err != nil {
+		return err
+	}
+	text, err := toYAML(wish)
 	if err != nil {
 		return fmt.Errorf("export %s: %w", o.Ref(), err)
 	}
@@ -132,6 +142,64 @@ func (e *exporter) write(kind weir.Kind, o *object) error {
 	}
 	e.written++
 	return nil
+}
+
+// exported is the wish of an object. That of a certificate with an issuer is what is ordered, not what came of it: this is
+// another one after each renewal, and of no use elsewhere, where it is ordered anew. Nor is a server's registration wished.
+func exported(o *object) (json.RawMessage, error) {
+	made := madeOf(o.Spec)
+	if made == nil {
+		return o.wish(), nil
+	}
+	var fields struct {
+		Kind     json.RawMessage `json:"kind"`
+		Metadata json.RawMessage `json:"metadata"`
+		Spec     json.RawMessage `json:"spec"`
+	}
+	err := json.Unmarshal(o.wish(), &fields)
+	if err == nil {
+		fields.Spec, err = leavingOut(fields.Spec, made...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("export %s: %w", o.Ref(), err)
+	}
+	return json.Marshal(fields)
+}
+
+// madeOf names the fields that the control plane makes, and that are not worth keeping.
+func madeOf(spec weir.Spec) []string {
+	switch s := spec.(type) {
+	case *weir.Certificate:
+		if s.Issuer != "" {
+			return []string{"chain", "keyRef", "info", "revoked", "revokedSerials"}
+		}
+	case *weir.Server:
+		return []string{"registration"}
+	}
+	return nil
+}
+
+// leavingOut leaves fields of a JSON object out; the others keep their order, and need not be known to this program.
+func leavingOut(raw json.RawMessage, names ...string) (json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	var kept [][]byte
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(names, name.(string)) {
+			kept = append(kept, fmt.Appendf(nil, "%q:%s", name, value))
+		}
+	}
+	return slices.Concat([]byte("{"), bytes.Join(kept, []byte(",")), []byte("}")), nil
 }
 
 // replaceFile puts a file in place whole. It does not wait for the disk: there are many files, and what a crash

@@ -14,7 +14,7 @@ func newGrant() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "grant SUBJECT RIGHT --role ROLE",
 		GroupID: groupAccess,
-		Short:   "Give somebody a right on a role's objects, list or remove rights",
+		Short:   "Give, list and remove rights on a role's objects",
 		Long: `Give a subject, the name in a token, a right on the objects of a role, or with --role '*' on everything:
 viewer (read), operator (drain and weigh servers), owner (everything of the role), admin (the platform, '*' only).
 Each right holds those before it. One subject has one right per role; a second grant replaces the first.`,

@@ -11,7 +11,7 @@ import (
 const (
 	usualWidth   = 80
 	widestHelp   = 100
-	longestShort = 66 // what stands behind the names of commands on the usual screen
+	longestShort = 62 // what stands behind the names of commands on the usual screen
 )
 
 // showHelp prints a command's help as wide as the screen.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,28 +13,10 @@ import (
 	"weir/internal/weirtest"
 )
 
-// lockedBuffer is written by a command and read by a test.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // live runs one command against a control plane until the test ends it.
 type live struct {
 	t        *testing.T
-	out, err lockedBuffer
+	out, err weirtest.Buffer
 	cancel   context.CancelFunc
 	status   chan int
 }
@@ -61,9 +42,9 @@ func startLive(t *testing.T, args ...string) *live {
 	return l
 }
 
-func (l *live) sees(out *lockedBuffer, text string) {
+func (l *live) sees(out *weirtest.Buffer, text string) {
 	l.t.Helper()
-	weirtest.Eventually(l.t, 20*time.Second, func() error {
+	weirtest.Eventually(l.t, weirtest.Patience, func() error {
 		if !strings.Contains(out.String(), text) {
 			return fmt.Errorf("%q is not in:\n%s%s", text, l.out.String(), l.err.String())
 		}

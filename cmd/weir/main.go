@@ -17,13 +17,13 @@ import (
 
 // commands make the subcommands. One that sets no GroupID is listed among those that run things.
 var commands = []func() *cobra.Command{
-	newGet, newDescribe, newStatus, newWaves, newTicketKeys, newHistory, newRender, newExport,
-	newPlan, newApply, newDelete, newUndo, newCertificate,
+	newGet, newDescribe, newPool, newStatus, newWaves, newTicketKeys, newHistory, newRender, newExport,
+	newPlan, newApply, newDelete, newUndo, newInventory, newDiscoverySource, newCertificate,
 	newDrain, newEnable, newWeight, newDrift,
 	newLogin, newContext, newToken, newGrant, newCA,
 	newBackup, newRestore,
 	newVersion,
-	newServer, newAgent, newDemo,
+	newServer, newAgent, newRegister, newDemo,
 }
 
 // The groups of commands in the help.
@@ -118,6 +118,10 @@ and every command here says what would happen, what happened, and what is so.`,
 			cmd.GroupID = groupRun
 		}
 		cmd.SuggestFor = otherWords[cmd.Name()]
+		if !cmd.Runnable() { // it only gathers others: a word behind it is a mistyped one of those
+			cmd.Args = noArgs
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
 		root.AddCommand(cmd)
 	}
 	root.SetHelpCommandGroupID(groupRun)

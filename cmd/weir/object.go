@@ -111,6 +111,7 @@ type applied struct {
 	Revision  int64           `json:"revision"`
 	DryRun    bool            `json:"dryRun"`
 	Change    change          `json:"change"`
+	Warnings  []weir.Problem  `json:"warnings"`
 	Plan      *api.PlanAnswer `json:"plan"`
 	PlanError string          `json:"planError"`
 	Skipped   []weir.Ref      `json:"skipped"`

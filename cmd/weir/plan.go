@@ -13,7 +13,7 @@ func newPlan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "plan -f FILE",
 		GroupID: groupChange,
-		Short:   "Show what apply would do to every load balancer, without a trace",
+		Short:   "Show what apply would do to each load balancer, without trace",
 		Long: `Show what apply would do: the objects that differ, and for every load balancer the run-time
 commands or the one reload with its reasons. Nothing is changed and nothing is remembered.
 
@@ -88,8 +88,23 @@ func showPlan(cmd *cobra.Command, answer *applied, output string, commands bool)
 		sizes = groupSizes(cmd)
 	}
 	printEffects(s, plan, sizes, commands)
+	printWarnings(s, answer.Warnings)
+	printLater(s, answer.Change.Objects)
 	s.printf("\n%s %s.\n", s.strong("Plan:"), planSummary(answer, plan))
 	return nil
+}
+
+// printLater says of discovery sources that what they find is no part of a plan.
+func printLater(s *screen, objects []objectChange) {
+	var names []string
+	for i := range objects {
+		if o := objects[i].After; o != nil && o.Kind == "DiscoverySource" {
+			names = append(names, o.Metadata.Name)
+		}
+	}
+	if len(names) > 0 {
+		s.printf("\n%s\n", s.wrapped("", clean(list(names))+": the servers that are found come afterwards, as changes of their own."))
+	}
 }
 
 func planSummary(answer *applied, plan *api.PlanAnswer) string {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"weir"
 	"weir/internal/api"
 )
 
@@ -74,6 +75,7 @@ func printEffects(s *screen, plan *api.PlanAnswer, sizes map[string]int, command
 			}
 		}
 	}
+	printCertificates(s, plan.Certificates)
 	for _, text := range plan.Waves {
 		s.printf("\n%s\n", s.wrapped("", s.strong("In waves: ")+oneLine(text)+"."))
 	}
@@ -82,6 +84,40 @@ func printEffects(s *screen, plan *api.PlanAnswer, sizes map[string]int, command
 		for _, p := range plan.Problems {
 			s.printf("  %s %s\n", s.warning("!"), problemLine(s, p))
 		}
+	}
+}
+
+// printCertificates tells what becomes of certificates.
+func printCertificates(s *screen, list []api.PlanNote) {
+	if len(list) == 0 {
+		return
+	}
+	s.printf("\n%s\n", s.title("Certificates:"))
+	for i, n := range list {
+		if i == mostObjects {
+			s.line("    " + s.faint(fmt.Sprintf("… and %d more, with -o json", len(list)-i)))
+			break
+		}
+		text := clean(n.Text)
+		if strings.Contains(text, "EXPIRED") {
+			text = s.bad(text)
+		}
+		s.line(s.wrapped("    ", strings.TrimPrefix(clean(n.Object)+" "+text, " ")))
+	}
+}
+
+// printWarnings tells of what ships and is not as clients need it.
+func printWarnings(s *screen, list []weir.Problem) {
+	if len(list) == 0 {
+		return
+	}
+	s.printf("\n%s\n", s.warning("Not as clients need it:"))
+	for i, p := range list {
+		if i == mostOutages {
+			s.line("  " + s.faint(fmt.Sprintf("… and %d more, with -o json", len(list)-i)))
+			break
+		}
+		s.line(s.wrapped("  ", s.warning("!")+" "+problemLine(s, p)))
 	}
 }
 

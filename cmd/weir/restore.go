@@ -99,6 +99,9 @@ func printRestored(s *screen, done *server.Restored) {
 	}
 	s.printf("%s restored %s of revision %s from the backup of %s\n", s.good("✓"), count(total, "object", "objects"), itoa(done.Backup.Revision), clock(done.Backup.At))
 	s.printf("  %s left behind; the new admin's is in %s\n", count(done.Tokens, "token was", "tokens were"), done.TokenFile)
+	if n := done.Backup.Objects["Certificate"]; n > 0 {
+		s.line(s.wrapped("  ", count(n, "certificate is", "certificates are")+" as of then, also where they were renewed or revoked since: weir restore plan names those of which load balancers have another one or none"))
+	}
 	s.line("  start the server: agents connect and keep what they have, and nothing is sent to them until")
 	s.line("    weir restore plan                     shows what they would change, and")
 	s.line("    weir restore accept --reason \"…\"      lets it happen")
@@ -129,7 +132,8 @@ func newRestorePlan() *cobra.Command {
 		Long: `Show, load balancer by load balancer, what would be done if the restore were accepted now: the run-time commands, or
 the one reload with its reasons, that lead from what each really has, as its agent tells, to what is wanted here.
 Load balancers of which that isn't known are named, and so are agents that come and whose load balancer is not in
-the backup: those serve on with what they have until they join again.`,
+the backup: those serve on with what they have until they join again. Certificates of the backup that would be shown
+again are named, since they may have been revoked after it: revoke those once more, or renew them.`,
 		Example: `  weir restore plan
   weir restore plan --commands
   weir restore plan -o json | jq '.strangers[].name'`,

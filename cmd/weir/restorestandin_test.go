@@ -23,6 +23,7 @@ func (s *standIn) RestorePlan(context.Context) (api.RestorePlan, error) {
 	for o := range s.store.View().All("LoadBalancer") {
 		names = append(names, o.Metadata.Name)
 	}
+	p.Certificates = []api.RestoreCertificate{{Name: "www", Issuer: "le", Serial: "4d2", Now: api.CertificateOther}, {Name: "shop", Serial: "10e1", Now: api.CertificateNone}}
 	for i, name := range names {
 		lb := weir.Find[weir.LoadBalancer](s.store.View(), "LoadBalancer", name)
 		switch i {

@@ -48,8 +48,30 @@ func printRestorePlan(s *screen, p *api.RestorePlan, sizes map[string]int, comma
 		s.printf("\n%s\n", s.wrapped("", s.warning("Not in the backup: their agents come and are refused, and they serve on with what they have until they join again (weir token join):")))
 		printStrangers(s, p.Strangers, now)
 	}
+	printRestoredCertificates(s, p)
 	s.printf("\n%s %s.\n", s.strong("Plan:"), restoreSummary(p))
 	s.line(s.faint("weir restore accept --reason \"…\" lets it happen; what is missing can be applied before."))
+}
+
+// printRestoredCertificates names those that were renewed or revoked after the backup, which can't tell.
+func printRestoredCertificates(s *screen, p *api.RestorePlan) {
+	if len(p.Certificates) > 0 {
+		s.printf("\n%s\n", s.wrapped("", s.warning("Certificates of the backup that would be shown again. Whether they were revoked since, the backup does not know; if so, run weir certificate revoke NAME before you accept, else weir certificate renew NAME:")))
+	}
+	for i, one := range p.Certificates {
+		if i == mostOutages {
+			s.printf("  %s\n", s.faint(fmt.Sprintf("… and %d more, with -o json", len(p.Certificates)-mostOutages)))
+			return
+		}
+		now := "load balancers have none of it now"
+		if one.Now == api.CertificateOther {
+			now = "load balancers have another one of it now"
+		}
+		if one.Issuer == "" {
+			now += "; it was uploaded: apply the newer one"
+		}
+		s.line(s.wrapped("  ", s.warning("! "+clean(one.Name))+" of serial number "+clean(one.Serial)+": "+now))
+	}
 }
 
 func restoreSummary(p *api.RestorePlan) string {
@@ -68,6 +90,9 @@ func restoreSummary(p *api.RestorePlan) string {
 	}
 	if n := len(p.Strangers); n > 0 {
 		text += fmt.Sprintf("; %d not in the backup", n)
+	}
+	if n := len(p.Certificates); n > 0 {
+		text += "; " + count(n, "certificate is", "certificates are") + " shown again"
 	}
 	return text
 }

@@ -135,10 +135,15 @@ func (s *screen) wrapped(indent, text string) string {
 	if s.width == 0 || s.width-len(indent) < 20 {
 		return indent + text
 	}
-	// A hyphen is no place to break: flags and names are copied.
-	text = strings.ReplaceAll(text, "-", hardHyphen)
-	text = strings.ReplaceAll(lipgloss.Wrap(text, s.width-len(indent), ""), "\n", "\n"+indent)
-	return indent + strings.ReplaceAll(text, hardHyphen, "-")
+	return indent + strings.ReplaceAll(inLines(text, s.width-len(indent)), "\n", "\n"+indent)
+}
+
+// inLines breaks a text into lines of a width in columns. A hyphen is no place to break: flags and names are copied.
+func inLines(text string, width int) string {
+	if lipgloss.Width(text) <= width {
+		return text
+	}
+	return strings.ReplaceAll(lipgloss.Wrap(strings.ReplaceAll(text, "-", hardHyphen), width, ""), hardHyphen, "-")
 }
 
 // items puts short texts with commas between into lines that fit the screen, none of them broken.

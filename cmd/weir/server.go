@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -48,6 +48,9 @@ loss of one.`,
 			if err != nil {
 				return err
 			}
+			if lease := o.RegistrationLease; lease < 3*time.Second || lease > 10*time.Minute {
+				return usagef("--registration-lease must be from 3s to 10m, not %s", lease)
+			}
 			if o.Cluster, err = etcd.cluster(); err != nil {
 				return err
 			}
@@ -65,18 +68,15 @@ loss of one.`,
 				}
 				o.Addresses = append(o.Addresses, parsed)
 			}
-			thrifty := os.Getenv("GOGC") == ""
 			o.Ready = func(at server.Listening) {
 				told := []any{"url", at.URL, "ca", at.CAHash, "metrics", at.Metrics}
 				if at.TokenFile != "" {
 					told = append(told, "token", at.TokenFile)
 				}
 				log.Info("ready", told...)
-				if thrifty {
-					// Most of what is in memory now stays there: a little more work for the collector saves half of
-					// it again. While it was being read, agents were waiting.
-					debug.SetGCPercent(27)
-				}
+				// Most of what is in memory now stays there: a little more work for the collector saves half of it
+				// again. While it was being read, agents were waiting.
+				collect(55, 32<<20)
 			}
 			return server.Run(cmd.Context(), o)
 		},
@@ -89,6 +89,9 @@ loss of one.`,
 	f.StringSliceVar(&addresses, "address", nil, "IP address that clients and agents use, for the server's certificate; may be repeated")
 	f.StringVar(&o.SealingKeyFile, "sealing-key-file", "", "file with the key that seals secrets, when not in the data folder")
 	f.StringVar(&o.Advertise, "advertise", "", "URL at which the other servers of the store reach this one")
+	f.StringSliceVar(&o.DiscoveryDestinations, "discovery-destinations", nil, "networks and hosts of the inside that discovery sources may ask, besides public ones")
+	f.StringVar(&o.DiscoveryFiles, "discovery-files", "", "folder of the lists of servers that discovery sources may read")
+	f.DurationVar(&o.RegistrationLease, "registration-lease", 30*time.Second, "how long a server that registers itself may be silent, from 3s to 10m")
 	f.StringVar(&o.ChallengePrograms, "challenge-programs", "", "folder of the programs that issuers may name to answer dns-01 challenges")
 	etcd.add(cmd)
 	backup.add(cmd)

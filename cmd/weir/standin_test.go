@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -33,6 +34,8 @@ type standIn struct {
 	unsettled   string // a group of which not all health is known
 	waves       map[string]*api.WaveStatus
 	ticketKeys  map[string]*api.TicketKeysStatus
+	renewals    map[string]*weir.Renewal
+	seen        map[string]*weir.SourceStatus // by object
 }
 
 func newStandIn(st *store.Store) *standIn {
@@ -57,6 +60,7 @@ func (s *standIn) Status(o *weir.Object) *weir.Status {
 	defer s.mu.Unlock()
 	since := theNow.Add(-90 * time.Minute)
 	status := &weir.Status{Conditions: []weir.Condition{{Type: weir.Accepted, Status: "True", Reason: "Valid", Message: "the wish obeys the rules", Since: since}}}
+	status.Certificate, status.Issuer, status.Source = s.certificate(o), s.issuer(o), s.seen[o.Ref().String()]
 	switch o.Kind {
 	case "Site", "Pool", "IPAddress", "Certificate", "ErrorPage", "Map", "AccessList":
 	default:
@@ -110,6 +114,17 @@ func (s *standIn) Fleet() api.FleetStatus {
 		}
 		fleet.Groups = append(fleet.Groups, group)
 	}
+	for name, r := range s.renewals {
+		if r.State == weir.RenewalFailing {
+			fleet.NotIssued = append(fleet.NotIssued, weir.Problem{Object: "Certificate/" + name, Message: r.Error})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.seen)) {
+		if why := s.seen[name].Error; why != "" {
+			fleet.Sources = append(fleet.Sources, weir.Problem{Object: name, Message: why})
+		}
+	}
+	slices.SortFunc(fleet.NotIssued, func(a, b weir.Problem) int { return cmp.Compare(a.Object, b.Object) })
 	return fleet
 }
 
@@ -251,6 +266,11 @@ func (standInPlanner) Plan(_ context.Context, before, after *weir.Set, written [
 	var answer api.PlanAnswer
 	if g := weir.Find[weir.LoadBalancerGroup](after, "LoadBalancerGroup", "edge"); g != nil && g.Waves != nil {
 		answer.Waves = []string{"group edge goes in waves: lb-az1-1 first, then the rest (1); each is watched for 30s"}
+	}
+	for _, r := range written {
+		if c := weir.Find[weir.Certificate](after, r.Kind, r.Name); c != nil && c.Issuer != "" {
+			answer.Certificates = append(answer.Certificates, api.PlanNote{Object: r.String(), Text: "is ordered from Issuer/" + c.Issuer + ", because it is the first"})
+		}
 	}
 	var reasons []api.ReloadReason
 	var sentences, commands []string

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"weir"
 	"weir/internal/api"
 )
 
@@ -16,7 +19,8 @@ func newStatus() *cobra.Command {
 		Short:   "Show how far every group is, what does not serve, and why",
 		Long: `Show, for each group of load balancers, how many have read back what is wanted; who has not, why and since
 when; which sites and pools do not serve, where and why; what is quarantined or left out; and how often HAProxy was
-reloaded, with the reasons of the last time.
+reloaded, with the reasons of the last time. Below that: how many servers registered, which certificates can't be had,
+and which discovery sources fail or are not believed.
 
 The sign before a group says how it is: ✓ when all of it has what is wanted and everything serves, ! when something
 is missing that clients need not notice, ✗ when a load balancer lags or a site does not serve.
@@ -114,8 +118,52 @@ func printFleet(s *screen, fleet *api.FleetStatus, now time.Time) {
 		s.line("")
 		printGroup(s, &fleet.Groups[i], now)
 	}
+	if text := serversText(s, fleet.Servers); text != "" {
+		s.line("")
+		s.line(s.wrapped("", text))
+	}
+	if len(fleet.NotIssued) > 0 {
+		s.line("")
+		s.line(s.wrapped("", notIssuedText(s, fleet.NotIssued)))
+	}
+	printSources(s, fleet.Sources)
 	if len(fleet.Strangers) > 0 {
 		s.printf("\n%s\n", s.wrapped("", s.warning(strangersAre)))
 		printStrangers(s, fleet.Strangers, now)
 	}
+}
+
+// printSources names the discovery sources that somebody should look at, or the first of them.
+func printSources(s *screen, list []weir.Problem) {
+	for i, p := range list {
+		if i == 0 {
+			s.line("")
+		}
+		if i == mostSources {
+			s.line(s.faint(fmt.Sprintf("… and %d more, with weir get discoverysources", len(list)-mostSources)))
+			return
+		}
+		s.line(s.wrapped("", s.warning("source ")+s.strong(clean(strings.TrimPrefix(p.Object, "DiscoverySource/")))+": "+oneLine(p.Message)))
+	}
+}
+
+// mostSources is how many sources the state of the fleet names.
+const mostSources = 5
+
+// serversText counts the servers by their registrations, empty while there are none.
+func serversText(s *screen, sums *api.RegisteredServers) string {
+	if sums == nil {
+		return ""
+	}
+	parts := []string{s.good(fmt.Sprintf("%d healthy", sums.Healthy))}
+	for _, more := range []struct {
+		n    int
+		word string
+		tone func(string) string
+	}{{sums.Draining, "draining", s.warning}, {sums.Withdrawn, "withdrawn", s.bad}, {sums.Stale, "stale", s.bad}, {sums.Unregistered, "without a registration", s.faint}} {
+		if more.n > 0 {
+			parts = append(parts, more.tone(fmt.Sprintf("%d %s", more.n, more.word)))
+		}
+	}
+	return "servers registered: " + strings.Join(parts, ", ")
 }

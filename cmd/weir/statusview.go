@@ -113,7 +113,7 @@ func printLeftOut(s *screen, list []weir.Problem) {
 		if n := alike[p.Message] - 1; n > 0 {
 			line += s.faint(fmt.Sprintf(" (and %s, in the same words)", count(n, "other object", "other objects")))
 		}
-		s.printf("    %s %s\n", s.warning("left out:"), line)
+		s.line(s.wrapped("    ", s.warning("left out:")+" "+line))
 		shown++
 	}
 	rest := 0
@@ -125,6 +125,19 @@ func printLeftOut(s *screen, list []weir.Problem) {
 	if rest > 0 {
 		s.printf("    %s\n", s.faint(fmt.Sprintf("… and %d more left out, with -o json", rest)))
 	}
+}
+
+// notIssuedText counts and names the certificates that can't be had, and says why the first can't.
+func notIssuedText(s *screen, list []weir.Problem) string {
+	names := make([]string, len(list))
+	for i, p := range list {
+		names[i] = clean(strings.TrimPrefix(p.Object, "Certificate/"))
+	}
+	text := s.warning("certificates:") + fmt.Sprintf(" %d can't be had: %s", len(list), some(names, 4))
+	if len(list) == 1 {
+		return text + ": " + oneLine(list[0].Message)
+	}
+	return text + "; the first: " + oneLine(list[0].Message)
 }
 
 // mostOutages is how many a group's state names; after an accident there can be thousands.

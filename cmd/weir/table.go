@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -14,6 +15,8 @@ type column struct {
 	right bool
 	// shrinks says that the column may be cut when the screen is too narrow.
 	shrinks bool
+	// folds says that what does not fit goes on below: reasons that nobody would understand half of. Only the last does.
+	folds bool
 	// optional says that it may be left out before others are cut to little.
 	optional bool
 	// restless cells change all the time: a watch does not print a row again because of them.
@@ -47,7 +50,9 @@ const (
 	// fairCell is how narrow a cell gets before optional columns are left out, leastCell after that.
 	fairCell  = 22
 	leastCell = 8
-	leftOut   = -1
+	// foldRoom is how much more a column has that folds.
+	foldRoom = 12
+	leftOut  = -1
 )
 
 func (t *table) add(row []cell) {
@@ -112,7 +117,7 @@ func (t *table) shrink(width, least int) bool {
 	for t.total() > width {
 		widest := leftOut
 		for i, c := range t.columns {
-			if c.shrinks && t.widths[i] > max(least, lipgloss.Width(c.title)) && (widest < 0 || t.widths[i] > t.widths[widest]) {
+			if t.widths[i] > c.least(least) && (widest < 0 || t.widths[i] > t.widths[widest]) {
 				widest = i
 			}
 		}
@@ -122,6 +127,17 @@ func (t *table) shrink(width, least int) bool {
 		t.widths[widest]--
 	}
 	return true
+}
+
+// least is how narrow a column may get where others get so narrow.
+func (c column) least(others int) int {
+	switch {
+	case c.folds:
+		return max(others+foldRoom, lipgloss.Width(c.title))
+	case c.shrinks:
+		return max(others, lipgloss.Width(c.title))
+	}
+	return math.MaxInt
 }
 
 func (t *table) total() int {
@@ -136,18 +152,24 @@ func (t *table) total() int {
 
 func (t *table) row(s *screen, row []cell) string {
 	var b strings.Builder
+	used := 0
 	for i, c := range row {
 		if t.widths[i] == leftOut {
 			continue
 		}
 		text := c.text
-		if s.width > 0 {
+		if t.columns[i].folds {
+			text = strings.ReplaceAll(s.paint(c.tone, inLines(text, t.widths[i])), "\n", "\n"+strings.Repeat(" ", used+gap))
+		}
+		if s.width > 0 && !t.columns[i].folds {
 			text = cut(text, t.widths[i])
 		}
 		pad := strings.Repeat(" ", max(0, t.widths[i]-lipgloss.Width(text)))
 		if i > 0 {
 			b.WriteString(strings.Repeat(" ", gap))
+			used += gap
 		}
+		used += t.widths[i]
 		switch {
 		case t.columns[i].right:
 			b.WriteString(pad + s.paint(c.tone, text))

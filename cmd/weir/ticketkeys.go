@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,7 +13,7 @@ func newTicketKeys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ticketkeys [GROUP…]",
 		GroupID: groupLook,
-		Short:   "Show the TLS ticket keys that load balancers share, or renew them",
+		Short:   "Show or renew the TLS ticket keys that load balancers share",
 		Long: `Show, for each group, of which generation the keys of TLS session tickets are that its load balancers share, so
 that a client whose load balancer dies goes on with its session on another one: since when it encrypts, when the
 next one is due, and which load balancers have it. A load balancer that is one generation behind takes everybody's
@@ -25,36 +23,10 @@ The keys themselves are shown nowhere: the control plane does not know them.`,
 		Example: `  weir ticketkeys
   weir ticketkeys edge
   weir ticketkeys renew edge --reason "lb-az1-1 was stolen"`,
-		ValidArgsFunction: completeNames("LoadBalancerGroup"),
 	}
-	output := addOutputFlag(cmd, "text", "json", "yaml")
-	cmd.RunE = func(cmd *cobra.Command, groups []string) error {
-		c, err := connect(cmd)
-		if err != nil {
-			return err
-		}
-		fleet, err := c.fleet(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if err := chooseGroups(fleet, groups); err != nil {
-			return err
-		}
-		if *output != "text" {
-			keys := map[string]*api.TicketKeysStatus{}
-			for _, g := range fleet.Groups {
-				if g.TicketKeys != nil {
-					keys[g.Name] = g.TicketKeys
-				}
-			}
-			return printValue(cmd.OutOrStdout(), *output, keys)
-		}
-		s := stdout(cmd)
-		for i := range fleet.Groups {
-			printTicketKeys(s, &fleet.Groups[i], c.now())
-		}
-		return nil
-	}
+	lookAtGroups(cmd, func(fleet *api.FleetStatus) any {
+		return byGroup(fleet, func(g api.GroupStatus) *api.TicketKeysStatus { return g.TicketKeys })
+	}, printAllTicketKeys)
 	cmd.AddCommand(newRenewTicketKeys())
 	return cmd
 }
@@ -71,33 +43,15 @@ load balancer is merely deleted the others change their secret by themselves, wi
 notices. It takes the right operator on every role.`,
 		Example: `  weir delete loadbalancer lb-az1-1
   weir ticketkeys renew edge --reason "lb-az1-1 was stolen"`,
-		Args:              exactArgs(1, "say of which group"),
-		ValidArgsFunction: completeNames("LoadBalancerGroup"),
 	}
-	reason := cmd.Flags().String("reason", "", "why; kept in the audit file")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		group, err := nameOf("LoadBalancerGroup", args[0])
-		if err != nil {
-			return err
-		}
-		c, err := connect(cmd)
-		if err != nil {
-			return err
-		}
-		query := url.Values{}
-		if *reason != "" {
-			query.Set("reason", *reason)
-		}
-		status := new(api.TicketKeysStatus)
-		if err := c.do(cmd.Context(), call{method: http.MethodPost, path: "loadbalancergroups/" + group + "/ticketkeys", query: query}, status); err != nil {
-			return err
-		}
-		s := stdout(cmd)
-		s.printf("%s %s renews its ticket keys\n", s.good("✓"), s.strong(group))
-		s.line(s.wrapped("    ", oneLine(status.Message)))
-		return nil
-	}
+	actOnGroup(cmd, groupAct{part: "ticketkeys", reason: "why; kept in the audit file", done: "renews its ticket keys"})
 	return cmd
+}
+
+func printAllTicketKeys(s *screen, fleet *api.FleetStatus, _ bool, now time.Time) {
+	for i := range fleet.Groups {
+		printTicketKeys(s, &fleet.Groups[i], now)
+	}
 }
 
 // printTicketKeys tells how the ticket keys of a group are.

@@ -20,17 +20,18 @@ func newToken() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "token",
 		GroupID: groupAccess,
-		Short:   "Make, list and delete the tokens of people, programs and agents",
+		Short:   "Make, list and delete the tokens of people, agents and servers",
 		Long: `Make, list and delete tokens. The text of a new token is printed to standard output, alone and this once; only
 its hash is kept. What a token may do are the grants of its subject.`,
 		Example: `  weir token create ann > ann.token
   weir token join --group edge --zone az1 > join.token
+  weir token registration --role web --names 'web-*' > register.token
   weir token list
   weir token delete ann-k3x9`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenCreate(), newTokenJoin(), newTokenServer(), newTokenList(), newTokenDelete())
+	cmd.AddCommand(newTokenCreate(), newTokenJoin(), newTokenRegistration(), newTokenServer(), newTokenList(), newTokenDelete())
 	return cmd
 }
 
@@ -58,7 +59,7 @@ func newTokenCreate() *cobra.Command {
 func newTokenJoin() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "join --group GROUP --zone ZONE",
-		Short: "Make a join token, with which one agent enrols one load balancer",
+		Short: "Make a join token: one agent enrols one load balancer with it",
 		Long: `Make a join token. It enrols one load balancer in the group and zone named, once, within an hour, and carries
 the hash of the control plane's CA, so that the agent needs nothing else to know whom to trust.`,
 		Example: `  weir token join --group edge --zone az1 > join.token
@@ -156,6 +157,8 @@ func makeToken(cmd *cobra.Command, name string, token *weir.Token, life time.Dur
 			bound = " --name " + made.Join.LoadBalancer
 		}
 		noted(cmd.ErrOrStderr(), "Join token for group %s in zone %s, valid until %s, once. Give it to the machine:\n  weir agent --dir DIR --server %s --join-file FILE%s", made.Join.Group, made.Join.Zone, clock(made.ExpiresAt), c.base, bound)
+	case made.Registration != nil:
+		noted(cmd.ErrOrStderr(), "Token/%s for servers of role %s, valid until %s. It is shown only now; give it to weir register on them, as a file that only its user can read (chmod 600). weir token delete %s ends what they have registered.", name, made.Registration.Role, clock(made.ExpiresAt), name)
 	default:
 		noted(cmd.ErrOrStderr(), "Token/%s for %s, valid until %s. It is shown only now; weir token delete %s ends it.", name, clean(made.Subject), clock(made.ExpiresAt), name)
 	}

@@ -267,3 +267,23 @@ func TestTableFits(t *testing.T) {
 		}
 	}
 }
+
+// TestExportOfWhatIsOrdered: of a certificate with an issuer a repository has what is ordered, and not what came of it;
+// of an uploaded one all but the key.
+func TestExportOfWhatIsOrdered(t *testing.T) {
+	t.Parallel()
+	const made = `,"revoked":{"at":"2030-05-01T12:00:00Z","reason":"superseded"},"revokedSerials":["2a"],"chain":"PEM","keyRef":{"generation":7,"fingerprint":"fp"},"info":{"names":["a.example"],"notBefore":"2030-05-01T12:00:00Z","notAfter":"2030-06-01T12:00:00Z","serial":"2a","sha256":"00","keyType":"ECDSA 256","issuer":"CN=CA"}}`
+	for spec, want := range map[string]string{
+		`{"issuer":"inside","names":["a.example"],"keyType":"ecdsa-256","renewAt":"2030-05-01T12:00:00Z"` + made: `{"issuer":"inside","names":["a.example"],"keyType":"ecdsa-256","renewAt":"2030-05-01T12:00:00Z"}`,
+		`{"chain":"PEM","keyRef":{"generation":7,"fingerprint":"fp"}}`:                                           `{"chain":"PEM","keyRef":{"generation":7,"fingerprint":"fp"}}`,
+	} {
+		var o object
+		if err := json.Unmarshal([]byte(`{"kind":"Certificate","metadata":{"name":"a","role":"web"},"spec":`+spec+`,"revision":7}`), &o); err != nil {
+			t.Fatal(err)
+		}
+		got, err := exported(&o)
+		if all := `{"kind":"Certificate","metadata":{"name":"a","role":"web"},"spec":` + want + `}`; err != nil || string(got) != all {
+			t.Errorf("exported is %s, %v; want %s", got, err, all)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -16,7 +15,7 @@ func newWaves() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "waves [GROUP…]",
 		GroupID: groupLook,
-		Short:   "Show how far changes have come that go in waves, and steer them",
+		Short:   "Show how far changes that go in waves have come; steer them",
 		Long: `Show, for each group that wants waves, how far what was changed has come: to one load balancer of each HAProxy
 version, to a zone, or to the rest; for how long that is watched yet; what waits for the next wave; and why a wave
 was halted.
@@ -26,33 +25,10 @@ A wave that does harm is sent back by itself. It then stays back until somebody 
   weir waves edge
   weir waves stop edge --reason "looks slow, asking the web team"
   weir waves go edge`,
-		ValidArgsFunction: completeNames("LoadBalancerGroup"),
 	}
-	output := addOutputFlag(cmd, "text", "json", "yaml")
-	cmd.RunE = func(cmd *cobra.Command, groups []string) error {
-		c, err := connect(cmd)
-		if err != nil {
-			return err
-		}
-		fleet, err := c.fleet(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if err := chooseGroups(fleet, groups); err != nil {
-			return err
-		}
-		if *output != "text" {
-			waves := map[string]*api.WaveStatus{}
-			for _, g := range fleet.Groups {
-				if g.Waves != nil {
-					waves[g.Name] = g.Waves
-				}
-			}
-			return printValue(cmd.OutOrStdout(), *output, waves)
-		}
-		printWaves(stdout(cmd), fleet, len(groups) > 0, c.now())
-		return nil
-	}
+	lookAtGroups(cmd, func(fleet *api.FleetStatus) any {
+		return byGroup(fleet, func(g api.GroupStatus) *api.WaveStatus { return g.Waves })
+	}, printWaves)
 	cmd.AddCommand(
 		newSteer("stop", "Stop a wave where it is",
 			"Stop a wave where it is: load balancers that it has reached keep what they have, and it reaches no others.", "stopped"),
@@ -69,39 +45,16 @@ A wave that does harm is sent back by itself. It then stays back until somebody 
 // newSteer makes a command that does something to the wave of a group.
 func newSteer(action, short, long, done string) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:               action + " GROUP",
-		Short:             short,
-		Long:              long + "\nIt takes the right operator on every role, since a wave carries everybody's changes; an undo of a change of one's\nown sends its wave back, too.",
-		Example:           "  weir waves " + action + " edge --reason \"INC-42\"",
-		Args:              exactArgs(1, "say of which group"),
-		ValidArgsFunction: completeNames("LoadBalancerGroup"),
+		Use:     action + " GROUP",
+		Short:   short,
+		Long:    long + "\nIt takes the right operator on every role, since a wave carries everybody's changes; an undo of a change of one's\nown sends its wave back, too.",
+		Example: "  weir waves " + action + " edge --reason \"INC-42\"",
 	}
-	reason := cmd.Flags().String("reason", "", "why; kept in the audit file and shown to those who wait")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		group, err := nameOf("LoadBalancerGroup", args[0])
-		if err != nil {
-			return err
-		}
-		if action == string(api.WaveFinish) && *reason == "" {
-			return usagef("say why nobody is to watch it, with --reason")
-		}
-		c, err := connect(cmd)
-		if err != nil {
-			return err
-		}
-		query := url.Values{"action": {action}}
-		if *reason != "" {
-			query.Set("reason", *reason)
-		}
-		status := new(api.WaveStatus)
-		if err := c.do(cmd.Context(), call{method: http.MethodPost, path: "loadbalancergroups/" + group + "/waves", query: query}, status); err != nil {
-			return err
-		}
-		s := stdout(cmd)
-		s.printf("%s %s %s\n", s.good("✓"), s.strong(group), done)
-		s.line(s.wrapped("    ", oneLine(status.Message)))
-		return nil
+	act := groupAct{part: "waves", query: url.Values{"action": {action}}, reason: "why; kept in the audit file and shown to those who wait", done: done}
+	if action == string(api.WaveFinish) {
+		act.must = "say why nobody is to watch it, with --reason"
 	}
+	actOnGroup(cmd, act)
 	return cmd
 }
 

@@ -77,7 +77,7 @@ func listenWith(addr, token string, buffer int) (*Receiver, error) {
 		socket:  s,
 		addr:    bound,
 		buffer:  s.buffer(),
-		nap:     5 * time.Millisecond,
+		nap:     20 * time.Millisecond,
 		opening: []byte(keyOpening + token + keyClosing),
 		done:    make(chan struct{}),
 		events:  make(chan struct{}, 1),
@@ -202,11 +202,13 @@ func (r *Receiver) count(b []byte, whole bool) {
 		switch {
 		case isNotice(b):
 			r.table.counts.Notices++
-		case isEvent(b):
+		case saysOf(b):
 			r.table.counts.Notices++
-			select {
-			case r.events <- struct{}{}:
-			default:
+			if isEvent(b) {
+				select {
+				case r.events <- struct{}{}:
+				default:
+				}
 			}
 		default:
 			r.table.counts.Foreign++
@@ -227,10 +229,16 @@ func (r *Receiver) count(b []byte, whole bool) {
 	r.recent.add(bytes.TrimSuffix(b, []byte("\n")))
 }
 
-// isEvent tells whether a datagram is one of HAProxy's words about a server or a backend: up, down, drained, in
+// saysOf tells whether a datagram is one of HAProxy's words about a server or a backend: up, down, drained, in
 // maintenance. Anybody could send that too, and would make somebody look, no more often than they look anyway.
-func isEvent(b []byte) bool {
+func saysOf(b []byte) bool {
 	return bytes.HasPrefix(b, []byte("Server ")) || bytes.HasPrefix(b, []byte("backend ")) || bytes.HasPrefix(b, []byte("Health check for "))
+}
+
+// isEvent tells whether what is said of a server or a backend is worth a look. That a server has left maintenance, and
+// is as down as before, is not: hundreds do when they are added, and each says so again when its first check was good.
+func isEvent(b []byte) bool {
+	return !bytes.Contains(b, []byte(" is DOWN/READY (leaving forced maintenance)"))
 }
 
 // isNotice tells whether a datagram is what HAProxy sends to a frontend's log target when the

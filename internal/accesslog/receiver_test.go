@@ -5,12 +5,11 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"weir/internal/weirtest"
 )
 
-const patience = 20 * time.Second
+const patience = weirtest.Patience
 
 // receiver returns a receiver with its token; it is closed with the test.
 func receiver(t testing.TB, addr string, buffer int) (*Receiver, string) {
@@ -232,4 +231,21 @@ func BenchmarkReceiver(b *testing.B) {
 		n++
 	}
 	arrived(b, r, n)
+}
+
+// A server that has left maintenance is as down as before: of hundreds that are added nobody need look at each.
+func TestWordsOfServersWorthALook(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"Server web/a is DOWN/READY (leaving forced maintenance).":                           false,
+		"Server web/a is UP/READY (leaving forced maintenance).":                             true,
+		"Server web/a is UP, reason: Layer7 check passed, code: 200, check duration: 0ms.":   true,
+		"Server web/a is DOWN, reason: Layer4 connection problem, info: Connection refused.": true,
+		"Server web/a is going DOWN for maintenance. 1 active and 0 backup servers left.":    true,
+		"backend web has no server available!":                                               true,
+	} {
+		if !saysOf([]byte(text)) || isEvent([]byte(text)) != want {
+			t.Errorf("%q: worth a look %t, want %t", text, isEvent([]byte(text)), want)
+		}
+	}
 }

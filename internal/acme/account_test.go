@@ -118,7 +118,7 @@ func TestAccountIsGone(t *testing.T) {
 	if given.State != Failed || given.Trouble == nil {
 		t.Errorf("the order that was given up is %s: %v", given.State, given.Trouble)
 	}
-	given.Since = given.Since.Add(-patience - time.Minute)
+	given.Since, given.Next = given.Since.Add(-patience-time.Minute), time.Time{}
 	if given, _ = newClient(t, p, key).Advance(t.Context(), given, nil); given.State != Closed {
 		t.Errorf("the order that was given up is %s: %v", given.State, given.Trouble)
 	}

@@ -92,6 +92,8 @@ type Options struct {
 	Poll time.Duration
 	// UserAgent goes before the library's own in each request.
 	UserAgent string
+	// Clock tells the time; time.Now when nil.
+	Clock func() time.Time
 }
 
 // ExternalAccount is a CA's leave to register an account (RFC 8555, 7.3.4).
@@ -110,8 +112,8 @@ type Client struct {
 	now     func() time.Time
 
 	lost    atomic.Bool // the CA does not know Options.Known
-	session once1[*session]
-	account once1[*Account]
+	session *once1[*session]
+	account *once1[*Account]
 }
 
 // New checks the options and makes a Client; it sends nothing yet.
@@ -141,7 +143,10 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, local(StepAccount, TypeBadInput, "the account's key is of a kind that ACME does not know")
 	}
-	c := &Client{opts: opts, contact: contact, print: print, now: time.Now}
+	c := &Client{opts: opts, contact: contact, print: print, now: opts.Clock}
+	if c.now == nil {
+		c.now = time.Now
+	}
 	c.http = bounded(opts.HTTP)
 	c.session, c.account = newOnce1[*session](), newOnce1[*Account]()
 	return c, nil

@@ -13,6 +13,8 @@ import (
 const (
 	// maxPoll bounds the pause between two looks when the CA does not say.
 	maxPoll = 15 * time.Second
+	// maxTrouble bounds the pause after a failure that leaves the order as it is.
+	maxTrouble = 5 * time.Minute
 	// settle is how long the other names of an order are given once one was refused: what is proven then need not be
 	// proven by the next order, and all that fail are named at once.
 	settle = 30 * time.Second
@@ -39,10 +41,10 @@ func (c *Client) Advance(ctx context.Context, o Order, key crypto.Signer) (Order
 	return o, nil
 }
 
-// early says that it is not time yet. A time further ahead than any CA can ask for was told by a wrong clock.
+// early says that it is not time yet.
 func (c *Client) early(o Order) bool {
-	wait := o.Next.Sub(c.now())
-	return wait > 0 && wait <= maxWait
+	now := c.now()
+	return o.Due(now).After(now)
 }
 
 // trouble notes in an order what failed.
@@ -61,8 +63,12 @@ func (c *Client) trouble(o *Order, err error) error {
 	default:
 		o.Trouble = e
 	}
-	if o.Trouble != nil && e.NotBefore.After(o.Next) {
-		o.Next = e.NotBefore
+	if o.Trouble != nil {
+		o.Next = c.now().Add(min(c.opts.Poll<<min(o.Looks, 20), maxTrouble))
+		o.Looks++
+		if e.NotBefore.After(o.Next) {
+			o.Next = e.NotBefore
+		}
 	}
 	return e
 }

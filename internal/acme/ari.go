@@ -22,6 +22,14 @@ type RenewalInfo struct {
 	AskAgain time.Time `json:"askAgain"`
 }
 
+// Again gives when the CA may have something new to say, as AskAgain does, or now when that is further ahead than it can be.
+func (r RenewalInfo) Again(now time.Time) time.Time {
+	if r.AskAgain.Sub(now) > askLatest {
+		return now
+	}
+	return r.AskAgain
+}
+
 // How soon and how late a CA can have us ask again (RFC 9773, 4.3.2), and what is taken when it says nothing.
 const (
 	askSoonest = time.Minute

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -63,6 +64,9 @@ func checkChain(chain []*x509.Certificate, names []string, key crypto.PublicKey)
 			return "the certificate lacks the name " + n
 		}
 	}
+	if more := unordered(leaf, have, names); more != "" {
+		return "the certificate is also for " + clean(more) + ", which was not ordered"
+	}
 	if !leaf.NotAfter.After(leaf.NotBefore) {
 		return "the certificate ends before it begins"
 	}
@@ -70,6 +74,26 @@ func checkChain(chain []*x509.Certificate, names []string, key crypto.PublicKey)
 		if err := chain[i].CheckSignatureFrom(c); err != nil {
 			return fmt.Sprintf("certificate %d of the chain has not signed the one before it", i+2)
 		}
+	}
+	return ""
+}
+
+// unordered gives something that a leaf is for besides the names, empty for nothing: it is shown for no more than the role
+// may claim.
+func unordered(leaf *x509.Certificate, have, names []string) string {
+	for _, n := range have {
+		if !slices.Contains(names, n) {
+			return strconv.Quote(n)
+		}
+	}
+	for _, ip := range leaf.IPAddresses {
+		return ip.String()
+	}
+	for _, m := range leaf.EmailAddresses {
+		return strconv.Quote(m)
+	}
+	for _, u := range leaf.URIs {
+		return strconv.Quote(u.String())
 	}
 	return ""
 }

@@ -154,7 +154,7 @@ func checkWrong(t *testing.T, bad wrong, s stage, err error, now time.Time) {
 // until takes an order to a state, or past it.
 func until(t *testing.T, p *weirtest.Pebble, c *Client, o Order, key *keyType, want State) Order {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(weirtest.Patience)
 	for o.State != want && slices.Index(states, o.State) < slices.Index(states, want) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the order is still %s: %v", o.State, o.Trouble)
@@ -245,7 +245,7 @@ func TestHangs(t *testing.T) {
 	var f faults
 	p := weirtest.NewPebble(t, weirtest.PebbleOptions{Wrap: f.wrap})
 	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-	short := func(o *Options) { o.HTTP.Timeout = 200 * time.Millisecond }
+	short := func(o *Options) { o.HTTP.Timeout = 3 * time.Second } // for a whole handshake too
 	f.set(at("/dir", hang))
 	c := newClient(t, p, newKey(t), short)
 	_, err := c.Account(t.Context())
@@ -296,13 +296,36 @@ func TestDirectoryIsDown(t *testing.T) {
 		o, err = c.Advance(t.Context(), o, key)
 		// What was read of a directory is used on when it is old and cannot be read.
 		wantError(t, err, []Step{StepAuthorization, StepDirectory, StepAuthorization}[i], TypeUnreachable)
-		if o.State != Begun || o.Trouble == nil {
-			t.Errorf("the order is %s, %v", o.State, o.Trouble)
+		if o.State != Begun || o.Trouble == nil || !o.Next.After(time.Now()) {
+			t.Errorf("the order is %s until %s, %v", o.State, o.Next, o.Trouble)
+		}
+		o.Next = time.Time{}
+	}
+	now := time.Now()
+	c.now = func() time.Time { return now }
+	for looks, want := range map[int]time.Duration{0: 5 * time.Millisecond, 3: 40 * time.Millisecond, 100: maxTrouble} {
+		o.Next, o.Looks = time.Time{}, looks
+		if o, _ = c.Advance(t.Context(), o, key); o.State != Begun || o.Next.Sub(now) != want || o.Looks != looks+1 {
+			t.Errorf("after %d looks the order is %s for %s", looks, o.State, o.Next.Sub(now))
 		}
 	}
+	c.now, o.Looks = time.Now, 0
+	o.Next = time.Time{}
 	p.Start()
 	if o = finish(t, p, o, key, func() *Client { return c }); o.State != Done {
 		t.Errorf("the order is %s: %v", o.State, o.Failure)
+	}
+}
+
+// TestDirectoryThatNobodyBelieves: an authority of one's own is believed once its certificate is named, and the error says
+// where.
+func TestDirectoryThatNobodyBelieves(t *testing.T) {
+	t.Parallel()
+	p := weirtest.NewPebble(t, weirtest.PebbleOptions{})
+	c := newClient(t, p, newKey(t), func(o *Options) { o.HTTP = &http.Client{Transport: &http.Transport{}} })
+	_, err := c.Begin(t.Context(), Request{Names: []string{"a.example.com"}, Challenge: HTTP01})
+	if e := wantError(t, err, StepDirectory, TypeUnreachable); !strings.Contains(e.Detail, "unknown authority; have the Issuer's spec.acme.authority name a Certificate") {
+		t.Errorf("told %q", e.Detail)
 	}
 }
 

@@ -75,7 +75,7 @@ func present(p *weirtest.Pebble, challenges []Challenge) {
 func begin(t testing.TB, c *Client, r Request) Order {
 	t.Helper()
 	var o Order
-	weirtest.Eventually(t, time.Minute, func() (err error) {
+	weirtest.Eventually(t, weirtest.Patience, func() (err error) {
 		o, err = c.Begin(t.Context(), r)
 		return err
 	})
@@ -85,7 +85,7 @@ func begin(t testing.TB, c *Client, r Request) Order {
 // finish takes an order to its end; next gives the Client for each step. It returns what the order ended with.
 func finish(t testing.TB, p *weirtest.Pebble, o Order, key crypto.Signer, next func() *Client) Order {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(weirtest.Patience)
 	for o = kept(t, o); !o.Finished(); o = kept(t, o) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the order is still %s: %v", o.State, o.Trouble)

@@ -31,7 +31,7 @@ func TestReplaces(t *testing.T) {
 	if orders := p.Orders(o.Account); o.Replaces != r.Replaces || o.NotReplaced != "" || orders[1].Replaces != r.Replaces {
 		t.Errorf("the order replaces %q, not for %q; the CA has %v", o.Replaces, o.NotReplaced, orders)
 	}
-	weirtest.Eventually(t, time.Minute, func() error { // the CA notes it a moment later
+	weirtest.Eventually(t, weirtest.Patience, func() error { // the CA notes it a moment later
 		if _, o = obtain(t, p, c, r, newKey(t)); o.Replaces != "" || o.NotReplaced != "alreadyReplaced" {
 			return fmt.Errorf("replaced again, the order replaces %q, not for %q", o.Replaces, o.NotReplaced)
 		}

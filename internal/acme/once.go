@@ -3,20 +3,25 @@ package acme
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // once1 keeps one value that is got by asking somebody: while one goroutine asks, the others wait for it, but none
-// longer than its own context.
+// longer than its own context. What that one did not get, they do not ask for either.
 type once1[T any] struct {
 	turn  chan struct{}
 	value T
 	have  bool
+	// failed counts what was asked in vain, and err is why, the last time.
+	failed atomic.Int64
+	err    error
 }
 
-func newOnce1[T any]() once1[T] { return once1[T]{turn: make(chan struct{}, 1)} }
+func newOnce1[T any]() *once1[T] { return &once1[T]{turn: make(chan struct{}, 1)} }
 
 // get returns the value when good says that it will do, and that of ask otherwise.
 func (o *once1[T]) get(ctx context.Context, good func(T) bool, ask func(old T, have bool) (T, error)) (T, error) {
+	before := o.failed.Load()
 	select {
 	case o.turn <- struct{}{}:
 		defer func() { <-o.turn }()
@@ -27,9 +32,17 @@ func (o *once1[T]) get(ctx context.Context, good func(T) bool, ask func(old T, h
 	if o.have && good(o.value) {
 		return o.value, nil
 	}
+	if o.failed.Load() != before {
+		var none T
+		return none, o.err
+	}
 	v, err := ask(o.value, o.have)
-	if err == nil {
+	switch {
+	case err == nil:
 		o.value, o.have = v, true
+	case ctx.Err() == nil:
+		o.err = err
+		o.failed.Add(1)
 	}
 	return v, err
 }

@@ -104,6 +104,14 @@ type Challenge struct {
 // Finished says that nothing is left to do.
 func (o Order) Finished() bool { return o.State == Done || o.State == Closed }
 
+// Due gives Next, or now when that is further ahead than any CA can ask for: then it was told by a wrong clock.
+func (o Order) Due(now time.Time) time.Time {
+	if o.Next.Sub(now) > maxWait {
+		return now
+	}
+	return o.Next
+}
+
 // Challenges gives what is to be presented from Presenting on until the order is Done, Failed or Closed, and to be taken
 // away after: whatever has been proven meanwhile, so that it is the same in each of these states.
 func (o Order) Challenges() []Challenge {

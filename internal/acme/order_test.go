@@ -64,7 +64,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	accountKey, key := newKey(t), newKey(t)
 	o := begin(t, newClient(t, p, accountKey), Request{Names: []string{"a.example.com", "*.a.example.com"}, Challenge: DNS01})
 	lost := map[State]bool{}
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(weirtest.Patience)
 	for !o.Finished() {
 		if time.Now().After(deadline) {
 			t.Fatalf("the order is still %s: %v", o.State, o.Trouble)

@@ -55,7 +55,8 @@ func (r Retries) Next(now time.Time, name, of string) time.Time {
 		next = time.Time{}
 	}
 	if r.NotBefore.After(next) && r.NotBefore.Sub(now) <= maxWait {
-		return r.NotBefore
+		// Somewhat later, so that all who were told the same moment don't come at it.
+		return r.NotBefore.Add(time.Duration(fraction(name) / 4 * float64(r.NotBefore.Sub(r.Last))))
 	}
 	return next
 }

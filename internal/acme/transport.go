@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -253,13 +254,22 @@ func (k *call) broken(step Step) *Error {
 	case isTimeout(err):
 		e.Type, e.Detail = TypeTimeout, "no answer in time"
 	case errors.As(err, &untrusted):
-		e.Detail = clean("the CA's own certificate: " + untrusted.Err.Error())
+		e.Detail = clean("the certificate of the directory's own TLS: "+untrusted.Err.Error()) + untold(untrusted.Err)
 	case k.status != 0 || errors.Is(err, errTooLong):
 		e.Type, e.Detail = TypeBadAnswer, clean(fmt.Sprintf("HTTP %d with a body that ends early or never: %v", k.status, err))
 	default:
 		e.Detail = clean(err.Error())
 	}
 	return e
+}
+
+// untold says what to do about a directory whose TLS nobody here believes, as that of an authority of one's own.
+func untold(err error) string {
+	var unknown x509.UnknownAuthorityError
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	return "; have the Issuer's spec.acme.authority name a Certificate without a key that holds what signed it"
 }
 
 // is says that the CA refused with one of these problems.

@@ -21,6 +21,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -73,6 +74,17 @@ func (o Options) control() hapctl.Options {
 		Path: o.HAProxy, Dir: filepath.Join(o.Dir, haproxyDir), Log: o.Log, Patience: o.Patience, DieWithParent: o.StopWithAgent,
 		Foreign: o.foreign(), Master: o.TakeOver.Master,
 	}
+}
+
+// sharesTickets says that HAProxy, as it is configured on disk, ends TLS with keys from a file, so that it is worth a
+// wait to have the newest ones in it.
+func (o Options) sharesTickets() bool {
+	path := o.TakeOver.Config
+	if path == "" {
+		path = filepath.Join(o.Dir, haproxyDir, haproxy.ConfigFile)
+	}
+	text, err := os.ReadFile(path)
+	return err == nil && bytes.Contains(text, []byte(haproxy.TicketKeysWord))
 }
 
 // foreign says that HAProxy is somebody else's.
@@ -141,7 +153,7 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	keeper := newTicketKeeper(openTicketFile(o.TicketDir), o.Log, o.Clock)
 	options.Tickets = keeper.brief
 	options.Locked = func(any bool) {
-		if any {
+		if any && o.sharesTickets() {
 			keeper.catchUp(ctx, options)
 		}
 		if any && !o.foreign() {
@@ -151,6 +163,8 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 		}
 		go func() { asked <- askVersion(ctx, o.HAProxy) }() // while the journal is read
 	}
+	certs := newSettler(filepath.Join(o.Dir, haproxyDir))
+	options.Sweeping = certs.sync
 	client, err := link.Open(options)
 	if err != nil {
 		return nil, err
@@ -164,7 +178,7 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	a.engine.early = first
+	a.engine.early, a.engine.folder.settler = first, certs
 	return a, nil
 }
 

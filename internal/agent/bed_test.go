@@ -105,7 +105,7 @@ func (b *bed) at(host byte) netip.Addr {
 // site adds a site with a pool of the given servers, each with an origin.
 func (b *bed) site(name string, hosts ...byte) {
 	b.t.Helper()
-	pool := ir.Pool{Name: name, Mode: "http", Balance: "roundrobin", Check: weir.HealthCheck{Type: "tcp", Interval: weir.Duration(100 * time.Millisecond), Rise: 1, Fall: 1}}
+	pool := ir.Pool{Name: name, Mode: "http", Balance: "roundrobin", Check: weir.HealthCheck{Type: "tcp", Interval: weir.Duration(100 * time.Millisecond), Rise: 1, Fall: 3}}
 	for _, host := range hosts {
 		addr := netip.AddrPortFrom(b.at(host), 9000)
 		weirtest.NewOrigin(b.t, addr.String())
@@ -148,7 +148,7 @@ func (b *bed) get(host, path string) (int, error) {
 		return 0, err
 	}
 	request.Host = host
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}).Do(request)
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}).Do(request)
 	if err != nil {
 		return 0, err
 	}
@@ -159,7 +159,7 @@ func (b *bed) get(host, path string) (int, error) {
 
 func (b *bed) serves(name string) {
 	b.t.Helper()
-	weirtest.Eventually(b.t, 5*time.Second, func() error {
+	weirtest.Eventually(b.t, longWait, func() error {
 		status, err := b.get(name+".example", "/")
 		if err != nil || status != 200 {
 			return fmt.Errorf("%s: %d %v", name, status, err)

@@ -96,13 +96,13 @@ func ownerOfKey(m haproxy.Map, text string) string {
 
 // changedSince lists what is in list and not, in the same form, in good.
 func changedSince(list, good []*ir.Resource) []*ir.Resource {
-	known := make(map[string]string, len(good))
+	known := make(map[string]*ir.Resource, len(good))
 	for _, r := range good {
-		known[r.ID] = string(r.Body)
+		known[r.ID] = r
 	}
 	var out []*ir.Resource
 	for _, r := range list {
-		if body, ok := known[r.ID]; !ok || body != string(r.Body) {
+		if was, ok := known[r.ID]; !ok || !was.Same(r) {
 			out = append(out, r)
 		}
 	}

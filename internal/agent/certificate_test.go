@@ -106,7 +106,7 @@ func (v *vault) signed(name string, key crypto.Signer, hosts ...string) ir.Certi
 	ref := weir.SealedRef{Generation: 1, Fingerprint: hex.EncodeToString(sum[:8])}
 	v.keys[ref.Fingerprint] = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 	v.last[name] = ref.Fingerprint
-	return ir.Certificate{Name: name, Chain: string(chain), Key: &ref, Names: hosts}
+	return ir.Certificate{Name: name, Chain: weir.NewChain(string(chain)), Key: &ref, Names: hosts}
 }
 
 // secure adds a TLS port and lets a site listen there too.
@@ -119,7 +119,7 @@ func (b *bed) secure(site int, certificate string) {
 
 // shown gives the serial number of the certificate that a host shows, "" for none.
 func (b *bed) shown(host string) (string, error) {
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	dialer := &net.Dialer{Timeout: 20 * time.Second}
 	c, err := tls.DialWithDialer(dialer, "tcp", netip.AddrPortFrom(b.at(17), 8443).String(), &tls.Config{ServerName: host, InsecureSkipVerify: true})
 	if err != nil {
 		return "", err
@@ -130,7 +130,7 @@ func (b *bed) shown(host string) (string, error) {
 
 func serialOf(t *testing.T, c ir.Certificate) string {
 	t.Helper()
-	block, _ := pem.Decode([]byte(c.Chain))
+	block, _ := pem.Decode([]byte(c.Chain.String()))
 	parsed, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
 		t.Fatal(err)
@@ -237,5 +237,5 @@ func (b *bed) anew(h weirtest.HAProxy, v *vault) {
 }
 
 func contextFor(t *testing.T) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(t.Context(), 5*time.Second)
+	return context.WithTimeout(t.Context(), longWait)
 }

@@ -21,7 +21,7 @@ func TestWhatACrashLeftOfACertificate(t *testing.T) {
 		b.listen("www", 8443, weir.PortHTTPS, "intermediate", []string{"www.example"}, "www")
 		b.node.Certificates = []ir.Certificate{v.ecdsa("www", "www.example")}
 		b.converge()
-		pem := func(c ir.Certificate) string { return c.Chain + v.keys[v.last[c.Name]] }
+		pem := func(c ir.Certificate) string { return c.Chain.String() + v.keys[v.last[c.Name]] }
 		do := func(payload string, words ...string) {
 			t.Helper()
 			c, err := hapctl.NewCommand(words...)

@@ -25,7 +25,7 @@ func TestChallengesComeAtRunTime(t *testing.T) {
 		b.converge()
 		ask := func(want string) {
 			t.Helper()
-			client := http.Client{Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+			client := http.Client{Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+netip.AddrPortFrom(b.at(17), 80).String()+"/.well-known/acme-challenge/token", nil)
 			if err != nil {
 				t.Fatal(err)

@@ -234,7 +234,7 @@ func TestGoodFormsOutliveAFullDisk(t *testing.T) {
 	}
 	var said []string
 	for _, r := range again.resources() {
-		said = append(said, r.ID+" "+string(r.Body))
+		said = append(said, r.ID+" "+string(r.JSON()))
 	}
 	if got := strings.Join(said, ", "); got != `pool/a "another, longer", pool/b "another, longer"` {
 		t.Errorf("on disk: %s", got)

@@ -47,7 +47,7 @@ func TestStartByAnotherHand(t *testing.T) {
 	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		b := meddled(t, h, "")
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), longWait)
 		defer cancel()
 		before := b.worker.pid
 		_ = b.process.Stop(ctx) // how it ended is its own affair

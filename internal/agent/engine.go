@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,7 +63,8 @@ type engine struct {
 	reloads      reloads
 	ended        link.EndReport
 	waiting      []plan.Op
-	unnoted      *running // which text runs, as long as that is not on disk
+	acted        time.Time // when run-time commands were last sent
+	unnoted      *running  // which text runs, as long as that is not on disk
 	// mode says what becomes of what other hands did; hands remembers that, worker is the process that was met last, and
 	// lost says that the one before ended without this agent.
 	mode   weir.DriftMode
@@ -228,7 +230,11 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 		out.Plan.Reload, out.Reloaded = p.Reload, true
 		return false, e.reload(ctx, want, target, p.Reload)
 	case len(p.Ops) > 0:
-		out.Plan.Ops = append(out.Plan.Ops, e.news(p.Ops)...)
+		if news := e.news(p.Ops); len(out.Plan.Ops) == 0 {
+			out.Plan.Ops = slices.Clip(news)
+		} else {
+			out.Plan.Ops = append(out.Plan.Ops, news...)
+		}
 		return e.execute(ctx, target, p.Ops)
 	}
 	e.waiting = nil

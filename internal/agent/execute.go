@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"time"
 
@@ -17,7 +16,7 @@ func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op
 	gone := e.figures.removal(ctx, e.process)
 	executor := hapctl.Executor{
 		Client: e.process.Client(),
-		File:   func(path string) ([]byte, error) { return os.ReadFile(e.folder.path(path)) },
+		File:   e.folder.text,
 		Bound:  func(op plan.Op) time.Duration { return e.patience(want, op) }, Interrupt: e.interrupt,
 		Leaving: gone.leaving,
 	}
@@ -25,6 +24,7 @@ func (e *engine) execute(ctx context.Context, want haproxy.Config, ops []plan.Op
 		executor.Patience = removalPatience // those that have waited before must not hold up what is new
 	}
 	waiting, err := executor.Execute(ctx, ops)
+	e.acted = time.Now()
 	if errors.Is(err, hapctl.ErrInterrupted) {
 		return false, e.interrupted(ctx, want, ops)
 	}

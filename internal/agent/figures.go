@@ -219,7 +219,7 @@ func (f *figures) enter(name tally.Worker, rows []haproxy.CounterRow) {
 
 // readAll reads every worker that is there, and notes which have ended.
 func (f *figures) readAll(ctx context.Context, servers int) {
-	f.servers = servers <= maxCounted
+	f.heed(servers)
 	for name := range maps.Clone(f.witnesses) {
 		if err := f.read(ctx, name); err != nil && ctx.Err() == nil {
 			f.log.Debug("HAProxy's counters can't be read", "worker", name.Pid, "error", err)
@@ -229,6 +229,15 @@ func (f *figures) readAll(ctx context.Context, servers int) {
 	f.readStrangers(ctx)
 	if f.serving() != nil && ctx.Err() == nil {
 		f.book.Sweep()
+	}
+}
+
+// heed takes over how many servers there are. Those that were read before anybody knew that they are thousands, or when
+// they were fewer, are forgotten.
+func (f *figures) heed(servers int) {
+	f.servers = servers <= maxCounted
+	if servers > 2*maxCounted {
+		f.changed = f.book.ForgetServers() || f.changed
 	}
 }
 

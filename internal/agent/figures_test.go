@@ -58,7 +58,7 @@ func newCounting(a *agentBed) *counting {
 		}
 	}()
 	a.node.Tuning.Ports = append(a.node.Tuning.Ports, weir.BoundPort{Port: 3890, Mode: weir.PortTCP})
-	check := weir.HealthCheck{Type: "tcp", Interval: weir.Duration(100 * time.Millisecond), Rise: 1, Fall: 1}
+	check := weir.HealthCheck{Type: "tcp", Interval: weir.Duration(100 * time.Millisecond), Rise: 1, Fall: 3}
 	a.node.Pools = append(a.node.Pools,
 		ir.Pool{Name: "web", Mode: "http", Balance: "roundrobin", Check: check, Servers: []ir.Server{server(40)}},
 		ir.Pool{Name: "db", Mode: "tcp", Balance: "roundrobin", Check: weir.HealthCheck{Type: "none"}, Servers: []ir.Server{server(41)}})
@@ -301,7 +301,7 @@ func TestCountersOfWhatIsRemoved(t *testing.T) {
 			a.wish()
 		}
 		f := a.agent.figures
-		weirtest.Eventually(t, 15*time.Second, func() error {
+		weirtest.Eventually(t, longWait, func() error {
 			process, servers := a.agent.counted()
 			f.look(t.Context(), process, servers, true)
 			f.mu.Lock()

@@ -68,6 +68,7 @@ func (f *figures) look(ctx context.Context, p *hapctl.Process, servers int, due 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.process = p
+	f.heed(servers)
 	f.ask(ctx)
 	f.meet(ctx)
 	began := time.Now()

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"weir"
 	"weir/internal/haproxy"
 	"weir/internal/secrets"
 )
@@ -42,6 +43,9 @@ type folder struct {
 	placed bool
 	// aside is a folder that HAProxy is asked about and nobody starts from.
 	aside bool
+	// settler is told of certificates that are written.
+	settler *settler
+	space   bytes.Buffer // for what is read or written, used again
 }
 
 // written is what a file holds: its text in pieces or, where there may be a key in it, a digest.
@@ -62,11 +66,11 @@ func (w written) holds(have []byte) bool {
 	return joins(have, w.parts)
 }
 
-// keySource gives the private key, PEM, of a certificate with the chain that belongs into the file at path.
-type keySource func(certificate, chain, path string) (secrets.Secret, error)
+// keySource gives the private key, PEM, of a certificate with the chain, as it is in the file at path.
+type keySource func(certificate string, chain weir.Chain, path string) (secrets.Secret, error)
 
 func openFolder(dir string) (*folder, error) {
-	f := &folder{dir: dir, written: map[string]written{}, stamps: map[string]stamp{}, edits: map[string]edit{}, certs: map[string]string{}}
+	f := &folder{dir: dir, written: map[string]written{}, stamps: map[string]stamp{}, edits: map[string]edit{}, certs: map[string]string{}, settler: newSettler(dir)}
 	if err := f.make(); err != nil {
 		return nil, fmt.Errorf("open state folder: %w", err)
 	}
@@ -98,7 +102,7 @@ func (f *folder) path(name string) string {
 
 // How a file is written. All that Weir wants is in the journal, which is synced, and every file is made from it
 // anew before HAProxy starts: so a file need not outlive a loss of power, only be whole and seen by whoever opens
-// it. A certificate's file may be the last one that holds a key, and must.
+// it. A certificate's file may become the last one that holds a key: see settler.
 const (
 	derived = false
 	durable = true
@@ -169,7 +173,7 @@ func (f *folder) bring(name string, content written, same func(have []byte) bool
 		return nil
 	}
 	if !ok {
-		if have, err := os.ReadFile(path); err == nil && same(have) {
+		if have, err := os.ReadFile(path); err == nil && same(have) && f.private(name) {
 			f.have(name, content)
 			return nil
 		}
@@ -185,12 +189,21 @@ func (f *folder) bring(name string, content written, same func(have []byte) bool
 	return nil
 }
 
+// private says that a file may stay as it is: one of a certificate's only if it is a file, and of this account alone.
+func (f *folder) private(name string) bool {
+	if filepath.Dir(name) != "certs" {
+		return true
+	}
+	info, err := os.Lstat(f.path(name))
+	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 == 0
+}
+
 // holds says whether the files of a configuration are on disk as they are, but for the keys of certificates, and
 // remembers those that are. What is there was read by a HAProxy, or came after what it took at run time.
 func (f *folder) holds(c haproxy.Config) bool {
 	for _, cert := range c.Certs {
 		have, err := os.ReadFile(f.path(cert.Path))
-		if err != nil || !strings.HasPrefix(string(have), cert.Chain) {
+		if err != nil || !strings.HasPrefix(string(have), cert.Chain.String()) {
 			return false
 		}
 	}
@@ -248,25 +261,36 @@ func (f *folder) saveAll(c haproxy.Config, keys keySource) error {
 }
 
 // certsAtOnce bounds how many certificates with their keys are in memory while they go to disk.
-const certsAtOnce = 64
+const certsAtOnce = 512
+
+// text reads a file.
+func (f *folder) text(name string) (string, error) {
+	in, err := os.Open(f.path(name))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = in.Close() }()
+	f.space.Reset()
+	_, err = f.space.ReadFrom(in)
+	return f.space.String(), err
+}
 
 // saveCerts brings certificates with their keys to disk, many at a time, since each waits for the disk.
-func (f *folder) saveCerts(list []haproxy.Cert, keys keySource) error {
+func (f *folder) saveCerts(list []haproxy.Cert, keys keySource) (err error) {
+	next := newSuccessor(f.path("certs"))
 	fresh := slices.DeleteFunc(slices.Clone(list), func(c haproxy.Cert) bool { return c.Authority || f.certs[c.Path] == c.Digest })
+	if len(fresh) > 0 {
+		defer func() { err = errors.Join(err, next.end()) }() // there is a key in it
+	}
 	for some := range slices.Chunk(fresh, certsAtOnce) {
-		pems := map[string][]byte{}
-		for _, cert := range some {
-			delete(f.certs, cert.Path)
-			key, err := keys(cert.Certificate, cert.Chain, cert.Path)
-			if ofMachine(err) && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("key of certificate %s: %w", cert.Certificate, err)
+		synced := map[string][]byte{} // those that are written together
+		for i := range some {
+			delete(f.certs, some[i].Path)
+			if err := f.saveCert(&some[i], keys, next, synced); err != nil {
+				return err
 			}
-			if err != nil {
-				return &blamed{Owner: cert.Owner, Err: fmt.Errorf("key of certificate %s: %w", cert.Certificate, err), Passes: withKey}
-			}
-			pems[cert.Path] = append([]byte(withNewline(cert.Chain)), key.Bytes()...)
 		}
-		if err := f.writeAll(pems); err != nil {
+		if err := f.sync(synced); err != nil {
 			return err
 		}
 		for _, cert := range some {
@@ -276,28 +300,37 @@ func (f *folder) saveCerts(list []haproxy.Cert, keys keySource) error {
 	return nil
 }
 
-// writeAll brings files to their contents, which may have keys in them, unless they have them already. They outlive a loss
-// of power, but for those that nobody starts from.
-func (f *folder) writeAll(files map[string][]byte) error {
-	fresh := map[string][]byte{}
-	for name, content := range files {
-		put := func(path string) error {
-			if f.aside {
-				return replace(path, string(content))
-			}
-			fresh[path] = content
+// saveCert brings a certificate with its key to its file, unless it is there already. What somebody starts a HAProxy from
+// without the agent is to outlive a loss of power at once, and so left to sync.
+func (f *folder) saveCert(cert *haproxy.Cert, keys keySource, next successor, synced map[string][]byte) error {
+	key, err := keys(cert.Certificate, cert.Chain, cert.Path)
+	if ofMachine(err) && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("key of certificate %s: %w", cert.Certificate, err)
+	}
+	if err != nil {
+		return &blamed{Owner: cert.Owner, Err: fmt.Errorf("key of certificate %s: %w", cert.Certificate, err), Passes: withKey}
+	}
+	f.space.Reset()
+	f.space.Write(appendChain(f.space.AvailableBuffer(), cert.Chain))
+	f.space.Write(key.Bytes())
+	content := f.space.Bytes()
+	put := func(path string) error {
+		if f.config != "" {
+			synced[path] = bytes.Clone(content)
 			return nil
 		}
-		same := func(have []byte) bool { return bytes.Equal(have, content) }
-		if err := f.bring(name, written{sum: sha256.Sum256(content)}, same, put); err != nil {
-			return err
-		}
+		defer f.settler.wrote(path)
+		return next.put(path, content)
 	}
-	err := secrets.WriteFiles(fresh, 0o600)
-	for name := range files {
-		if _, ok := fresh[f.path(name)]; !ok {
-			continue
-		}
+	same := func(have []byte) bool { return bytes.Equal(have, content) }
+	return f.bring(cert.Path, written{sum: sha256.Sum256(content)}, same, put)
+}
+
+// sync brings files, by their paths, to disk together.
+func (f *folder) sync(files map[string][]byte) error {
+	err := secrets.WriteFiles(files, 0o600)
+	for path := range files {
+		name, _ := filepath.Rel(f.dir, path)
 		if err != nil {
 			f.mistrust(name)
 		} else {
@@ -305,6 +338,12 @@ func (f *folder) writeAll(files map[string][]byte) error {
 		}
 	}
 	return err
+}
+
+// drop removes a file that nobody reads before it is written again.
+func (f *folder) drop(name string) {
+	_ = os.Remove(f.path(name)) // it is mostly not there
+	f.mistrust(name)
 }
 
 // sweep removes maps and certificates that the configuration no longer names.
@@ -352,11 +391,13 @@ func sameList[T any](a, b []T) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-func withNewline(s string) string {
-	if strings.HasSuffix(s, "\n") {
-		return s
+// appendChain writes a chain as it stands in front of its key.
+func appendChain(b []byte, chain weir.Chain) []byte {
+	b = append(append(b, chain.Leaf()...), chain.Rest()...)
+	if len(b) == 0 || b[len(b)-1] != '\n' {
+		b = append(b, '\n')
 	}
-	return s + "\n"
+	return b
 }
 
 // blamed is a failure that one object causes.

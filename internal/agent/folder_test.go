@@ -2,11 +2,12 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
+	"weir"
 	"weir/internal/haproxy"
 	"weir/internal/secrets"
 	"weir/internal/weirtest"
@@ -34,7 +35,7 @@ func TestFilesAreMadeAnewBeforeAStart(t *testing.T) {
 			}
 		}
 		for round, how := range []string{"an agent that goes on", "an agent that starts anew"} {
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), longWait)
 			if err := b.process.Stop(ctx); err != nil {
 				t.Fatal(err)
 			}
@@ -100,6 +101,43 @@ func TestFolderLeavesAloneWhatIsAsWanted(t *testing.T) {
 	}
 }
 
+// TestKeysStayPrivate: a certificate's file that somebody has opened to others, or put elsewhere behind a link, is made
+// anew once it is looked at.
+func TestKeysStayPrivate(t *testing.T) {
+	f, err := openFolder(weirtest.TempDir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := filepath.Join(weirtest.TempDir(t), "elsewhere")
+	if err := os.WriteFile(elsewhere, []byte("a chain\na key\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	certs := []haproxy.Cert{{Path: "certs/a.pem", Chain: weir.NewChain("a chain\n"), Digest: "1"}}
+	path := f.path("certs/a.pem")
+	for what, change := range map[string]func() error{
+		"read by others": func() error { return os.Chmod(path, 0o644) },
+		"a link":         func() error { return errors.Join(os.Remove(path), os.Symlink(elsewhere, path)) },
+	} {
+		f.doubt()
+		if err := errors.Join(f.saveCerts(certs, oneKey), change()); err != nil {
+			t.Fatal(err)
+		}
+		f.doubt()
+		if err := f.saveCerts(certs, oneKey); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Lstat(path); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%s: %v, %v", what, info, err)
+		}
+		if entries, err := os.ReadDir(f.path("certs")); err != nil || len(entries) != 1 {
+			t.Errorf("%s: left behind: %v %v", what, entries, err)
+		}
+	}
+	if have, err := os.ReadFile(elsewhere); err != nil || string(have) != "a chain\na key\n" {
+		t.Errorf("what the link led to: %q, %v", have, err)
+	}
+}
+
 func TestSweepRemovesWhatCameBetween(t *testing.T) {
 	f, err := openFolder(weirtest.TempDir(t))
 	if err != nil {
@@ -159,11 +197,11 @@ func TestFolderAsksForKeysOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := 0
-	keys := func(string, string, string) (secrets.Secret, error) {
+	keys := func(string, weir.Chain, string) (secrets.Secret, error) {
 		asked++
 		return secrets.NewSecret([]byte("key\n")), nil
 	}
-	c := haproxy.Config{Certs: []haproxy.Cert{{Path: "certs/www.pem", Chain: "chain\n", Digest: "1"}}}
+	c := haproxy.Config{Certs: []haproxy.Cert{{Path: "certs/www.pem", Chain: weir.NewChain("chain\n"), Digest: "1"}}}
 	for _, want := range []int{1, 1, 2, 3} {
 		switch want {
 		case 2:

@@ -40,7 +40,7 @@ func TestGoodForms(t *testing.T) {
 		t.Helper()
 		var words []string
 		for _, r := range open().resources() {
-			words = append(words, r.ID+"="+string(r.Body))
+			words = append(words, r.ID+"="+string(r.JSON()))
 		}
 		if got := strings.Join(words, " "); got != want {
 			t.Errorf("known: %s; want %s", got, want)

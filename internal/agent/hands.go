@@ -16,6 +16,8 @@ type hands struct {
 	past   []pastDrift
 	times  map[drift.Place]int
 	undone uint64
+	// restored are the backends of what was brought back, as often as it was, until somebody asks.
+	restored []string
 	// news says that the control plane has not been told.
 	news bool
 }
@@ -101,9 +103,20 @@ func (h *hands) took(item drift.Item, now time.Time) {
 	}
 	h.times[item.Place]++
 	h.undone++
+	switch item.Kind {
+	case drift.Weight, drift.State, drift.Address, drift.Limit, drift.Server, drift.Backend, drift.Published:
+		h.restored = append(h.restored, item.At)
+	}
 	d := tellItem(item, h.since[item.Place])
 	d.Undone, d.Times = now, h.times[item.Place]
 	h.over(item.Place, d)
+}
+
+// takeRestored gives the backends in which something was brought back since it was asked last.
+func (h *hands) takeRestored() []string {
+	names := h.restored
+	h.restored = nil
+	return names
 }
 
 // happened notes what can't be undone.

@@ -27,7 +27,7 @@ func (a *agentBed) freeze() (thaw func()) {
 	return thaw
 }
 
-func impatient(o *Options) { o.Patience = time.Second }
+func impatient(o *Options) { o.Patience = 3 * time.Second }
 
 func failedWith(text string) func(link.Report) error {
 	return func(r link.Report) error {
@@ -39,6 +39,7 @@ func failedWith(text string) func(link.Report) error {
 }
 
 func TestAFrozenHAProxyIsToldAndGoesOn(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		a := newAgentBed(t, h, impatient)
 		a.site("one", 40)
@@ -61,6 +62,7 @@ func TestAFrozenHAProxyIsToldAndGoesOn(t *testing.T) {
 }
 
 func TestChangesOfAFrozenHAProxyComeLater(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		a := newAgentBed(t, h, impatient)
 		a.site("one", 40)
@@ -97,6 +99,7 @@ func TestChangesOfAFrozenHAProxyComeLater(t *testing.T) {
 }
 
 func TestAnAgentFindsAFrozenHAProxyAgain(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		dir := weirtest.TempDir(t)
 		first := newAgentBed(t, h, impatient, func(o *Options) { o.Dir, o.StopWithAgent = dir, false })

@@ -17,12 +17,13 @@ import (
 
 // The pace of the health watch: as fast as it is cheap, and for at most a fiftieth of the time.
 const (
-	healthPace  = time.Second
-	healthLeast = 50 * time.Millisecond // between two looks, whatever HAProxy says
-	healthShare = 50
-	healthMost  = 4 * time.Second        // however slow HAProxy or the machine is: who is not heard is taken for gone
-	healthOne   = 400 * time.Microsecond // for each server: ten thousand are looked at every four seconds
-	stateDump   = 5 * time.Second
+	healthPace     = time.Second
+	healthLeast    = 50 * time.Millisecond  // between two looks, whatever HAProxy says
+	healthTogether = 200 * time.Millisecond // between what HAProxy says of a server and the look: others follow
+	healthShare    = 50
+	healthMost     = 4 * time.Second        // however slow HAProxy or the machine is: who is not heard is taken for gone
+	healthOne      = 500 * time.Microsecond // for each server: ten thousand are looked at every five seconds
+	stateDump      = 5 * time.Second
 )
 
 // watchHealth reads how HAProxy sees its servers and reports that with the access log's counters.
@@ -31,7 +32,8 @@ func (a *Agent) watchHealth(ctx context.Context) {
 	defer timer.Stop()
 	var keep keeping
 	var earliest time.Time // when the next look may come
-	watch := sight{whole: wholeBelow, moved: a.moved.add}
+	gathering := false     // a look comes because of what HAProxy said
+	watch := sight{whole: wholeBelow, moved: a.moved}
 	space := room{dir: a.opts.Dir}
 	for {
 		select {
@@ -39,12 +41,14 @@ func (a *Agent) watchHealth(ctx context.Context) {
 			return
 		case <-timer.C:
 		case <-a.receiver.Events():
-			// HAProxy says that something has happened to a server: this look comes as soon as it may.
-			if wait := time.Until(earliest); wait > 0 {
-				timer.Reset(wait)
-				continue
+			// HAProxy says that something has happened to a server. What happens to one happens to others with it.
+			if !gathering {
+				gathering = true
+				timer.Reset(max(time.Until(earliest), healthTogether))
 			}
+			continue
 		}
+		gathering = false
 		began := time.Now()
 		earliest = began.Add(healthLeast)
 		a.warn(append(space.look(a.opts.Clock()), a.tickets.warning()...))

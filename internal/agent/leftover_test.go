@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
-	"time"
 
 	"weir/internal/ir"
 	"weir/internal/weirtest"
@@ -115,7 +114,7 @@ func TestRequestOutlivesItsServer(t *testing.T) {
 				if err := <-answered; err != nil {
 					t.Errorf("the request under way: %v", err)
 				}
-				weirtest.Eventually(t, 10*time.Second, func() error {
+				weirtest.Eventually(t, longWait, func() error {
 					if b.converge(); len(b.waiting) > 0 {
 						return fmt.Errorf("still waiting: %v", b.waiting)
 					}

@@ -25,6 +25,9 @@ const (
 	lookSeldom = 30 * time.Second
 	// lookShare bounds what looking costs: every pause is at least so many times as long as the look before it.
 	lookShare = 50
+	// lookAfter is how long a look at pools that moved waits after work of this agent's own: as a rule that is what was
+	// seen, and more of it is under way.
+	lookAfter = time.Second
 	// mostMoved is how many pools that moved are looked at one by one.
 	mostMoved = 100
 )
@@ -34,10 +37,29 @@ const (
 type moved struct {
 	mu    sync.Mutex
 	names map[string]bool
+	// again are those that count as moved when the watch looks next, whatever it sees.
+	again []string
 	wake  chan struct{}
 }
 
 func newMoved() *moved { return &moved{names: map[string]bool{}, wake: make(chan struct{}, 1)} }
+
+// expect has backends count as moved when the watch looks next. Who has one's work undone may do it again before
+// that, and then it looks as it did the last time.
+func (m *moved) expect(names []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.again = append(m.again, names...)
+}
+
+// expected gives what is to count as moved, and forgets it.
+func (m *moved) expected() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	names := m.again
+	m.again = nil
+	return names
+}
 
 func (m *moved) add(names []string) {
 	if len(names) == 0 {
@@ -78,6 +100,8 @@ type looks struct {
 	every time.Duration
 	// whole, still and part are from when on all may be looked at, what nobody sees move, and a part.
 	whole, still, part time.Time
+	// next is when the timer of looks goes off.
+	next time.Time
 }
 
 // extent is how much a look takes in.
@@ -96,13 +120,27 @@ func newLooks(every time.Duration) *looks {
 	return &looks{every: every}
 }
 
-// wait is how long it is to the next look, when something moved or nothing has.
-func (l *looks) wait(now time.Time, moved bool) time.Duration {
+// wait is how long it is to the next look, when something moved or nothing has; acted is when this agent last changed
+// something itself.
+func (l *looks) wait(now time.Time, moved bool, acted time.Time) time.Duration {
 	wait := l.every
 	if moved {
-		wait = min(wait, max(l.part.Sub(now), 0))
+		wait = min(wait, max(l.part.Sub(now), acted.Add(lookAfter).Sub(now), 0))
 	}
 	return wait
+}
+
+// set has the timer go off after wait.
+func (l *looks) set(t *time.Timer, now time.Time, wait time.Duration) {
+	l.next = now.Add(wait)
+	t.Reset(wait)
+}
+
+// hasten is set, unless the timer goes off before: what moves again and again must not put off looking for good.
+func (l *looks) hasten(t *time.Timer, now time.Time, wait time.Duration) {
+	if now.Add(wait).Before(l.next) {
+		l.set(t, now, wait)
+	}
 }
 
 // due says how much to look at.

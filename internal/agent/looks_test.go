@@ -68,6 +68,39 @@ func TestMovedServersAreLookedAt(t *testing.T) {
 	})
 }
 
+// Who does again at once what was undone leaves HAProxy as the health watch saw it last, and is undone all the same:
+// the next look at everything comes in an hour.
+func TestWhatIsDoneAgainIsUndoneAgain(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		a := newAgentBed(t, h, func(o *Options) { o.LookEvery = time.Hour })
+		a.site("one", 40)
+		a.wish()
+		a.serves("one")
+		a.await(func(r link.Report) error { // the health watch has seen how it is
+			if r.Servers["one"]["s40"].State != link.Up {
+				return fmt.Errorf("seen are %+v", r.Servers)
+			}
+			return nil
+		})
+		client := hapctl.NewClient(filepath.Join(a.agent.opts.Dir, haproxyDir, "run", "admin.sock"))
+		t.Cleanup(client.Close)
+		states, err := client.ServersState(t.Context(), "")
+		if err != nil || len(states) != 1 {
+			t.Fatalf("%+v, %v", states, err)
+		}
+		for times := range uint64(4) {
+			command(t, client, "set", "server", states[0].Backend+"/"+states[0].Server, "weight", "7")
+			a.await(func(r link.Report) error {
+				if r.Drift == nil || r.Drift.Undone != times+1 {
+					return fmt.Errorf("told is %+v, want %d undone", r.Drift, times+1)
+				}
+				return nil
+			})
+		}
+	})
+}
+
 func TestLooksAreRareWhereTheyCostMuch(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_000_000, 0)
@@ -83,7 +116,7 @@ func TestLooksAreRareWhereTheyCostMuch(t *testing.T) {
 		if whole, part := l.whole.Sub(now), l.part.Sub(now); whole != c.whole || part != c.part {
 			t.Errorf("after %s: all in %s, a part in %s", c.took, whole, part)
 		}
-		if wait := l.wait(now, true); wait != min(c.part, lookEvery) {
+		if wait := l.wait(now, true, time.Time{}); wait != min(c.part, lookEvery) {
 			t.Errorf("after %s: what moved is looked at in %s", c.took, wait)
 		}
 		if still := l.still.Sub(now); still != lookEvery {
@@ -99,6 +132,22 @@ func TestLooksAreRareWhereTheyCostMuch(t *testing.T) {
 		if what := l.due(now, mostMoved+1); what != everything {
 			t.Errorf("many moved: due is %d", what)
 		}
+	}
+}
+
+// What moves again and again, as while this agent works, is looked at all the same.
+func TestOwnWorkPutsLooksOffOnlyOnce(t *testing.T) {
+	t.Parallel()
+	l, now := newLooks(0), time.Unix(1_000_000, 0)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	l.set(timer, now, l.wait(now, false, now))
+	for range 100 {
+		now = now.Add(50 * time.Millisecond)
+		l.hasten(timer, now, l.wait(now, true, now))
+	}
+	if due := l.next.Sub(time.Unix(1_000_000, 0)); due != 50*time.Millisecond+lookAfter {
+		t.Errorf("the first look comes after %s", due)
 	}
 }
 

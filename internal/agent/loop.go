@@ -33,8 +33,9 @@ func (a *Agent) loop(ctx context.Context) {
 	timer := time.NewTimer(farFuture)
 	defer timer.Stop()
 	pace := newLooks(a.opts.LookEvery)
-	looks := time.NewTimer(pace.every)
+	looks := time.NewTimer(farFuture)
 	defer looks.Stop()
+	pace.set(looks, time.Now(), pace.every)
 	for {
 		var gone <-chan struct{}
 		if a.engine.process != nil {
@@ -55,19 +56,22 @@ func (a *Agent) loop(ctx context.Context) {
 			a.report.process(nil)
 		case <-timer.C:
 		case <-a.engine.prover.wake:
-			if a.engine.proofs(ctx, 0) && have {
+			news := a.engine.proofs(ctx, 0)
+			if have && a.engine.prover.tellNow(news, time.Now()) {
 				a.report.proved(a, latest)
-				if len(a.engine.prover.failed) > 0 {
-					timer.Reset(a.engine.prover.retry)
-				}
+			}
+			if have && news && len(a.engine.prover.failed) > 0 {
+				timer.Reset(a.engine.prover.retry)
 			}
 			continue
 		case <-a.moved.wake:
-			looks.Reset(pace.wait(time.Now(), true))
+			now := time.Now()
+			pace.hasten(looks, now, pace.wait(now, true, a.engine.acted))
 			continue
 		case <-looks.C:
 			undo := have && !a.engine.maintained(latest.Resources) && a.look(ctx, pace)
-			looks.Reset(pace.wait(time.Now(), a.moved.some() > 0))
+			now := time.Now()
+			pace.set(looks, now, pace.wait(now, a.moved.some() > 0, a.engine.acted))
 			if !undo {
 				continue
 			}
@@ -125,6 +129,7 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 		return firstRetry
 	}
 	a.report.process(a.engine.process)
+	a.moved.expect(a.engine.hands.takeRestored())
 	if a.engine.hands.news {
 		a.keepHands()
 	}

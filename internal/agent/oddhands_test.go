@@ -20,12 +20,12 @@ import (
 // raw sends what somebody at the socket types, and gives the answer.
 func (b *bed) raw(text string) string {
 	b.t.Helper()
-	c, err := net.DialTimeout("unix", b.folder.path(haproxy.AdminSocket), time.Second)
+	c, err := net.DialTimeout("unix", b.folder.path(haproxy.AdminSocket), longWait)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(longWait))
 	if _, err := io.WriteString(c, text+"\n"); err != nil {
 		b.t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func (e *engine) release(which func(id string, h held) bool) error {
 func (e *engine) keyIsThere(id string, all []*ir.Resource) bool {
 	for _, r := range all {
 		var c ir.Certificate
-		if r.ID == id && json.Unmarshal(r.Body, &c) == nil && c.Key != nil {
+		if r.ID == id && json.Unmarshal(r.JSON(), &c) == nil && c.Key != nil {
 			_, err := e.key(c.Name, *c.Key)
 			return err == nil
 		}

@@ -26,12 +26,19 @@ const (
 	// as many are asked for that are chosen at random, and of the others it is enough that they were read back. A handshake
 	// takes HAProxy about half a millisecond.
 	mostProofs = 128
-	// proofsAtOnce is how many handshakes are under way at one time.
+	// proofsAtOnce is how many handshakes are under way at one time, and proofsBeside how many of those that have not
+	// lasted for proofSlow yet: who proves a hundred certificates must not push the clients aside that come meanwhile.
 	proofsAtOnce = 8
+	// A quick one is followed by a pause, proofRest times as long as it took.
+	proofsBeside = 1
+	proofRest    = 3
+	proofSlow    = 50 * time.Millisecond
 	// proofPatience is how long it is tried to be shown a certificate, and one handshake may take.
 	proofPatience = 3 * time.Second
 	// proofsAwaited is how long a pass waits for its handshakes before it tells how it went. They go on beside.
 	proofsAwaited = 50 * time.Millisecond
+	// proofsTold is how often it is told how far the proofs are while some are under way.
+	proofsTold = 250 * time.Millisecond
 	// proofRetry is when what could not be proven is tried again.
 	proofRetry = 10 * time.Second
 )
@@ -49,6 +56,9 @@ type prover struct {
 	flying map[string]uint64
 	failed map[string]unproven
 	named  map[string]string // the certificate in a file
+	// untold says that something is known of which nobody was told, and told is when somebody was last.
+	untold bool
+	told   time.Time
 
 	mu   sync.Mutex
 	done []proof
@@ -202,7 +212,7 @@ func (e *engine) prove(ctx context.Context, node *ir.Node, want *haproxy.Config)
 			Proxied: node.Group.ProxyProtocol, Patience: proofPatience,
 		})
 	}
-	turns := make(chan struct{}, proofsAtOnce)
+	turns := newTurns()
 	for _, path := range list {
 		stamp := p.stamps[path]
 		if len(asks[path]) == 0 {
@@ -211,11 +221,31 @@ func (e *engine) prove(ctx context.Context, node *ir.Node, want *haproxy.Config)
 		}
 		p.flying[path] = stamp
 		go func() {
-			turns <- struct{}{}
+			done := turns.take()
 			err := proveAll(ctx, asks[path])
-			<-turns
+			done()
 			p.tell(proof{path, stamp, err})
 		}()
+	}
+}
+
+// turns are those of proofs that are made side by side.
+type turns struct{ all, quick chan struct{} }
+
+func newTurns() turns {
+	return turns{make(chan struct{}, proofsAtOnce), make(chan struct{}, proofsBeside)}
+}
+
+// take waits for a turn; what it gives ends it.
+func (t turns) take() (done func()) {
+	t.all <- struct{}{}
+	t.quick <- struct{}{}
+	began, slow := time.Now(), time.AfterFunc(proofSlow, func() { <-t.quick })
+	return func() {
+		if slow.Stop() {
+			time.AfterFunc(proofRest*time.Since(began), func() { <-t.quick })
+		}
+		<-t.all
 	}
 }
 
@@ -283,6 +313,17 @@ func (e *engine) proofs(ctx context.Context, while time.Duration) bool {
 			return news
 		}
 	}
+}
+
+// tellNow says whether how it went with certificates is to be told now: at the end of all proofs, and not too often before,
+// since what a hundred proofs lead to is a hundred reports.
+func (p *prover) tellNow(news bool, now time.Time) bool {
+	p.untold = p.untold || news
+	if !p.untold || len(p.flying) > 0 && now.Sub(p.told) < proofsTold {
+		return false
+	}
+	p.untold, p.told = false, now
+	return true
 }
 
 func (e *engine) proofOf(one proof) bool {

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"weir"
@@ -60,7 +61,7 @@ func TestCertificatesAreProven(t *testing.T) {
 		b.listen("tcp", 8444, weir.PortTLSTCP, "intermediate", nil, "tcp")
 		// The chain of two is shown whole.
 		legacy := v.rsa("legacy", "legacy.example")
-		legacy.Chain += v.ecdsa("issuer", "issuer.example").Chain
+		legacy.Chain = weir.NewChain(legacy.Chain.String() + v.ecdsa("issuer", "issuer.example").Chain.String())
 		b.node.Certificates = []ir.Certificate{
 			legacy, v.ecdsa("modern", "modern.example"), v.rsa("modern-rsa", "modern.example"), v.ecdsa("tcp", "tcp.example"),
 			v.ecdsa("twin-ec", "twins.example", "www.twins.example"), v.rsa("twin-rsa", "twins.example", "www.twins.example"), v.ecdsa("wild", "*.wild.example"),
@@ -119,7 +120,7 @@ func TestWhatIsShownInstead(t *testing.T) {
 		t.Fatal(got)
 	}
 	at := netip.AddrPortFrom(b.at(17), 8443)
-	ask := hapctl.Handshake{At: at, Name: "www.example", Chain: other.Chain, Patience: 2 * time.Second}
+	ask := hapctl.Handshake{At: at, Name: "www.example", Chain: other.Chain, Patience: longWait}
 	says := func(what string, ask hapctl.Handshake, want ...string) {
 		t.Helper()
 		err := ask.Prove(t.Context())
@@ -141,7 +142,7 @@ func TestWhatIsShownInstead(t *testing.T) {
 		return fmt.Sprintf("%X", n)
 	}
 	says("another one", ask, at.String()+" for www.example", "serial "+hex(shown)+" for www.example", "in place of serial "+hex(other))
-	ask.Chain = shown.Chain + other.Chain
+	ask.Chain = weir.NewChain(shown.Chain.String() + other.Chain.String())
 	says("a chain that is cut", ask, "another chain behind")
 	ask.Chain, ask.Name = shown.Chain, "nobody.example"
 	says("a name that is not in the list", ask, "is shown no certificate", "unrecognized name")
@@ -269,7 +270,80 @@ func TestFewOfManyAreAskedFor(t *testing.T) {
 	if list := p.pick(all); len(list) != mostProofs || list[0] != "certs/4321.pem" || len(p.failed) != 1 {
 		t.Errorf("what was not shown before is not asked for: %v", list)
 	}
-	if p.pick(config(2)); len(p.proven) != 2 {
-		t.Errorf("%d are known of 2", len(p.proven))
+	if list := p.pick(config(2)); len(p.proven)+len(list) != 2 {
+		t.Errorf("of 2, %d are known and %d asked for", len(p.proven), len(list))
+	}
+}
+
+// TestProofsTakeTurns: few are made at a time, and those that hang hold nobody up before they are many.
+func TestProofsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, taken := newTurns(), make(chan func())
+		for range proofsAtOnce + 1 {
+			go func() { taken <- turns.take() }()
+		}
+		var hang []func()
+		for n := range proofsAtOnce {
+			began := time.Now()
+			hang = append(hang, <-taken)
+			if waited := time.Since(began); n == 0 && waited > 0 || n > 0 && waited != proofSlow {
+				t.Errorf("turn %d came after %v", n, waited)
+			}
+		}
+		<-time.After(time.Hour)
+		select {
+		case <-taken:
+			t.Error("more than are allowed")
+		default:
+		}
+		hang[0]()
+		(<-taken)()
+		for _, done := range hang[1:] {
+			done()
+		}
+		synctest.Wait()
+		if len(turns.all)+len(turns.quick) > 0 {
+			t.Error("a turn was not given back")
+		}
+	})
+}
+
+// TestProofsLeaveRoomForClients: who proves one certificate after the other is busy for a quarter of the time.
+func TestProofsLeaveRoomForClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, began := newTurns(), time.Now()
+		for range 10 {
+			done := turns.take()
+			<-time.After(3 * time.Millisecond)
+			done()
+		}
+		if took := time.Since(began); took != 111*time.Millisecond {
+			t.Errorf("ten proofs of 3 ms took %v", took)
+		}
+		synctest.Wait()
+	})
+}
+
+// TestProofsAreToldTogether: what a hundred proofs lead to is told a few times, and all of it at the end.
+func TestProofsAreToldTogether(t *testing.T) {
+	p, now, told := newProver(), time.Now(), 0
+	for n := range 100 {
+		p.flying[fmt.Sprint(n)] = 1
+	}
+	for n := range 100 {
+		delete(p.flying, fmt.Sprint(n))
+		now = now.Add(10 * time.Millisecond)
+		if p.tellNow(true, now) {
+			told++
+		}
+	}
+	if told != 5 || p.untold {
+		t.Errorf("told %d times in a second; something is left: %t", told, p.untold)
+	}
+	if p.tellNow(false, now.Add(time.Hour)) {
+		t.Error("told though nothing is new")
+	}
+	if !p.tellNow(true, now) {
+		t.Error("the last one waits")
 	}
 }

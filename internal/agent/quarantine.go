@@ -76,9 +76,9 @@ func (q *quarantine) setAside(list []*ir.Resource, why []error, good []*ir.Resou
 		known[g.ID] = g
 	}
 	for i, r := range list {
-		h := held{Hash: bodyHash(r.Body), Owner: ir.Owner(r.ID), Reason: why[i].Error(), Since: q.clock(), TooNew: true}
+		h := held{Hash: bodyHash(r.JSON()), Owner: ir.Owner(r.ID), Reason: why[i].Error(), Since: q.clock(), TooNew: true}
 		if g, ok := known[r.ID]; ok && ir.Understand(g) == nil {
-			h.Good = g.Body
+			h.Good = g.JSON()
 		}
 		q.held[r.ID] = h
 	}
@@ -101,13 +101,13 @@ func (q *quarantine) effective(list []*ir.Resource) ([]*ir.Resource, error) {
 	around := q.around(list)
 	for _, r := range list {
 		h, ok := q.held[r.ID]
-		if !ok || h.Hash != bodyHash(r.Body) || h.Around != around(r.ID) && !h.TooNew {
+		if !ok || h.Hash != bodyHash(r.JSON()) || h.Around != around(r.ID) && !h.TooNew {
 			out = append(out, r)
 			continue
 		}
 		still[r.ID] = true
 		if len(h.Good) > 0 {
-			out = append(out, &ir.Resource{ID: r.ID, Body: h.Good})
+			out = append(out, ir.NewResource(r.ID, h.Good))
 		}
 	}
 	if len(still) == len(q.held) {
@@ -126,7 +126,7 @@ func (q *quarantine) around(list []*ir.Resource) func(id string) string {
 	tuning := ""
 	for _, r := range list {
 		if r.ID == "tuning" {
-			tuning = " " + bodyHash(r.Body)
+			tuning = " " + bodyHash(r.JSON())
 		}
 	}
 	return func(id string) string {
@@ -162,14 +162,14 @@ func (q *quarantine) hold(ids []string, list, good []*ir.Resource, owner, reason
 		if i < 0 || id == "self" || id == "group" {
 			continue
 		}
-		h := held{Hash: bodyHash(list[i].Body), Owner: owner, Reason: clip(reason, 1000), Since: q.clock(), Around: around(id)}
+		h := held{Hash: bodyHash(list[i].JSON()), Owner: owner, Reason: clip(reason, 1000), Since: q.clock(), Around: around(id)}
 		if old, ok := q.held[id]; ok && old.Hash == h.Hash {
 			// The form that stood in is refused as well.
 			if len(old.Good) == 0 {
 				continue
 			}
-		} else if j := slices.IndexFunc(good, func(r *ir.Resource) bool { return r.ID == id }); j >= 0 && bodyHash(good[j].Body) != h.Hash {
-			h.Good = good[j].Body
+		} else if j := slices.IndexFunc(good, func(r *ir.Resource) bool { return r.ID == id }); j >= 0 && bodyHash(good[j].JSON()) != h.Hash {
+			h.Good = good[j].JSON()
 		}
 		q.held[id] = h
 		changed = true

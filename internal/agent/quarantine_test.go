@@ -34,7 +34,7 @@ func shows(t *testing.T, q *quarantine, list ...*ir.Resource) string {
 	}
 	var words []string
 	for _, r := range out {
-		words = append(words, r.ID+"="+string(r.Body))
+		words = append(words, r.ID+"="+string(r.JSON()))
 	}
 	return strings.Join(words, " ")
 }

@@ -1,15 +1,20 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weir/internal/hapctl"
@@ -81,15 +86,24 @@ func (r *rest) still(want haproxy.Config) bool {
 // changes.
 func (r *rest) note(dir string, want haproxy.Config) error {
 	note, before := rested{Sums: map[string]string{}, Sections: want.Sections}, readRested(dir)
-	for _, name := range filesOf(want) {
-		sum, err := sumOf(filepath.Join(dir, name))
-		if err == nil && before.Sums[name] != sum { // else it was synced before
-			err = syncFile(filepath.Join(dir, name))
+	var sums summer
+	for names := range slices.Chunk(filesOf(want), settledAtOnce) {
+		if !r.still(want) {
+			return nil // what comes must not wait for the disk with this
 		}
-		if err != nil {
+		var fresh []string
+		for _, name := range names {
+			sum, err := sums.of(filepath.Join(dir, name))
+			if err != nil {
+				return fmt.Errorf("note that the files rest: %w", err)
+			}
+			if note.Sums[name] = sum; before.Sums[name] != sum { // else it was synced before
+				fresh = append(fresh, filepath.Join(dir, name))
+			}
+		}
+		if err := secrets.SyncFiles(fresh...); err != nil {
 			return fmt.Errorf("note that the files rest: %w", err)
 		}
-		note.Sums[name] = sum
 	}
 	if !r.still(want) {
 		return nil // some of them may be of the state before and some not
@@ -133,13 +147,40 @@ func syncFile(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-func sumOf(path string) (string, error) {
-	raw, err := os.ReadFile(path)
+// summer gives the SHA-256 of files, and reads them all into the same space: thousands that come and go wake the collector.
+type summer struct{ space bytes.Buffer }
+
+func (s *summer) of(path string) (string, error) {
+	in, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:]), nil
+	s.space.Reset()
+	if _, err = s.space.ReadFrom(in); err != nil {
+		return "", errors.Join(err, in.Close())
+	}
+	sum := sha256.Sum256(s.space.Bytes())
+	return hex.EncodeToString(sum[:]), in.Close()
+}
+
+// holds says that all files in a folder are as they were noted.
+func (n rested) holds(dir string) bool {
+	var other atomic.Bool
+	var all sync.WaitGroup
+	names := slices.Collect(maps.Keys(n.Sums))
+	for some := range slices.Chunk(names, max(len(names)/runtime.GOMAXPROCS(0), 1)) {
+		all.Go(func() {
+			var sums summer
+			for _, name := range some {
+				if have, err := sums.of(filepath.Join(dir, name)); err != nil || have != n.Sums[name] || other.Load() {
+					other.Store(true)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return !other.Load()
 }
 
 // early is a HAProxy that was started before anything was known but its files.
@@ -149,36 +190,34 @@ type early struct {
 	err      error
 }
 
-// startRested starts HAProxy if the files in its folder are those that were at rest. It gives no process, and no
-// error, when they are not.
-func startRested(ctx context.Context, o hapctl.Options) early {
-	note := readRested(o.Dir)
-	if len(note.Sections) == 0 || note.Sums[haproxy.ConfigFile] == "" {
+// start starts HAProxy if the files in its folder are those that were at rest. It gives no process, and no error, when
+// they are not.
+func (n rested) start(ctx context.Context, o hapctl.Options) early {
+	if len(n.Sections) == 0 || n.Sums[haproxy.ConfigFile] == "" || !n.holds(o.Dir) {
 		return early{}
-	}
-	for name, sum := range note.Sums {
-		if have, err := sumOf(filepath.Join(o.Dir, name)); err != nil || have != sum {
-			return early{}
-		}
 	}
 	process, err := hapctl.Start(ctx, o)
 	if errors.Is(err, hapctl.ErrRunning) {
 		return early{} // it was left serving
 	}
-	return early{process, note.Sections, err}
+	return early{process, n.Sections, err}
 }
 
-// firstPatience is how long everything else waits for a HAProxy that is started early, since nobody is served before.
-const firstPatience = 2 * time.Second
+// firstPatience is how long everything else waits for a HAProxy that is started early, since nobody is served before; of
+// one that reads many files firstOfFile more for each, two or three times what a certificate takes it.
+const (
+	firstPatience = 2 * time.Second
+	firstOfFile   = time.Millisecond
+)
 
 // firstOfAll starts HAProxy from files at rest, if they are there, and leaves it the machine until it serves.
 func firstOfAll(ctx context.Context, o hapctl.Options, give chan<- early) {
-	done := make(chan struct{})
+	note, done := readRested(o.Dir), make(chan struct{})
 	go func() {
 		defer close(done)
-		give <- startRested(ctx, o)
+		give <- note.start(ctx, o)
 	}()
-	most := time.NewTimer(firstPatience)
+	most := time.NewTimer(firstPatience + time.Duration(len(note.Sums))*firstOfFile)
 	defer most.Stop()
 	select {
 	case <-done:

@@ -31,7 +31,7 @@ func (b *bed) atRest() {
 	if _, again := b.rest.due(time.Now().Add(2 * restAfter)); again {
 		b.t.Error("files that rest are noted again")
 	}
-	ctx, cancel := context.WithTimeout(b.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), longWait)
 	defer cancel()
 	if err := b.process.Stop(ctx); err != nil {
 		b.t.Fatal(err)
@@ -44,7 +44,7 @@ func (b *bed) risen(h weirtest.HAProxy) (*bed, early) {
 	b.t.Helper()
 	next := *b
 	next.engine = openEngine(b.t, h, b.env.Version, filepath.Dir(b.folder.dir))
-	first := startRested(b.t.Context(), next.options)
+	first := readRested(next.options.Dir).start(b.t.Context(), next.options)
 	if first.err != nil {
 		b.t.Fatal(first.err)
 	}
@@ -135,7 +135,7 @@ func TestOtherFilesThanThoseAtRestAreNotStarted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if first := startRested(t.Context(), b.options); first.process != nil || first.err != nil {
+			if first := readRested(b.options.Dir).start(t.Context(), b.options); first.process != nil || first.err != nil {
 				t.Errorf("%s is %s, and HAProxy was started: %v", file, name, first.err)
 			}
 			if err := os.WriteFile(b.folder.path(file), whole, 0o600); err != nil {
@@ -150,5 +150,19 @@ func TestOtherFilesThanThoseAtRestAreNotStarted(t *testing.T) {
 	}
 	if _, ok := b.rest.due(time.Now().Add(time.Hour)); ok {
 		t.Error("files that were changed and not brought to an end rest")
+	}
+}
+
+// TestRestGivesWay: files that are about to change are neither read nor brought to disk to say what they were.
+func TestRestGivesWay(t *testing.T) {
+	var r rest
+	want := haproxy.Config{Sections: []haproxy.Section{{}}}
+	dir := t.TempDir() // with no file in it
+	r.settle(want, time.Unix(0, 0))
+	if _, ok := r.due(time.Unix(60, 0)); !ok || r.note(dir, want) == nil {
+		t.Error("files that are not there rest")
+	}
+	if r.stir(); r.note(dir, want) != nil {
+		t.Error("files are looked at that change")
 	}
 }

@@ -28,7 +28,7 @@ type sight struct {
 	// whole is wholeBelow, or less in tests.
 	whole int
 	// moved is told which backends' servers were set otherwise than before; it may be nil.
-	moved    func(backends []string)
+	moved    *moved
 	client   *hapctl.Client
 	pulses   []haproxy.Pulse
 	turn     int
@@ -46,12 +46,9 @@ func (s *sight) look(ctx context.Context, client *hapctl.Client, now time.Time) 
 	if client != s.client {
 		s.client, s.pulses = client, nil
 	}
-	pulses, err := client.Pulses(ctx, s.pulses)
+	pulses, err := s.pulse(ctx)
 	if err != nil {
 		return false, err
-	}
-	if s.pulses != nil && s.moved != nil {
-		s.moved(haproxy.Moved(s.pulses, pulses))
 	}
 	pools := s.due(pulses)
 	if s.count <= s.whole || s.pulses == nil || len(pools) > manyPools+len(pulses)/inTurn {
@@ -82,6 +79,24 @@ func (s *sight) look(ctx context.Context, client *hapctl.Client, now time.Time) 
 	}
 	s.pulses = pulses
 	return s.take(next), nil
+}
+
+// pulse reads the pulses, and tells which backends moved.
+func (s *sight) pulse(ctx context.Context) ([]haproxy.Pulse, error) {
+	if s.moved == nil {
+		return s.client.Pulses(ctx, s.pulses)
+	}
+	again := s.moved.expected() // before: what is expected from now on is to be seen after
+	pulses, err := s.client.Pulses(ctx, s.pulses)
+	if err != nil {
+		s.moved.expect(again)
+		return nil, err
+	}
+	if s.pulses != nil {
+		again = append(again, haproxy.Moved(s.pulses, pulses)...)
+	}
+	s.moved.add(again)
+	return pulses, nil
 }
 
 // all looks at every server.

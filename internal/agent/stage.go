@@ -1,12 +1,14 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 
+	"weir"
 	"weir/internal/hapctl"
 	"weir/internal/haproxy"
 	"weir/internal/plan"
@@ -26,14 +28,43 @@ func risky(p plan.Plan) bool {
 	})
 }
 
-// checkStep lets HAProxy read what a plan leads to in a folder beside. Before run-time commands it need not read again the
-// certificates that it shows already, which takes it a second for five thousand; what it then refuses it is asked about whole,
-// so that its words are about the lines that there will be.
+// checkStep lets HAProxy read what a plan leads to in a folder beside. Before run-time commands it need not read the
+// certificates that it shows already, nor those that any HAProxy takes, which takes it a second for five thousand; what it then
+// refuses it is asked about whole, so that its words are about the lines that there will be.
 func (e *engine) checkStep(ctx context.Context, want haproxy.Config, p plan.Plan) error {
-	if e.process != nil && len(p.Reload) == 0 && e.check(ctx, newlyShown(want, p.Ops)) == nil {
+	if e.process == nil || len(p.Reload) > 0 {
+		return e.check(ctx, want)
+	}
+	p.Ops = e.doubtful(&want, p.Ops)
+	if !risky(p) || e.check(ctx, newlyShown(want, p.Ops)) == nil {
 		return nil
 	}
 	return e.check(ctx, want)
+}
+
+// doubtful leaves out the operations that bring certificates which any HAProxy takes. What HAProxy was asked about of the
+// ones before goes, with their keys.
+func (e *engine) doubtful(want *haproxy.Config, ops []plan.Op) []plan.Op {
+	certs := make(map[string]*haproxy.Cert, len(want.Certs))
+	for i := range want.Certs {
+		if c := &want.Certs[i]; !c.Authority {
+			certs[c.Path] = c
+		}
+	}
+	fine := map[string]bool{}
+	var signers usual
+	for _, op := range ops {
+		if c := certs[op.Path]; c != nil && op.Kind == plan.SetCert {
+			key, err := e.keys(c.Certificate, c.Chain, c.Path)
+			fine[op.Path] = err == nil && signers.pair(c.Chain, key.Bytes())
+			if fine[op.Path] {
+				e.staging.drop(op.Path)
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(ops), func(op plan.Op) bool {
+		return (op.Kind == plan.NewCert || op.Kind == plan.SetCert) && fine[op.Path] || op.Kind == plan.AddCrt && fine[op.File]
+	})
 }
 
 // newlyShown leaves out the certificates that are in lists already and that no operation is about.
@@ -81,14 +112,14 @@ func (e *engine) unkept(err error) error {
 
 // keys gives the key of a certificate of the node that was rendered last. One whose last good form stands in
 // has its key in its own file still.
-func (e *engine) keys(certificate, chain, path string) (secrets.Secret, error) {
+func (e *engine) keys(certificate string, chain weir.Chain, path string) (secrets.Secret, error) {
 	key, err := e.key(certificate, e.keyRefs[certificate])
 	if err == nil {
 		return key, nil
 	}
 	if have, rerr := os.ReadFile(e.folder.path(path)); rerr == nil {
-		if rest, ok := strings.CutPrefix(string(have), withNewline(chain)); ok && rest != "" {
-			return secrets.NewSecret([]byte(rest)), nil
+		if rest, ok := bytes.CutPrefix(have, appendChain(nil, chain)); ok && bytes.HasSuffix(bytes.TrimSpace(rest), []byte("-----")) {
+			return secrets.NewSecret(rest), nil // it is whole: a crash may have cut it off
 		}
 	}
 	return secrets.Secret{}, err

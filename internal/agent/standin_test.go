@@ -174,7 +174,7 @@ func (a *agentBed) await(good func(link.Report) error) {
 }
 
 // longWait is a bound for a broken agent, no measurement.
-const longWait = time.Minute
+const longWait = weirtest.Patience
 
 // elsewhere is a range that no machine has.
 var elsewhere = netip.MustParsePrefix("192.0.2.16/28")

@@ -23,8 +23,13 @@ func union(a, b haproxy.Config) haproxy.Config {
 
 func first[T any](a, _ T) T { return a }
 
-// joined gives the elements of both lists by key; both makes one of two with the same key.
+// joined gives the elements of both lists by key; both makes one of two with the same key. A list that both are in memory
+// is given as it is, if it is in order.
 func joined[T any](a, b []T, key func(T) string, both func(a, b T) T) []T {
+	order := func(x, y T) int { return strings.Compare(key(x), key(y)) }
+	if sameList(a, b) && slices.IsSortedFunc(a, order) {
+		return a
+	}
 	out := slices.Clone(a)
 	at := make(map[string]int, len(a))
 	for i := range out {
@@ -37,6 +42,6 @@ func joined[T any](a, b []T, key func(T) string, both func(a, b T) T) []T {
 		}
 		out = append(out, v)
 	}
-	slices.SortFunc(out, func(x, y T) int { return strings.Compare(key(x), key(y)) })
+	slices.SortFunc(out, order)
 	return out
 }

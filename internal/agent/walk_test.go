@@ -58,7 +58,7 @@ func newWalk(t *testing.T, h weirtest.HAProxy, seed uint64) *walk {
 		sites: weirtest.Prefix(t), origins: weirtest.Prefix(t),
 	}
 	w.random = weirtest.Options{
-		Ranges: []netip.Prefix{netip.PrefixFrom(hostOf(w.sites, 16), 28)}, Groups: 1, Addresses: 8, Sealed: true, Faults: true,
+		Ranges: []netip.Prefix{netip.PrefixFrom(hostOf(w.sites, 16), 28)}, Groups: 1, Addresses: 8, Sealed: true, Faults: true, Registered: true,
 	}
 	certificate := originCertificate(t)
 	for i := range 16 {
@@ -101,7 +101,7 @@ func (w *walk) open() {
 		for o := range w.set.All("Certificate") {
 			c := o.Spec.(*weir.Certificate)
 			if c.Info != nil && strings.HasPrefix(c.Info.SHA256, ref.Fingerprint) {
-				return secrets.NewSecret([]byte(weirtest.CertificateKey(c.Chain))), nil
+				return secrets.NewSecret([]byte(weirtest.CertificateKey(c.Chain.String()))), nil
 			}
 		}
 		return secrets.Secret{}, fmt.Errorf("certificate %s: no key %s", name, ref.Fingerprint)
@@ -250,7 +250,7 @@ func (w *walk) readBack() haproxy.Config {
 // are killed, change none of that; and to undo all ends where it began.
 func TestWalk(t *testing.T) {
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		steps, chunk, limit := 60, 6, time.Hour
+		steps, chunk, limit := 48, 6, time.Hour
 		if os.Getenv("WEIR_SOAK") != "" {
 			steps, chunk = 1000, 25
 		}

@@ -127,7 +127,7 @@ func originCertificate(t *testing.T) tls.Certificate {
 	t.Helper()
 	set := weirtest.RandomObjects(1, weirtest.Options{Sealed: true})
 	for o := range set.All("Certificate") {
-		chain := o.Spec.(*weir.Certificate).Chain
+		chain := o.Spec.(*weir.Certificate).Chain.String()
 		pair, err := tls.X509KeyPair([]byte(chain), []byte(weirtest.CertificateKey(chain)))
 		if err != nil {
 			t.Fatal(err)

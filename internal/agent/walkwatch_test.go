@@ -79,14 +79,14 @@ func (c *canaryClient) ask(ctx context.Context, client *http.Client) {
 	c.mu.Unlock()
 	select {
 	case <-ctx.Done():
-	case <-time.After(2 * time.Millisecond):
+	case <-time.After(10 * time.Millisecond): // nothing on the way takes less, and who asks more often makes it longer
 	}
 }
 
 // serves waits for the first good answer.
 func (c *canaryClient) serves() {
 	c.t.Helper()
-	weirtest.Eventually(c.t, 10*time.Second, func() error {
+	weirtest.Eventually(c.t, longWait, func() error {
 		c.ask(c.t.Context(), http.DefaultClient)
 		if said := c.failures(); said != "" {
 			return errors.New(said)
@@ -255,7 +255,7 @@ func (s *sampler) next() {
 	s.mu.Lock()
 	from := s.samples
 	s.mu.Unlock()
-	weirtest.Eventually(s.t, 20*time.Second, func() error {
+	weirtest.Eventually(s.t, longWait, func() error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.samples < from+2 {

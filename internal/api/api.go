@@ -6,12 +6,15 @@ package api
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weir/internal/compile"
+	"weir/internal/registrar"
 	"weir/internal/secrets"
 	"weir/internal/store"
 )
@@ -43,6 +46,10 @@ type Options struct {
 	Waves WaveSource
 	// TicketKeys renews the keys of TLS session tickets; nil can't.
 	TicketKeys TicketSource
+	// Sources takes what people confirm of discovery sources; nil can't.
+	Sources ConfirmSource
+	// Registrar takes the registrations of servers; nil takes none.
+	Registrar *registrar.Registrar
 	// Spool is the folder in which backups lie, encrypted, until they are sent; the system's for such files when
 	// empty.
 	Spool string
@@ -73,9 +80,16 @@ type Handler struct {
 	document []byte
 	people   *directory
 	refused  refusals
-	metrics  *metrics
+	// tries are exchanges of tokens that failed.
+	tries   refusals
+	metrics *metrics
 	// large holds a place for each large body that is being decoded.
 	large chan struct{}
+	// lists holds a place for each list of servers that is being read.
+	lists chan struct{}
+	// finder knows the pools of servers; finding guards it.
+	finder  compile.Finder
+	finding sync.Mutex
 
 	// backing is held while a backup is made.
 	backing sync.Mutex
@@ -85,7 +99,7 @@ type Handler struct {
 	streamsOf map[string]int
 }
 
-// maxLarge is how many large bodies are decoded at once.
+// maxLarge is how many large bodies are decoded at once, and how many lists of servers besides.
 const maxLarge = 2
 
 // New makes the API's handler, to be mounted at "/". Options without a Store, Planner or Status are a mistake of
@@ -97,7 +111,7 @@ func New(opts Options) *Handler {
 	opts.fill()
 	h := &Handler{
 		opts: opts, mux: http.NewServeMux(), routes: routes(), people: &directory{store: opts.Store},
-		metrics: newMetrics(opts.Metrics), large: make(chan struct{}, maxLarge), streamsOf: map[string]int{},
+		metrics: newMetrics(opts.Metrics), large: make(chan struct{}, maxLarge), lists: make(chan struct{}, maxLarge), streamsOf: map[string]int{},
 	}
 	var err error
 	if h.document, err = document(h.routes, opts.Version); err != nil {
@@ -116,9 +130,12 @@ func New(opts Options) *Handler {
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
 
-// Limits sets the bounds on headers and idle connections that the API is made for. What bounds bodies and
-// answers is the handler's own, because streams last.
+// Limits sets the bounds on headers and idle connections that the API is made for, and lets it remember whose a connection
+// is. What bounds bodies and answers is the handler's own, because streams last.
 func Limits(s *http.Server) {
+	s.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, judgedKey{}, new(secrets.Judged))
+	}
 	s.ReadHeaderTimeout = 10 * time.Second
 	s.IdleTimeout = 2 * time.Minute
 	s.MaxHeaderBytes = 64 << 10

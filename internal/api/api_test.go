@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -18,8 +17,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weir"
+	"weir/internal/registrar"
 	"weir/internal/secrets"
 	"weir/internal/store"
+	"weir/internal/weirtest"
 )
 
 // world is an API on a real store, with people of every right.
@@ -31,10 +32,11 @@ type world struct {
 	status  *fakeStatus
 	audit   string
 	tokens  map[string]string // by subject
-	log     *lockedBuffer
+	log     *weirtest.Buffer
 	metrics *prometheus.Registry
 	restore *fakeRestore
 	spool   string
+	ca      *secrets.CA
 	close   func() // the store, once
 
 	mu  sync.Mutex
@@ -51,23 +53,6 @@ func (w *world) pass(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = w.now.Add(d)
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // fakePlanner plans one load balancer a change, so that what reaches it can be seen.
@@ -95,11 +80,11 @@ func (fakePlanner) Plan(_ context.Context, before, after *weir.Set, written []we
 type fakeStatus struct{ progress []Progress }
 
 func (*fakeStatus) Status(o *weir.Object) *weir.Status {
-	return &weir.Status{Conditions: []weir.Condition{{Type: weir.Accepted, Status: "True", Message: o.Ref().String()}}}
+	return &weir.Status{Conditions: []weir.Condition{{Type: weir.Accepted, Status: "True", Message: o.Ref().String()}}, Issuer: issuerStatus(o), Source: sourceStatus(o)}
 }
 
 func (*fakeStatus) Fleet() FleetStatus {
-	return FleetStatus{Version: "test", Revision: 1, Groups: []GroupStatus{{
+	return FleetStatus{Version: "test", Revision: 1, NotIssued: []weir.Problem{{Object: "Pool/web"}, {Object: "Pool/media"}}, Groups: []GroupStatus{{
 		Name: "edge", Problems: []weir.Problem{{Object: "Pool/web"}, {Object: "Pool/media"}},
 		NotServing: []Outage{{Object: "Site/films", Down: true}, {Object: "Site/www"}},
 		TicketKeys: &TicketKeysStatus{Generation: 7, Message: "all 2 have generation 7"},
@@ -211,7 +196,7 @@ var people = map[string]weir.Grant{
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
-		t: t, now: time.Now().UTC().Truncate(time.Second), status: &fakeStatus{}, restore: &fakeRestore{}, spool: t.TempDir(), log: &lockedBuffer{},
+		t: t, now: time.Now().UTC().Truncate(time.Second), status: &fakeStatus{}, restore: &fakeRestore{}, spool: t.TempDir(), log: &weirtest.Buffer{},
 		tokens: map[string]string{}, metrics: prometheus.NewRegistry(), audit: filepath.Join(t.TempDir(), "audit.log"),
 	}
 	ring, err := secrets.OpenOrCreateKeyring(filepath.Join(t.TempDir(), "key"))
@@ -233,10 +218,18 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = audit.Close() })
+	text, err := secrets.NewCA(w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.ca, err = secrets.ParseCA(text, w.clock); err != nil {
+		t.Fatal(err)
+	}
 	w.handler = New(Options{
-		Store: w.store, Planner: fakePlanner{}, Status: w.status, Audit: audit, Clock: w.clock, Version: "test",
+		Registrar: registrar.New(registrar.Options{Store: w.store, CA: w.ca, Clock: w.clock}),
+		Store:     w.store, Planner: fakePlanner{}, Status: w.status, Audit: audit, Clock: w.clock, Version: "test",
 		Logger: slog.New(slog.NewJSONHandler(w.log, nil)), CAHash: func() string { return "sha256:" + strings.Repeat("ab", 32) }, CA: &fakeCA{}, Members: fakeMembers{}, Metrics: w.metrics,
-		Restore: w.restore, Spool: w.spool, Waves: &fakeWaves{}, TicketKeys: fakeTickets{},
+		Restore: w.restore, Spool: w.spool, Waves: &fakeWaves{}, TicketKeys: fakeTickets{}, Sources: fakeSources{},
 		Heartbeat: 20 * time.Millisecond,
 	})
 	w.server = httptest.NewUnstartedServer(w.handler)

@@ -17,6 +17,8 @@ type ApplyAnswer struct {
 	Change weir.Change `json:"change"`
 	// Objects are those that were sent, as they are now, with defaults filled in.
 	Objects []*weir.Object `json:"objects,omitempty"`
+	// Warnings are of what was asked for, ships, and is not as clients need it: host names without a certificate.
+	Warnings []weir.Problem `json:"warnings,omitempty"`
 	// Plan is there when it was asked for.
 	Plan *PlanAnswer `json:"plan,omitempty"`
 	// PlanError says why there is no Plan though it was asked for; the write was made all the same.
@@ -96,6 +98,7 @@ func (c *call) plan() error {
 	if answer.Plan, err = c.planOf(res); err != nil {
 		return err
 	}
+	answer.Warnings = c.warnings(res)
 	return c.answerLong(answer)
 }
 
@@ -125,17 +128,26 @@ func (c *call) undo() error {
 
 func (c *call) answerApplied(res result, sent []weir.Write, brief, plan bool) error {
 	answer := c.applied(res, sent, brief)
+	answer.Warnings = c.warnings(res)
 	if plan {
-		made, err := c.planOf(res)
-		switch {
-		case err != nil && res.dryRun:
+		if err := c.addPlan(answer, res); err != nil {
 			return err
-		case err != nil:
-			answer.PlanError = problemOf(err, "").Detail
 		}
-		answer.Plan = made
 	}
 	return c.answerLong(answer)
+}
+
+// addPlan adds what load balancers do. Of a write that was made, that it can't be told is part of the answer.
+func (c *call) addPlan(answer *ApplyAnswer, res result) error {
+	made, err := c.planOf(res)
+	switch {
+	case err != nil && res.dryRun:
+		return err
+	case err != nil:
+		answer.PlanError = problemOf(err, "").Detail
+	}
+	answer.Plan = made
+	return nil
 }
 
 // planOf asks the planner, and takes out the problems of objects that the caller may not see.
@@ -157,6 +169,9 @@ func (c *call) planOf(res result) (*PlanAnswer, error) {
 	}
 	plan.LoadBalancers = append(plan.LoadBalancers, made.LoadBalancers...)
 	plan.Problems, plan.Waves = c.visible(res.After, made.Problems), made.Waves
+	plan.Certificates = slices.DeleteFunc(slices.Clone(made.Certificates), func(n PlanNote) bool {
+		return !c.sees(res.After, n.Object) && !c.sees(res.Before, n.Object)
+	})
 	return plan, nil
 }
 

@@ -47,6 +47,9 @@ func (h *Handler) judge(cred credential, now time.Time) (Caller, error) {
 	if token.Enrols() {
 		return Caller{}, unauthenticated("a join token only lets a machine in; it is no credential here")
 	}
+	if !token.Acts() {
+		return Caller{}, unauthenticated("a registration token only lets servers register (weir register); it is no credential here")
+	}
 	return h.people.caller(token.Subject), nil
 }
 

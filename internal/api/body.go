@@ -61,20 +61,32 @@ func (c *call) manifest(limit int64, within time.Duration) ([]*weir.Object, erro
 		return nil, invalid("the body is not UTF-8")
 	}
 	if len(text) > largeBody {
-		select {
-		case c.h.large <- struct{}{}:
-			defer func() { <-c.h.large }()
-		case <-c.r.Context().Done():
-			return nil, weir.Errorf(weir.Unavailable, "the client went away")
+		done, err := c.turn(c.h.large)
+		if err != nil {
+			return nil, err
 		}
+		defer done()
 	}
 	if asJSON {
 		if err := checkJSON(text); err != nil {
 			return nil, err
 		}
+		if list, ok, err := weir.DecodeJSON("body", text); ok {
+			return list, err
+		}
 		text = yamlStrings(text)
 	}
 	return weir.Decode("body", text)
+}
+
+// turn waits for a place among those that decode much at once, and gives what leaves it.
+func (c *call) turn(places chan struct{}) (done func(), err error) {
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-c.r.Context().Done():
+		return nil, weir.Errorf(weir.Unavailable, "the client went away")
+	}
 }
 
 // one reads the body as exactly one object of a kind.
@@ -96,48 +108,88 @@ func (c *call) one(kind weir.Kind) (*weir.Object, error) {
 
 // bodyType tells JSON from YAML by the Content-Type, which is required.
 func (c *call) bodyType() (asJSON bool, err error) {
-	given := c.r.Header.Get("Content-Type")
-	media, params, err := mime.ParseMediaType(given)
-	if err != nil {
-		return false, weir.Errorf(wrongType, "the Content-Type must be %s", mediaTypes)
-	}
-	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return false, weir.Errorf(wrongType, "the body's charset must be utf-8")
-	}
-	if coding := c.r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return false, weir.Errorf(wrongType, "the body must be sent without a Content-Encoding")
-	}
-	switch media {
-	case "application/json":
+	media, err := c.mediaType(mediaTypes)
+	switch {
+	case err != nil:
+		return false, err
+	case media == "application/json":
 		return true, nil
-	case "application/yaml", "application/x-yaml", "text/yaml":
+	case media == "application/yaml" || media == "application/x-yaml" || media == "text/yaml":
 		return false, nil
 	}
-	return false, weir.Errorf(wrongType, "the Content-Type must be %s", mediaTypes)
+	return false, wrongMedia(mediaTypes)
+}
+
+func wrongMedia(want string) error {
+	return weir.Errorf(wrongType, "the Content-Type must be %s", want)
+}
+
+// mediaType gives that of the body, which is plain UTF-8; want says in words what it may be.
+func (c *call) mediaType(want string) (string, error) {
+	media, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if err != nil {
+		return "", wrongMedia(want)
+	}
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return "", weir.Errorf(wrongType, "the body's charset must be utf-8")
+	}
+	if coding := c.r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return "", weir.Errorf(wrongType, "the body must be sent without a Content-Encoding")
+	}
+	return media, nil
 }
 
 func (c *call) body(limit int64, within time.Duration) ([]byte, error) {
-	tooLarge := weir.Errorf(weir.TooLarge, "the body is longer than %d bytes", limit)
-	if c.r.ContentLength > limit {
-		return nil, tooLarge
-	}
-	control := http.NewResponseController(c.w)
-	_ = control.SetReadDeadline(time.Now().Add(within)) // a test's recorder has none
-	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	text, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
-	c.read = len(text)
-	var large *http.MaxBytesError
+	var text []byte
+	err := c.stream(limit, within, func(body io.Reader) (err error) {
+		text, err = io.ReadAll(body)
+		return err
+	})
 	switch {
-	case errors.As(err, &large):
-		return nil, tooLarge
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, weir.Errorf(slowBody, "the body did not arrive within %s", within)
 	case err != nil:
-		return nil, invalid("the body can't be read to its end")
+		return nil, err
 	case len(bytes.TrimSpace(text)) == 0:
 		return nil, invalid("the body is empty; it must hold objects, as %s", mediaTypes)
 	}
 	return text, nil
+}
+
+// stream lets the body be read as it comes, within bounds; what the reader says of the text itself is its own error.
+func (c *call) stream(limit int64, within time.Duration, read func(body io.Reader) error) error {
+	tooLarge := weir.Errorf(weir.TooLarge, "the body is longer than %d bytes", limit)
+	if c.r.ContentLength > limit {
+		return tooLarge
+	}
+	control := http.NewResponseController(c.w)
+	_ = control.SetReadDeadline(time.Now().Add(within)) // a test's recorder has none
+	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	counted := &countingReader{from: http.MaxBytesReader(c.w, c.r.Body, limit)}
+	err := read(counted)
+	c.read = counted.read
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return tooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return weir.Errorf(slowBody, "the body did not arrive within %s", within)
+	case errors.As(err, new(*weir.Error)):
+		return err
+	case err != nil:
+		return invalid("the body can't be read to its end")
+	}
+	return nil
+}
+
+type countingReader struct {
+	from io.Reader
+	read int
+}
+
+// Read counts.
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.read += n
+	return n, err
 }
 
 // checkJSON says where text stops being JSON.

@@ -2,8 +2,10 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -96,4 +98,30 @@ func FuzzApplyBody(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestJSONIsReadOneWay holds what is read fast against what the YAML reader makes of the same.
+func TestJSONIsReadOneWay(t *testing.T) {
+	page := func(body string) string {
+		return `{"kind":"ErrorPage","metadata":{"name":"a","role":"web"},"spec":{"body":` + body + `}}`
+	}
+	fast := 0
+	for _, text := range []string{
+		page(`"a\nb\t\"\\\/ä€😀"`), page(`"\u00e9\ud83d\ude00\u2028\u0085"`), page(`"\ud83d"`), page("\"a\u0085b\""), page(`"\u0000"`), page(`"a\r\nb"`), page(`12`),
+		"{\"kind\":\"List\",\n\"items\":[" + page(`"a\n"`) + ",\n" + page(`null`) + ",{}]}", `[` + page(`"a"`) + `,` + page(`"\n"`) + `]`, `[]`, `{}`, `"text"`, `{"kind":"List","items":{}}`,
+		`{"kind":"ErrorPage","kind":"Pool"}`, `{"kind":"Zone","metadata":{"name":"a\n"}}`,
+	} {
+		want, wantErr := weir.Decode("body", yamlStrings([]byte(text)))
+		got, ok, err := weir.DecodeJSON("body", []byte(text))
+		if !ok {
+			continue
+		}
+		fast++
+		if !reflect.DeepEqual(got, want) || fmt.Sprintf("%+v", err) != fmt.Sprintf("%+v", wantErr) {
+			t.Errorf("%s:\n%+v, %v\nwant %+v, %v", text, got, err, want, wantErr)
+		}
+	}
+	if fast < 10 {
+		t.Errorf("%d texts were read fast", fast)
+	}
 }

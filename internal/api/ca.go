@@ -58,6 +58,21 @@ type CAStatus struct {
 	// LoadBalancers and Servers say so one by one; both are shown to those only who may see everything.
 	LoadBalancers []CAFollower `json:"loadBalancers,omitempty"`
 	Servers       []CAFollower `json:"servers,omitempty"`
+	// Registered are the servers that register themselves.
+	Registered CARegistered `json:"registered,omitzero"`
+}
+
+// AllRegistered stands in refusals, and for who was shut out, for the servers that register themselves.
+const AllRegistered = "registered servers"
+
+// CARegistered are the servers that register themselves and are heard, seen from the newest CA. Only a CA that is to issue
+// waits for them: who believes it gets another certificate by itself.
+type CARegistered struct {
+	// Know of Of have told that they believe it.
+	Know int `json:"know"`
+	Of   int `json:"of"`
+	// Unaware names some of the others, to those who may see everything.
+	Unaware []string `json:"unaware,omitempty"`
 }
 
 // Authority is one CA.
@@ -126,7 +141,7 @@ func (c *call) caStatus() error {
 		return err
 	}
 	if !c.who.Holds(weir.Viewer, "") {
-		status.LoadBalancers, status.Servers = nil, nil
+		status.LoadBalancers, status.Servers, status.Registered.Unaware = nil, nil, nil
 	}
 	return c.answer(http.StatusOK, status)
 }

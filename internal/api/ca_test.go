@@ -17,6 +17,7 @@ func (*fakeCA) Status(context.Context) (CAStatus, error) {
 	return CAStatus{
 		Phase: CAAnnounced, Newest: "sha256:bb", Authorities: []Authority{{CA: "sha256:aa", Issues: true}, {CA: "sha256:bb"}}, Of: 1,
 		LoadBalancers: []CAFollower{{Name: "lb1", State: weir.Active}}, Servers: []CAFollower{{Name: "s1", Knows: true}},
+		Registered: CARegistered{Know: 1, Of: 2, Unaware: []string{"web-1"}},
 	}, nil
 }
 
@@ -39,10 +40,10 @@ func TestCA(t *testing.T) {
 	if got := a.Header.Get("Weir-CA"); got != "sha256:aa,sha256:bb" {
 		t.Errorf("the answer says %q", got)
 	}
-	if s := read[CAStatus](t, a); s.LoadBalancers != nil || s.Servers != nil || s.Of != 1 || len(s.Authorities) != 2 {
+	if s := read[CAStatus](t, a); s.LoadBalancers != nil || s.Servers != nil || s.Registered.Unaware != nil || s.Registered.Of != 2 || s.Of != 1 || len(s.Authorities) != 2 {
 		t.Errorf("to somebody with one role: %+v", s)
 	}
-	if s := read[CAStatus](t, w.do("auditor", "GET", "/api/v1/ca", "")); len(s.LoadBalancers) != 1 || len(s.Servers) != 1 {
+	if s := read[CAStatus](t, w.do("auditor", "GET", "/api/v1/ca", "")); len(s.LoadBalancers) != 1 || len(s.Servers) != 1 || len(s.Registered.Unaware) != 1 {
 		t.Errorf("to who sees everything: %+v", s)
 	}
 	w.want(w.do("admin", "POST", "/api/v1/ca/rotate?step=stop", ""), 400)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"weir"
+	"weir/internal/registrar"
 )
 
 // call is one request on its way through the API.
@@ -24,6 +25,10 @@ type call struct {
 	id   string
 	cred credential
 	who  Caller
+	// server is who asks, where that is a server which registers itself. often says that the call is one of the many by
+	// which such servers keep themselves alive.
+	server registrar.Caller
+	often  bool
 	// read counts the bytes of the body, revision is what the answer is about, streamed says that it lasted; all
 	// are for the log and the metrics.
 	read     int
@@ -66,13 +71,27 @@ func (c *call) run() (err error) {
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	if !c.route.open {
+	switch {
+	case c.route.open:
+	case c.route.itself && len(c.r.Header.Values("Authorization")) == 0 && c.h.shown(c.r):
+		if err = c.asItself(); err != nil {
+			return err
+		}
+	case c.route.registrant:
+		if c.server, err = c.h.registrant(c.r); err != nil {
+			return err
+		}
+		c.who.Subject = weir.ByRegistration + c.server.Name
+	default:
 		if c.cred, c.who, err = c.h.authenticate(c.r); err != nil {
 			return err
 		}
 	}
 	if c.route.id != "" {
 		if err := c.knownQuery(); err != nil {
+			return err
+		}
+		if err := c.noBody(); err != nil {
 			return err
 		}
 	}
@@ -91,6 +110,9 @@ func (c *call) instance() string { return "urn:weir:request:" + c.id }
 
 func (c *call) log(took time.Duration, err error) {
 	level := slog.LevelInfo
+	if c.often {
+		level = slog.LevelDebug
+	}
 	attrs := []slog.Attr{
 		slog.String("method", c.r.Method), slog.String("route", c.route.pattern), slog.Int("status", c.w.status),
 		slog.Duration("took", took), slog.String("author", c.who.Subject), slog.Int64("revision", c.revision),
@@ -103,6 +125,7 @@ func (c *call) log(took time.Duration, err error) {
 		// What clients are told holds no secrets; the rest is ours.
 		p := problemOf(err, "")
 		text := p.Detail
+		level = slog.LevelInfo
 		if p.Status >= http.StatusInternalServerError {
 			level, text = slog.LevelError, err.Error()
 		}

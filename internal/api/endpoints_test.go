@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 type endpointRow struct {
 	path, body string
 	want       string
+	media      string // of the body; YAML when empty
 }
 
 // askers are those who try every endpoint: without credential, with a bad one, and one for each right.
@@ -29,6 +31,7 @@ const (
 	webOwners    = "401 401 403 403 403 200 403 403 200"
 	allReaders   = "401 401 403 403 403 403 403 200 200"
 	admins       = "401 401 403 403 403 403 403 403 200"
+	itself       = "401 401 401 401 401 401 401 401 401" // a server's certificate is asked for
 	makers       = "401 401 403 403 403 403 403 403 201"
 )
 
@@ -60,6 +63,7 @@ var kindTable = map[string]kindRow{
 	"ErrorPage":         {name: "page", body: manifest("ErrorPage", "page", roleWeb+"spec: {body: sorry}"), read: webReaders, write: webOwners, needsWriting: true},
 	"AccessList":        {name: "list", body: manifest("AccessList", "list", roleWeb+"spec: {networks: [192.0.2.0/24]}"), read: webReaders, write: webOwners, needsWriting: true},
 	"Map":               {name: "map", body: manifest("Map", "map", roleWeb+"spec: {match: exact, entries: [{key: /a, value: b}]}"), read: webReaders, write: webOwners, needsWriting: true},
+	"DiscoverySource":   {name: "source", body: manifest("DiscoverySource", "source", "}\nspec: {file: {path: web.json}, role: web, server: {zone: az1}}"), read: granted, write: admins, needsWriting: true},
 	"Server":            {name: "srv", body: manifest("Server", "srv", roleWeb+"spec: {address: 10.0.0.7, zone: az1}"), read: webReaders, write: webOwners, needsWriting: true},
 	"Pool":              {name: "web", body: manifest("Pool", "web", ", role: web, labels: {tier: front}}\nspec: {members: [{name: a, address: 10.0.0.1, port: 80}]}"), read: webReaders, write: webOwners},
 	"Site":              {name: "www", body: manifest("Site", "www", roleWeb+"spec: {hostnames: [www.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: web}}"), read: webReaders, write: webOwners},
@@ -73,6 +77,7 @@ func endpointTable() map[string]endpointRow {
 		"GET /openapi.json":                                 {path: "/openapi.json", want: anybody},
 		"GET /api/v1/whoami":                                {path: "/api/v1/whoami", want: signedIn},
 		"POST /api/v1/apply":                                {path: "/api/v1/apply", body: site, want: webOwners},
+		"POST /api/v1/inventory":                            {path: "/api/v1/inventory?dryRun=true", body: `[{"name": "cmdb", "role": "web", "address": "10.0.0.9", "zone": "az1"}]`, want: webOwners, media: "application/json"},
 		"POST /api/v1/plan":                                 {path: "/api/v1/plan", body: site, want: webOwners},
 		"GET /api/v1/changes":                               {path: "/api/v1/changes", want: filtered},
 		"GET /api/v1/changes/{revision}":                    {path: "/api/v1/changes/2", want: webReaders},
@@ -91,8 +96,16 @@ func endpointTable() map[string]endpointRow {
 		"POST /api/v1/loadbalancergroups/{name}/waves":      {path: "/api/v1/loadbalancergroups/edge/waves?action=go", want: admins},
 		"GET /api/v1/loadbalancergroups/{name}/ticketkeys":  {path: "/api/v1/loadbalancergroups/edge/ticketkeys", want: granted},
 		"POST /api/v1/loadbalancergroups/{name}/ticketkeys": {path: "/api/v1/loadbalancergroups/edge/ticketkeys?reason=x", want: admins},
+		"GET /api/v1/servers/{name}/pools":                  {path: "/api/v1/servers/srv/pools", want: webReaders},
+		"GET /api/v1/pools/{name}/preview":                  {path: "/api/v1/pools/web/preview", want: webReaders},
+		"POST /api/v1/pools/preview":                        {path: "/api/v1/pools/preview", body: kindTable["Pool"].body, want: webReaders},
 		"GET /api/v1/pools/{name}/health":                   {path: "/api/v1/pools/web/health", want: webReaders},
 		"GET /api/v1/sites/{name}/counts":                   {path: "/api/v1/sites/www/counts", want: webReaders},
+		"POST /api/v1/registrations":                        {path: "/api/v1/registrations", body: "{name: web-1, csr: x}", want: itself},
+		"POST /api/v1/registrations/{name}/renew":           {path: "/api/v1/registrations/web-1/renew", body: "{csr: x}", want: itself},
+		"PUT /api/v1/registrations/{name}":                  {path: "/api/v1/registrations/web-1", body: "{state: healthy}", want: itself},
+		"DELETE /api/v1/registrations/{name}":               {path: "/api/v1/registrations/web-1", want: itself},
+		"POST /api/v1/discoverysources/{name}/confirm":      {path: "/api/v1/discoverysources/source/confirm?doubt=1&reason=test", want: webOwners},
 		"POST /api/v1/tokens":                               {path: "/api/v1/tokens", body: "kind: Token\nmetadata: {name: new}\nspec: {subject: robot}", want: makers},
 	}
 	for _, kind := range weir.Kinds() {
@@ -147,7 +160,7 @@ func tryEndpoint(t *testing.T, w *world, rt *route, row endpointRow) {
 	}
 	for i, who := range askers {
 		before := w.store.Revision()
-		a := w.do(who, rt.method, row.path, row.body)
+		a := w.do(who, rt.method, row.path, row.body, "Content-Type", cmp.Or(row.media, "application/yaml"))
 		got := fmt.Sprint(a.StatusCode)
 		if rt.method == http.MethodDelete && wants[i] == "200" && got == "400" && strings.Contains(string(a.body), "to it; change or delete") {
 			got = "200"
@@ -217,6 +230,9 @@ func TestCollectionsShowOnlyWhatOneMaySee(t *testing.T) {
 	}
 	if d := lb.Drift; len(d.Now) != 1 || d.Now[0].Text != "y" || d.Hidden != 2 || len(d.Past) != 0 || d.Total != 3 {
 		t.Errorf("the owner of web is told of changes by hand: %+v", d)
+	}
+	if len(fleet.NotIssued) != 1 || fleet.NotIssued[0].Object != "Pool/web" {
+		t.Errorf("the owner of web is told of what is not issued: %+v", fleet.NotIssued)
 	}
 	if g := fleet.Groups[0]; len(g.NotServing) != 1 || g.NotServing[0].Object != "Site/www" || g.NotServingHidden != 1 {
 		t.Errorf("the owner of web is told of what does not serve: %+v, hidden %d", g.NotServing, g.NotServingHidden)

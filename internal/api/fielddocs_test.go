@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write fielddocs.json anew out of the so
 // TestFieldDocs holds the comments in the OpenAPI document against the source.
 func TestFieldDocs(t *testing.T) {
 	docs := map[string]string{}
-	for _, dir := range []string{"../..", "."} {
+	for _, dir := range []string{"../..", "../inventory", "../registrar", "."} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)

@@ -66,6 +66,8 @@ func (c *call) status() error {
 		groups[i] = g
 	}
 	fleet.Groups = groups
+	fleet.NotIssued = c.visible(view, fleet.NotIssued)
+	fleet.Sources = c.visible(view, fleet.Sources)
 	return c.answer(http.StatusOK, fleet)
 }
 

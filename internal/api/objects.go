@@ -183,7 +183,9 @@ func (c *call) remove(kind weir.Kind) error {
 	if len(res.Change.Objects) == 0 {
 		return c.noSuch(w.Delete)
 	}
-	return c.answer(http.StatusOK, c.applied(res, nil, true))
+	answer := c.applied(res, nil, true)
+	answer.Warnings = c.warnings(res)
+	return c.answer(http.StatusOK, answer)
 }
 
 // condition is what If-Match asks beyond a revision.

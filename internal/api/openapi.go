@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"weir"
+	"weir/internal/inventory"
 )
 
 // document makes the OpenAPI 3.1 document out of the routes and the Go types.
@@ -25,7 +28,7 @@ func document(list []*route, version string) ([]byte, error) {
 		},
 		Components: &huma.Components{
 			Schemas:         r,
-			SecuritySchemes: map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "A token made by POST /api/v1/tokens."}},
+			SecuritySchemes: map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "A token made by POST /api/v1/tokens."}, "registrant": {Type: "mutualTLS", Description: "A certificate that POST /api/v1/registrations gave."}},
 		},
 		Security: []map[string][]string{{"token": {}}},
 	}
@@ -54,16 +57,35 @@ func (rt *route) operation(r huma.Registry) *huma.Operation {
 	if rt.kind != nil {
 		op.Tags = []string{rt.kind.Name}
 	}
-	if rt.open {
+	switch {
+	case rt.id == "exchangeToken": // a token, of another kind
+	case rt.open:
 		op.Security = []map[string][]string{}
+	case rt.itself:
+		op.Security = []map[string][]string{{"token": {}}, {"registrant": {}}}
+	case rt.registrant:
+		op.Security = []map[string][]string{{"registrant": {}}}
 	}
 	if rt.body != "" {
-		op.RequestBody = &huma.RequestBody{Required: rt.body == "object", Content: rt.bodyContent()}
+		op.RequestBody = &huma.RequestBody{Required: rt.body != "objects", Content: rt.bodyContent(r)}
 	}
 	return op
 }
 
-func (rt *route) bodyContent() map[string]*huma.MediaType {
+// bodyTypes are of the bodies that are one value.
+var bodyTypes = map[string]reflect.Type{"exchange": reflect.TypeFor[ExchangeRequest](), "announcement": reflect.TypeFor[weir.Announcement]()}
+
+func (rt *route) bodyContent(r huma.Registry) map[string]*huma.MediaType {
+	if rt.body == "inventory" {
+		return map[string]*huma.MediaType{
+			"application/json": {Schema: &huma.Schema{Type: huma.TypeArray, Items: r.Schema(reflect.TypeFor[inventory.Entry](), true, "")}},
+			CSVType:            {Schema: &huma.Schema{Type: huma.TypeString, Description: "A line for each server below one that names the columns, which are the fields of an entry."}},
+		}
+	}
+	if t, ok := bodyTypes[rt.body]; ok {
+		s := r.Schema(t, true, "")
+		return map[string]*huma.MediaType{"application/json": {Schema: s}, "application/yaml": {Schema: s}}
+	}
 	asJSON, asYAML := objectShape{}.Schema(nil), objectShape{}.Schema(nil)
 	if rt.body == "object" {
 		asJSON, asYAML = &huma.Schema{Ref: schemas + rt.kind.Name}, &huma.Schema{Ref: schemas + rt.kind.Name}
@@ -117,7 +139,7 @@ func (rt *route) responses(r huma.Registry) map[string]*huma.Response {
 	if rt.etags && rt.method != http.MethodDelete {
 		ok.Headers["ETag"] = &huma.Param{Description: "The object's revision in double quotes.", Schema: &huma.Schema{Type: huma.TypeString}}
 	}
-	if rt.method != http.MethodGet && rt.id != "plan" && rt.id != "rotateCA" && rt.id != "removeMember" && rt.id != "acceptRestore" {
+	if rt.method != http.MethodGet && rt.id != "plan" && rt.id != "previewPool" && rt.id != "rotateCA" && rt.id != "removeMember" && rt.id != "acceptRestore" && rt.body != "exchange" && !rt.registrant {
 		ok.Headers["Weir-Revision"] = &huma.Param{Description: "The revision of the change, for status?wait=; absent after a dry run.", Schema: &huma.Schema{Type: huma.TypeInteger}}
 	}
 	list := map[string]*huma.Response{"default": problem, "200": ok}

@@ -18,6 +18,14 @@ type param struct {
 	many bool
 }
 
+// noBody refuses a body where none is taken: whoever sends one means something by it that would be passed over.
+func (c *call) noBody() error {
+	if c.route.body != "" || c.r.ContentLength == 0 {
+		return nil
+	}
+	return invalid("this call takes no body: what is meant goes into the parameters of the query%s", c.route.parameters())
+}
+
 // knownQuery refuses what the route does not understand: a misspelt dryRun must not become a write.
 func (c *call) knownQuery() error {
 	values, err := url.ParseQuery(c.r.URL.RawQuery)

@@ -60,6 +60,14 @@ func (l *refusals) take(from netip.Prefix, now time.Time) (omitted int, ok bool)
 	return omitted, true
 }
 
+// may says whether an address has not used up what it has at once.
+func (l *refusals) may(from netip.Prefix, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.byRemote[from]
+	return r == nil || r.left+now.Sub(r.at).Seconds()/refusalEvery.Seconds() >= 1
+}
+
 // evict forgets those that have their whole burst again.
 func (l *refusals) evict(now time.Time) {
 	for p, r := range l.byRemote {

@@ -46,9 +46,28 @@ type RestorePlan struct {
 	Unknown []RestoreUnknown `json:"unknown"`
 	// Strangers are agents of load balancers that the backup does not have.
 	Strangers []Stranger `json:"strangers"`
+	// Certificates are those that would be shown again in the place of others, or where none of theirs is shown now:
+	// they were renewed after the backup, or revoked, which the backup does not know. By name.
+	Certificates []RestoreCertificate `json:"certificates"`
 	// Silent are other control planes of the store that did not say what their agents have, and why.
 	Silent []string `json:"silent,omitempty"`
 }
+
+// RestoreCertificate is a Certificate as the backup has it, which load balancers do not show.
+type RestoreCertificate struct {
+	Name   string `json:"name"`
+	Issuer string `json:"issuer,omitempty"`
+	// Serial is that of the certificate that would be shown again.
+	Serial string `json:"serial"`
+	// Now is what load balancers have of it: another, or none. It is another when some have that and others none.
+	Now string `json:"now"`
+}
+
+// What load balancers have of a Certificate that a restore would have them show.
+const (
+	CertificateOther = "another"
+	CertificateNone  = "none"
+)
 
 // RestoreUnknown is a load balancer of which nobody knows what it has.
 type RestoreUnknown struct {

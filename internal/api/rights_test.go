@@ -41,6 +41,7 @@ var rightTable = map[string]rightRow{
 	"ErrorPage":         {write: weir.Owner, roleless: true},
 	"AccessList":        {write: weir.Owner, roleless: true},
 	"Map":               {write: weir.Owner, roleless: true},
+	"DiscoverySource":   {roleless: true},
 	"Server":            {write: weir.Owner, roleless: true},
 	"Pool":              {write: weir.Owner, roleless: true},
 	"Site":              {write: weir.Owner, roleless: true},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weir"
+	"weir/internal/registrar"
 )
 
 // route is one endpoint: what is served, documented and tested is this table.
@@ -14,9 +15,13 @@ type route struct {
 	// id names the operation in the OpenAPI document.
 	id, summary string
 	// open routes need no credential.
-	open  bool
-	query []param
-	// kind is that of the objects, body what is read: "object", "objects" or nothing.
+	open bool
+	// registrant routes are asked by servers that register themselves, and take their certificates.
+	registrant bool
+	// itself routes also take the certificate of the very server that is asked about.
+	itself bool
+	query  []param
+	// kind is that of the objects, body what is read: "object", "objects", "inventory", "exchange", "announcement" or nothing.
 	kind *weir.Kind
 	body string
 	// answer and stream are the types of an answer and of a stream's line, nil for a kind's object.
@@ -47,6 +52,7 @@ func routes() []*route {
 		{method: "GET", pattern: "/api/v1/whoami", id: "whoami", summary: "Tell who the credential says I am, and what was granted.", answer: reflect.TypeFor[WhoAmI](), handle: (*call).whoami},
 		{method: "POST", pattern: "/api/v1/apply", id: "apply", summary: "Make many objects, and deletions, one atomic change.", body: "objects", query: []param{dryRunParam, reasonParam, planParam, briefParam, deleteParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).applyMany},
 		{method: "POST", pattern: "/api/v1/plan", id: "plan", summary: "Tell what apply would do, load balancer by load balancer, and leave no trace.", body: "objects", query: []param{deleteParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).plan},
+		{method: "POST", pattern: "/api/v1/inventory", id: "inventory", summary: "Make a list of servers, as a CMDB exports it, one atomic change.", body: "inventory", query: []param{replaceParam, zoneParam, removeParam, dryRunParam, reasonParam, planParam, briefParam}, answer: reflect.TypeFor[InventoryAnswer](), handle: (*call).inventory},
 		{method: "GET", pattern: "/api/v1/changes", id: "listChanges", summary: "List changes, the newest first, or stream them.", query: changesParams, answer: reflect.TypeFor[ChangeList](), stream: reflect.TypeFor[WatchLine](), handle: (*call).changes},
 		{method: "GET", pattern: "/api/v1/changes/{revision}", id: "getChange", summary: "Read one change.", answer: reflect.TypeFor[ChangeRecord](), handle: (*call).change},
 		{method: "POST", pattern: "/api/v1/changes/{revision}/undo", id: "undoChange", summary: "Take a change back, as a new change.", query: []param{dryRunParam, reasonParam, planParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).undo},
@@ -59,6 +65,10 @@ func routes() []*route {
 		{method: "POST", pattern: "/api/v1/ca/rotate", id: "rotateCA", summary: "Take a step of a change of CA.", query: []param{stepParam, forceParam, reasonParam}, answer: reflect.TypeFor[CAChange](), handle: (*call).changeCA},
 		{method: "GET", pattern: "/api/v1/store", id: "store", summary: "Tell which servers run, and which members an embedded store has.", answer: reflect.TypeFor[StoreStatus](), handle: (*call).storeStatus},
 		{method: "DELETE", pattern: "/api/v1/store/members/{name}", id: "removeMember", summary: "Take a member out of an embedded store for good.", query: []param{reasonParam}, answer: reflect.TypeFor[StoreStatus](), handle: (*call).removeMember},
+		{method: "POST", pattern: "/api/v1/registrations", id: "exchangeToken", summary: "Give a server a certificate for its registration token, with which it registers.", open: true, body: "exchange", answer: reflect.TypeFor[registrar.Identity](), handle: (*call).exchange},
+		{method: "POST", pattern: "/api/v1/registrations/{name}/renew", id: "renewRegistrant", summary: "Give a server another certificate for the one that it shows.", registrant: true, body: "exchange", answer: reflect.TypeFor[registrar.Identity](), handle: (*call).renewRegistrant},
+		{method: "PUT", pattern: "/api/v1/registrations/{name}", id: "register", summary: "Register, as the server of this name, or say that nothing has changed, which keeps the registration alive.", registrant: true, body: "announcement", answer: reflect.TypeFor[registrar.Answer](), handle: (*call).register},
+		{method: "DELETE", pattern: "/api/v1/registrations/{name}", id: "unregister", summary: "End one's registration, as the server of this name: it takes no more traffic.", registrant: true, query: []param{reasonParam}, answer: reflect.TypeFor[registrar.Answer](), handle: (*call).unregister},
 		{method: "GET", pattern: "/openapi.json", id: "openapi", summary: "Describe this API.", open: true, handle: (*call).openapi},
 	}
 	for _, kind := range weir.Kinds() {
@@ -93,7 +103,14 @@ func routesOf(kind weir.Kind) []*route {
 			&route{method: "POST", pattern: one + "/waves", id: "steerWaves", summary: "Stop the wave of a group, send it back, let it go on, or finish it at once.", kind: &kind, query: []param{{name: "action", kind: "string", doc: "stop, back, go or finish."}, reasonParam}, answer: reflect.TypeFor[WaveStatus](), handle: of((*call).steerWaves)},
 			&route{method: "GET", pattern: one + "/ticketkeys", id: "ticketKeys", summary: "Tell how the keys of TLS session tickets are that a group's load balancers share.", kind: &kind, answer: reflect.TypeFor[TicketKeysStatus](), handle: of((*call).ticketKeys)},
 			&route{method: "POST", pattern: one + "/ticketkeys", id: "renewTicketKeys", summary: "Change all keys of TLS session tickets of a group as fast as its load balancers follow.", kind: &kind, query: []param{reasonParam}, answer: reflect.TypeFor[TicketKeysStatus](), handle: of((*call).renewTicketKeys)})
+	case "DiscoverySource":
+		list = append(list, &route{method: "POST", pattern: one + "/confirm", id: "confirmSource", summary: "Confirm that the servers are gone that a source has lost and that are kept, so that they are drained.", kind: &kind, query: []param{doubtParam, reasonParam}, answer: reflect.TypeFor[weir.SourceStatus](), handle: of((*call).confirmSource)})
+	case "Server":
+		list = append(list, &route{method: "GET", pattern: one + "/pools", id: "serverPools", summary: "Tell the pools that a server is in, and what it is there.", kind: &kind, itself: true, answer: reflect.TypeFor[ServerPools](), handle: of((*call).serverPools)})
 	case "Pool":
+		list = append(list,
+			&route{method: "POST", pattern: many + "/preview", id: "previewPool", summary: "Tell who would be in a pool, and why other servers of the role would not; the pool need not be there.", kind: &kind, body: "object", query: []param{othersParam}, answer: reflect.TypeFor[PoolPreview](), handle: of((*call).previewPool)},
+			&route{method: "GET", pattern: one + "/preview", id: "previewNamedPool", summary: "Tell who is in a pool, and why other servers of the role are not.", kind: &kind, query: []param{othersParam}, answer: reflect.TypeFor[PoolPreview](), handle: of((*call).previewNamed)})
 		list = append(list, &route{method: "GET", pattern: one + "/health", id: "poolHealth", summary: "Tell what the health checks see of a pool's servers.", kind: &kind, answer: reflect.TypeFor[PoolHealth](), handle: of((*call).health)})
 	case "Site":
 		list = append(list, &route{method: "GET", pattern: one + "/counts", id: "siteCounts", summary: "Tell what the access logs counted for a site.", kind: &kind, answer: reflect.TypeFor[SiteCounts](), handle: of((*call).siteCounts)})

@@ -33,9 +33,11 @@ type (
 	portRefShape  struct{}
 	backendShape  struct{}
 	queueShape    struct{}
+	namesShape    struct{}
 	rightShape    struct{}
 	stateShape    struct{}
 	portModeShape struct{}
+	chainShape    struct{}
 	objectShape   struct{}
 )
 
@@ -48,14 +50,20 @@ var shapes = map[reflect.Type]described{
 	reflect.TypeFor[weir.PortRef]():           portRefShape{},
 	reflect.TypeFor[weir.Backend]():           backendShape{},
 	reflect.TypeFor[weir.Queue]():             queueShape{},
+	reflect.TypeFor[weir.CertificateNames]():  namesShape{},
 	reflect.TypeFor[weir.Right]():             rightShape{},
 	reflect.TypeFor[weir.LoadBalancerState](): stateShape{},
 	reflect.TypeFor[weir.PortMode]():          portModeShape{},
+	reflect.TypeFor[weir.Chain]():             chainShape{},
 	reflect.TypeFor[weir.Object]():            objectShape{},
 }
 
 func (durationShape) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Pattern: `^[0-9.]+(ns|us|µs|ms|s|m|h)([0-9.]+(ns|us|µs|ms|s|m|h))*$`, Examples: []any{"500ms", "1m30s", "8h"}}
+}
+
+func (chainShape) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString}
 }
 
 func (addrShape) Schema(huma.Registry) *huma.Schema {
@@ -85,6 +93,13 @@ func (queueShape) Schema(r huma.Registry) *huma.Schema {
 	return &huma.Schema{OneOf: []*huma.Schema{
 		{Type: huma.TypeString, Enum: []any{"none"}, Description: "Answer 503 at once."},
 		{Type: huma.TypeObject, Properties: map[string]*huma.Schema{"timeout": durationShape{}.Schema(r)}, AdditionalProperties: false},
+	}}
+}
+
+func (namesShape) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{
+		{Type: huma.TypeString, Enum: []any{"auto"}, Description: "Have them ordered for the site's host names."},
+		{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}, Description: "Names of Certificates."},
 	}}
 }
 
@@ -123,7 +138,7 @@ func (objectShape) Schema(huma.Registry) *huma.Schema {
 // Fields that are only sent or only answered, by schema and property.
 var (
 	writeOnly = []string{"CertificateSpec.key", "IssuerSpec.key", "SecretSpec.data"}
-	readOnly  = []string{"CertificateSpec.keyRef", "CertificateSpec.info", "CertificateSpec.revokedSerials", "IssuerSpec.keyRef", "SecretSpec.dataRef"}
+	readOnly  = []string{"CertificateSpec.keyRef", "CertificateSpec.info", "CertificateSpec.revokedSerials", "IssuerSpec.keyRef", "SecretSpec.dataRef", "ServerSpec.registration"}
 	// never are in the types for the store's sake.
 	never = []string{"TokenSpec.hash"}
 )

@@ -78,13 +78,23 @@ func TestSecretsAreNotTold(t *testing.T) {
 		try(400, "PUT", "/api/v1/secrets/s", secret(data))
 	}
 	try(400, "PUT", "/api/v1/secrets/s", strings.Replace(secret("canary"), "role: web", "role: nix", 1))
+	issuer := func(name, spec string) string {
+		return "kind: Issuer\nmetadata: {name: " + name + "}\nspec:\n" + spec
+	}
+	account := "  type: acme\n  acme: {directory: \"https://ca.example/dir\"}\n  key: |"
+	try(201, "PUT", "/api/v1/issuers/account", issuer("account", account+indent(otherKey)))
+	try(200, "PUT", "/api/v1/issuers/account", issuer("account", account+indent(key)))
+	try(200, "POST", "/api/v1/plan", issuer("planned", account+indent(otherKey)))
+	try(400, "PUT", "/api/v1/issuers/wrong", issuer("wrong", "  type: ca\n  ca: {commonName: x}\n  key: |"+indent(otherKey))) // without a chain
+	try(400, "PUT", "/api/v1/issuers/wrong", issuer("wrong", "  type: acme\n  key: [canary]\n"))
+	try(200, "GET", "/api/v1/issuers/account", "")
 	if l := s.next(); l.Type != "put" || l.Object.Metadata.Name != "s" {
 		t.Errorf("%+v", l)
 	} else {
 		told.Write(l.Object.Spec)
 	}
 	told.WriteString(w.everything() + w.auditText() + w.log.String())
-	for _, path := range []string{"/api/v1/secrets", "/api/v1/certificates", "/api/v1/secrets/key-web", "/api/v1/changes/2", "/api/v1/changes?kind=Secret"} {
+	for _, path := range []string{"/api/v1/secrets", "/api/v1/certificates", "/api/v1/issuers", "/api/v1/secrets/key-web", "/api/v1/changes/2", "/api/v1/changes?kind=Secret"} {
 		told.Write(w.want(w.do("admin", "GET", path, ""), 200).body)
 	}
 	families, err := w.metrics.Gather()

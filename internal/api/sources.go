@@ -23,8 +23,18 @@ type PlanAnswer struct {
 	LoadBalancers []LoadBalancerPlan `json:"loadBalancers"`
 	// Problems are objects, or parts of them, that would be left out, and why; all else would ship.
 	Problems []weir.Problem `json:"problems,omitempty"`
+	// Certificates says what becomes of certificates: ordered, shown and for how long they are good, shown no more.
+	Certificates []PlanNote `json:"certificates,omitempty"`
 	// Waves says for each group that it would go through in waves in which order, in a sentence.
 	Waves []string `json:"waves,omitempty"`
+}
+
+// PlanNote says in a sentence what a change would do to an object.
+type PlanNote struct {
+	// Object is as "Certificate/www"; empty when it is about several.
+	Object string `json:"object,omitempty"`
+	// Text goes on where the object's name ends.
+	Text string `json:"text"`
 }
 
 // LoadBalancerPlan is what one load balancer would do: run-time commands, or one reload with its reasons.
@@ -85,6 +95,24 @@ type FleetStatus struct {
 	Restored *Restored `json:"restored,omitempty"`
 	// Strangers are agents that came in the last few minutes, of load balancers that do not exist.
 	Strangers []Stranger `json:"strangers,omitempty"`
+	// Servers counts the Servers by what their registrations say; absent while none has one.
+	Servers *RegisteredServers `json:"servers,omitempty"`
+	// NotIssued are the Certificates that can't be had, whether a site uses them or not: their last order came to
+	// nothing, or their Issuer is not there. Each has the reason.
+	NotIssued []weir.Problem `json:"notIssued,omitempty"`
+	// Sources are the DiscoverySources that nothing can be learned from, whose servers can't be written, or that have lost
+	// more at once than is believed. Each has what is the matter, and what becomes of its servers.
+	Sources []weir.Problem `json:"sources,omitempty"`
+}
+
+// RegisteredServers counts Servers by the states of their registrations.
+type RegisteredServers struct {
+	Healthy   int `json:"healthy"`
+	Draining  int `json:"draining"`
+	Withdrawn int `json:"withdrawn"`
+	Stale     int `json:"stale"`
+	// Unregistered have no registration.
+	Unregistered int `json:"unregistered"`
 }
 
 // GroupStatus is the state of one load-balancer group.
@@ -127,10 +155,13 @@ type Outage struct {
 // The reasons of an Outage.
 const (
 	NotServingDown        = "NoServerUp"  // no server takes traffic: down, drained, in maintenance, or there is none
-	NotServingNotAdmitted = "NotAdmitted" // no server has passed its first check yet
+	NotServingNotAdmitted = "NotAdmitted" // no server has passed its first check yet, or has the registration it needs
+	NotServingSilent      = "Silent"      // servers fell silent, and the pool's floor keeps them in
 	NotServingQuarantined = "Quarantined" // HAProxy refuses it, and it has no earlier form
 	NotServingNotBound    = "NotBound"    // the machine can't listen at the address
 	NotServingUnseen      = "NotSeen"     // the load balancer has it and has not told of its servers yet
+	// NotServingNoCertificate: TLS clients ask for host names that no certificate of the site is good for.
+	NotServingNoCertificate = "NoCertificate"
 )
 
 // LoadBalancerStatus is what is known of one load balancer.

@@ -17,6 +17,9 @@ const (
 	joinTokenLife    = time.Hour
 )
 
+// registrationToken is the kind of a token with which servers register themselves, as its text says.
+const registrationToken = "registration"
+
 // TokenAnswer shows a token's text, this once.
 type TokenAnswer struct {
 	// Token is the text; only its hash is kept.
@@ -61,6 +64,8 @@ func (c *call) makeToken(kind weir.Kind) error {
 		what = "make join token"
 	case token.Server != nil:
 		what = "make server token"
+	case token.Registration != nil:
+		what = "make registration token"
 	}
 	c.audit(secrets.AuditEntry{
 		What: what, Object: o.Ref().String(), Outcome: "accepted",
@@ -104,6 +109,11 @@ func (c *call) fillToken(o *weir.Object) (text string, err error) {
 		return "", refused("spec.expiresAt", "is too far away: a join token lives an hour at most")
 	case token.ExpiresAt.Sub(now) > longest:
 		return "", refused("spec.expiresAt", "is too far away: a token lives a year at most")
+	}
+	if token.Registration != nil {
+		// Without the CA's hash: it outlives changes of CA.
+		text, token.Hash = secrets.NewToken(registrationToken)
+		return text, nil
 	}
 	if !token.Enrols() {
 		text, token.Hash = secrets.NewToken("api")

@@ -58,7 +58,10 @@ func ParseKey(text string) (crypto.Signer, error) {
 	for rest := []byte(text); ; {
 		var b *pem.Block
 		if b, rest = pem.Decode(rest); b == nil {
-			return nil, errors.New("read key: there is no private key that is understood; PKCS #8, PKCS #1 and SEC 1 are")
+			return nil, errors.New("read key: there is no private key that is understood; PKCS #8, PKCS #1 and SEC 1 are, in PEM and without a passphrase")
+		}
+		if !strings.HasSuffix(b.Type, "PRIVATE KEY") {
+			continue
 		}
 		if key, err := x509.ParsePKCS8PrivateKey(b.Bytes); err == nil {
 			if signer, ok := key.(crypto.Signer); ok {
@@ -154,7 +157,7 @@ func NewAuthority(spec weir.PrivateCA, parent *Authority, now time.Time) (*Autho
 	signer := &Authority{Chain: []*x509.Certificate{t}, Key: key}
 	if parent != nil {
 		signer = parent
-		if end := parent.Chain[0].NotAfter; t.NotAfter.After(end) {
+		if end := parent.End(); t.NotAfter.After(end) {
 			t.NotAfter = end
 		}
 	}
@@ -175,12 +178,25 @@ func (a *Authority) Encode() (chain, key string, err error) {
 	return encodeChain(a.Chain), key, err
 }
 
+// End is when the first certificate of its chain ends, and with it all that it signs.
+func (a *Authority) End() time.Time { return earliestEnd(a.Chain) }
+
+func earliestEnd(chain []*x509.Certificate) time.Time {
+	end := chain[0].NotAfter
+	for _, c := range chain[1:] {
+		if c.NotAfter.Before(end) {
+			end = c.NotAfter
+		}
+	}
+	return end
+}
+
 // Issue signs a certificate for a server's names, good from an hour ago, for a duration, and never longer than the
 // authority itself. What it gives is the leaf and the authorities between it and the root, which clients have.
 func (a *Authority) Issue(names []string, public crypto.PublicKey, duration time.Duration, now time.Time) (chain string, err error) {
-	own := a.Chain[0]
-	if !now.Before(own.NotAfter) {
-		return "", fmt.Errorf("the authority %s itself expired at %s; make another Issuer", own.Subject.CommonName, own.NotAfter.UTC().Format(time.RFC3339))
+	end := a.End()
+	if !now.Before(end) {
+		return "", fmt.Errorf("the authority %s itself expired at %s; make another Issuer", a.Chain[0].Subject.CommonName, end.UTC().Format(time.RFC3339))
 	}
 	serial, err := newSerial()
 	if err != nil {
@@ -194,8 +210,8 @@ func (a *Authority) Issue(names []string, public crypto.PublicKey, duration time
 	if len(names[0]) <= 64 {
 		t.Subject.CommonName = names[0] // RFC 5280: 64 characters at most
 	}
-	if t.NotAfter.After(own.NotAfter) {
-		t.NotAfter = own.NotAfter
+	if t.NotAfter.After(end) {
+		t.NotAfter = end
 	}
 	if _, isRSA := public.(*rsa.PublicKey); isRSA {
 		t.KeyUsage |= x509.KeyUsageKeyEncipherment

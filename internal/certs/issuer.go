@@ -26,6 +26,8 @@ type issuer struct {
 	client    *acme.Client
 	solver    dns01.Solver
 	limits    []acme.Limit
+	rest      rest
+	of        string // the key and the directory of the account
 
 	mu      sync.Mutex
 	account account
@@ -34,7 +36,9 @@ type issuer struct {
 
 // account is what is kept of an issuer's account.
 type account struct {
+	// Known is that of the key and the directory that Of stands for.
 	Known  *acme.Account `json:"known,omitempty"`
+	Of     string        `json:"of,omitempty"`
 	Budget acme.Budget   `json:"budget"`
 }
 
@@ -46,19 +50,14 @@ func (k *Keeper) open(ctx context.Context, name string) (*issuer, *weir.Issuer, 
 		return nil, nil, fmt.Errorf("%s is not there", weir.Ref{Kind: "Issuer", Name: name})
 	}
 	spec := o.Spec.(*weir.Issuer)
-	var used strings.Builder
-	for _, r := range spec.References() {
-		if other := set.Get(r.Ref); other != nil {
-			fmt.Fprintf(&used, "%s@%d ", r.Ref, other.Revision)
-		}
-	}
+	used := uses(set, spec)
 	k.mu.Lock()
 	known := k.issuers[name]
 	k.mu.Unlock()
-	if known != nil && known.revision == o.Revision && known.secrets == used.String() {
+	if known != nil && known.revision == o.Revision && known.secrets == used {
 		return known, spec, nil
 	}
-	made := &issuer{revision: o.Revision, secrets: used.String()}
+	made := &issuer{revision: o.Revision, secrets: used}
 	key, err := k.secret(ctx, "Issuer", name, spec.KeyRef)
 	if err != nil {
 		return nil, nil, err
@@ -80,6 +79,17 @@ func (k *Keeper) open(ctx context.Context, name string) (*issuer, *weir.Issuer, 
 	return made, spec, nil
 }
 
+// uses says of which revision the objects are that an issuer names: its secrets, and whom it believes.
+func uses(set *weir.Set, spec *weir.Issuer) string {
+	var used strings.Builder
+	for _, r := range spec.References() {
+		if other := set.Get(r.Ref); other != nil {
+			fmt.Fprintf(&used, "%s@%d ", r.Ref, other.Revision)
+		}
+	}
+	return used.String()
+}
+
 func (k *Keeper) openACME(ctx context.Context, name string, spec *weir.Issuer, key string, set *weir.Set, made *issuer) error {
 	signer, err := ParseKey(key)
 	if err != nil {
@@ -96,7 +106,10 @@ func (k *Keeper) openACME(ctx context.Context, name string, spec *weir.Issuer, k
 			made.account = account{}
 		}
 	}
-	opts := acme.Options{Directory: spec.ACME.Directory, Key: signer, Contact: spec.ACME.Contact, Known: made.account.Known, Poll: k.opts.Poll, UserAgent: k.opts.Agent}
+	if made.of = spec.KeyRef.Fingerprint + " " + spec.ACME.Directory; made.account.Of != made.of {
+		made.account.Known = nil
+	}
+	opts := acme.Options{Directory: spec.ACME.Directory, Key: signer, Contact: spec.ACME.Contact, Known: made.account.Known, Poll: k.opts.Poll, UserAgent: k.opts.Agent, Clock: k.opts.Clock}
 	if opts.HTTP, err = httpClient(spec, set); err != nil {
 		return err
 	}
@@ -163,11 +176,12 @@ func httpClient(spec *weir.Issuer, set *weir.Set) (*http.Client, error) {
 			return nil, fmt.Errorf("%s is not there", weir.Ref{Kind: "Certificate", Name: name})
 		}
 		config.RootCAs = x509.NewCertPool()
-		config.RootCAs.AppendCertsFromPEM([]byte(cert.Chain))
+		config.RootCAs.AppendCertsFromPEM([]byte(cert.Chain.String()))
 	}
+	to := newReach(spec.ACME.Directory)
 	return &http.Client{
 		Timeout:   exchangePatience,
-		Transport: &http.Transport{TLSClientConfig: config, Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: atOnce, IdleConnTimeout: time.Minute},
+		Transport: &http.Transport{TLSClientConfig: config, Proxy: to.proxy, DialContext: to.connect, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: atOnce, IdleConnTimeout: time.Minute},
 	}, nil
 }
 
@@ -200,5 +214,14 @@ func (k *Keeper) change(ctx context.Context, name string, i *issuer, f func(a *a
 		return fmt.Errorf("keep the account of Issuer/%s: %w", name, err)
 	}
 	i.account, i.kept = next, now
+	k.mu.Lock()
+	k.accounts[name] = true
+	k.mu.Unlock()
 	return nil
+}
+
+func (i *issuer) budget() acme.Budget {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.account.Budget
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,8 +25,9 @@ const (
 	accountPrefix = "issuer/"
 	// author is whom changes name that the keeper makes.
 	author = "weir"
-	// atOnce is how many certificates are worked at together, at the most.
-	atOnce = 32
+	// atOnce is how many certificates of an issuer are worked at together, at the most. Most of them wait for load balancers
+	// to answer; those of other issuers don't wait for them.
+	atOnce = 64
 	// sweepPause is how soon after one look at all certificates the next may come.
 	sweepPause = 100 * time.Millisecond
 	// longestSleep is after how long everything is looked at again, whatever was expected.
@@ -64,11 +66,20 @@ type Options struct {
 type Keeper struct {
 	opts Options
 
-	mu       sync.Mutex
-	records  map[string]*kept
-	busy     map[string]bool
-	issuers  map[string]*issuer
-	answered []Challenge
+	answers answers
+
+	orders   map[string]weir.Wanted // as of ordersAt; for sweep alone
+	ordersAt *weir.Stamp
+
+	mu      sync.Mutex
+	records map[string]*kept
+	busy    map[string]bool
+	hands   map[string]int // how many of busy are an issuer's, nobody's being the keeper's own
+	issuers map[string]*issuer
+	refused map[string]time.Time // Certificates that can't be made or deleted, until when
+	// own are failures to renew authorities' own certificates, accounts the issuers of which something is kept.
+	own      map[string]acme.Retries
+	accounts map[string]bool
 	wake     chan struct{}
 	work     sync.WaitGroup
 }
@@ -108,7 +119,7 @@ func New(o Options) *Keeper {
 	if o.Patience == 0 {
 		o.Patience = 2 * time.Minute
 	}
-	return &Keeper{opts: o, wake: make(chan struct{}, 1)}
+	return &Keeper{opts: o, answers: answers{to: o.Answerer}, wake: make(chan struct{}, 1)}
 }
 
 // Run keeps certificates until ctx ends, which it does not take for an error.
@@ -122,7 +133,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 		return err
 	}
 	followed := make(chan error, 1)
-	go func() { followed <- k.follow(ctx) }()
+	since := k.opts.Store.Revision() // before the first look: what changes after that is not to be missed
+	go func() { followed <- k.follow(ctx, since) }()
 	for {
 		next := k.sweep(ctx)
 		sleep := min(longestSleep, max(sweepPause, next.Sub(k.opts.Clock())))
@@ -155,9 +167,19 @@ func (k *Keeper) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	accounts, err := k.opts.Store.Platforms(ctx, accountPrefix)
+	if err != nil {
+		return err
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.records, k.busy, k.issuers, k.answered = map[string]*kept{}, map[string]bool{}, map[string]*issuer{}, nil
+	k.own, k.accounts = map[string]acme.Retries{}, map[string]bool{}
+	for _, v := range accounts {
+		k.accounts[strings.TrimPrefix(v.Name, accountPrefix)] = true
+	}
+	k.records, k.busy, k.issuers = map[string]*kept{}, map[string]bool{}, map[string]*issuer{}
+	k.refused, k.hands = map[string]time.Time{}, map[string]int{}
+	var answered []Challenge
 	for _, v := range values {
 		name := strings.TrimPrefix(v.Name, RecordPrefix)
 		r := &kept{value: value{v.Value.Bytes(), v.Generation}}
@@ -167,15 +189,16 @@ func (k *Keeper) load(ctx context.Context) error {
 		}
 		k.records[name] = r
 		if r.Order != nil && r.Order.Challenge == acme.HTTP01 && !r.Order.Finished() {
-			k.answered = append(k.answered, answersOf(*r.Order)...)
+			answered = append(answered, answersOf(*r.Order)...)
 		}
 	}
-	return k.opts.Answerer.Answer(ctx, k.answered)
+	k.answers.edit(func([]Challenge) []Challenge { return answered })
+	return k.answers.tell(ctx)
 }
 
-// follow wakes the keeper when something has changed that may matter to it.
-func (k *Keeper) follow(ctx context.Context) error {
-	for ev, err := range k.opts.Store.Watch(ctx, k.opts.Store.Revision()) {
+// follow wakes the keeper when something has changed after a revision that may matter to it.
+func (k *Keeper) follow(ctx context.Context, since int64) error {
+	for ev, err := range k.opts.Store.Watch(ctx, since) {
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -203,22 +226,45 @@ func (k *Keeper) look() {
 // sweep begins what is due and gives the moment at which something else is; zero when nothing is expected.
 func (k *Keeper) sweep(ctx context.Context) (next time.Time) {
 	set, now := k.opts.Store.View(), k.opts.Clock()
-	wanted := map[string]bool{}
+	if err := k.answers.tell(ctx); err != nil && ctx.Err() == nil {
+		k.opts.Log.Warn("load balancers are not told yet which challenges are over", "error", err)
+		next = now.Add(time.Second)
+	}
+	care := Tend(set, k.ordersOf(set), func(name string) time.Time { return k.record(name).Unwanted }, now)
+	if !k.tend(ctx, &care, now) {
+		return now.Add(sweepPause)
+	}
+	if next.IsZero() || !care.Next.IsZero() && care.Next.Before(next) {
+		next = care.Next
+	}
+	if at := k.authorities(ctx, set, now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+		next = at
+	}
+	k.forgetIssuers(ctx, set)
+	wanted, left := map[string]bool{}, false
 	for o := range set.All("Certificate") {
 		name, spec := o.Metadata.Name, o.Spec.(*weir.Certificate)
 		if spec.Issuer == "" {
 			continue
 		}
 		wanted[name] = true
-		task, at, _ := Due(name, spec, weir.Find[weir.Issuer](set, "Issuer", spec.Issuer), k.record(name), now)
+		if _, unwanted := slices.BinarySearch(care.Note, name); unwanted {
+			continue // nothing is ordered that nobody wants
+		}
+		if k.full(spec.Issuer) {
+			left = true
+			continue
+		}
+		about := weir.Find[weir.Issuer](set, "Issuer", spec.Issuer)
+		task, at, _ := Due(name, spec, about, k.forgiving(set, name, about), now)
 		switch {
 		case task == Nothing:
 		case at.After(now):
 			if next.IsZero() || at.Before(next) {
 				next = at
 			}
-		case !k.begin(ctx, name, k.step):
-			return now.Add(sweepPause) // as many are at work as may be
+		default:
+			k.begin(ctx, spec.Issuer, name, k.step)
 		}
 	}
 	k.mu.Lock()
@@ -230,9 +276,10 @@ func (k *Keeper) sweep(ctx context.Context) (next time.Time) {
 	}
 	k.mu.Unlock()
 	for _, name := range gone {
-		if !k.begin(ctx, name, k.drop) {
-			return now.Add(sweepPause)
-		}
+		left = !k.begin(ctx, nobody, name, k.drop) || left
+	}
+	if left {
+		return now.Add(sweepPause)
 	}
 	return next
 }
@@ -248,17 +295,42 @@ func (k *Keeper) record(name string) *Record {
 	return &Record{}
 }
 
-// begin works at a certificate, unless somebody is at it; false when too many are worked at.
-func (k *Keeper) begin(ctx context.Context, name string, work func(ctx context.Context, name string) error) bool {
+// forgiving is record as of now: failures of before a secret of the issuer's was another one say nothing.
+func (k *Keeper) forgiving(set *weir.Set, name string, about *weir.Issuer) *Record {
+	r := k.record(name)
+	if about == nil {
+		return r
+	}
+	used := uses(set, about)
+	if r.Used != used {
+		r.Retries = acme.Retries{}
+	}
+	r.Used = used
+	return r
+}
+
+// nobody is whose work is that for no issuer.
+const nobody = ""
+
+// full says that as many certificates of an issuer are worked at as may be.
+func (k *Keeper) full(issuer string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.hands[issuer] >= atOnce
+}
+
+// begin works at a certificate of an issuer, unless somebody is at it; false when too many of the issuer's are worked at.
+func (k *Keeper) begin(ctx context.Context, issuer, name string, work func(ctx context.Context, name string) error) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.busy[name] {
 		return true
 	}
-	if len(k.busy) >= atOnce {
+	if k.hands[issuer] >= atOnce {
 		return false
 	}
 	k.busy[name] = true
+	k.hands[issuer]++
 	k.work.Go(func() {
 		err := work(ctx, name)
 		if err != nil && ctx.Err() == nil {
@@ -267,6 +339,7 @@ func (k *Keeper) begin(ctx context.Context, name string, work func(ctx context.C
 		}
 		k.mu.Lock()
 		delete(k.busy, name)
+		k.hands[issuer]--
 		k.mu.Unlock()
 		k.look()
 	})

@@ -2,185 +2,16 @@ package certs
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"weir"
-	"weir/internal/secrets"
-	"weir/internal/store"
 	"weir/internal/weirtest"
 )
-
-// world is a store, an authority, and what stands for the load balancers between them.
-type world struct {
-	t      *testing.T
-	store  *store.Store
-	pebble *weirtest.Pebble
-
-	mu      sync.Mutex
-	clock   time.Duration // ahead of the time
-	answers []Challenge
-	missing []string
-	stop    func()
-}
-
-// Answer shows what load balancers would.
-func (w *world) Answer(_ context.Context, list []Challenge) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.answers = slices.Clone(list)
-	for _, c := range list {
-		w.pebble.PresentHTTP(c.Token, c.Answer)
-	}
-	return nil
-}
-
-// Missing says what the test wants to be missing.
-func (w *world) Missing([]string) []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.missing
-}
-
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return time.Now().Add(w.clock)
-}
-
-func newWorld(t *testing.T, opts weirtest.PebbleOptions) *world {
-	t.Helper()
-	w := &world{t: t, pebble: weirtest.NewPebble(t, opts)}
-	ring, err := secrets.OpenOrCreateKeyring(filepath.Join(weirtest.TempDir(t), "sealing.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.store, err = store.Open(t.Context(), store.Options{Dir: weirtest.TempDir(t), Keyring: ring, Check: weir.Check})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := w.store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	w.put("Certificate", "pebble", &weir.Certificate{Chain: w.pebble.Cert})
-	w.put("Issuer", "public", &weir.Issuer{Type: "acme", Key: newKeyText(t), ACME: &weir.ACME{Directory: w.pebble.Directory, Authority: "pebble", Challenge: "http-01"}})
-	a, err := NewAuthority(weir.PrivateCA{CommonName: "Inside", KeyType: "ecdsa-256", Duration: weir.Duration(1e6 * time.Hour / 100)}, nil, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	chain, key, err := a.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.put("Issuer", "inside", &weir.Issuer{Type: "ca", Key: key, Chain: chain, CA: &weir.PrivateCA{CommonName: "Inside"}})
-	return w
-}
-
-func newKeyText(t *testing.T) string {
-	t.Helper()
-	key, err := NewKey("ecdsa-256")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := EncodeKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
-func (w *world) put(kind, name string, spec weir.Spec) {
-	w.t.Helper()
-	spec.Normalize()
-	_, err := w.store.Apply(w.t.Context(), store.Request{Author: "test", Writes: []weir.Write{{Put: &weir.Object{Kind: kind, Metadata: weir.Metadata{Name: name}, Spec: spec}}}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// run has a keeper at work until the test ends, or halt.
-func (w *world) run() {
-	w.t.Helper()
-	k := New(Options{Store: w.store, Answerer: w, Clock: w.now, Log: slog.New(slog.DiscardHandler), Poll: 5 * time.Millisecond, Patience: time.Second})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- k.Run(ctx) }()
-	w.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			w.t.Error(err)
-		}
-	})
-	w.t.Cleanup(w.stop)
-}
-
-func (w *world) cert(name string) *weir.Certificate {
-	return weir.Find[weir.Certificate](w.store.View(), "Certificate", name)
-}
-
-func (w *world) await(what string, holds func() error) {
-	w.t.Helper()
-	weirtest.Eventually(w.t, 30*time.Second, func() error {
-		if err := holds(); err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		return nil
-	})
-}
-
-func (w *world) issued(name string) *weir.Certificate {
-	w.t.Helper()
-	w.await(name+" is issued", func() error {
-		if c := w.cert(name); c == nil || c.KeyRef == nil {
-			return fmt.Errorf("it is %+v", c)
-		}
-		return nil
-	})
-	return w.cert(name)
-}
-
-func (w *world) record(name string) Record {
-	w.t.Helper()
-	k := New(Options{Store: w.store, Answerer: silent{}, Clock: w.now, Log: slog.New(slog.DiscardHandler)})
-	if err := k.load(w.t.Context()); err != nil {
-		w.t.Fatal(err)
-	}
-	return *k.record(name)
-}
-
-type silent struct{}
-
-func (silent) Answer(context.Context, []Challenge) error { return nil }
-func (silent) Missing([]string) []string                 { return nil }
-
-// leads says that the chain leads to a root; that the key is the leaf's the store has looked at.
-func (w *world) leads(name string, roots *x509.CertPool) {
-	w.t.Helper()
-	spec := w.cert(name)
-	chain, err := ParseChain(spec.Chain)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		between.AddCert(c)
-	}
-	for _, n := range spec.Names {
-		if _, err := chain[0].Verify(x509.VerifyOptions{DNSName: strings.Replace(n, "*", "any", 1), Roots: roots, Intermediates: between, CurrentTime: w.now()}); err != nil {
-			w.t.Errorf("%s: %v", name, err)
-		}
-	}
-}
 
 // TestCertificatesAreOrdered: what asks for a certificate gets one, from an authority that speaks ACME and loses half of
 // all nonces, and from one of Weir's own.
@@ -255,7 +86,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	gone.Revoked = &weir.Revocation{At: w.now(), Reason: "keyCompromise"}
 	w.put("Certificate", "www", &gone)
 	another("www", "another comes in the place of the one that was revoked", third)
-	chain, err := ParseChain(third.Chain)
+	chain, err := ParseChain(third.Chain.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,11 +96,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 		}
 		return nil
 	})
-	w.mu.Lock()
-	w.clock = time.Until(inside.Info.NotAfter) / 5 * 4
-	w.mu.Unlock()
-	w.put("Certificate", "pebble", &weir.Certificate{Chain: w.pebble.Cert + "\n"}) // wakes it
-	w.put("Certificate", "new", &weir.Certificate{Issuer: "inside", Names: []string{"new.inside.example"}})
+	w.ahead(time.Until(inside.Info.NotAfter) / 5 * 4)
 	another("inside", "one whose life is over is renewed", inside)
 }
 
@@ -413,7 +240,7 @@ func TestAnotherGoesOn(t *testing.T) {
 		w.run()
 		select {
 		case <-reached:
-		case <-time.After(10 * time.Second):
+		case <-time.After(weirtest.Patience):
 		}
 		w.stop()
 		w.run()
@@ -424,5 +251,26 @@ func TestAnotherGoesOn(t *testing.T) {
 	// The answer to the order itself is what alone can be lost.
 	if n := w.pebble.Done(weirtest.PebbleNewOrder); n > orders+2 {
 		t.Errorf("%d orders were made for %d certificates", n, orders)
+	}
+}
+
+// What changes between the first look and the moment at which the keeper begins to follow is looked at.
+func TestNoChangeIsMissedAtTheStart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, weirtest.PebbleOptions{})
+	k, since := New(Options{Store: w.store}), w.store.Revision()
+	w.platform()
+	w.put("Site", "www", autoSite("inside", "a.inside.example"))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- k.follow(ctx, since) }()
+	select {
+	case <-k.wake:
+	case <-time.After(weirtest.Patience):
+		t.Error("a change after the first look wakes nobody")
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

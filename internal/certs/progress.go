@@ -2,6 +2,7 @@ package certs
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -9,11 +10,30 @@ import (
 	"weir/internal/acme"
 )
 
+// AskedOfLoadBalancers gives names, and the tokens of their challenges, that load balancers are to answer before the order
+// goes on.
+func (r *Record) AskedOfLoadBalancers() iter.Seq2[string, string] {
+	return func(yield func(name, token string) bool) {
+		if r.Order == nil || r.Order.State != acme.Presenting || r.Order.Challenge != acme.HTTP01 {
+			return
+		}
+		for _, c := range r.Order.Challenges() {
+			if !yield(c.Name, c.Token) {
+				return
+			}
+		}
+	}
+}
+
 // Progress says how it stands with a certificate that comes from an issuer, for people: whether there is one that is
 // good, what is under way, what failed and when it is tried again, and how long the present one lasts.
 func Progress(name string, spec *weir.Certificate, issuer *weir.Issuer, r *Record, now time.Time) weir.Condition {
 	c := weir.Condition{Type: weir.Issued, Status: "True", Reason: "Issued"}
-	task, at, why := Due(name, spec, issuer, r, now)
+	var why string
+	var at time.Time
+	if issuer != nil && issuer.KeyRef != nil {
+		why, at = nextOrder(name, spec, Digest(spec, issuer), r, now)
+	}
 	var parts []string
 	say := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
 	switch {
@@ -42,23 +62,39 @@ func Progress(name string, spec *weir.Certificate, issuer *weir.Issuer, r *Recor
 			c.Reason = "OrderFailed"
 		}
 		say("ordering it failed %s: %s", times(r.Retries.Failures), r.Failure)
-		if task == Order {
+		if why != "" {
 			say("the next try is at %s", moment(at))
 		}
 	case r.Waits != "" && r.WaitsTo.After(now):
 		say("it is not ordered before %s: %s", moment(r.WaitsTo), r.Waits)
-	case task == Order && !at.After(now):
+	case why != "" && !at.After(now):
 		say("another is to be ordered, because %s", why)
-	case spec.Info != nil && spec.Revoked == nil:
-		if reason, from := wanted(name, spec, r, now); reason != "" {
-			say("the next is ordered at %s, because %s", moment(from), reason)
-		}
+	case why != "" && spec.Info != nil && spec.Revoked == nil:
+		say("the next is ordered at %s, because %s", moment(at), why)
 	}
-	if r.Asking.Failures > 0 && task == Tell {
-		say("the authority does not know of the revocation yet")
+	if !r.Unwanted.IsZero() {
+		say("%s", unwantedText(r))
+	}
+	if serial := notTold(spec, issuer, r, now); serial != "" {
+		say("the authority does not know of the revocation of %s yet", serial)
 	}
 	c.Message = strings.Join(parts, "; ")
 	return c
+}
+
+// notTold gives the serial of a certificate of whose revocation the authority could not be told.
+func notTold(spec *weir.Certificate, issuer *weir.Issuer, r *Record, now time.Time) string {
+	if issuer == nil || r.Asking.Failures == 0 {
+		return ""
+	}
+	if serial := toTell(spec, issuer, r, now); r.Asking.Of == tellOf(serial) {
+		return serial
+	}
+	return ""
+}
+
+func unwantedText(r *Record) string {
+	return fmt.Sprintf("no site wants it since %s; it is deleted at %s, unless one does again", moment(r.Unwanted), moment(r.Unwanted.Add(UnwantedFor)))
 }
 
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

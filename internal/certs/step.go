@@ -3,6 +3,7 @@ package certs
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,11 +19,12 @@ import (
 // step does what is due for a certificate, until something must be waited for.
 func (k *Keeper) step(ctx context.Context, name string) error {
 	for ctx.Err() == nil {
-		spec := weir.Find[weir.Certificate](k.opts.Store.View(), "Certificate", name)
+		set := k.opts.Store.View()
+		spec := weir.Find[weir.Certificate](set, "Certificate", name)
 		if spec == nil || spec.Issuer == "" {
 			return nil // drop looks after it
 		}
-		r := k.record(name)
+		r := k.forgiving(set, name, weir.Find[weir.Issuer](set, "Issuer", spec.Issuer))
 		i, about, err := k.open(ctx, spec.Issuer)
 		if err != nil {
 			return k.fail(ctx, name, spec, about, r, err)
@@ -37,7 +39,7 @@ func (k *Keeper) step(ctx context.Context, name string) error {
 		case GoOn:
 			err = k.goOn(ctx, name, spec, about, i, r)
 		case Tell:
-			err = k.tell(ctx, name, spec, i, r)
+			err = k.tell(ctx, name, spec, about, i, r)
 		case AskAbout:
 			err = k.ask(ctx, name, spec, i, r)
 		case Order:
@@ -65,6 +67,9 @@ func (k *Keeper) fail(ctx context.Context, name string, spec *weir.Certificate, 
 			return err
 		}
 	}
+	if r.Order != nil {
+		k.answers.drop(answersOf(*r.Order))
+	}
 	var told *acme.Error
 	errors.As(err, &told)
 	r.Of = Digest(spec, about)
@@ -84,6 +89,12 @@ func (k *Keeper) sign(ctx context.Context, name string, spec *weir.Certificate, 
 	if spec.Duration != 0 {
 		duration = spec.Duration.D()
 	}
+	if none := noGain(spec, i.authority, spec.Issuer, duration, k.opts.Clock()); none != "" && why == tooOld {
+		now := k.opts.Clock()
+		r.Of = Digest(spec, about)
+		r.wait(now, none, now.Add(waitForAuthority))
+		return k.save(ctx, name, r)
+	}
 	chain, err := i.authority.Issue(spec.Names, key.Public(), duration, k.opts.Clock())
 	if err != nil {
 		return k.fail(ctx, name, spec, about, r, err)
@@ -95,38 +106,43 @@ func (k *Keeper) sign(ctx context.Context, name string, spec *weir.Certificate, 
 	return k.issued(ctx, name, spec, about, r, chain, text, why)
 }
 
+// ofOthers says which name has become another role's since the certificate was wished for, "" for none: the load balancers
+// that serve it would prove it all the same.
+func (k *Keeper) ofOthers(certificate string, spec *weir.Certificate) string {
+	view := k.opts.Store.View()
+	object := view.Get(weir.Ref{Kind: "Certificate", Name: certificate})
+	if object == nil {
+		return ""
+	}
+	for _, name := range spec.Names {
+		if site, held := view.HeldByOthers(object.Metadata.Role, name); held {
+			return fmt.Sprintf("%q is a name of %s now, and their roles differ; take it out of names, or an admin lists it in the hostnames of role %s", name, site, object.Metadata.Role)
+		}
+	}
+	return ""
+}
+
 // order begins an order, if the limits allow it.
 func (k *Keeper) order(ctx context.Context, name string, spec *weir.Certificate, about *weir.Issuer, i *issuer, r *Record, why string) error {
 	request := acme.Request{Names: spec.Names, Challenge: acme.ChallengeType(about.ACME.Challenge), Profile: about.ACME.Profile}
 	purpose := acme.Fresh
-	if spec.Info != nil && slices.Equal(sorted(spec.Info.Names), spec.Names) {
+	if spec.Info != nil && sameNames(spec.Info.Names, spec.Names) {
 		purpose = acme.Renewing
-		if leaf, err := ParseChain(spec.Chain); err == nil && r.Serial == spec.Info.Serial && r.Issuer == spec.Issuer && spec.Revoked == nil {
+		if leaf, err := ParseChain(spec.Chain.String()); err == nil && r.Serial == spec.Info.Serial && r.Issuer == spec.Issuer && spec.Revoked == nil {
 			if request.Replaces, err = acme.CertID(leaf[0]); err == nil && request.Replaces != "" {
 				purpose = acme.Replacing
 			}
 		}
 	}
-	known, err := i.client.Account(ctx)
-	if err != nil {
-		return k.fail(ctx, name, spec, about, r, err)
-	}
-	// Spent before it is ordered: a crash between the two must not let more be ordered than may be.
 	now := k.opts.Clock()
-	r.Of, r.Waits, r.WaitsTo = Digest(spec, about), "", time.Time{}
-	err = k.change(ctx, spec.Issuer, i, func(a *account) bool {
-		when, why := a.Budget.Next(now, i.limits, spec.Names, purpose)
-		if when.After(now) {
-			r.Waits, r.WaitsTo = why, when
-			return false
-		}
-		a.Known, a.Budget = &known, a.Budget.Spend(now, i.limits, spec.Names, purpose)
-		return true
-	})
-	if err != nil {
-		return err
+	r.Of = Digest(spec, about)
+	r.wait(now, "", time.Time{})
+	if why := k.ofOthers(name, spec); why != "" {
+		r.wait(now, why, now.Add(waitForName))
+		return k.save(ctx, name, r)
 	}
-	if r.Waits != "" {
+	if when, why := i.budget().Next(now, i.limits, spec.Names, purpose); when.After(now) {
+		r.wait(now, why, when)
 		return k.save(ctx, name, r)
 	}
 	key, err := NewKey(spec.KeyType)
@@ -136,13 +152,60 @@ func (k *Keeper) order(ctx context.Context, name string, spec *weir.Certificate,
 	if err != nil {
 		return k.fail(ctx, name, spec, about, r, err)
 	}
-	o, err := i.client.Begin(ctx, request)
-	if err != nil {
+	var o acme.Order
+	err = k.speak(i, func() (err error) {
+		o, err = k.place(ctx, spec.Issuer, i, request, purpose)
+		return err
+	})
+	var late *notNow
+	var told *acme.Error
+	switch {
+	case errors.As(err, &late):
+		r.wait(now, late.why, late.until)
+		r.Key = ""
+		return k.save(ctx, name, r)
+	case errors.As(err, &told):
 		return k.fail(ctx, name, spec, about, r, err)
+	case err != nil:
+		return err
 	}
 	r.Order, r.OrderedOf, r.Why, r.Failure = &o, spec.Issuer, why, ""
 	k.opts.Log.Info("a certificate is ordered", "certificate", name, "issuer", spec.Issuer, "because", why, "names", len(spec.Names))
 	return k.save(ctx, name, r)
+}
+
+// notNow is why an order was not placed: others have spent what the limits allow.
+type notNow struct {
+	why   string
+	until time.Time
+}
+
+func (n *notNow) Error() string { return n.why }
+
+// place orders, and spends of the budget what that takes: before it is ordered, since a crash between the two must not
+// let more be ordered than may be.
+func (k *Keeper) place(ctx context.Context, issuer string, i *issuer, request acme.Request, purpose acme.Purpose) (acme.Order, error) {
+	known, err := i.client.Account(ctx)
+	if err != nil {
+		return acme.Order{}, err
+	}
+	now := k.opts.Clock()
+	var late *notNow
+	err = k.change(ctx, issuer, i, func(a *account) bool {
+		if when, why := a.Budget.Next(now, i.limits, request.Names, purpose); when.After(now) {
+			late = &notNow{why, when}
+			return false
+		}
+		a.Known, a.Of, a.Budget = &known, i.of, a.Budget.Spend(now, i.limits, request.Names, purpose)
+		return true
+	})
+	if err == nil && late != nil {
+		err = late
+	}
+	if err != nil {
+		return acme.Order{}, err
+	}
+	return i.client.Begin(ctx, request)
 }
 
 // goOn does the next step of an order.
@@ -152,9 +215,7 @@ func (k *Keeper) goOn(ctx context.Context, name string, spec *weir.Certificate, 
 	case o.State == acme.Done:
 		return k.issued(ctx, name, spec, about, r, o.Chain, r.Key, r.Why)
 	case o.Finished():
-		if err := k.withdraw(ctx, name, i, o); err != nil {
-			return err
-		}
+		k.withdraw(ctx, name, i, o)
 		if o.Failure != nil && len(o.Failure.Names) > 0 {
 			var names []string
 			for _, n := range o.Failure.Names {
@@ -182,13 +243,16 @@ func (k *Keeper) goOn(ctx context.Context, name string, spec *weir.Certificate, 
 	if err != nil {
 		return k.fail(ctx, name, spec, about, r, err)
 	}
-	before := o.State
-	o, err = i.client.Advance(ctx, o, key)
+	before, asked := o.State, false
+	err = k.speak(i, func() (err error) { asked = true; o, err = i.client.Advance(ctx, o, key); return err })
 	if ctx.Err() != nil && o.State == before {
 		return nil
 	}
 	if r.Failure = ""; err != nil {
 		r.Failure = err.Error()
+	}
+	if left := (*acme.Error)(nil); !asked && errors.As(err, &left) {
+		o.Next = left.NotBefore
 	}
 	r.Order = &o
 	return k.save(ctx, name, r)
@@ -212,7 +276,7 @@ func (k *Keeper) present(ctx context.Context, name string, about *weir.Issuer, i
 		}
 		return nil
 	}
-	if err := k.answer(ctx, answersOf(o), nil); err != nil {
+	if err := k.answers.add(ctx, answersOf(o)); err != nil {
 		return err
 	}
 	var tokens []string
@@ -237,9 +301,10 @@ func (k *Keeper) present(ctx context.Context, name string, about *weir.Issuer, i
 func recordOf(c acme.Challenge) dns01.Record { return dns01.Record{Name: c.Name, Value: c.Value} }
 
 // withdraw takes the answers away again. What can't be taken away does no harm.
-func (k *Keeper) withdraw(ctx context.Context, name string, i *issuer, o acme.Order) error {
+func (k *Keeper) withdraw(ctx context.Context, name string, i *issuer, o acme.Order) {
 	if o.Challenge == acme.HTTP01 {
-		return k.answer(ctx, nil, answersOf(o))
+		k.answers.drop(answersOf(o))
+		return
 	}
 	for _, c := range o.Challenges() {
 		if i.solver == nil {
@@ -249,51 +314,22 @@ func (k *Keeper) withdraw(ctx context.Context, name string, i *issuer, o acme.Or
 			k.opts.Log.Warn("a challenge's record stays in the DNS", "certificate", name, "record", c.Record, "error", err)
 		}
 	}
-	return nil
-}
-
-// answersOf are what load balancers are to answer for an order.
-func answersOf(o acme.Order) []Challenge {
-	var list []Challenge
-	for _, c := range o.Challenges() {
-		list = append(list, Challenge{Name: c.Name, Token: c.Token, Answer: c.KeyAuthorization})
-	}
-	return list
-}
-
-// answer lets load balancers answer challenges, and others no longer.
-func (k *Keeper) answer(ctx context.Context, more, less []Challenge) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	list := slices.DeleteFunc(slices.Clone(k.answered), func(c Challenge) bool {
-		return slices.ContainsFunc(less, func(o Challenge) bool { return o.Token == c.Token })
-	})
-	for _, c := range more {
-		if !slices.ContainsFunc(list, func(o Challenge) bool { return o.Token == c.Token }) {
-			list = append(list, c)
-		}
-	}
-	if err := k.opts.Answerer.Answer(ctx, list); err != nil {
-		return err
-	}
-	k.answered = list
-	return nil
 }
 
 // abandon gives up an order that is under way.
 func (k *Keeper) abandon(ctx context.Context, name string, r *Record, why string) error {
 	i, _, err := k.open(ctx, r.OrderedOf)
 	if err != nil || i.client == nil || r.Order.Finished() {
+		k.answers.drop(answersOf(*r.Order))
 		r.Order, r.Key = nil, ""
 		return k.save(ctx, name, r)
 	}
 	o := r.Order.Abandon(why)
-	if o, err = i.client.Advance(ctx, o, nil); err != nil {
+	err = k.speak(i, func() (err error) { o, err = i.client.Advance(ctx, o, nil); return err })
+	if err != nil {
 		k.opts.Log.Info("an order that was given up lapses at the authority", "certificate", name, "error", err)
 	}
-	if err := k.withdraw(ctx, name, i, o); err != nil {
-		return err
-	}
+	k.withdraw(ctx, name, i, o)
 	r.Order, r.Key = nil, ""
 	return k.save(ctx, name, r)
 }
@@ -304,9 +340,15 @@ func (k *Keeper) issued(ctx context.Context, name string, spec *weir.Certificate
 	if o == nil {
 		return nil
 	}
+	// It may have been revoked since, or given up: what is replaced is what is there now.
+	now := o.Spec.(*weir.Certificate)
+	if Digest(now, about) != Digest(spec, about) || givenUp(now) {
+		return nil // looked at again
+	}
+	spec = now
 	next := o.Clone()
 	cert := next.Spec.(*weir.Certificate)
-	cert.Chain, cert.Key, cert.KeyRef, cert.Revoked = chain, key, nil, nil
+	cert.Chain, cert.Key, cert.KeyRef, cert.Revoked = weir.NewChain(chain), key, nil, nil
 	result, err := k.opts.Store.Apply(ctx, store.Request{
 		Author: author, Reason: fmt.Sprintf("Issuer/%s has given a certificate: %s", spec.Issuer, why),
 		Writes: []weir.Write{{Put: next, IfMatch: o.Revision}},
@@ -321,40 +363,65 @@ func (k *Keeper) issued(ctx context.Context, name string, spec *weir.Certificate
 		return err
 	}
 	if i, _, err := k.open(ctx, spec.Issuer); err == nil && r.Order != nil {
-		if err := k.withdraw(ctx, name, i, *r.Order); err != nil {
-			return err
-		}
+		k.withdraw(ctx, name, i, *r.Order)
 	}
 	after := weir.Find[weir.Certificate](result.After, "Certificate", name)
-	fresh := &Record{Serial: serialOf(after), Issuer: spec.Issuer, At: k.opts.Clock(), Asked: spec.RenewAt, Told: r.Told}
+	fresh := &Record{Serial: serialOf(after), Issuer: spec.Issuer, At: k.opts.Clock(), Asked: spec.RenewAt, Told: r.Told, Untold: r.Untold, Unwanted: r.Unwanted}
+	if was := untoldOf(spec); was.Serial != "" && was.Serial == toTell(spec, about, r, k.opts.Clock()) {
+		fresh.Untold = append(slices.Clone(r.Untold), was)
+	}
 	k.opts.Log.Info("a certificate was issued", "certificate", name, "issuer", spec.Issuer, "serial", fresh.Serial, "until", after.Info.NotAfter, "because", why)
 	return k.save(ctx, name, fresh)
 }
 
-// tell has the authority take a certificate back.
-func (k *Keeper) tell(ctx context.Context, name string, spec *weir.Certificate, i *issuer, r *Record) error {
-	chain, err := ParseChain(spec.Chain)
-	if err == nil {
-		err = i.client.Revoke(ctx, chain[0], acme.Reasons[spec.Revoked.Reason])
+// tell has the authority take a certificate back, the one that is there or one of before.
+func (k *Keeper) tell(ctx context.Context, name string, spec *weir.Certificate, about *weir.Issuer, i *issuer, r *Record) error {
+	u := untoldOf(spec)
+	if serial := toTell(spec, about, r, k.opts.Clock()); u.Serial != serial {
+		u = r.Untold[0]
 	}
-	if ctx.Err() != nil {
-		return nil
+	var err error
+	if u.Issuer != spec.Issuer {
+		i, _, err = k.open(ctx, u.Issuer)
 	}
-	if err != nil {
-		return k.unheard(ctx, name, r, tellOf(spec), err)
+	known := k.opts.Clock().Before(u.End) && err == nil && i.client != nil
+	if known {
+		var chain []*x509.Certificate
+		if chain, err = ParseChain(u.Leaf); err == nil {
+			err = k.speak(i, func() error { return i.client.Revoke(ctx, chain[0], acme.Reasons[u.Reason]) })
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return k.unheard(ctx, name, r, tellOf(u.Serial), err)
+		}
+		k.opts.Log.Info("the authority knows that a certificate is revoked", "certificate", name, "serial", u.Serial)
 	}
-	r.Told, r.Asking, r.Failure = append(r.Told, spec.Info.Serial), acme.Retries{}, ""
-	k.opts.Log.Info("the authority knows that a certificate is revoked", "certificate", name, "serial", spec.Info.Serial)
+	r.Told, r.Asking = append(slices.Clone(r.Told), u.Serial), acme.Retries{}
+	r.Untold = slices.DeleteFunc(slices.Clone(r.Untold), func(o Untold) bool { return o.Serial == u.Serial })
 	return k.save(ctx, name, r)
 }
 
+// untoldOf is the certificate that is there, if it is revoked.
+func untoldOf(spec *weir.Certificate) Untold {
+	if spec.Revoked == nil || spec.Info == nil {
+		return Untold{}
+	}
+	leaf, _, _ := strings.Cut(spec.Chain.String(), pemEnd)
+	return Untold{Serial: spec.Info.Serial, Leaf: leaf + pemEnd, Issuer: spec.Issuer, Reason: spec.Revoked.Reason, End: spec.Info.NotAfter}
+}
+
+const pemEnd = "-----END CERTIFICATE-----\n"
+
 // ask has the authority say when a certificate is to be renewed.
 func (k *Keeper) ask(ctx context.Context, name string, spec *weir.Certificate, i *issuer, r *Record) error {
-	chain, err := ParseChain(spec.Chain)
+	chain, err := ParseChain(spec.Chain.String())
 	if err != nil {
 		return k.unheard(ctx, name, r, askOf(spec), err)
 	}
-	info, err := i.client.RenewalInfo(ctx, chain[0])
+	var info acme.RenewalInfo
+	err = k.speak(i, func() (err error) { info, err = i.client.RenewalInfo(ctx, chain[0]); return err })
 	var told *acme.Error
 	switch {
 	case ctx.Err() != nil:

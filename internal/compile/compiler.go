@@ -19,6 +19,9 @@ type Compiler struct {
 	pools     map[string]*pool
 	choosers  choosers
 	groups    map[string]*group
+	selection []selected // of the pool that was worked out last; its memory is used again
+	// certificates are those of the set that was compiled last, by name.
+	certificates []*weir.Object
 }
 
 // pool is one Pool with its members as they were worked out last.
@@ -27,7 +30,10 @@ type pool struct {
 	spec     *weir.Pool
 	stale    bool
 	servers  []ir.Server
+	out      []string // selected ones that are left out, by name
 	problems problems
+	// admission is what was worked out with servers, nil when there is nothing to tell; it is replaced, never changed.
+	admission *Admission
 }
 
 // New makes a Compiler that knows nothing yet.
@@ -62,8 +68,21 @@ func (c *Compiler) Group(set *weir.Set, name string) (ir.Node, []weir.Problem) {
 	return node, told.sorted()
 }
 
+// Admissions gives those of a node's pools, in their order and nil where there is nothing to tell. The node must be the one
+// that Group gave last. Nobody may change them.
+func (c *Compiler) Admissions(node *ir.Node) []*Admission {
+	list := make([]*Admission, len(node.Pools))
+	for i := range node.Pools {
+		if p := c.pools[node.Pools[i].Name]; p != nil {
+			list[i] = p.admission
+		}
+	}
+	return list
+}
+
 // sync brings what is kept up to the set: pools whose members may have changed become stale.
 func (c *Compiler) sync(set *weir.Set) {
+	certificates := c.stamps["Certificate"]
 	changed := func(kind string) bool {
 		old := c.stamps[kind]
 		c.stamps[kind] = set.Stamp(kind)
@@ -78,6 +97,9 @@ func (c *Compiler) sync(set *weir.Set) {
 	c.servers = set
 	if changed("Override") {
 		c.syncOverrides(set)
+	}
+	if changed("Certificate") {
+		c.syncCertificates(certificates, set)
 	}
 }
 
@@ -129,7 +151,7 @@ func (c *Compiler) Follow(set *weir.Set, changed []weir.Ref) {
 
 // outdate lets the pools that select a server be worked out again; those that come or change with it are anyway.
 func (c *Compiler) outdate(server *weir.Object) {
-	c.choosers.of(c.servers).selects(server, func(o *weir.Object) {
+	c.choosers.of(c.servers).Selects(server, func(o *weir.Object) {
 		if p := c.pools[o.Metadata.Name]; p != nil {
 			p.stale = true
 		}
@@ -174,6 +196,9 @@ func (c *Compiler) syncOverrides(set *weir.Set) {
 }
 
 func (p *pool) has(server string) bool {
+	if _, out := slices.BinarySearch(p.out, server); out {
+		return true
+	}
 	_, found := slices.BinarySearchFunc(p.servers, server, func(s ir.Server, name string) int { return strings.Compare(s.Name, name) })
 	return found
 }

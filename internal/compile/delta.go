@@ -49,9 +49,21 @@ func (d *delta) one(id string, before, after any) {
 	if reflect.DeepEqual(before, after) {
 		return // far cheaper than writing both
 	}
+	if c, ok := after.(*ir.Certificate); ok {
+		if r := light(id, c); !bytes.Equal(r.JSON(), light(id, before.(*ir.Certificate)).JSON()) {
+			d.put = append(d.put, r)
+		}
+		return
+	}
 	if raw := encode(id, after); !bytes.Equal(raw, encode(id, before)) {
 		d.put = append(d.put, &ir.Resource{ID: id, Body: raw})
 	}
+}
+
+// light is a certificate that stands in place of its text, alone: a resource outlives its node, and would keep the others of it in memory.
+func light(id string, c *ir.Certificate) *ir.Resource {
+	one := *c
+	return &ir.Resource{ID: id, Certificate: &one}
 }
 
 // parts holds two lists that are sorted by name against each other.
@@ -64,8 +76,15 @@ func parts[T any](d *delta, prefix string, before, after []T, name func(*T) stri
 		case now == nil:
 			d.gone = append(d.gone, prefix+name(old))
 		case old == nil:
+			if c, ok := any(now).(*ir.Certificate); ok {
+				d.put = append(d.put, light(prefix+name(now), c))
+				return
+			}
 			d.put = append(d.put, &ir.Resource{ID: prefix + name(now), Body: encode(prefix+name(now), now)})
 		default:
+			if c, ok := any(now).(*ir.Certificate); ok && sameCertificate(any(old).(*ir.Certificate), c) {
+				return
+			}
 			d.one(prefix+name(now), old, now)
 		}
 	})

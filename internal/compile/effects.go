@@ -24,6 +24,7 @@ type effects struct {
 	groups        map[string]bool
 	seen          map[weir.Ref]bool
 	choosers      *choosers
+	orders        [2]map[[2]string][]weir.Ref // by role and host name, before and after; made when they are asked for
 }
 
 func (e *effects) object(r weir.Ref) {
@@ -43,6 +44,9 @@ func (e *effects) object(r weir.Ref) {
 		e.override(r)
 	case "Zone", "Tuning", "Pool", "Certificate", "ErrorPage", "AccessList", "Map":
 		e.back(r)
+	}
+	if r.Kind == "Certificate" {
+		e.wanted(r)
 	}
 }
 
@@ -84,11 +88,33 @@ func (e *effects) back(r weir.Ref) {
 	}
 }
 
+// wanted follows the sites that have a certificate ordered for the same host name, which refer to none.
+func (e *effects) wanted(r weir.Ref) {
+	e.both(r, func(o *weir.Object) {
+		order, ordered := weir.OrderOf(o)
+		if !ordered {
+			return
+		}
+		for i, set := range []*weir.Set{e.before, e.after} {
+			if e.orders[i] == nil {
+				e.orders[i] = map[[2]string][]weir.Ref{}
+				for _, w := range set.Orders() {
+					key := [2]string{w.Role, w.Hostname}
+					e.orders[i][key] = append(e.orders[i][key], w.Sites...)
+				}
+			}
+			for _, site := range e.orders[i][[2]string{order.Role, order.Hostname}] {
+				e.object(site)
+			}
+		}
+	})
+}
+
 // server follows the pools that select the server.
 func (e *effects) server(r weir.Ref) {
 	e.both(r, func(server *weir.Object) {
 		for _, set := range e.poolSets() {
-			e.choosers.of(set).selects(server, func(pool *weir.Object) { e.object(pool.Ref()) })
+			e.choosers.of(set).Selects(server, func(pool *weir.Object) { e.object(pool.Ref()) })
 		}
 	})
 }

@@ -16,20 +16,46 @@ type group struct {
 	node     ir.Node // its pools have no servers
 	problems problems
 	missing  bool
+	// balancers are the load balancers that it was worked out with, by name, each with its zone.
+	balancers [][2]string
 }
 
 // skeletal are the kinds that a skeleton is made of.
 var skeletal = [...]string{
-	"Zone", "Tuning", "LoadBalancerGroup", "LoadBalancer", "IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "Pool", "Site",
+	certificateAt: "Certificate",
+	"Zone", "Tuning", "LoadBalancerGroup", "LoadBalancer", "IPAddress", "ErrorPage", "AccessList", "Map", "Pool", "Site",
 }
 
+const certificateAt = 0
+
+// fresh says that the group needs not be worked out again. Of load balancers it holds the zones alone, and those of other
+// groups come and go without it.
 func (g *group) fresh(set *weir.Set) bool {
 	for i, kind := range skeletal {
-		if g.stamps[i] != set.Stamp(kind) {
+		if g.stamps[i] == set.Stamp(kind) {
+			continue
+		}
+		if kind != "LoadBalancer" || g.missing || !slices.Equal(g.balancers, balancersOf(set, g.node.Group.Name)) {
 			return false
 		}
+		g.stamps[i] = set.Stamp(kind)
 	}
 	return true
+}
+
+// balancersOf gives the load balancers of a group, by name, each with its zone.
+func balancersOf(set *weir.Set, group string) (list [][2]string) {
+	for r := range set.ReferrersOf("LoadBalancer", weir.Ref{Kind: "LoadBalancerGroup", Name: group}) {
+		list = append(list, [2]string{r.Name, weir.Find[weir.LoadBalancer](set, r.Kind, r.Name).Zone})
+	}
+	return list
+}
+
+// stamp notes what the group was worked out of.
+func (g *group) stamp(set *weir.Set) {
+	for i, kind := range skeletal {
+		g.stamps[i] = set.Stamp(kind)
+	}
 }
 
 // builder puts one group together.
@@ -43,6 +69,7 @@ type builder struct {
 	shown  map[string]bool          // pages that were looked at
 	modes  map[weir.Port]portHolder // of ports
 	claims map[string]weir.Ref      // host names, and every name at an address and port
+	orders map[[2]string][]string   // certificates that were ordered, by role and host name; made when asked for
 }
 
 type portHolder struct {
@@ -55,9 +82,7 @@ func skeleton(set *weir.Set, name string) *group {
 		group: &group{}, set: set, ref: weir.Ref{Kind: "LoadBalancerGroup", Name: name}, served: map[string]bool{},
 		usable: map[string]bool{}, shown: map[string]bool{}, modes: map[weir.Port]portHolder{}, claims: map[string]weir.Ref{},
 	}
-	for i, kind := range skeletal {
-		b.stamps[i] = set.Stamp(kind)
-	}
+	b.stamp(set)
 	spec := weir.Find[weir.LoadBalancerGroup](set, b.ref.Kind, name)
 	if spec == nil {
 		b.missing = true
@@ -153,8 +178,9 @@ func (b *builder) zones() {
 		}
 		zones[zone] = true
 	}
-	for r := range b.set.ReferrersOf("LoadBalancer", b.ref) {
-		note(r, "spec.zone", weir.Find[weir.LoadBalancer](b.set, r.Kind, r.Name).Zone)
+	b.balancers = balancersOf(b.set, b.ref.Name)
+	for _, lb := range b.balancers {
+		note(weir.Ref{Kind: "LoadBalancer", Name: lb[0]}, "spec.zone", lb[1])
 	}
 	for _, a := range b.node.Addresses {
 		zones[a.HomeZone] = true

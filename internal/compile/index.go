@@ -104,6 +104,7 @@ func (x *index) selected(pool *weir.Object) []*weir.Object {
 	var list []*weir.Object
 	for _, zone := range zones {
 		for _, cluster := range clusters {
+			list = slices.Grow(list, len(x.shelves[shelf{s.Role, zone, cluster}]))
 			for _, o := range x.shelves[shelf{s.Role, zone, cluster}] {
 				if spec.Selects(pool.Metadata.Role, o) {
 					list = append(list, o)

@@ -97,7 +97,7 @@ func TestWhatBreaksTheRulesIsLeftOutNarrowly(t *testing.T) {
 		},
 		"a certificate without key": {
 			func(s *weir.Set) {
-				put(s, "Certificate", "c", &weir.Certificate{Chain: "x"})
+				put(s, "Certificate", "c", &weir.Certificate{Chain: weir.NewChain("x")})
 				put(s, "Site", "zzz", &weir.Site{
 					Hostnames: []string{"zzz.example.com"}, Addresses: []string{"www-az1"}, Backends: map[string]weir.Backend{"default": {Pool: "api"}},
 					Listeners: []weir.Listener{{Port: 80}, {Port: 81, Redirect: "https"}, {Port: 443, TLS: &weir.ListenerTLS{Certificates: []string{"c"}}}},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"weir"
 	"weir/internal/ir"
@@ -55,13 +56,12 @@ func (b *builder) listeners(ref weir.Ref, spec *weir.Site, s *ir.Site) {
 		}
 		out := ir.Listener{Port: l.Port, Mode: mode}
 		if l.TLS != nil {
-			tls := *l.TLS
-			tls.Certificates = b.certificates(ref, path+".tls.certificates", l.TLS.Certificates)
-			if len(tls.Certificates) == 0 && !b.pending(l.TLS.Certificates) {
+			tls, ok := b.tls(ref, path+".tls.certificates", spec, l)
+			if !ok {
 				b.problems.add(ref, path+".tls.certificates", "none can be shown; the listener is left out")
 				continue
 			}
-			out.TLS = &tls
+			out.TLS = tls
 			secure = append(secure, l.Port)
 		}
 		if _, ok := b.modes[l.Port]; !ok {
@@ -92,6 +92,80 @@ func (b *builder) listeners(ref weir.Ref, spec *weir.Site, s *ir.Site) {
 		}
 	}
 	slices.SortFunc(s.Listeners, func(x, y ir.Listener) int { return int(x.Port) - int(y.Port) })
+}
+
+// tls gives what load balancers are told of a listener's TLS; ok is false when there is no certificate for it, and none
+// to come.
+func (b *builder) tls(ref weir.Ref, path string, spec *weir.Site, l weir.Listener) (out *weir.ListenerTLS, ok bool) {
+	tls := *l.TLS
+	tls.Issuer, tls.KeyTypes = "", nil
+	if l.TLS.Certificates.Auto() {
+		tls.Certificates = b.ordered(ref, spec, l)
+		return &tls, true
+	}
+	tls.Certificates = b.certificates(ref, path, l.TLS.Certificates)
+	return &tls, len(tls.Certificates) > 0 || b.pending(l.TLS.Certificates)
+}
+
+// ordered gives those of the certificates that a listener has ordered which have come. In the place of one that has not
+// stands what was ordered for its host name before, from another issuer or with another key, as far as that is there.
+// The others are on their way, as the site's condition says, and nothing is broken: the port is listened at meanwhile.
+func (b *builder) ordered(ref weir.Ref, spec *weir.Site, l weir.Listener) (shown []string) {
+	orders := spec.Orders(b.set.Get(ref).Metadata.Role, l)
+	found := map[string]bool{} // host names for which there is one
+	show := func(order weir.Order, list []string) {
+		for _, name := range list {
+			found[order.Hostname] = true
+			if !slices.Contains(shown, name) {
+				shown = append(shown, name)
+			}
+		}
+	}
+	for _, order := range orders {
+		if name := order.Name(); b.has(name) {
+			show(order, []string{name})
+		} else {
+			show(order, b.before(order, true))
+		}
+	}
+	for _, order := range orders {
+		if !found[order.Hostname] {
+			show(order, b.before(order, false))
+		}
+	}
+	return shown
+}
+
+// has says that a certificate that was ordered has come and can be shown.
+func (b *builder) has(name string) bool {
+	o := b.set.Get(weir.Ref{Kind: "Certificate", Name: name})
+	if o == nil {
+		return false
+	}
+	_, own := weir.OrderOf(o)
+	return own && b.unusable(name, true) == ""
+}
+
+// before gives what was ordered for the same role and host name and can be shown: of the same kind of key, since of two
+// of one kind HAProxy would show either, or of any.
+func (b *builder) before(order weir.Order, alike bool) (list []string) {
+	if b.orders == nil {
+		b.orders = map[[2]string][]string{}
+		for o := range b.set.All("Certificate") {
+			if spec := o.Spec.(*weir.Certificate); o.Metadata.ManagedBy == weir.ManagedByWeir && len(spec.Names) == 1 {
+				key := [2]string{o.Metadata.Role, spec.Names[0]}
+				b.orders[key] = append(b.orders[key], o.Metadata.Name)
+			}
+		}
+	}
+	kind := func(keyType string) string { kind, _, _ := strings.Cut(keyType, "-"); return kind }
+	for _, name := range b.orders[[2]string{order.Role, order.Hostname}] {
+		spec := weir.Find[weir.Certificate](b.set, "Certificate", name)
+		if b.has(name) && (!alike || kind(spec.KeyType) == kind(order.KeyType)) {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 func (b *builder) certificates(ref weir.Ref, path string, list []string) []string {

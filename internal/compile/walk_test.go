@@ -3,7 +3,6 @@ package compile_test
 import (
 	"encoding/json"
 	"math/rand/v2"
-	"net/netip"
 	"reflect"
 	"slices"
 	"testing"
@@ -14,7 +13,7 @@ import (
 	"weir/internal/weirtest"
 )
 
-var walkOptions = weirtest.Options{Sealed: true, Faults: true}
+var walkOptions = weirtest.Options{Sealed: true, Faults: true, Registered: true}
 
 // walk makes random changes and calls step after each; early leaves are for failures.
 func walk(t *testing.T, seed uint64, changes int, step func(before, after *weir.Set, written []weir.Ref) bool) {
@@ -138,14 +137,14 @@ func TestDeltaIsWhatResourcesShow(t *testing.T) {
 				put, gone := compile.Delta(was, is)
 				have := map[string]json.RawMessage{}
 				for _, r := range was.Resources() {
-					have[r.ID] = r.Body
+					have[r.ID] = r.JSON()
 				}
 				for _, r := range put {
-					if slices.Equal(have[r.ID], r.Body) {
+					if slices.Equal(have[r.ID], r.JSON()) {
 						t.Errorf("%s is put and has not changed", r.ID)
 						return false
 					}
-					have[r.ID] = r.Body
+					have[r.ID] = r.JSON()
 				}
 				for _, id := range gone {
 					if _, ok := have[id]; !ok {
@@ -156,7 +155,7 @@ func TestDeltaIsWhatResourcesShow(t *testing.T) {
 				}
 				want := map[string]json.RawMessage{}
 				for _, r := range is.Resources() {
-					want[r.ID] = r.Body
+					want[r.ID] = r.JSON()
 				}
 				if !reflect.DeepEqual(have, want) {
 					t.Errorf("group %s: what there was with what Delta says is %v; want %v", name, have, want)
@@ -166,59 +165,4 @@ func TestDeltaIsWhatResourcesShow(t *testing.T) {
 			return true
 		})
 	}
-}
-
-// TestMembersAreThoseThatMatch works the members of each pool out in the plainest way.
-func TestMembersAreThoseThatMatch(t *testing.T) {
-	t.Parallel()
-	pools, members := 0, 0
-	for seed := range uint64(4) {
-		compiler := compile.New()
-		walk(t, 300+seed, 60, func(_, after *weir.Set, _ []weir.Ref) bool {
-			for _, name := range groupsOf(after) {
-				node, _ := compiler.Group(after, name)
-				for _, p := range node.Pools {
-					want := plainMembers(after, p.Name)
-					got := map[string]netip.AddrPort{}
-					for _, s := range p.Servers {
-						got[s.Name] = s.Address
-					}
-					if !reflect.DeepEqual(got, want) || len(p.Servers) != len(want) {
-						t.Errorf("pool %s has %v; want %v", p.Name, p.Servers, want)
-						return false
-					}
-					pools++
-					members += len(want)
-				}
-			}
-			return true
-		})
-	}
-	if pools < 500 || members < pools {
-		t.Errorf("%d members of %d pools were compared; the generator makes too few", members, pools)
-	}
-}
-
-func plainMembers(set *weir.Set, name string) map[string]netip.AddrPort {
-	o := set.Get(weir.Ref{Kind: "Pool", Name: name})
-	pool := o.Spec.(*weir.Pool)
-	want := map[string]netip.AddrPort{}
-	for s := range set.All("Server") {
-		spec := s.Spec.(*weir.Server)
-		mine := o.Metadata.Role == "" || o.Metadata.Role == s.Metadata.Role || slices.Contains(s.Metadata.ShareWith, o.Metadata.Role)
-		if !pool.Selector.Matches(s.Metadata.Role, spec) || !mine {
-			continue
-		}
-		port, ok := pool.Port.Number()
-		if !ok {
-			port, ok = spec.Ports[string(pool.Port)]
-		}
-		if ok {
-			want[s.Metadata.Name] = netip.AddrPortFrom(spec.Address, uint16(port))
-		}
-	}
-	for _, m := range pool.Members {
-		want[m.Name] = netip.AddrPortFrom(m.Address, uint16(m.Port))
-	}
-	return want
 }

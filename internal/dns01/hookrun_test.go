@@ -160,7 +160,7 @@ func TestProgramsThatDoNotEnd(t *testing.T) {
 		t.Errorf("only %d processes were made", len(all))
 	}
 	for _, pid := range all {
-		weirtest.Eventually(t, 20*time.Second, func() error { return gone(pid) })
+		weirtest.Eventually(t, weirtest.Patience, func() error { return gone(pid) })
 	}
 }
 
@@ -215,7 +215,7 @@ func TestProgramsAtOnce(t *testing.T) {
 		text, _ := os.ReadFile(filepath.Join(dir, "begun"))
 		return strings.Count(string(text), "x")
 	}
-	weirtest.Eventually(t, 20*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		if n := begun(); n != 3 {
 			return fmt.Errorf("%d have begun", n)
 		}
@@ -260,7 +260,7 @@ func TestProgramsRecordIsProven(t *testing.T) {
 	if err := s.Present(long(t), r); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	wantError(t, "nothing there", s.Wait(ctx, r), "wait for TXT alias.acme.test. in the zone acme.test.: 2 of 2 addresses are behind")
 	if err := newUpdater(t, k, nil).Present(long(t), r); err != nil {

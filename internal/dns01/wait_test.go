@@ -19,7 +19,7 @@ func TestWaitForASecondaryThatLags(t *testing.T) {
 	if err := u.Present(long(t), r); err != nil {
 		t.Fatal(err)
 	}
-	short, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	err := u.Wait(short, r)
 	wantError(t, "behind", err, "wait for TXT _acme-challenge.www.example.test. in the zone example.test.: 1 of 2 addresses are behind: ns2.example.test. ("+k.Secondary+") says that the name does not exist")
@@ -37,7 +37,7 @@ func TestWaitForASecondaryThatLags(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	other, cancel2 := context.WithTimeout(t.Context(), 2*time.Second)
+	other, cancel2 := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel2()
 	wantError(t, "another value", u.Wait(other, Record{r.Name, "other"}), "2 of 2 addresses are behind", "has 1 other values there")
 }
@@ -94,7 +94,7 @@ func TestWaitWhatIsWrongWithNameServers(t *testing.T) {
 		if err := u.Present(t.Context(), r); err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		wantError(t, cases[i].zone, u.Wait(ctx, r), cases[i].want)
 		return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"weir"
 	"weir/internal/drift"
 	"weir/internal/haproxy"
 )
@@ -30,8 +31,8 @@ func base() haproxy.Config {
 			{Path: "maps/regex.map", Ordered: true, Entries: []haproxy.Entry{{Key: "^/1", Value: "a", Owner: "Map/m"}, {Key: "^/", Value: "b", Owner: "Map/m"}}},
 		},
 		Certs: []haproxy.Cert{
-			{Path: "certs/a.pem", Chain: "A", Certificate: "a", Digest: "1", Owner: "Certificate/a"},
-			{Path: "certs/ca.pem", Chain: "C", Certificate: "ca", Digest: "2", Authority: true, Owner: "Certificate/ca"},
+			{Path: "certs/a.pem", Chain: weir.NewChain("A"), Certificate: "a", Digest: "1", Owner: "Certificate/a"},
+			{Path: "certs/ca.pem", Chain: weir.NewChain("C"), Certificate: "ca", Digest: "2", Authority: true, Owner: "Certificate/ca"},
 		},
 		CrtLists: []haproxy.CrtList{{Path: "certs/443.list", Entries: []haproxy.CrtEntry{{File: "certs/a.pem", SNI: []string{"a.example"}, Owner: "Certificate/a"}}}},
 	}

@@ -103,7 +103,7 @@ func (f *finder) servers(due, seen *haproxy.Backend) {
 			add(Server, d.Name, "deleted by hand")
 			return
 		}
-		if d.ID != s.ID {
+		if haproxy.Place(d.ID) != haproxy.Place(s.ID) {
 			add(Server, d.Name, "deleted by hand and added again")
 		}
 		if d.Weight != s.Weight {

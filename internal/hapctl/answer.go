@@ -3,7 +3,7 @@ package hapctl
 import (
 	"errors"
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -49,14 +49,21 @@ func (e *Refused) Error() string {
 // Unwrap gives ErrUnknownCommand when that is the reason.
 func (e *Refused) Unwrap() error { return e.kind }
 
-var severityMark = regexp.MustCompile(`(?m)^\[([0-7])\]: `)
+// markLength is that of a severity mark, as in "[6]: New server registered."
+const markLength = len("[6]: ")
 
-// severityMarks finds the marks, and looks no closer at the long answers that have none.
-func severityMarks(raw string) [][]int {
-	if !strings.HasPrefix(raw, "[") && !strings.Contains(raw, "\n[") {
-		return nil
+// lastMark gives where the last line begins that has a severity mark, -1 when none has.
+func lastMark(raw string) int {
+	for end := len(raw); ; {
+		at := strings.LastIndexByte(raw[:end], '[')
+		if at < 0 {
+			return -1
+		}
+		if line := raw[at:]; (at == 0 || raw[at-1] == '\n') && len(line) >= markLength && '0' <= line[1] && line[1] <= '7' && line[2:markLength] == "]: " {
+			return at
+		}
+		end = at
 	}
-	return severityMark.FindAllStringSubmatchIndex(raw, -1)
 }
 
 // classify tells from the text of an answer whether the command was carried out.
@@ -64,24 +71,20 @@ func classify(c Command, raw string) (Answer, error) {
 	raw = strings.TrimRight(raw, "\n")
 	a, failed := Answer{Text: raw}, false
 	// Messages of before may stand in front, each with its own mark: the last one is the answer's.
-	if all := severityMarks(raw); len(all) > 0 {
-		last := all[len(all)-1]
-		a.Notes, a.Text = strings.TrimRight(raw[:last[0]], "\n"), raw[last[1]:]
-		failed = raw[last[2]] <= '3'
+	if at := lastMark(raw); at >= 0 {
+		a.Notes, a.Text = strings.TrimRight(raw[:at], "\n"), raw[at+markLength:]
+		failed = raw[at+1] <= '3'
 	}
-	refused := &Refused{Command: c.String(), Text: c.scrub(a.Text)}
-	switch {
-	case strings.HasPrefix(a.Text, "Unknown command"): // which HAProxy holds for mere information
+	unknown := strings.HasPrefix(a.Text, "Unknown command") // which HAProxy holds for mere information
+	want := expected(c)
+	if !unknown && !failed && (want == nil || want(a.Text)) {
+		return a, nil
+	}
+	refused := &Refused{Command: c.String(), Text: c.scrub(a.Text), Unexpected: !unknown && !failed}
+	if unknown {
 		refused.kind = ErrUnknownCommand
-		return a, refused
-	case failed:
-		return a, refused
 	}
-	if want := expected(c); want != nil && !want(a.Text) {
-		refused.Unexpected = true
-		return a, refused
-	}
-	return a, nil
+	return a, refused
 }
 
 // expected gives what tells a good answer of the command; nil for commands that show something.
@@ -162,12 +165,14 @@ func says(beginnings ...string) func(string) bool {
 	}
 }
 
-var message = regexp.MustCompile(`^(Server|Health check for server|Backend|backend|Proxy) `)
+// messages are how the lines begin in which HAProxy says what happened to servers.
+var messages = []string{"Server ", "Health check for server ", "Backend ", "backend ", "Proxy "}
 
 // silent is good when the answer says nothing but what happened to servers meanwhile.
 func silent(text string) bool {
 	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" && !message.MatchString(line) {
+		line = strings.TrimSpace(line)
+		if line != "" && !slices.ContainsFunc(messages, func(m string) bool { return strings.HasPrefix(line, m) }) {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"weir"
 	"weir/internal/haproxy"
 )
 
@@ -17,7 +18,7 @@ func (c Executor) setCA(ctx context.Context, path string) error {
 		return err
 	}
 	verb := "set"
-	for _, part := range caParts(bundle) {
+	for _, part := range caParts([]byte(bundle)) {
 		cmd, err := NewCommand(verb, "ssl", "ca-file", path)
 		if err != nil {
 			return err
@@ -71,11 +72,11 @@ func (o *observer) authority(ctx context.Context, k haproxy.Cert) error {
 	if err != nil {
 		return err
 	}
-	want := chainSHA1(k.Chain)
+	want := chainSHA1(k.Chain.String())
 	slices.Sort(want)
 	slices.Sort(prints)
 	if !slices.Equal(want, prints) {
-		k.Digest, k.Chain = "another: SHA1 "+strings.Join(prints, " "), ""
+		k.Digest, k.Chain = "another: SHA1 "+strings.Join(prints, " "), weir.Chain{}
 	}
 	o.seen.Certs = append(o.seen.Certs, k)
 	return nil

@@ -130,7 +130,7 @@ func (c Executor) certCommands(op plan.Op) ([]Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	return setAndCommit(op.Path, string(pem))
+	return setAndCommit(op.Path, pem)
 }
 
 // first gives the first of the refusals of a batch; the others follow from it.

@@ -16,6 +16,9 @@ const (
 	Patience = 15 * time.Second
 	// idleLimit is how long an unused session is kept: an open session holds up the end of an old worker.
 	idleLimit = 5 * time.Second
+	// ageLimit is how long a session is used before another is dialled: one that was open before the socket was
+	// removed goes on for ever, and nobody would learn that no other can be had.
+	ageLimit = 10 * time.Second
 )
 
 // ErrStaleWorker says that the worker that answered has been replaced meanwhile: what was asked of it does
@@ -32,10 +35,12 @@ var ErrNoAnswer = errors.New("haproxy does not answer")
 type Client struct {
 	path     string
 	patience time.Duration
+	age      time.Duration // ageLimit, or less in tests
 
 	turn   chan struct{} // holds a value while somebody uses what follows
 	conn   *conn
 	pid    int // of the worker behind conn
+	dialed time.Time
 	idle   *time.Timer
 	closed bool
 }
@@ -44,7 +49,7 @@ type Client struct {
 func NewClient(path string) *Client { return newClient(path, Patience) }
 
 func newClient(path string, patience time.Duration) *Client {
-	return &Client{path: path, patience: patience, turn: make(chan struct{}, 1)}
+	return &Client{path: path, patience: patience, age: ageLimit, turn: make(chan struct{}, 1)}
 }
 
 // take waits for the caller's turn; release ends it.
@@ -89,7 +94,12 @@ func (c *Client) DoAll(ctx context.Context, cmds ...Command) ([]Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := c.conn.exchange(ctx, c.patience, batch, len(cmds)+1)
+	conn := c.conn
+	raw, err := conn.exchange(ctx, c.patience, batch, len(cmds)+1)
+	clear(batch)
+	if conn.out = batch; cap(batch) > keptSpace {
+		conn.out = nil
+	}
 	if err != nil {
 		c.drop()
 		raw = raw[:min(len(raw), len(cmds))]
@@ -143,11 +153,12 @@ func (c *Client) Close() {
 
 func (c *Client) batch(cmds []Command) ([]byte, error) {
 	before := c.conn.n
-	var b []byte
+	b := c.conn.out[:0]
 	for _, cmd := range cmds {
 		var err error
 		if b, err = cmd.appendTo(b); err != nil {
 			c.conn.n = before
+			clear(b)
 			return nil, err
 		}
 		b = c.conn.mark(b)
@@ -161,10 +172,11 @@ func (c *Client) open(ctx context.Context) error {
 	if c.closed {
 		return fmt.Errorf("dial %s: the client is closed", c.path)
 	}
-	if c.conn != nil {
+	if c.conn != nil && time.Since(c.dialed) < c.age {
 		c.idle.Stop()
 		return nil
 	}
+	c.drop()
 	deadline := time.Now().Add(2 * time.Second)
 	for {
 		err := c.dial(ctx)
@@ -185,7 +197,7 @@ func (c *Client) dial(ctx context.Context) error {
 		}
 		return fmt.Errorf("dial %s: %w: %w", c.path, ErrNoAnswer, err)
 	}
-	c.conn, c.pid = conn, 0
+	c.conn, c.pid, c.dialed = conn, 0, time.Now()
 	raw, err := conn.exchange(ctx, c.patience, conn.mark([]byte("show info\n")), 1)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrNoAnswer, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -92,6 +93,27 @@ func TestContextEndsACommand(t *testing.T) {
 	}
 	// The client goes on with a new session.
 	l.do("set weight b/s1 3")
+}
+
+// TestASocketThatIsRemovedIsMissed: a session that is never idle does not hide for long that nobody can have another.
+func TestASocketThatIsRemovedIsMissed(t *testing.T) {
+	t.Parallel()
+	l := startLab(t, weirtest.HAProxies(t)[0], twoServers)
+	c := NewClient(l.c.path)
+	defer c.Close()
+	c.age = 300 * time.Millisecond
+	if _, err := c.Info(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(c.path); err != nil {
+		t.Fatal(err)
+	}
+	l.eventually(func() error {
+		if _, err := c.Info(bounded(t)); !errors.Is(err, ErrNoAnswer) || !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("asked again: %v, want that the socket is not there", err)
+		}
+		return nil
+	})
 }
 
 func TestClientOnLongPath(t *testing.T) {

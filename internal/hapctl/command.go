@@ -49,6 +49,14 @@ func Escape(word string) (string, error) {
 	if word == "" {
 		return "", errors.New("an empty word can't be sent")
 	}
+	plain := true
+	for i := range len(word) {
+		c := word[i]
+		plain = plain && c > ' ' && c != 0x7f && c != '\\' && c != ';' && c != '<'
+	}
+	if plain {
+		return word, nil
+	}
 	var b strings.Builder
 	for i := range len(word) {
 		c := word[i]
@@ -146,7 +154,8 @@ func (c Command) appendTo(b []byte) ([]byte, error) {
 	}
 	if c.paid {
 		mark := endMark(c.payload)
-		b = append(b, " <<"+mark+"\n"+c.payload...)
+		b = append(append(append(b, " <<"...), mark...), '\n')
+		b = append(b, c.payload...)
 		if c.payload != "" && !strings.HasSuffix(c.payload, "\n") {
 			b = append(b, '\n')
 		}

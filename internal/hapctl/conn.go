@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -26,10 +27,14 @@ type conn struct {
 	token string
 	n     int
 	space []byte // for answers, used again
+	out   []byte // for what is sent, used again; it is cleared after, since there may be keys in it
 }
 
 // keptSpace is how much room for answers a session keeps, in bytes: what ten thousand servers take.
 const keptSpace = 2 << 20
+
+// longAnswer is how much of an answer is gathered before it is put aside, in bytes.
+const longAnswer = keptSpace / 4 * 3
 
 // dialUnix connects to a unix socket whose path may be longer than the kernel's 107 bytes.
 func dialUnix(ctx context.Context, path string) (net.Conn, error) {
@@ -120,6 +125,8 @@ func ignoreClosed(werr, cause error) error {
 func (c *conn) readAnswer(n int) (string, error) {
 	mark := fmt.Appendf(nil, "[6]: %s-%d\n", c.token, n)
 	text := c.space[:0]
+	var before []string // of a long answer: a space that grew with it would be moved again and again
+	length := 0
 	for {
 		line, err := c.r.ReadSlice('\n')
 		for errors.Is(err, bufio.ErrBufferFull) {
@@ -132,8 +139,11 @@ func (c *conn) readAnswer(n int) (string, error) {
 		if bytes.Equal(line, mark) {
 			break
 		}
-		if text = append(text, line...); len(text) > maxAnswer {
+		if text = append(text, line...); length+len(text) > maxAnswer {
 			return "", fmt.Errorf("answer is longer than %d bytes", maxAnswer)
+		}
+		if len(text) > longAnswer {
+			before, length, text = append(before, string(text)), length+len(text), text[:0]
 		}
 	}
 	// The mark is an answer of its own, which ends with an empty line.
@@ -143,5 +153,8 @@ func (c *conn) readAnswer(n int) (string, error) {
 	if cap(text) <= keptSpace {
 		c.space = text
 	}
-	return string(text), nil
+	if before == nil {
+		return string(text), nil
+	}
+	return strings.Join(append(before, string(text)), ""), nil
 }

@@ -34,7 +34,7 @@ func (e *OpError) Unwrap() error { return e.Err }
 type Executor struct {
 	*Client
 	// File reads a file of the load balancer's folder: what is set at run time is on disk first.
-	File func(path string) ([]byte, error)
+	File func(path string) (string, error)
 	// Bound says how long a wait for servers may last.
 	Bound func(op plan.Op) time.Duration
 	// Interrupt, when it gives a value, ends a wait for servers: something newer is wanted.
@@ -126,7 +126,7 @@ func (c Executor) executeOne(ctx context.Context, op plan.Op) error {
 		if err != nil {
 			return err
 		}
-		return c.SetCert(ctx, op.Path, string(pem))
+		return c.SetCert(ctx, op.Path, pem)
 	case plan.SetCA:
 		return c.setCA(ctx, op.Path)
 	case plan.MapSwap:

@@ -53,7 +53,7 @@ func TestAuthoritiesLargerThanACommand(t *testing.T) {
 			t.Fatalf("the bundle has %d bytes", bundle.Len())
 		}
 		set := func(content string) error {
-			e := Executor{Client: l.c, File: func(string) ([]byte, error) { return []byte(content), nil }}
+			e := Executor{Client: l.c, File: func(string) (string, error) { return content, nil }}
 			_, err := e.Execute(bounded(t), []plan.Op{{Kind: plan.SetCA, Path: "ca.pem"}})
 			return err
 		}

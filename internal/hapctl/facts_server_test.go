@@ -89,8 +89,8 @@ func TestFactFirstCheckOfAddedServer(t *testing.T) {
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		l := startLab(t, h, oneBackend)
 		o := l.origin(2)
-		quick := map[string]string{"3.4": "fastinter 100ms", "3.2": "downinter 100ms"}[h.Version]
-		useless := map[string]string{"3.2": "fastinter 100ms", "3.4": "downinter 100ms"}[h.Version]
+		quick := map[string]string{"3.4": "fastinter 1s", "3.2": "downinter 1s"}[h.Version]
+		useless := map[string]string{"3.2": "fastinter 1s", "3.4": "downinter 1s"}[h.Version]
 		add := func(name, options string) Command {
 			return command(t, "add server b/"+name+" "+o.Addr+" check inter 1h rise 5 init-state down "+options)
 		}
@@ -128,7 +128,7 @@ func TestFactEnableServerBeforeHealth(t *testing.T) {
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		l := startLab(t, h, oneBackend)
 		o := l.origin(2)
-		const options = " check inter 20ms rise 5 init-state down"
+		const options = " check inter 500ms rise 5 init-state down" // far longer than two commands take
 		enable := func(what, name string) haproxy.ServerState {
 			t.Helper()
 			answers, err := l.c.DoAll(bounded(t), command(t, "enable "+what+" b/"+name), command(t, "show servers state b"))

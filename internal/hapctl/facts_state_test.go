@@ -85,7 +85,7 @@ func TestFactStateFileOverInitState(t *testing.T) {
 		checked := func(how string) string {
 			return oneBackend + "  server known " + o.Addr + " check " + how + "\n"
 		}
-		l.config(checked("inter 20ms rise 1 fall 1"))
+		l.config(checked("inter 20ms rise 1 fall 1000")) // a machine that is busy for 20 ms is no server that is down
 		l.start()
 		l.eventuallyUp("b", "known", true)
 		if err := l.c.DumpServersState(bounded(t), filepath.Join(l.dir, "state")); err != nil {

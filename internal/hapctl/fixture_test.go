@@ -12,14 +12,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"weir/internal/haproxy"
 	"weir/internal/weirtest"
 )
 
 // patient bounds everything in these tests that must come.
-const patient = 30 * time.Second
+const patient = weirtest.Patience
 
 // lab is one HAProxy with an address and a folder of its own.
 type lab struct {

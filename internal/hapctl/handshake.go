@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"weir"
 )
 
 // Handshake is a client of HAProxy's on the same machine that looks which certificate is shown.
@@ -20,8 +22,8 @@ type Handshake struct {
 	Name string
 	// Chain is what is wanted, PEM. Others are chains that HAProxy may as well show for the name to a client that
 	// understands their kind of key.
-	Chain  string
-	Others []string
+	Chain  weir.Chain
+	Others []weir.Chain
 	// Modern says that nothing below TLS 1.3 is spoken there.
 	Modern bool
 	// Proxied are the sources of whose connections HAProxy expects a PROXY header.
@@ -146,9 +148,9 @@ func suitesFor(c *x509.Certificate) []uint16 {
 }
 
 // certificatesOf reads a chain; what is none of a certificate is passed over.
-func certificatesOf(chain string) []*x509.Certificate {
+func certificatesOf(chain weir.Chain) []*x509.Certificate {
 	var list []*x509.Certificate
-	for rest := []byte(chain); ; {
+	for rest := []byte(chain.String()); ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			return list

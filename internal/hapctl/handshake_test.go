@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"weir"
 	"weir/internal/weirtest"
 )
 
@@ -41,7 +42,7 @@ func TestClientOfRSAAlone(t *testing.T) {
 			}
 		}()
 		at := netip.MustParseAddrPort(listener.Addr().String())
-		return Handshake{At: at, Name: "a.example", Chain: rs.certPEM() + ec.certPEM(), Modern: true, Patience: 5 * time.Second}
+		return Handshake{At: at, Name: "a.example", Chain: weir.NewChain(rs.certPEM() + ec.certPEM()), Modern: true, Patience: patient}
 	}
 	chain := tls.Certificate{Certificate: [][]byte{rs.cert.Raw, ec.cert.Raw}, PrivateKey: rs.key}
 	twin := tls.Certificate{Certificate: [][]byte{ec.cert.Raw}, PrivateKey: ec.key}

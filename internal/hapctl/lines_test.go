@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os/exec"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -53,6 +54,9 @@ func FuzzParseLogLines(f *testing.F) {
 		joinLines(problems(lines, true))
 	})
 }
+
+// severityMark is what lastMark looks for.
+var severityMark = regexp.MustCompile(`(?m)^\[([0-7])\]: `)
 
 func FuzzClassify(f *testing.F) {
 	for _, c := range []string{"add server b/s 1.1.1.1:1", "add map m k v", "show info", "set server b/s addr 1.1.1.1", "commit ssl cert x"} {

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"weir"
 	"weir/internal/haproxy"
 )
 
@@ -45,11 +46,21 @@ func (o *observer) servers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	byBackend := map[string][]haproxy.ServerState{}
-	for _, s := range states {
-		byBackend[s.Backend] = append(byBackend[s.Backend], s)
+	byBackend := make(map[string][]haproxy.ServerState, len(names))
+	for len(states) > 0 { // those of a backend stand together
+		n, name := 1, states[0].Backend
+		for n < len(states) && states[n].Backend == name {
+			n++
+		}
+		if before, known := byBackend[name]; known {
+			byBackend[name] = slices.Concat(before, states[:n])
+		} else {
+			byBackend[name] = states[:n:n]
+		}
+		states = states[n:]
 	}
 	slices.Sort(names)
+	o.seen.Backends = make([]haproxy.Backend, 0, len(names))
 	for _, name := range names {
 		b := haproxy.Backend{Name: name}
 		var servers []haproxy.Server
@@ -64,15 +75,24 @@ func (o *observer) servers(ctx context.Context) error {
 
 // serversOf gives the servers as HAProxy has them, with what it doesn't show from those that are known by name.
 func serversOf(states []haproxy.ServerState, known []haproxy.Server) []haproxy.Server {
-	byName := make(map[string]haproxy.Server, len(known))
-	for _, s := range known {
-		byName[s.Name] = s
+	at := make(map[string]int, len(known))
+	for i := range known {
+		at[known[i].Name] = i
 	}
-	var list []haproxy.Server
+	list := make([]haproxy.Server, 0, len(states))
 	for _, st := range states {
-		s := byName[st.Server]
-		s.Name, s.Address, s.ID, s.Weight, s.Maintenance = st.Server, addressOf(st), st.ID, st.Weight, st.Maint()
+		var s haproxy.Server
+		if i, ok := at[st.Server]; ok {
+			s = known[i]
+		} else {
+			s.Name = strings.Clone(st.Server) // not the whole answer with it
+		}
+		if addr := addressOf(st); addr != s.Address {
+			s.Address = addr
+		}
+		s.ID, s.Weight, s.Maintenance = st.ID, st.Weight, st.Maint()
 		s.Drained = !s.Maintenance && st.Admin&haproxy.AdminForcedDrain != 0
+		s.MaxConnections = 0 // until bounds are read
 		list = append(list, s)
 	}
 	// In the order in which they are known, then by name: order is no state.
@@ -97,30 +117,32 @@ func findBackend(c haproxy.Config, name string) *haproxy.Backend {
 
 // limits reads what the servers' state doesn't hold.
 func (o *observer) limits(ctx context.Context) error {
-	rows, err := o.Stat(ctx)
-	if err != nil {
-		return err
-	}
-	o.bounds(rows)
-	return nil
+	_, err := ask(ctx, o.Client, func(text string) (struct{}, error) { return struct{}{}, haproxy.Limits(text, o.bounds()) }, "show", "stat")
+	return err
 }
 
-// bounds takes what rows of the statistics say of the backends that were seen.
-func (o *observer) bounds(rows []haproxy.StatRow) {
-	limit, hidden := map[[2]string]int{}, map[string]bool{}
-	for _, row := range rows {
-		switch row.Type {
-		case haproxy.StatServer:
-			limit[[2]string{row.Proxy, row.Service}] = row.SessionLimit
-		case haproxy.StatBackend:
-			hidden[row.Proxy] = row.Unpublished
-		}
-	}
+// bounds gives what takes over what rows of the statistics say of the backends that were seen.
+func (o *observer) bounds() func(haproxy.Limit) {
 	for i := range o.seen.Backends {
-		b := &o.seen.Backends[i]
-		b.Unpublished = hidden[b.Name]
-		for j := range b.Servers {
-			b.Servers[j].MaxConnections = limit[[2]string{b.Name, b.Servers[j].Name}]
+		o.seen.Backends[i].Unpublished = false
+	}
+	var b *haproxy.Backend // of the last row
+	return func(row haproxy.Limit) {
+		if row.Type != haproxy.StatServer && row.Type != haproxy.StatBackend {
+			return
+		}
+		if b == nil || b.Name != row.Proxy {
+			b = findBackend(o.seen, row.Proxy)
+		}
+		if b == nil {
+			return
+		}
+		if row.Type == haproxy.StatBackend {
+			b.Unpublished = row.Unpublished
+			return
+		}
+		if i, ok := slices.BinarySearchFunc(b.Servers, row.Service, func(s haproxy.Server, name string) int { return strings.Compare(s.Name, name) }); ok {
+			b.Servers[i].MaxConnections = row.SessionLimit
 		}
 	}
 }
@@ -156,6 +178,15 @@ func mapOf(k haproxy.Map, pairs []haproxy.MapPair) haproxy.Map {
 }
 
 func (o *observer) certificates(ctx context.Context) error {
+	if !o.whole {
+		// All names are a long answer where there are thousands; it is needed only when one is missing.
+		before := len(o.seen.Certs)
+		err := o.read(ctx, o.known.Certs)
+		if err == nil || !errors.As(err, new(*Refused)) || errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrStaleWorker) {
+			return err
+		}
+		o.seen.Certs = o.seen.Certs[:before]
+	}
 	names, err := o.Certs(ctx)
 	if err != nil {
 		return err
@@ -164,23 +195,28 @@ func (o *observer) certificates(ctx context.Context) error {
 	for _, name := range names.Names {
 		there[name] = true
 	}
+	err = o.read(ctx, slices.DeleteFunc(slices.Clone(o.known.Certs), func(c haproxy.Cert) bool { return !c.Authority && !there[c.Path] }))
+	if err == nil && o.whole {
+		o.strangers(names.Names)
+		slices.SortFunc(o.seen.Certs, func(a, b haproxy.Cert) int { return strings.Compare(a.Path, b.Path) })
+	}
+	return err
+}
+
+// read reads certificates, all but authorities' there for certain.
+func (o *observer) read(ctx context.Context, list []haproxy.Cert) error {
 	var own []haproxy.Cert
-	for _, k := range o.known.Certs {
-		if k.Authority {
-			if err := o.authority(ctx, k); err != nil {
-				return err
-			}
-		} else if there[k.Path] {
+	for _, k := range list {
+		if !k.Authority {
 			own = append(own, k)
+		} else if err := o.authority(ctx, k); err != nil {
+			return err
 		}
 	}
 	for part := range slices.Chunk(own, maxBatch) {
 		if err := o.some(ctx, part); err != nil {
 			return err
 		}
-	}
-	if o.whole {
-		o.strangers(names.Names)
 	}
 	slices.SortFunc(o.seen.Certs, func(a, b haproxy.Cert) int { return strings.Compare(a.Path, b.Path) })
 	return nil
@@ -204,8 +240,8 @@ func (o *observer) some(ctx context.Context, list []haproxy.Cert) error {
 		if err != nil {
 			return err
 		}
-		if !strings.EqualFold(live.SHA1, leafSHA1(k.Chain)) {
-			k.Digest, k.Chain = "another: SHA1 "+live.SHA1, ""
+		if !strings.EqualFold(live.SHA1, leafSHA1(k.Chain.Leaf())) {
+			k.Digest, k.Chain = "another: SHA1 "+live.SHA1, weir.Chain{}
 		}
 		o.seen.Certs = append(o.seen.Certs, k)
 	}

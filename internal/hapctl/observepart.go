@@ -61,18 +61,15 @@ func (o *observer) someServers(ctx context.Context) error {
 	if err = onlyRefused(err, len(told), len(stats)); err != nil {
 		return err
 	}
-	var rows []haproxy.StatRow
+	take := o.bounds()
 	for _, a := range told {
 		if !strings.HasPrefix(a.Text, "# ") {
 			continue // it has gone meanwhile
 		}
-		some, err := haproxy.ParseStat(a.Text)
-		if err != nil {
+		if err := haproxy.Limits(a.Text, take); err != nil {
 			return err
 		}
-		rows = append(rows, some...)
 	}
-	o.bounds(rows)
 	return nil
 }
 

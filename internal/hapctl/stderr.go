@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"regexp"
@@ -21,6 +22,8 @@ const (
 	maxLogLine = 4 << 10 // bytes; the rest of a longer line is dropped
 	queuedLogs = 500     // lines that wait for a slow logger; more are dropped and counted
 	pipeSize   = 1 << 20 // bytes that wait for this program, when the system allows
+	readAtOnce = 64 << 10
+	lineNap    = 10 * time.Millisecond // after all that was there has been read
 )
 
 // stderr passes on what HAProxy writes, and remembers the end of it. It always reads, however slow the logger is;
@@ -36,11 +39,15 @@ type stderr struct {
 }
 
 func newStderr(log *slog.Logger) (*stderr, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
+	// Not os.Pipe: the kernel would wake Go's poller at every line, and that waking is work of HAProxy.
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return nil, os.NewSyscallError("pipe2", err)
 	}
-	return &stderr{log: log, read: r, write: w, ended: make(chan struct{}), queue: make(chan string, queuedLogs)}, nil
+	return &stderr{
+		log: log, read: os.NewFile(uintptr(ends[0]), "haproxy's words"), write: os.NewFile(uintptr(ends[1]), "haproxy's stderr"),
+		ended: make(chan struct{}), queue: make(chan string, queuedLogs),
+	}, nil
 }
 
 // abandon is for when nothing was started.
@@ -71,10 +78,10 @@ func (s *stderr) started() {
 		defer close(s.ended)
 		defer close(s.queue)
 		defer s.read.Close()
-		r := bufio.NewReaderSize(s.read, maxLogLine)
+		r := bufio.NewReaderSize(&unhurried{from: s.read}, readAtOnce)
 		for {
 			line, err := r.ReadSlice('\n')
-			text := string(line)
+			text := string(line[:min(len(line), maxLogLine)])
 			for errors.Is(err, bufio.ErrBufferFull) {
 				_, err = r.ReadSlice('\n')
 			}
@@ -88,6 +95,22 @@ func (s *stderr) started() {
 	}()
 }
 
+// unhurried reads what has come together: hundreds of lines may come at once, and to be woken for each costs more than
+// all else about them.
+type unhurried struct {
+	from  io.Reader
+	empty bool // the last read took all there was
+}
+
+func (u *unhurried) Read(space []byte) (int, error) {
+	if u.empty {
+		time.Sleep(lineNap)
+	}
+	n, err := u.from.Read(space)
+	u.empty = n < len(space)
+	return n, err
+}
+
 func (s *stderr) keep(line string) {
 	if line[len(line)-1] == '\n' {
 		line = line[:len(line)-1]
@@ -98,8 +121,8 @@ func (s *stderr) keep(line string) {
 		s.lines = slices.Delete(s.lines, 0, over)
 	}
 	s.mu.Unlock()
-	// One for each of hundreds of servers that come together: who does not log them need not take them apart.
-	if _, rest, ok := strings.Cut(line, ") : Server "); ok && strings.Contains(rest, " is UP, ") && !s.log.Enabled(context.Background(), slog.LevelDebug) {
+	// There is one for each of hundreds of servers that come together: who does not log them need not take them apart.
+	if manyAtOnce(line) && !s.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
 	select {
@@ -107,6 +130,19 @@ func (s *stderr) keep(line string) {
 	default:
 		s.dropped.Add(1)
 	}
+}
+
+// manyAtOnce finds, at little cost, what everyday finds among the lines that come by the hundred.
+func manyAtOnce(line string) bool {
+	_, text, _ := strings.Cut(line, ") : ")
+	switch {
+	case strings.HasPrefix(text, "Server "):
+		_, text, _ = strings.Cut(text, " is ")
+		return strings.HasPrefix(text, "UP") || strings.HasPrefix(text, "DOWN/READY (leaving ") || strings.HasPrefix(text, "going DOWN for maintenance")
+	case strings.HasPrefix(text, "CLI : "):
+		return strings.HasSuffix(text, " : New server registered.") || strings.HasSuffix(text, "Server deleted.")
+	}
+	return false
 }
 
 // pass logs line by line, and how many lines it has missed.
@@ -121,9 +157,12 @@ func (s *stderr) pass() {
 	}
 }
 
-// everyday finds what every reload or start says when all is well: some of it HAProxy calls a warning, and says once
-// for every backend or server.
-var everyday = regexp.MustCompile(`^(?:Proxy \S+ stopped \(|Server \S+ is UP\b|Former worker \(\d+\) exited with code 0 |` +
+// everyday finds what every reload or start says when all is well, and what commands on the run-time socket did: some of
+// it HAProxy calls a warning, and says once for every backend or server. Who sent a command has its answer; what other
+// hands did is found by looking.
+var everyday = regexp.MustCompile(`^(?:Proxy \S+ stopped \(|Former worker \(\d+\) exited with code 0 |` +
+	`Server \S+ is (?:UP\b|DOWN/READY \(leaving |going DOWN for maintenance)|` +
+	`(?:CLI : (?:'server \S+' : )?)?(?:New (?:server|backend) registered|(?:Server|Backend) (?:deleted|published|unpublished))\.|` +
 	`(?:config: )?Empty global server state file |haproxy version is |path to executable is )`)
 
 func slogLevel(l LogLine) slog.Level {

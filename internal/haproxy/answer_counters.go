@@ -71,9 +71,9 @@ func ParseCounters(text string) ([]CounterRow, error) {
 	a := &answer{command: "show stat"}
 	var col counterPlaces
 	var rows []CounterRow
-	err := a.table(text, func(names []string) (err error) {
+	err := a.table(text, func(names []string) (_ int, err error) {
 		col, err = a.counterPlaces(names)
-		return err
+		return 0, err
 	}, func(fields []string) error {
 		row, err := a.counterRow(col, fields)
 		if err == nil && row.Type != StatListener {

@@ -139,8 +139,15 @@ func FuzzParseReload(f *testing.F) {
 }
 
 func FuzzParseStat(f *testing.F) {
-	fuzzAnswer(f, ParseStat, func(t *testing.T, _ string, v []StatRow) {
-		for _, r := range v {
+	fuzzAnswer(f, ParseStat, func(t *testing.T, text string, v []StatRow) {
+		var limits []Limit
+		if err := Limits(text, func(b Limit) { limits = append(limits, b) }); err != nil || len(limits) != len(v) {
+			t.Fatalf("%d rows have %d limits: %v", len(v), len(limits), err)
+		}
+		for i, r := range v {
+			if want := (Limit{r.Proxy, r.Service, r.Type, r.SessionLimit, r.Unpublished}); limits[i] != want {
+				t.Fatalf("%+v, want %+v", limits[i], want)
+			}
 			if r.Proxy == "" || r.Service == "" || strings.HasSuffix(r.Status, " (UNPUB)") && !r.Unpublished {
 				t.Fatalf("%+v", r)
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -53,10 +54,13 @@ func ParseStat(text string) ([]StatRow, error) {
 	a := &answer{command: "show stat"}
 	var col *statPlaces
 	var rows []StatRow
-	err := a.table(text, func(names []string) (err error) {
+	err := a.table(text, func(names []string) (_ int, err error) {
 		col, err = a.statColumns(names)
 		rows = make([]StatRow, 0, strings.Count(text, "\n"))
-		return err
+		if err != nil {
+			return 0, err
+		}
+		return slices.Max(col[:]) + 1, nil
 	}, func(fields []string) error {
 		rows = append(rows, StatRow{})
 		var before *StatRow
@@ -71,21 +75,64 @@ func ParseStat(text string) ([]StatRow, error) {
 	return rows, nil
 }
 
-// table reads «show stat» row by row: head is given the names of the columns, row all others.
-func (a *answer) table(text string, head, row func(fields []string) error) error {
+// Limit is what a row of «show stat» says of limits. Its text is that of the answer.
+type Limit struct {
+	Proxy, Service string
+	Type           StatType
+	// SessionLimit is 0 for no limit.
+	SessionLimit int
+	// Unpublished backends are never chosen by use_backend.
+	Unpublished bool
+}
+
+// Limits reads the answer of «show stat» as ParseStat does, but only what a Limit holds, and keeps nothing: it gives
+// take one for each row, in HAProxy's order. Rows before one that is wrong were given.
+func Limits(text string, take func(Limit)) error {
+	a := &answer{command: "show stat"}
+	var col []int
+	return a.table(text, func(names []string) (_ int, err error) {
+		if col, err = a.columnsOf(names, "pxname", "svname", "type", "slim", "status"); err != nil {
+			return 0, err
+		}
+		return slices.Max(col) + 1, nil
+	}, func(fields []string) error {
+		b := Limit{Proxy: fields[col[0]], Service: fields[col[1]], Unpublished: strings.HasSuffix(fields[col[4]], unpublished)}
+		for i, to := range []*int{(*int)(&b.Type), &b.SessionLimit} {
+			if value := fields[col[2+i]]; value != "" {
+				n, err := a.count([]string{"type", "slim"}[i], value)
+				if err != nil {
+					return err
+				}
+				*to = n
+			}
+		}
+		if b.Proxy == "" || b.Service == "" || b.Type > StatListener {
+			return a.wrong("proxy, service or type is missing or unknown")
+		}
+		take(b)
+		return nil
+	})
+}
+
+// unpublished ends the status of a backend that is.
+const unpublished = " (UNPUB)"
+
+// table reads «show stat» row by row: head is given the names of the columns and says how many of them are wanted at
+// least, row is given these of all other rows.
+func (a *answer) table(text string, head func(names []string) (wanted int, err error), row func(fields []string) error) error {
 	text, ok := strings.CutPrefix(text, "# ")
 	if !ok {
 		return a.wrong("want # and the names of the columns, not %s", shown(text))
 	}
 	r := csv.NewReader(strings.NewReader(text))
 	r.ReuseRecord = true // FieldsPerRecord 0: every row has as many as the first
-	next := r.Read
+	next, want := r.Read, func(int) {}
 	line := func() int { n, _ := r.FieldPos(0); return n }
 	if !strings.ContainsAny(text, "\"\r") { // then a line is a row, and a comma ends a field
 		p := plainRows{rest: text}
-		next, line = p.read, func() int { return p.line }
+		next, line, want = p.read, func() int { return p.line }, func(n int) { p.wanted = n }
 	}
-	for take, headed := head, false; ; take, headed = row, true {
+	for headed := false; ; headed = true {
 		fields, err := next()
 		if errors.Is(err, io.EOF) {
 			if !headed {
@@ -102,7 +149,14 @@ func (a *answer) table(text string, head, row func(fields []string) error) error
 			return a.wrong("%v", err)
 		}
 		a.next = line()
-		if err := take(fields); err != nil {
+		if headed {
+			err = row(fields)
+		} else {
+			wanted := 0
+			wanted, err = head(fields)
+			want(wanted)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -114,6 +168,8 @@ type plainRows struct {
 	line   int
 	fields []string
 	width  int
+	// wanted is how many fields of a row are given, 0 for all.
+	wanted int
 }
 
 func (p *plainRows) read() ([]string, error) {
@@ -126,15 +182,20 @@ func (p *plainRows) read() ([]string, error) {
 		line, p.rest, _ = strings.Cut(p.rest, "\n")
 	}
 	p.fields = p.fields[:0]
-	for more := true; more; {
+	more := true
+	for more && (p.wanted == 0 || len(p.fields) < p.wanted) {
 		var field string
 		field, line, more = strings.Cut(line, ",")
 		p.fields = append(p.fields, field)
 	}
-	if p.width == 0 {
-		p.width = len(p.fields)
+	width := len(p.fields)
+	if more {
+		width += strings.Count(line, ",") + 1
 	}
-	if len(p.fields) != p.width {
+	if p.width == 0 {
+		p.width = width
+	}
+	if width != p.width {
 		return nil, &csv.ParseError{StartLine: p.line, Line: p.line, Column: 1, Err: csv.ErrFieldCount}
 	}
 	return p.fields, nil
@@ -184,6 +245,19 @@ func (s *StatRow) fields() [len(statPlaces{})]statField {
 }
 
 func (a *answer) statColumns(names []string) (*statPlaces, error) {
+	var wanted [len(statPlaces{})]string
+	for i, f := range new(StatRow).fields() {
+		wanted[i] = f.column
+	}
+	list, err := a.columnsOf(names, wanted[:]...)
+	if err != nil {
+		return nil, err
+	}
+	return (*statPlaces)(list), nil
+}
+
+// columnsOf gives the places of columns among the names of all.
+func (a *answer) columnsOf(names []string, wanted ...string) ([]int, error) {
 	col := make(map[string]int, len(names))
 	for i, n := range names {
 		if _, twice := col[n]; twice {
@@ -191,15 +265,15 @@ func (a *answer) statColumns(names []string) (*statPlaces, error) {
 		}
 		col[n] = i
 	}
-	var places statPlaces
-	for i, f := range new(StatRow).fields() {
-		at, ok := col[f.column]
+	places := make([]int, len(wanted))
+	for i, name := range wanted {
+		at, ok := col[name]
 		if !ok {
-			return nil, a.wrong("no column %s", f.column)
+			return nil, a.wrong("no column %s", name)
 		}
 		places[i] = at
 	}
-	return &places, nil
+	return places, nil
 }
 
 // statRow fills in a row. Text is copied, so that the whole answer can go, or is that of the row before.
@@ -228,6 +302,6 @@ func (a *answer) statRow(places *statPlaces, fields []string, s, before *StatRow
 	if s.Proxy == "" || s.Service == "" || s.Type > StatListener {
 		return a.wrong("proxy, service or type is missing or unknown")
 	}
-	s.Status, s.Unpublished = strings.CutSuffix(s.Status, " (UNPUB)")
+	s.Status, s.Unpublished = strings.CutSuffix(s.Status, unpublished)
 	return nil
 }

@@ -81,12 +81,16 @@ func ParseServersState(text string) ([]ServerState, error) {
 		return nil, err
 	}
 	states := make([]ServerState, 0, max(len(a.lines)-2, 0))
+	fields := make([]string, 0, width)
 	for {
 		line, ok := a.line()
 		if !ok {
 			return states, nil
 		}
-		fields := strings.Split(line, " ")
+		fields = fields[:0]
+		for field := range strings.SplitSeq(line, " ") {
+			fields = append(fields, field)
+		}
 		if len(fields) != width {
 			return nil, a.wrong("%d fields, want %d", len(fields), width)
 		}

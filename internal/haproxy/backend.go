@@ -76,24 +76,47 @@ func server(p *ir.Pool, s *ir.Server, options string, taken map[int]bool) Server
 	}
 	out := Server{
 		Address: s.Address.String(), Options: strings.TrimSpace(options), Check: p.Check.Type != "none",
-		Weight: s.Weight, MaxConnections: p.MaxConnections, Maintenance: s.Maintenance, Owner: s.Owner,
+		Weight: s.Weight, MaxConnections: p.MaxConnections, Maintenance: s.Maintenance, Owner: s.Object(),
 	}
 	out.Name = s.Name + "." + digest(out.Address, out.Options)
-	out.ID = serverID(out.Name, taken)
+	out.ID = serverID(s.Name, out.Name, taken)
 	return out
 }
 
-// serverID gives a number that stays with the name: without one, a dynamic server gets no traffic under
-// consistent hashing (haproxy issue 3413).
-func serverID(name string, taken map[int]bool) int {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	id := int(h.Sum32()&0x7fffffff) | 1
-	for taken[id] {
-		id = id%0x7fffffff + 1
+// placeBits are the bits of a server's ID that give its place on the ring of consistent hashing (TestFactLowBitsOfID in
+// internal/hapctl).
+const placeBits = 28
+
+// Place gives what of an ID counts for consistent hashing: it stays with the member, whatever its address and options, so
+// that no key moves when those change. What is above tells a server from the one that it replaces.
+func Place(id int) int { return id & (1<<placeBits - 1) }
+
+// Elsewhere gives the IDs of the same place as one, itself first.
+func Elsewhere(id int) []int {
+	list := []int{id}
+	for high := range 1 << (31 - placeBits) {
+		if other := high<<placeBits | Place(id); other != id {
+			list = append(list, other)
+		}
 	}
-	taken[id] = true
-	return id
+	return list
+}
+
+// serverID gives a number of which the place stays with the member and the rest with the server's name. Without an ID of
+// its own, a dynamic server gets no traffic under consistent hashing (haproxy issue 3413).
+func serverID(member, name string, taken map[int]bool) int {
+	hash := func(s string) int {
+		h := fnv.New32a()
+		h.Write([]byte(s))
+		sum := int(h.Sum32())
+		return sum>>placeBits ^ sum // FNV's lowest bits alone are the poorest
+	}
+	place := Place(hash(member)) | 1
+	for taken[place] {
+		place = Place(place+1) | 1
+	}
+	taken[place] = true
+	return hash(name)>>8&7<<placeBits | place
 }
 
 // serverOptions is everything on a server line that is the same for all members of a pool.
@@ -104,17 +127,18 @@ func (r *renderer) serverOptions(p *ir.Pool) string {
 	if h.Type != "none" {
 		// init-state down: no traffic before the first good check. observe: a server that refuses or breaks
 		// is taken out by the traffic that meets it, not by the next check.
-		add("check inter %s fastinter %s rise %d fall %d init-state down observe layer4 error-limit 1 on-error mark-down",
-			ms(h.Interval), ms(fastInterval(h.Interval)), h.Rise, h.Fall)
+		first := " init-state down"
+		if p.Unchecked {
+			first = "" // and not up, with which slow start would not be (TestFactSlowStart)
+		}
+		add("check inter %s fastinter %s rise %d fall %d%s observe layer4 error-limit 1 on-error mark-down",
+			ms(h.Interval), ms(fastInterval(h.Interval)), h.Rise, h.Fall, first)
 		if r.can.HealthChecks {
 			add("healthcheck %s", checkOf(p).name())
 		}
 		if h.Port != 0 {
 			add("port %d", h.Port)
 		}
-	}
-	if p.Mode == "http" || p.Balance == "source" {
-		add("hash-key addr-port")
 	}
 	if t := p.TLS; t != nil {
 		add("ssl ssl-min-ver %s", t.MinVersion)
@@ -156,10 +180,10 @@ func (r *renderer) certificateOf(name string) *ir.Certificate {
 	return &ir.Certificate{Name: name}
 }
 
-// fastInterval is the interval while a server's state is changing: 3.4 waits so long before the first check of
-// a new one (TestFactFirstCheckOfAddedServer in internal/hapctl).
+// fastInterval is the interval while a server's state is changing, half the usual one and at most 250 ms: 3.4 waits so
+// long before the first check of a new one (TestFactFirstCheckOfAddedServer in internal/hapctl).
 func fastInterval(d weir.Duration) weir.Duration {
-	return min(max(d/2, weir.Duration(50*time.Millisecond)), d, weir.Duration(500*time.Millisecond))
+	return min(max(d/2, weir.Duration(50*time.Millisecond)), d, weir.Duration(250*time.Millisecond))
 }
 
 // Line is the server as a line of haproxy.cfg or, with run-time form, as the tail of "add server backend/".

@@ -6,6 +6,8 @@ import (
 	"encoding/base32"
 	"fmt"
 	"strings"
+
+	"weir"
 )
 
 // Config is everything that one HAProxy process has: text that only a reload changes, and parts that the
@@ -101,7 +103,7 @@ type Entry struct {
 type Cert struct {
 	Path string
 	// Chain is PEM; the key is not here: the file that holds both is written by who has the keys.
-	Chain string
+	Chain weir.Chain
 	// Certificate is the name of the ir.Certificate.
 	Certificate string
 	// Digest changes when chain or key do.

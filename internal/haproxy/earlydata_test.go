@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"weir/internal/ir"
 	"weir/internal/weirtest"
@@ -77,7 +76,7 @@ func TestEarlyData(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
 			uri := "/early-" + method
 			conn := f.resume(t, "modern", hostOf("modern"), method, uri)
-			weirtest.Eventually(t, 5*time.Second, func() error {
+			weirtest.Eventually(t, weirtest.Patience, func() error {
 				if seen := f.origins[33].Requests(uri); len(seen) != 1 || seen[0].Header.Get("Early-Data") != "1" {
 					return fmt.Errorf("%s: the origin does not see it, as one that came early: %v", method, seen)
 				}

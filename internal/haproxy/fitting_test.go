@@ -17,7 +17,7 @@ func TestCertificatesAreShownForTheirOwnNames(t *testing.T) {
 	t.Parallel()
 	n := testNode(netip.MustParsePrefix("127.9.9.0/24"))
 	cert := func(name string, names ...string) ir.Certificate {
-		return ir.Certificate{Name: name, Chain: strings.ToUpper(name), Key: &weir.SealedRef{Generation: 1}, Names: names}
+		return ir.Certificate{Name: name, Chain: weir.NewChain(strings.ToUpper(name)), Key: &weir.SealedRef{Generation: 1}, Names: names}
 	}
 	n.Certificates = []ir.Certificate{
 		cert("a", "a.example"), cert("a-rsa", "a.example"), cert("b", "B.example", "other.example"), cert("none", "far.example"), cert("wild", "*.w.example"),

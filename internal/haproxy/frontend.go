@@ -194,7 +194,7 @@ func (r *renderer) tlsOptions(p port) string {
 		more += " allow-0rtt"
 	}
 	if r.env.TicketKeys != "" {
-		more += " tls-ticket-keys " + Quoted(r.env.TicketKeys)
+		more += " " + TicketKeysWord + " " + Quoted(r.env.TicketKeys)
 	}
 	return " ssl crt-list " + list + strict + more
 }

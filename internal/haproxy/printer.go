@@ -28,7 +28,7 @@ func (p *Printer) Files(c Config) []Printed {
 	var list []Printed
 	for _, cert := range c.Certs {
 		if cert.Authority {
-			list = append(list, Printed{cert.Path, []string{cert.Chain}})
+			list = append(list, Printed{cert.Path, []string{cert.Chain.Leaf(), cert.Chain.Rest()}})
 		}
 	}
 	for _, l := range c.CrtLists {

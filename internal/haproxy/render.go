@@ -46,6 +46,10 @@ const (
 	PlaceholderCert = "certs/_weir.pem"
 )
 
+// TicketKeysWord is in a configuration whose TLS ticket keys come from a file, and in no other (bind options,
+// configuration.txt 5.1).
+const TicketKeysWord = "tls-ticket-keys"
+
 // smallBuffer is the size in bytes of the buffers for requests kept for a retry; longer ones, with large cookies,
 // take a usual buffer.
 const smallBuffer = 4096

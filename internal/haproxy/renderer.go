@@ -11,8 +11,8 @@ import (
 
 // Renderer is Render for one node after the other: of what a node shares in memory with the one before nothing is
 // worked out again, and configurations share memory as their nodes do. Nobody may change either. A node in which
-// only servers of some pools differ, as after a new weight, costs what those pools cost. The zero value is ready,
-// for one goroutine at a time.
+// only servers of some pools differ, as after a new weight, costs what those pools cost; one in which certificates were
+// renewed, what those cost. The zero value is ready, for one goroutine at a time.
 type Renderer struct {
 	ready   bool
 	node    ir.Node
@@ -41,7 +41,7 @@ func (k *Renderer) Render(n ir.Node, env Env) Config {
 	return config
 }
 
-// inFrame renders the servers that differ; everything else is as before.
+// inFrame renders the servers and certificates that differ; everything else is as before.
 func (k *Renderer) inFrame(n ir.Node) {
 	var backends []Backend
 	for i := range n.Pools {
@@ -54,10 +54,66 @@ func (k *Renderer) inFrame(n ir.Node) {
 		}
 		backends[k.at[i]].Servers = servers(p, k.options[i])
 	}
+	if !shared(n.Certificates, k.node.Certificates) {
+		k.config.Certs = renewed(k.config.Certs, k.node.Certificates, n.Certificates)
+	}
 	k.node = n
 	if backends != nil {
 		k.config.Backends = backends
 	}
+}
+
+// renewed gives the files of certificates some of which have changed.
+func renewed(files []Cert, was, now []ir.Certificate) []Cert {
+	files = slices.Clone(files)
+	for i := range now {
+		if sameContent(&was[i], &now[i]) {
+			continue
+		}
+		path := certFile(now[i].Name)
+		at, found := slices.BinarySearchFunc(files, path, func(c Cert, path string) int { return strings.Compare(c.Path, path) })
+		if found {
+			files[at] = certificate(&now[i])
+		}
+	}
+	return files
+}
+
+// onlyRenewed says that certificates are shown as before, whatever chains and keys they have now.
+func (k *Renderer) onlyRenewed(now []ir.Certificate) bool {
+	was := k.node.Certificates
+	if shared(was, now) {
+		return true
+	}
+	if len(was) != len(now) {
+		return false
+	}
+	var authorities map[string]bool
+	for i := range now {
+		w, n := &was[i], &now[i]
+		if w.Name != n.Name || (w.Key == nil) != (n.Key == nil) || !slices.Equal(w.Names, n.Names) {
+			return false
+		}
+		if sameContent(w, n) {
+			continue
+		}
+		if authorities == nil {
+			authorities = map[string]bool{}
+			for _, p := range k.node.Pools {
+				if p.TLS != nil {
+					authorities[p.TLS.CA] = true
+				}
+			}
+		}
+		if authorities[n.Name] || n.Key == nil {
+			return false // the file of an authority is named by what is in it
+		}
+	}
+	return true
+}
+
+func sameContent(a, b *ir.Certificate) bool {
+	return a.Chain == b.Chain && (a.Key == b.Key || a.Key != nil && b.Key != nil && *a.Key == *b.Key)
 }
 
 // servers gives what was rendered of a pool before, if it would be the same again.
@@ -72,7 +128,7 @@ func (k *Renderer) servers(p *ir.Pool, options string) ([]Server, bool) {
 	return k.config.Backends[k.at[i]].Servers, true
 }
 
-// sameFrame says that only servers can differ, and in no pool whether there are any.
+// sameFrame says that only servers can differ, and in no pool whether there are any, and what certificates hold.
 func (k *Renderer) sameFrame(n *ir.Node, env *Env) bool {
 	was := &k.node
 	if !k.ready || !sameEnv(env, &k.env) || len(n.Pools) != len(was.Pools) {
@@ -85,7 +141,7 @@ func (k *Renderer) sameFrame(n *ir.Node, env *Env) bool {
 		}
 	}
 	return shared(n.Addresses, was.Addresses) && shared(n.Sites, was.Sites) && shared(n.Lists, was.Lists) &&
-		shared(n.Maps, was.Maps) && shared(n.Pages, was.Pages) && shared(n.Certificates, was.Certificates) && shared(n.Challenges, was.Challenges) &&
+		shared(n.Maps, was.Maps) && shared(n.Pages, was.Pages) && shared(n.Challenges, was.Challenges) && k.onlyRenewed(n.Certificates) &&
 		reflect.DeepEqual(n.Self, was.Self) && reflect.DeepEqual(n.Group, was.Group) && reflect.DeepEqual(n.Tuning, was.Tuning)
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"weir"
 	"weir/internal/compile"
 	"weir/internal/haproxy"
 	"weir/internal/ir"
@@ -102,7 +103,7 @@ func plainFiles(c haproxy.Config) []haproxy.File {
 	var list []haproxy.File
 	for _, cert := range c.Certs {
 		if cert.Authority {
-			list = append(list, haproxy.File{Path: cert.Path, Content: cert.Chain})
+			list = append(list, haproxy.File{Path: cert.Path, Content: cert.Chain.String()})
 		}
 	}
 	for _, l := range c.CrtLists {
@@ -114,4 +115,50 @@ func plainFiles(c haproxy.Config) []haproxy.File {
 		list = append(list, haproxy.File{Path: m.Path, Content: m.Text()})
 	}
 	return list
+}
+
+// TestRenewalsCostThemselves: of a node in which certificates were renewed only their files are worked out, and come out as
+// of one that is rendered anew; what decides how they are shown is looked at.
+func TestRenewalsCostThemselves(t *testing.T) {
+	t.Parallel()
+	env := haproxy.Env{Version: haproxy.Version{Major: 3, Minor: 4}}
+	base := testNode(netip.MustParsePrefix("127.9.9.0/24"))
+	base.Certificates = []ir.Certificate{
+		{Name: "a", Chain: weir.NewChain("A"), Key: &weir.SealedRef{Generation: 1, Fingerprint: "a"}, Names: []string{"a.example"}},
+		{Name: "authority", Chain: weir.NewChain("C")},
+		{Name: "b", Chain: weir.NewChain("B"), Key: &weir.SealedRef{Generation: 1, Fingerprint: "b"}, Names: []string{"b.example"}},
+		{Name: "unused", Chain: weir.NewChain("U"), Key: &weir.SealedRef{Generation: 1, Fingerprint: "u"}},
+	}
+	base.Sites[3].Listeners = []ir.Listener{{Port: 8443, Mode: weir.PortHTTPS, TLS: &weir.ListenerTLS{Certificates: []string{"a", "b"}}}}
+	base.Pools = slices.Clone(base.Pools)
+	base.Pools[0].TLS = &weir.PoolTLS{CA: "authority"}
+	for name, c := range map[string]struct {
+		change func(list []ir.Certificate)
+		shared bool
+	}{
+		"nothing":             {func([]ir.Certificate) {}, true},
+		"a chain":             {func(l []ir.Certificate) { l[0].Chain = weir.NewChain("A2") }, true},
+		"a key":               {func(l []ir.Certificate) { l[0].Key = &weir.SealedRef{Generation: 2, Fingerprint: "a2"} }, true},
+		"two, one is unused":  {func(l []ir.Certificate) { l[2].Chain, l[3].Chain = weir.NewChain("B2"), weir.NewChain("U2") }, true},
+		"an authority":        {func(l []ir.Certificate) { l[1].Chain = weir.NewChain("C2") }, false},
+		"names":               {func(l []ir.Certificate) { l[0].Names = []string{"other.example"} }, false},
+		"one without its key": {func(l []ir.Certificate) { l[0].Key = nil }, false},
+		"another one":         {func(l []ir.Certificate) { l[3].Name = "used" }, false},
+	} {
+		var renderer haproxy.Renderer
+		before := renderer.Render(base, env)
+		next := base
+		next.Certificates = slices.Clone(base.Certificates)
+		c.change(next.Certificates)
+		after := renderer.Render(next, env)
+		if want := haproxy.Render(next, env); !reflect.DeepEqual(after, want) {
+			t.Errorf("%s: rendered\n%+v\nwant\n%+v", name, after, want)
+		}
+		if same := &before.Sections[0] == &after.Sections[0]; same != c.shared {
+			t.Errorf("%s: the rest is as before: %t", name, same)
+		}
+		if again := haproxy.Render(base, env); !reflect.DeepEqual(before, again) {
+			t.Errorf("%s: what was given out has changed", name)
+		}
+	}
 }

@@ -54,7 +54,7 @@ func startProxy(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node)) proxy {
 		t.Fatal(err)
 	}
 	run := weirtest.Command(t, "sh", "-c", "cd "+dir+" && exec "+h.Path+" -db -f haproxy.cfg")
-	weirtest.Eventually(t, 5*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		for host, want := range map[byte]string{17: "web1", 18: "web2"} {
 			status, origin, _ := p.get(t, host, "GET / HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n\r\n")
 			if status != 200 || origin != want {
@@ -74,7 +74,7 @@ func (p proxy) get(t *testing.T, host byte, raw string) (int, string, string) {
 		return 0, "", err.Error()
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	if _, err := io.WriteString(conn, raw); err != nil {
 		return 0, "", err.Error()
 	}
@@ -99,7 +99,7 @@ func (p proxy) get(t *testing.T, host byte, raw string) (int, string, string) {
 func TestHostsAndPathsAreDecided(t *testing.T) {
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		p := startProxy(t, h, nil)
-		weirtest.Eventually(t, 5*time.Second, func() error {
+		weirtest.Eventually(t, weirtest.Patience, func() error {
 			if status, _, all := p.get(t, 17, "GET /api HTTP/1.0\r\nHost: www.example\r\n\r\n"); status != 200 {
 				return errors.New(all)
 			}
@@ -164,14 +164,14 @@ func TestZonesStandInForEachOther(t *testing.T) {
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		p := startProxy(t, h, nil)
 		p.origins[35].Stop()
-		weirtest.Eventually(t, 5*time.Second, func() error {
+		weirtest.Eventually(t, weirtest.Patience, func() error {
 			if status, origin, all := p.get(t, 17, "GET / HTTP/1.0\r\nHost: www.example\r\n\r\n"); status != 200 || origin != "web2" {
 				return errors.New(all)
 			}
 			return nil
 		})
 		p.origins[36].Stop()
-		weirtest.Eventually(t, 5*time.Second, func() error {
+		weirtest.Eventually(t, weirtest.Patience, func() error {
 			status, _, all := p.get(t, 17, "GET / HTTP/1.0\r\nHost: www.example\r\n\r\n")
 			if status != 503 || !strings.Contains(all, `{"sorry":"503"}`) || !strings.Contains(all, "application/json") {
 				return errors.New(all)
@@ -209,7 +209,7 @@ func TestForwardedHeadersAreReplacedUnlessTrusted(t *testing.T) {
 func TestTCPSites(t *testing.T) {
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		p := startProxy(t, h, nil)
-		weirtest.Eventually(t, 5*time.Second, func() error {
+		weirtest.Eventually(t, weirtest.Patience, func() error {
 			conn, err := net.Dial("tcp", p.addr(17, 3890))
 			if err != nil {
 				return err

@@ -119,7 +119,7 @@ func startWays(t *testing.T, h weirtest.HAProxy, editMap func(*haproxy.Map)) way
 			}
 		}
 		weirtest.Command(t, "sh", "-c", "cd "+dir+" && exec "+h.Path+" -db -f haproxy.cfg")
-		weirtest.Eventually(t, 10*time.Second, func() error {
+		weirtest.Eventually(t, weirtest.Patience, func() error {
 			conn, err := net.Dial("tcp", w.addr(17, 8443+offset))
 			if err == nil {
 				conn.Close()

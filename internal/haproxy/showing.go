@@ -12,7 +12,8 @@ import (
 // Showing is a certificate at a port, and how a client on the load balancer itself gets to see it.
 type Showing struct {
 	// Certificate is its name, Path its file, Chain its PEM.
-	Certificate, Path, Chain string
+	Certificate, Path string
+	Chain             weir.Chain
 	// At are addresses of the site as this machine binds them.
 	At []netip.AddrPort
 	// Names are what a client may ask for: no wildcards.
@@ -21,7 +22,7 @@ type Showing struct {
 	Modern bool
 	// Rivals are the chains that are in the list for a name, too, by the name: twins with a key of another kind, or one
 	// of the same kind, of which HAProxy shows the first.
-	Rivals map[string][]string
+	Rivals map[string][]weir.Chain
 }
 
 // wildcardLabel stands for the star of a wildcard; that a site has just this name is of no harm.
@@ -67,22 +68,16 @@ type showings struct {
 
 func (s *showings) list(entries []CrtEntry, p weir.Port, files map[string]bool) []Showing {
 	var out []Showing
-	byName := map[string][]string{} // files that a name is in the list for
+	byName := s.sharers(entries, files)
 	for i := range entries {
 		e := &entries[i]
-		for _, name := range s.asked(e) {
-			byName[name] = append(byName[name], e.File)
-		}
-	}
-	for i := range entries {
-		e := &entries[i]
-		c := s.certs[e.File]
-		if c == nil || !files[e.File] {
+		if !files[e.File] || s.certs[e.File] == nil {
 			continue
 		}
+		c := s.certs[e.File]
 		one := Showing{
 			Certificate: c.Certificate, Path: c.Path, Chain: c.Chain, Names: s.asked(e), At: s.at(e.Owner, p),
-			Modern: strings.Contains(e.Options, "ssl-min-ver TLSv1.3"), Rivals: map[string][]string{},
+			Modern: strings.Contains(e.Options, "ssl-min-ver TLSv1.3"), Rivals: map[string][]weir.Chain{},
 		}
 		if len(one.At) == 0 || len(one.Names) == 0 {
 			continue
@@ -97,6 +92,27 @@ func (s *showings) list(entries []CrtEntry, p weir.Port, files map[string]bool) 
 		out = append(out, one)
 	}
 	return out
+}
+
+// sharers gives all files that are in the list for a name, by the name, of those names that files are in it for.
+func (s *showings) sharers(entries []CrtEntry, files map[string]bool) map[string][]string {
+	byName := map[string][]string{}
+	for i := range entries {
+		if e := &entries[i]; files[e.File] {
+			for _, name := range s.asked(e) {
+				byName[name] = nil
+			}
+		}
+	}
+	for i := range entries {
+		e := &entries[i]
+		for _, name := range s.asked(e) {
+			if list, ok := byName[name]; ok {
+				byName[name] = append(list, e.File)
+			}
+		}
+	}
+	return byName
 }
 
 // asked gives the names of an entry as a client asks for them.

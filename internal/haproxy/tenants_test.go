@@ -101,11 +101,11 @@ func TestSiteForEveryNameShowsNoCertificateForOthersNames(t *testing.T) {
 		return []ir.Listener{{Port: 8443, Mode: weir.PortHTTPS, TLS: &weir.ListenerTLS{Certificates: []string{certificate}}}}
 	}
 	n.Certificates = []ir.Certificate{
-		{Name: "aaa", Chain: "A", Key: &weir.SealedRef{Generation: 1}, Names: []string{
+		{Name: "aaa", Chain: weir.NewChain("A"), Key: &weir.SealedRef{Generation: 1}, Names: []string{
 			"*.deep.rich.example", "*.free.example", "*.rich.example", "a.rich.example", "free.example", "in jection.example [alpn h2]", "new\nline.example", "www.example",
 		}},
-		{Name: "bbb", Chain: "B", Key: &weir.SealedRef{Generation: 2}, Names: []string{"www.example"}},
-		{Name: "web", Chain: "W", Key: &weir.SealedRef{Generation: 3}, Names: []string{"*.rich.example", "rich.example", "www.example"}},
+		{Name: "bbb", Chain: weir.NewChain("B"), Key: &weir.SealedRef{Generation: 2}, Names: []string{"www.example"}},
+		{Name: "web", Chain: weir.NewChain("W"), Key: &weir.SealedRef{Generation: 3}, Names: []string{"*.rich.example", "rich.example", "www.example"}},
 	}
 	n.Sites[1].Listeners, n.Sites[3].Listeners = tls("web"), tls("web")
 	for _, name := range []string{"aaa", "bbb"} {
@@ -131,7 +131,7 @@ func TestSiteForEveryNameShowsNoCertificateForOthersNames(t *testing.T) {
 
 func TestManyNamesOfASiteFitTheRunTimeSocket(t *testing.T) {
 	n := testNode(netip.MustParsePrefix("127.9.9.0/24"))
-	n.Certificates = []ir.Certificate{{Name: "web", Chain: "W", Key: &weir.SealedRef{Generation: 3}}}
+	n.Certificates = []ir.Certificate{{Name: "web", Chain: weir.NewChain("W"), Key: &weir.SealedRef{Generation: 3}}}
 	www := &n.Sites[3]
 	www.Listeners = []ir.Listener{{Port: 8443, Mode: weir.PortHTTPS, TLS: &weir.ListenerTLS{Certificates: []string{"web"}}}}
 	www.Hostnames = nil

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"weir"
 	"weir/internal/haproxy"
@@ -44,7 +43,7 @@ func startFort(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node), change fun
 	for _, profile := range weir.TLSProfiles {
 		twins := []string{profile + "-ec", profile + "-rsa"}
 		for _, name := range twins {
-			n.Certificates = append(n.Certificates, ir.Certificate{Name: name, Chain: f.pki.pair(name).chain, Key: &weir.SealedRef{Generation: 1}})
+			n.Certificates = append(n.Certificates, ir.Certificate{Name: name, Chain: weir.NewChain(f.pki.pair(name).chain), Key: &weir.SealedRef{Generation: 1}})
 		}
 		n.Sites = append(n.Sites, ir.Site{
 			Name: profile, Mode: "http", Hostnames: []string{hostOf(profile)}, Addresses: []string{"vip1"},
@@ -80,7 +79,7 @@ func startFort(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node), change fun
 		t.Fatalf("%v: %s", err, check.Output())
 	}
 	weirtest.Command(t, "sh", "-c", "cd "+dir+" && exec "+h.Path+" -db -f haproxy.cfg")
-	weirtest.Eventually(t, 10*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		_, err := f.greet("modern", tls13).ask(f.at())
 		return err
 	})

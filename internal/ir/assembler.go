@@ -1,7 +1,6 @@
 package ir
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,9 +25,9 @@ func (a *Assembler) Assemble(list []*Resource) (Node, error) {
 	if len(put)+len(gone) == 0 {
 		return a.node, nil
 	}
-	c := change{list: list, node: a.node, put: make(map[string]json.RawMessage, len(put)), kinds: map[string]bool{}, pools: map[string]bool{}}
+	c := change{list: list, node: a.node, put: make(map[string]*Resource, len(put)), kinds: map[string]bool{}, pools: map[string]bool{}}
 	for _, r := range put {
-		c.put[r.ID] = r.JSON()
+		c.put[r.ID] = r
 		c.note(r.ID)
 	}
 	for _, id := range gone {
@@ -98,8 +97,8 @@ func under(list []*Resource, prefix string) []*Resource {
 type change struct {
 	list []*Resource
 	node Node
-	// put are the bodies that differ, by ID; kinds and pools are those to be looked through again.
-	put     map[string]json.RawMessage
+	// put are the resources that differ, by ID; kinds and pools are those to be looked through again.
+	put     map[string]*Resource
 	kinds   map[string]bool
 	pools   map[string]bool
 	strange bool // somebody's name is not the one in the ID
@@ -155,8 +154,8 @@ func (c *change) apply() error {
 // one reads the only resource of its kind; without it the node has the zero value.
 func one[T any](c *change, id string, v *T) error {
 	var next T
-	if body, ok := c.put[id]; ok {
-		if err := json.Unmarshal(body, &next); err != nil {
+	if r, ok := c.put[id]; ok {
+		if err := decode(r, &next); err != nil {
 			return fmt.Errorf("resource %s: %w", id, err)
 		}
 	}
@@ -173,9 +172,9 @@ func rebuilt[T any](c *change, prefix string, old []T, name func(*T) string) ([]
 	out := make([]T, 0, len(part))
 	for i := range part {
 		id := part[i].ID
-		if body, ok := c.put[id]; ok {
+		if r, ok := c.put[id]; ok {
 			var v T
-			if err := json.Unmarshal(body, &v); err != nil {
+			if err := decode(r, &v); err != nil {
 				return nil, fmt.Errorf("resource %s: %w", id, err)
 			}
 			c.strange = c.strange || name(&v) != id[len(prefix):]
@@ -213,7 +212,7 @@ func (c *change) heads() error {
 			c.pools[p.Name] = true
 			// Servers may have been there before their pool; none of them is in the old node.
 			for _, r := range under(c.list, "server/"+p.Name+"/") {
-				c.put[r.ID] = r.JSON()
+				c.put[r.ID] = r
 			}
 		}
 	}
@@ -238,8 +237,8 @@ func (c *change) members() error {
 		if !ok {
 			// Nobody reads them, but what can't be read is an error all the same.
 			for _, r := range under(c.list, "server/"+name+"/") {
-				if body, ok := c.put[r.ID]; ok {
-					if err := json.Unmarshal(body, new(Server)); err != nil {
+				if r, ok := c.put[r.ID]; ok {
+					if err := decode(r, new(Server)); err != nil {
 						return fmt.Errorf("resource %s: %w", r.ID, err)
 					}
 				}

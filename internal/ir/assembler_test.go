@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"weir"
 	"weir/internal/ir"
 )
 
@@ -50,7 +51,7 @@ func randomResource(r *rand.Rand) *ir.Resource {
 	case 10:
 		return &ir.Resource{ID: "page/" + name, Body: body(ir.Page{Name: inside, Body: text})}
 	case 11:
-		return &ir.Resource{ID: "certificate/" + name, Body: body(ir.Certificate{Name: inside, Chain: text})}
+		return &ir.Resource{ID: "certificate/" + name, Body: body(ir.Certificate{Name: inside, Chain: weir.NewChain(text)})}
 	}
 	member := fmt.Sprintf("s%d", r.IntN(8))
 	inside = member

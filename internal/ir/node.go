@@ -3,7 +3,9 @@
 package ir
 
 import (
+	"encoding/json"
 	"net/netip"
+	"strings"
 	"time"
 
 	"weir"
@@ -127,7 +129,9 @@ type Pool struct {
 	TLS            *weir.PoolTLS    `json:"tls,omitempty"`
 	SendProxy      string           `json:"sendProxy,omitempty"`
 	SlowStart      weir.Duration    `json:"slowStart,omitempty"`
-	Servers        []Server         `json:"servers,omitempty"` // by name
+	// Unchecked lets a new server take traffic before its first good check.
+	Unchecked bool     `json:"unchecked,omitempty"`
+	Servers   []Server `json:"servers,omitempty"` // by name
 }
 
 // Server is one member of a pool.
@@ -135,12 +139,35 @@ type Server struct {
 	Name    string         `json:"name"`
 	Address netip.AddrPort `json:"address"`
 	Weight  int            `json:"weight"`
-	// Maintenance takes all traffic and the checks away.
+	// Maintenance takes all traffic and the checks away, but for an Override with the state ready.
 	Maintenance bool `json:"maintenance,omitempty"`
-	// Owner is the object the member comes from: "Server/web-017", or the pool for a static one.
+	// Owner is the object the member comes from when that is not the Server of its name: the pool of a static one. Of
+	// a hundred thousand Servers each name would be in memory once more. See Object.
 	Owner string `json:"owner"`
 	// Overrides move the member by hand until they expire; see Node.At.
 	Overrides []Override `json:"overrides,omitempty"` // by name
+}
+
+// Object names the object that the member comes from: "Server/web-017", or the pool of a static one.
+func (s *Server) Object() string {
+	if s.Owner == "" {
+		return "Server/" + s.Name
+	}
+	return s.Owner
+}
+
+// MarshalJSON says the owner in any case.
+func (s Server) MarshalJSON() ([]byte, error) {
+	type plain Server
+	s.Owner = s.Object()
+	return json.Marshal(plain(s))
+}
+
+// implied leaves out what Object says of itself.
+func (s *Server) implied() {
+	if name, ok := strings.CutPrefix(s.Owner, "Server/"); ok && name == s.Name {
+		s.Owner = ""
+	}
 }
 
 // Override is one unexpired or expired Override for a member.
@@ -173,9 +200,8 @@ type Page struct {
 
 // Certificate is a chain, and which key belongs to it.
 type Certificate struct {
-	Name string `json:"name"`
-	// Chain is PEM.
-	Chain string `json:"chain"`
+	Name  string     `json:"name"`
+	Chain weir.Chain `json:"chain"`
 	// Key names the sealed key by generation and fingerprint; nil for an authority.
 	Key *weir.SealedRef `json:"key,omitempty"`
 	// Names are the DNS names of the leaf.

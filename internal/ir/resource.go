@@ -30,11 +30,15 @@ func (r *Resource) JSON() json.RawMessage {
 	if r.Certificate == nil {
 		return r.Body
 	}
-	raw, err := json.Marshal(r.Certificate)
-	if err != nil {
-		panic(fmt.Sprintf("resource %s: %v", r.ID, err))
+	return r.Certificate.json()
+}
+
+// AppendJSON appends what JSON gives.
+func (r *Resource) AppendJSON(b []byte) []byte {
+	if r.Certificate == nil {
+		return append(b, r.Body...)
 	}
-	return raw
+	return r.Certificate.appendJSON(b)
 }
 
 // Lighten puts the certificates of a node, which are sorted by name, in place of the bodies that were made of them.
@@ -184,10 +188,6 @@ func (n *Node) take(r *Resource, servers map[string][]Server) error {
 	case "page":
 		return read(r, func(v Page) { n.Pages = append(n.Pages, v) })
 	case "certificate":
-		if r.Certificate != nil {
-			n.Certificates = append(n.Certificates, *r.Certificate)
-			return nil
-		}
 		return read(r, func(v Certificate) { n.Certificates = append(n.Certificates, v) })
 	case "challenge":
 		return read(r, func(v Challenge) { n.Challenges = append(n.Challenges, v) })
@@ -198,11 +198,24 @@ func (n *Node) take(r *Resource, servers map[string][]Server) error {
 // read gives what a resource's body says.
 func read[T any](r *Resource, use func(T)) error {
 	var v T
-	if err := json.Unmarshal(r.JSON(), &v); err != nil {
+	if err := decode(r, &v); err != nil {
 		return err
 	}
 	use(v)
 	return nil
+}
+
+// decode reads a resource's body.
+func decode[T any](r *Resource, v *T) error {
+	if c, ok := any(v).(*Certificate); ok && r.Certificate != nil {
+		*c = *r.Certificate
+		return nil
+	}
+	err := json.Unmarshal(r.JSON(), v)
+	if s, ok := any(v).(*Server); ok {
+		s.implied()
+	}
+	return err
 }
 
 func (n *Node) sort() {
@@ -267,10 +280,13 @@ func overridden(servers []Server) bool {
 	return false
 }
 
-// apply puts overrides on a server: of several weights the last by name counts, and taking traffic away is
-// stronger than any of them.
+// apply puts overrides on a server: of several weights the last by name counts, ready lets in one that is in maintenance
+// without them, and taking traffic away is stronger than any of them.
 func (s *Server) apply(list []Override) {
 	drained := false
+	if slices.ContainsFunc(list, func(o Override) bool { return o.State == weir.StateReady }) {
+		s.Maintenance = false
+	}
 	for _, o := range list {
 		if o.Weight != nil {
 			s.Weight = *o.Weight

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ func node(overrides ...ir.Override) ir.Node {
 		Self:  ir.Self{Name: "lb1", Zone: "az1", State: weir.Active},
 		Group: ir.Group{Name: "edge", Zones: []string{"az1"}},
 		Pools: []ir.Pool{{Name: "web", Mode: "http", Servers: []ir.Server{{
-			Name: "s1", Address: netip.MustParseAddrPort("10.0.0.1:80"), Weight: 100, Owner: "Server/s1", Overrides: overrides,
+			Name: "s1", Address: netip.MustParseAddrPort("10.0.0.1:80"), Weight: 100, Overrides: overrides,
 		}}}},
 		Sites: []ir.Site{{Name: "www", Mode: "http", Addresses: []string{"vip"}}},
 		Pages: []ir.Page{{Name: "sorry", Body: "x"}},
@@ -135,7 +136,7 @@ func TestLightResourcesAreTheSame(t *testing.T) {
 	t.Parallel()
 	n := node()
 	for _, name := range []string{"api", "www"} {
-		n.Certificates = append(n.Certificates, ir.Certificate{Name: name, Chain: "-----BEGIN\n" + name, Key: &weir.SealedRef{Generation: 3, Fingerprint: name}, Names: []string{name + ".example.com"}})
+		n.Certificates = append(n.Certificates, ir.Certificate{Name: name, Chain: weir.NewChain("-----BEGIN\n" + name), Key: &weir.SealedRef{Generation: 3, Fingerprint: name}, Names: []string{name + ".example.com"}})
 	}
 	list, light := n.Resources(), n.Resources()
 	ir.Lighten(light, n.Certificates)
@@ -163,7 +164,7 @@ func TestLightResourcesAreTheSame(t *testing.T) {
 		}
 	}
 	other := slices.Clone(n.Certificates)
-	other[0].Chain += "more"
+	other[0].Chain = weir.NewChain(other[0].Chain.String() + "more")
 	changed := n.Resources()
 	ir.Lighten(changed, other)
 	if put, _, ok := ir.Changes(light, changed); !ok || len(put) != 1 {
@@ -172,6 +173,31 @@ func TestLightResourcesAreTheSame(t *testing.T) {
 	for i := range light {
 		if want := light[i].ID != "certificate/"+other[0].Name; light[i].Same(changed[i]) != want {
 			t.Errorf("%s is the same: %v, want %v", light[i].ID, !want, want)
+		}
+	}
+}
+
+// Load balancers are told the owner of every member, though memory holds only those that do not go without saying.
+func TestOwnersOfMembers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ owner, kept, object string }{
+		{"", "", "Server/a"},
+		{"Server/a", "", "Server/a"},
+		{"Server/b", "Server/b", "Server/b"},
+		{"Pool/web", "Pool/web", "Pool/web"},
+	} {
+		n := ir.Node{Pools: []ir.Pool{{Name: "web", Servers: []ir.Server{{Name: "a", Owner: c.owner}}}}}
+		list := n.Resources()
+		at := slices.IndexFunc(list, func(r *ir.Resource) bool { return r.ID == "server/web/a" })
+		if said := `"owner":"` + c.object + `"`; !strings.Contains(string(list[at].Body), said) {
+			t.Errorf("owner %q: %s does not say %s", c.owner, list[at].Body, said)
+		}
+		back, err := ir.Assemble(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := back.Pools[0].Servers[0]; s.Owner != c.kept || s.Object() != c.object {
+			t.Errorf("owner %q: assembled as %q, object %s", c.owner, s.Owner, s.Object())
 		}
 	}
 }

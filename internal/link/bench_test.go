@@ -93,6 +93,7 @@ func BenchmarkFanOut(b *testing.B) {
 	for b.Loop() {
 		rev++
 		c.seen.Store(0)
+		list = slices.Clone(list)
 		list[5] = res(list[5].ID, rev)
 		began := time.Now()
 		if err := w.hub.SetGroup("edge", rev, list, selves); err != nil {
@@ -131,6 +132,7 @@ func BenchmarkCompare(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
+		list = slices.Clone(list)
 		list[n%len(list)] = res(list[n%len(list)].ID, n)
 		had = compare(had.entries, had.hash, list)
 	}

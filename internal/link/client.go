@@ -33,6 +33,9 @@ type Options struct {
 	// Tickets, when set, is given each brief on TLS ticket keys as it comes. It must not wait, and not keep the text
 	// anywhere but in memory.
 	Tickets func(brief []byte)
+	// Sweeping, when set, is called before keys are removed that no certificate of a State refers to any more; after an
+	// error they stay. It may be called while the sink works.
+	Sweeping func() error
 	// Now is the clock that certificates are judged by; the default is time.Now.
 	Now func() time.Time
 	// Silence is how long the stream may be still before it is taken for dead; the default is Silence.
@@ -67,7 +70,7 @@ func (o Options) withDefaults() Options {
 type Client struct {
 	opts     Options
 	journal  *journal
-	keys     keyFolder
+	keys     *keyFolder
 	reporter *reporter
 
 	offered chan struct{}
@@ -110,7 +113,7 @@ func Open(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open link: %w", err)
 	}
-	keys, err := openKeys(o.Dir)
+	keys, damaged, err := openKeys(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open link: %w", err)
 	}
@@ -121,7 +124,10 @@ func Open(o Options) (*Client, error) {
 	if found != "" {
 		o.Log.Warn("mended the journal", "found", found, "revision", r.revision)
 	}
-	if err := secrets.RemoveHalves(o.Dir, string(keys)); err != nil {
+	if damaged != nil {
+		o.Log.Warn("keys that lie together can't be read and are asked for again", "err", damaged)
+	}
+	if err := secrets.RemoveHalves(o.Dir, keys.dir); err != nil {
 		o.Log.Warn("what was being written when the agent was killed stays", "err", err)
 	}
 	c := &Client{

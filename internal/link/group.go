@@ -12,13 +12,13 @@ import (
 	"weir/internal/ir"
 )
 
-// entry is a resource as a group has it. Entries never change once made.
-type entry struct {
+// selfEntry is the resource "self" of one load balancer. It never changes once made.
+type selfEntry struct {
 	*ir.Resource
 	hash Hash
-	// key is what a certificate refers to, nil for all else.
-	key *weir.SealedRef
 }
+
+func newSelf(r *ir.Resource) *selfEntry { return &selfEntry{r, hashOf(r)} }
 
 // keyRef names key material that goes with a certificate.
 type keyRef struct {
@@ -52,9 +52,9 @@ func (d *delta) size() int {
 // snapshot can be written from them without holding anybody up.
 type group struct {
 	key      viewKey
-	revision int64    // at which the content last changed, or was first known
-	seen     int64    // up to which the content is known to be current
-	entries  []*entry // by ID
+	revision int64          // at which the content last changed, or was first known
+	seen     int64          // up to which the content is known to be current
+	entries  []*ir.Resource // by ID
 	hash     Hash
 	deltas   []delta
 	first    int // number of the oldest delta in deltas, counted from the group's first
@@ -70,12 +70,9 @@ func (g *group) wake() {
 	g.changed = make(chan struct{})
 }
 
-const (
-	// sharedRings is how many full rings the deltas of all groups may take together once they are young no more.
-	sharedRings = 2
-	// youngDelta is for how long a stream may still be about to send a delta.
-	youngDelta = 30 * time.Second
-)
+// youngDelta is for how long a stream may still be about to send a delta. Older ones spare an agent that comes back no
+// more than to say what it has.
+const youngDelta = 30 * time.Second
 
 // push adds a delta and forgets old ones: beyond limit bytes in any case, beyond share those that are not young,
 // but never the newest.
@@ -110,7 +107,7 @@ func (g *group) since(had Hash) (next int, ok bool) {
 
 // change is how a group becomes what a list says.
 type change struct {
-	entries  []*entry
+	entries  []*ir.Resource
 	hash     Hash
 	put      []*ir.Resource
 	gone     []string
@@ -120,7 +117,7 @@ type change struct {
 
 // compare works out how entries, which sum up to hash, become those of list. What can't travel keeps its last
 // form and is reported.
-func compare(old []*entry, hash Hash, list []*ir.Resource) *change {
+func compare(old []*ir.Resource, hash Hash, list []*ir.Resource) *change {
 	if c, sorted := compareSorted(old, hash, list); sorted {
 		return c
 	}
@@ -129,14 +126,16 @@ func compare(old []*entry, hash Hash, list []*ir.Resource) *change {
 }
 
 // compareSorted is compare for a list sorted by ID, each ID once and none of them "self"; it tells whether that is so.
-// Where both share memory it is not looked into.
-func compareSorted(old []*entry, hash Hash, list []*ir.Resource) (c *change, sorted bool) {
-	c = &change{entries: make([]*entry, 0, len(list)), hash: hash}
+// Where both share memory it is not looked into. The list itself becomes the entries, unless some of it can't travel as
+// it is.
+func compareSorted(old []*ir.Resource, hash Hash, list []*ir.Resource) (c *change, sorted bool) {
+	c = &change{hash: hash}
+	kept := keeper{list: list}
 	i := 0
 	step := false // the one before is what it was, so that the order is that of old
 	for j, r := range list {
-		if step && i < len(old) && old[i].Resource == r {
-			c.entries = append(c.entries, old[i])
+		if step && i < len(old) && old[i] == r {
+			kept.keep(j, r)
 			i++
 			continue
 		}
@@ -146,46 +145,70 @@ func compareSorted(old []*entry, hash Hash, list []*ir.Resource) (c *change, sor
 		for ; i < len(old) && old[i].ID < r.ID; i++ {
 			c.drop(old[i])
 		}
-		var was *entry
+		var was *ir.Resource
 		if step = i < len(old) && old[i].ID == r.ID; step {
 			was = old[i]
 			i++
 		}
-		if was == nil || was.Resource != r && !was.Same(r) {
-			was = c.take(was, r)
+		if was == nil || !was.Same(r) {
+			r = c.take(was, r)
 		}
-		if was != nil {
-			c.entries = append(c.entries, was)
-		}
+		kept.keep(j, r)
 	}
 	for ; i < len(old); i++ {
 		c.drop(old[i])
 	}
+	c.entries = kept.entries()
 	return c, true
 }
 
-func (c *change) drop(e *entry) {
-	c.gone = append(c.gone, e.ID)
-	c.hash = c.hash.xor(e.hash)
+// keeper makes entries of a list. As long as each is what stands in its place in the list, there is nothing to make.
+type keeper struct {
+	list, own []*ir.Resource
+	differs   bool
 }
 
-// take gives the entry for a resource that is new or not quite what it was.
-func (c *change) take(was *entry, r *ir.Resource) *entry {
-	e, err := newEntry(r)
+// keep adds what stands for element i of the list, nil for nothing.
+func (k *keeper) keep(i int, e *ir.Resource) {
+	if !k.differs && e != k.list[i] {
+		k.differs = true
+		k.own = append(make([]*ir.Resource, 0, len(k.list)), k.list[:i]...)
+	}
+	if k.differs && e != nil {
+		k.own = append(k.own, e)
+	}
+}
+
+func (k *keeper) entries() []*ir.Resource {
+	if k.differs {
+		return k.own
+	}
+	return slices.Clip(k.list)
+}
+
+func (c *change) drop(e *ir.Resource) {
+	c.gone = append(c.gone, e.ID)
+	c.hash = c.hash.xor(hashOf(e))
+}
+
+// take gives what stands for a resource that is new or not quite what it was; nil for one that can't travel and has no
+// last form.
+func (c *change) take(was, r *ir.Resource) *ir.Resource {
+	e, key, err := travelling(r)
 	if err != nil {
 		c.problems.Append(weir.Problem{Object: ir.Owner(r.ID), Message: err.Error()})
 		return was
 	}
-	if was != nil && was.hash == e.hash {
-		return was
-	}
 	if was != nil {
-		c.hash = c.hash.xor(was.hash)
+		if was.Same(e) {
+			return was
+		}
+		c.hash = c.hash.xor(hashOf(was))
 	}
-	c.hash = c.hash.xor(e.hash)
-	c.put = append(c.put, e.Resource)
-	if e.key != nil {
-		c.keys = append(c.keys, e.keyRef())
+	c.hash = c.hash.xor(hashOf(e))
+	c.put = append(c.put, e)
+	if key != nil {
+		c.keys = append(c.keys, keyRef{certificateOf(e), *key})
 	}
 	return e
 }
@@ -218,45 +241,50 @@ func ordered(list []*ir.Resource) []*ir.Resource {
 	return out
 }
 
-func newEntry(r *ir.Resource) (*entry, error) {
+// travelling gives a resource as it is sent, and the key that goes with it; the error says why it can't be sent.
+func travelling(r *ir.Resource) (*ir.Resource, *weir.SealedRef, error) {
 	if err := checkID(r.ID); err != nil {
-		return nil, fmt.Errorf("send resource %.80q: %w", r.ID, err)
+		return nil, nil, fmt.Errorf("send resource %.80q: %w", r.ID, err)
 	}
 	body := r.JSON()
 	if len(body) > MaxResource {
-		return nil, fmt.Errorf("send resource %s: it is %d bytes long; at most %d are allowed", r.ID, len(body), MaxResource)
+		return nil, nil, fmt.Errorf("send resource %s: it is %d bytes long; at most %d are allowed", r.ID, len(body), MaxResource)
 	}
 	key, err := keyOf(r)
 	if err != nil {
-		return nil, fmt.Errorf("send resource %s: %w", r.ID, err)
+		return nil, nil, fmt.Errorf("send resource %s: %w", r.ID, err)
 	}
 	if r.Certificate != nil {
-		return &entry{r, hashResource(r.ID, body), key}, nil
+		return r, key, nil
 	}
 	if !json.Valid(body) {
-		return nil, fmt.Errorf("send resource %s: its body is not JSON", r.ID)
+		return nil, nil, fmt.Errorf("send resource %s: its body is not JSON", r.ID)
 	}
 	// A line is a message, and blanks around a value don't survive the journey.
 	if bytes.ContainsAny(body, "\r\n") || len(bytes.TrimSpace(body)) != len(body) {
 		var b bytes.Buffer
 		if err := json.Compact(&b, body); err != nil {
-			return nil, fmt.Errorf("send resource %s: %w", r.ID, err)
+			return nil, nil, fmt.Errorf("send resource %s: %w", r.ID, err)
 		}
 		r = &ir.Resource{ID: r.ID, Body: b.Bytes()}
 	}
-	return &entry{r, hashResource(r.ID, r.Body), key}, nil
+	return r, key, nil
 }
 
 // bodySize is about how long a body is, in bytes.
 func bodySize(r *ir.Resource) int {
 	if r.Certificate != nil {
-		return len(r.Certificate.Chain)
+		return r.Certificate.Chain.Len()
 	}
 	return len(r.Body)
 }
 
-func (e *entry) keyRef() keyRef {
-	return keyRef{strings.TrimPrefix(e.ID, "certificate/"), *e.key}
+func certificateOf(r *ir.Resource) string { return strings.TrimPrefix(r.ID, "certificate/") }
+
+// keyOfEntry is keyOf for what has travelled already.
+func keyOfEntry(r *ir.Resource) *weir.SealedRef {
+	key, _ := keyOf(r)
+	return key
 }
 
 // keyOf gives the key that a certificate needs, nil for other resources and for authorities.

@@ -8,11 +8,15 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"weir/internal/ir"
 )
 
 // Hash sums up resources whatever their order: the SHA-256 of each, XORed. Resources have unique IDs, so that
 // none cancels another. It finds mistakes; against forgery there is TLS.
 type Hash [sha256.Size]byte
+
+func hashOf(r *ir.Resource) Hash { return hashResource(r.ID, r.JSON()) }
 
 func hashResource(id string, body []byte) Hash {
 	h := sha256.New()

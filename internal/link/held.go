@@ -64,7 +64,7 @@ type heldAgent struct {
 	own   bool // it came to this control plane, and was not heard of from another
 	// common names what it has beside its self, once that is known.
 	common *Hash
-	self   *entry
+	self   *selfEntry
 	why    string // it could not be told
 }
 
@@ -82,6 +82,9 @@ func (h *Hub) Held() bool {
 	return h.held != nil
 }
 
+// Released is closed once nothing is held.
+func (h *Hub) Released() <-chan struct{} { return h.released }
+
 // Release lets a held hub go: all streams are cut, and agents that return are sent what is wanted.
 func (h *Hub) Release() {
 	h.mu.Lock()
@@ -90,6 +93,7 @@ func (h *Hub) Release() {
 		return
 	}
 	h.held = nil
+	close(h.released)
 	for _, m := range h.members {
 		m.stop(errReleased)
 	}
@@ -141,18 +145,10 @@ func (h *Hub) recognise(name string, a *heldAgent) bool {
 		if g == nil || g.hash != common {
 			return false
 		}
-		h.held.contents[common] = &heldContent{list: resourcesOf(g.entries)}
+		h.held.contents[common] = &heldContent{list: g.entries}
 	}
 	a.common, a.self = &common, m.self
 	return true
-}
-
-func resourcesOf(entries []*entry) []*ir.Resource {
-	list := make([]*ir.Resource, len(entries))
-	for i, e := range entries {
-		list[i] = e.Resource
-	}
-	return list
 }
 
 // meet notes an agent that comes to a held hub; h.mu is held.
@@ -272,7 +268,7 @@ func (held *holding) take(name string, has *replica) error {
 	if !ok {
 		return refuse(http.StatusBadRequest, string(weir.Invalid), "there is no self among what load balancer %s has", name)
 	}
-	self := &entry{Resource: has.list[at], hash: hashResource("self", has.list[at].Body)}
+	self := newSelf(has.list[at])
 	common := has.hash.xor(self.hash)
 	if err := held.keep(common, slices.Delete(slices.Clone(has.list), at, at+1)); err != nil {
 		return err

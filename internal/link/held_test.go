@@ -178,7 +178,7 @@ func TestToldIsChecked(t *testing.T) {
 		}
 		var sum Hash
 		for _, r := range list {
-			sum = sum.xor(hashResource(r.ID, r.Body))
+			sum = sum.xor(hashResource(r.ID, r.JSON()))
 		}
 		return appendCommit(appendPut(appendStart(nil, "e1", true), list), 1, sum), sum
 	}

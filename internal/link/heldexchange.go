@@ -159,7 +159,7 @@ func (h *Hub) heldOf(ctx context.Context, t http.RoundTripper, url string, line 
 	}
 	var content []*ir.Resource
 	if line.Common != nil && a.had != nil {
-		self := &entry{Resource: &ir.Resource{ID: "self", Body: line.Self}, hash: hashResource("self", line.Self)}
+		self := newSelf(&ir.Resource{ID: "self", Body: line.Self})
 		if line.Common.xor(self.hash) != a.had.Hash {
 			return errDiverged
 		}

@@ -36,7 +36,7 @@ type HubOptions struct {
 	// Held begins without sending anything to agents until Release: see held.go.
 	Held bool
 	// RingBytes bounds the deltas kept for agents, per group; the default is 8 MiB. What is older than half a
-	// minute is kept up to the group's part of two such rings for all groups together.
+	// minute is kept up to the group's part of half a ring for all groups together.
 	RingBytes int
 }
 
@@ -62,12 +62,13 @@ type Hub struct {
 	stopped  chan struct{} // closed with closed
 
 	keyReaders chan struct{}
+	released   chan struct{} // closed when nothing is held
 }
 
 // member is one load balancer.
 type member struct {
 	at       viewKey
-	self     *entry
+	self     *selfEntry
 	past     []Hash // of earlier selves, the newest last
 	revision int64  // at which self last changed
 	watcher  *watcher
@@ -116,16 +117,19 @@ func NewHub(o HubOptions) (*Hub, error) {
 	h := &Hub{
 		opts: o, reports: newReports(), limiter: newLimiter(),
 		groups: map[viewKey]*group{}, former: map[string]*group{}, members: map[string]*member{}, rosters: map[string][]string{}, stopped: make(chan struct{}),
-		keyReaders: make(chan struct{}, keyReaders),
+		keyReaders: make(chan struct{}, keyReaders), released: make(chan struct{}),
 	}
 	if o.Held {
 		h.held = newHolding()
+	} else {
+		close(h.released)
 	}
 	return h, nil
 }
 
 // SetGroup says what a group must do at a revision: its resources, best sorted by ID and with what did
-// not change at the same place in memory, and its load balancers. All of it reaches each agent as one transaction.
+// not change at the same place in memory, and its load balancers. The hub keeps the list, which may not be changed
+// any more. All of it reaches each agent as one transaction.
 // Resources called "self" are ignored, selves say that. Load balancers no longer listed in any group are cut.
 // The error lists resources that can't travel, by object; their last good form stays and all else is sent.
 func (h *Hub) SetGroup(name string, revision int64, resources []*ir.Resource, selves []ir.Self) error {

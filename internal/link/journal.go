@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"weir/internal/secrets"
@@ -96,7 +98,7 @@ func (j *journal) load() (*replica, string, error) {
 	}
 	j.f, j.size = f, good
 	for _, l := range r.list { // about what it would be if written anew
-		j.base += int64(len(l.ID) + len(l.Body) + 32)
+		j.base += int64(len(l.ID) + bodySize(l) + 32)
 	}
 	return r, found, nil
 }
@@ -167,13 +169,23 @@ func (j *journal) append(lines []byte) error {
 	return nil
 }
 
-// bloated tells that most of the file is no longer content.
-func (j *journal) bloated() bool { return j.size > 2*j.base+journalSlack }
+// bloated tells that most of the file is no longer content, once so many bytes more are in it.
+func (j *journal) bloated(more int) bool { return j.size+int64(more) > 2*j.base+journalSlack }
 
 // rewrite puts the content of r in place of what the file held.
 func (j *journal) rewrite(r *replica) error {
-	b := appendCommit(appendPut(appendStart(nil, r.epoch, true), r.list), r.revision, r.hash)
-	if err := secrets.WriteFile(j.path, b, 0o600); err != nil {
+	size := int64(0)
+	err := secrets.WriteFileFrom(j.path, 0o600, func(w io.Writer) error {
+		out := bufio.NewWriterSize(w, chunk)
+		for line := range r.lines() {
+			size += int64(len(line))
+			if _, err := out.Write(line); err != nil {
+				return err
+			}
+		}
+		return out.Flush()
+	})
+	if err != nil {
 		return fmt.Errorf("rewrite journal: %w", err)
 	}
 	f, err := os.OpenFile(j.path, os.O_RDWR, 0)
@@ -183,8 +195,22 @@ func (j *journal) rewrite(r *replica) error {
 	if j.f != nil {
 		_ = j.f.Close() // replaced, and synced before
 	}
-	j.f, j.size, j.base = f, int64(len(b)), int64(len(b))
+	j.f, j.size, j.base = f, size, size
 	return nil
+}
+
+// lines writes a replica as it is kept, some lines at a time: it can be many megabytes.
+func (r *replica) lines() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		b := appendStart(nil, r.epoch, true)
+		for some := range slices.Chunk(r.list, 64) {
+			if !yield(b) {
+				return
+			}
+			b = appendPut(b[:0], some)
+		}
+		yield(appendCommit(b, r.revision, r.hash))
+	}
 }
 
 func (j *journal) close() error {

@@ -46,7 +46,7 @@ func record(t *testing.T, dir string, count int) map[int64]map[string]string {
 		if err := r.apply(tr, "e1", rev, hash); err != nil {
 			t.Fatal(err)
 		}
-		if rev == 1 || j.bloated() {
+		if rev == 1 || j.bloated(0) {
 			if err := j.rewrite(r); err != nil {
 				t.Fatal(err)
 			}
@@ -170,7 +170,7 @@ func TestJournalGrowsLittle(t *testing.T) {
 		t.Errorf("100 small changes took %d bytes", grown)
 	}
 	j.size += base + journalSlack + 1
-	if !j.bloated() {
+	if !j.bloated(0) {
 		t.Error("a journal twice its content is not bloated")
 	}
 }

@@ -81,9 +81,9 @@ func TestKeysComeAndGo(t *testing.T) {
 	}
 	w.agent(dir)
 	weirtest.Eventually(t, patience, want("www@2"))
-	for _, asked := range w.keys.asked {
+	for _, asked := range w.keys.opened() {
 		if strings.HasPrefix(asked, "theirs") {
-			t.Errorf("another group's key was opened: %v", w.keys.asked)
+			t.Errorf("another group's key was opened: %s", asked)
 		}
 	}
 	if journal, err := os.ReadFile(filepath.Join(dir, journalFile)); err != nil || strings.Contains(string(journal), "CANARY") {
@@ -97,8 +97,17 @@ func TestKeysInUseStay(t *testing.T) {
 	w := newWorld(t)
 	dir := w.enrol("lb1")
 	w.set("edge", 1, []*ir.Resource{cert("www", 1)}, "lb1")
-	c, err := Open(w.options(dir))
-	if err != nil {
+	options := w.options(dir)
+	var c *Client
+	old, now := weir.SealedRef{Generation: 1, Fingerprint: "f"}, weir.SealedRef{Generation: 2, Fingerprint: "f"}
+	swept := make(chan error, 10)
+	options.Sweeping = func() error {
+		_, err := c.Key("www", old)
+		swept <- err
+		return nil
+	}
+	var err error
+	if c, err = Open(options); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -122,8 +131,7 @@ func TestKeysInUseStay(t *testing.T) {
 		w.hub.Advance(rev)
 		reached(rev)
 	}
-	old, now := weir.SealedRef{Generation: 1, Fingerprint: "f"}, weir.SealedRef{Generation: 2, Fingerprint: "f"}
-	if _, err := c.Key("www", old); err != nil {
+	if _, err := c.Key("www", old); err != nil || len(swept) > 0 {
 		t.Errorf("the key of the state in use is gone: %v", err)
 	}
 	release <- struct{}{}
@@ -137,6 +145,9 @@ func TestKeysInUseStay(t *testing.T) {
 	})
 	if _, err := c.Key("www", now); err != nil {
 		t.Error(err)
+	}
+	if len(swept) != 1 || <-swept != nil {
+		t.Error("nobody was asked while the key was there")
 	}
 	cancel()
 	if err := errors.Join(<-done, c.Close()); err != nil {

@@ -34,6 +34,9 @@ type message struct {
 	// Revision and Hash describe all resources of the load balancer after the transaction.
 	Revision int64 `json:"rev,omitempty"`
 	Hash     *Hash `json:"hash,omitempty"`
+
+	// read are those of Put that were read already, by ID.
+	read map[string]*ir.Resource
 }
 
 // wireSecret is key material on its way to an agent, in the one form that has the plaintext in it.
@@ -57,16 +60,26 @@ func decodeMessage(line []byte) (message, error) {
 	if bytes.IndexByte(line, '\n') >= 0 {
 		return message{}, errors.New("read message: it is more than one line")
 	}
-	var m message
-	d := json.NewDecoder(bytes.NewReader(line))
-	if err := d.Decode(&m); err != nil {
-		return message{}, fmt.Errorf("read message of %d bytes: %s", len(line), jsonFault(err))
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return message{}, fmt.Errorf("read message of %d bytes: there is more than one value on the line", len(line))
+	m, ok := cutPut(line)
+	if !ok {
+		var err error
+		if m, err = decodeSlowly(line); err != nil {
+			return message{}, fmt.Errorf("read message of %d bytes: %w", len(line), err)
+		}
 	}
 	if err := m.check(); err != nil {
 		return message{}, fmt.Errorf("read message of %d bytes: %w", len(line), err)
+	}
+	return m, nil
+}
+
+func decodeSlowly(line []byte) (m message, err error) {
+	d := json.NewDecoder(bytes.NewReader(line))
+	if err := d.Decode(&m); err != nil {
+		return message{}, errors.New(jsonFault(err))
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return message{}, errors.New("there is more than one value on the line")
 	}
 	return m, nil
 }
@@ -162,8 +175,7 @@ func (s wireSecret) name() (string, error) {
 func appendPut(b []byte, list []*ir.Resource) []byte {
 	start := -1 // of the line that is begun
 	for i := range list {
-		body := list[i].JSON()
-		if start >= 0 && (len(b)-start > chunk || len(b)-start+len(body) > maxLine-4*weir.MaxName-64) {
+		if start >= 0 && (len(b)-start > chunk || bodySize(list[i]) > chunk) {
 			b, start = append(b, "]}\n"...), -1
 		}
 		if start < 0 {
@@ -175,8 +187,7 @@ func appendPut(b []byte, list []*ir.Resource) []byte {
 		b = append(b, `{"id":"`...)
 		b = append(b, list[i].ID...) // checkID: nothing to quote
 		b = append(b, `","body":`...)
-		b = append(b, body...)
-		b = append(b, '}')
+		b = append(list[i].AppendJSON(b), '}')
 	}
 	if start >= 0 {
 		b = append(b, "]}\n"...)

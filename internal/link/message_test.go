@@ -65,7 +65,7 @@ func FuzzMessage(f *testing.F) {
 		if err := r.apply(tr, "e1", 1, hash); err == nil {
 			var sum Hash
 			for _, l := range r.list {
-				sum = sum.xor(hashResource(l.ID, l.Body))
+				sum = sum.xor(hashResource(l.ID, l.JSON()))
 			}
 			if sum != hash {
 				t.Fatalf("%q: the sum of what is there is another", line)

@@ -36,26 +36,73 @@ type transaction struct {
 	// writes holds the last word on each ID; a nil body deletes.
 	writes map[string][]byte
 	keyed  bool // secrets came with it
+	// made and sums are what was worked out of bodies already, which thousands of certificates make worth keeping.
+	made map[string]*ir.Resource
+	sums map[string]Hash
+}
+
+// resource gives what is written under an ID.
+func (t *transaction) resource(id string) *ir.Resource {
+	if r, ok := t.made[id]; ok {
+		return r
+	}
+	if t.made == nil {
+		t.made = make(map[string]*ir.Resource, len(t.writes))
+	}
+	r := ir.NewResource(id, t.writes[id])
+	t.made[id] = r
+	return r
+}
+
+func (t *transaction) hash(id string) Hash {
+	if h, ok := t.sums[id]; ok {
+		return h
+	}
+	if t.sums == nil {
+		t.sums = make(map[string]Hash, len(t.writes))
+	}
+	h := hashResource(id, t.writes[id])
+	t.sums[id] = h
+	return h
 }
 
 func (t *transaction) add(m message) {
 	if m.Reset {
-		t.reset, t.writes = true, nil
+		t.reset, t.writes, t.made, t.sums = true, nil, nil, nil
 	}
 	if t.writes == nil {
 		t.writes = make(map[string][]byte, len(m.Put)+len(m.Delete))
 	}
 	for _, p := range m.Put {
-		t.writes[p.ID] = p.Body
+		t.write(p.ID, p.Body)
 	}
 	for _, id := range m.Delete {
-		t.writes[id] = nil
+		t.write(id, nil)
 	}
+	if len(m.read) > 0 && t.made == nil {
+		t.made = make(map[string]*ir.Resource, len(m.read))
+	}
+	maps.Copy(t.made, m.read)
 	t.keyed = t.keyed || len(m.Secrets) > 0
+}
+
+func (t *transaction) write(id string, body []byte) {
+	t.writes[id] = body
+	delete(t.made, id)
+	delete(t.sums, id)
 }
 
 // empty tells that the transaction changes no resource.
 func (t *transaction) empty() bool { return !t.reset && len(t.writes) == 0 }
+
+// size is about how long it is as it is kept, in bytes.
+func (t *transaction) size() int {
+	n := 256
+	for id, body := range t.writes {
+		n += len(id) + len(body) + 32
+	}
+	return n
+}
 
 // sorted gives the IDs written, sorted.
 func (t *transaction) sorted() []string {
@@ -75,10 +122,10 @@ func (r *replica) sum(t *transaction) Hash {
 	}
 	for id, body := range t.writes {
 		if i, ok := r.find(id); ok && !t.reset {
-			h = h.xor(hashResource(id, r.list[i].Body))
+			h = h.xor(hashResource(id, r.list[i].JSON()))
 		}
 		if body != nil {
-			h = h.xor(hashResource(id, body))
+			h = h.xor(t.hash(id))
 		}
 	}
 	return h
@@ -142,7 +189,10 @@ func (t *transaction) keys() (map[string]weir.SealedRef, error) {
 		if body == nil {
 			continue
 		}
-		ref, err := keyOf(&ir.Resource{ID: id, Body: body})
+		if !strings.HasPrefix(id, "certificate/") {
+			continue
+		}
+		ref, err := keyOf(t.resource(id))
 		if err != nil {
 			return nil, fmt.Errorf("resource %s: %w", id, err)
 		}
@@ -163,7 +213,7 @@ func (r *replica) write(t *transaction) {
 		r.list, r.lent = nil, false
 	}
 	if !r.onlyBodies(t, ids) {
-		r.list, r.lent = merge(r.list, ids, t.writes), false
+		r.list, r.lent = merge(r.list, ids, t), false
 		return
 	}
 	if r.lent {
@@ -171,7 +221,7 @@ func (r *replica) write(t *transaction) {
 	}
 	for _, id := range ids {
 		i, _ := r.find(id)
-		r.list[i] = &ir.Resource{ID: id, Body: t.writes[id]}
+		r.list[i] = t.resource(id)
 	}
 }
 
@@ -184,7 +234,7 @@ func (r *replica) onlyBodies(t *transaction, ids []string) bool {
 	return true
 }
 
-func merge(list []*ir.Resource, ids []string, writes map[string][]byte) []*ir.Resource {
+func merge(list []*ir.Resource, ids []string, t *transaction) []*ir.Resource {
 	out := make([]*ir.Resource, 0, len(list)+len(ids))
 	i := 0
 	for _, id := range ids {
@@ -194,8 +244,8 @@ func merge(list []*ir.Resource, ids []string, writes map[string][]byte) []*ir.Re
 		if i < len(list) && list[i].ID == id {
 			i++
 		}
-		if body := writes[id]; body != nil {
-			out = append(out, &ir.Resource{ID: id, Body: body})
+		if t.writes[id] != nil {
+			out = append(out, t.resource(id))
 		}
 	}
 	return append(out, list[i:]...)

@@ -154,6 +154,7 @@ type follower struct {
 
 	epoch string
 	t     transaction
+	keys  arriving
 	lines int // of t
 	// put is the line that commits t, once there is nothing in t beyond it.
 	put   *message
@@ -162,6 +163,7 @@ type follower struct {
 
 func (f *follower) run() error {
 	f.first = true
+	defer func() { _ = f.keys.end() }()
 	for {
 		line, err := readLine(f.in)
 		if err != nil {
@@ -190,9 +192,9 @@ func (f *follower) take(m message) error {
 	}
 	if len(m.Secrets) > 0 {
 		f.client.swept = false
-		if err := f.keep(func() error { return f.client.keys.put(m.Secrets) }); err != nil {
-			return err
-		}
+		f.keys.add(m.Secrets)
+	} else if len(m.Put) > 0 {
+		f.keys.begin(f.client.keys) // the disk is waited for while the rest comes
 	}
 	if m.Trust != nil {
 		if err := f.keep(func() error { return f.client.believe(m.Trust) }); err != nil {
@@ -228,6 +230,12 @@ func (f *follower) take(m message) error {
 func (f *follower) commit(m *message) error {
 	t := f.t
 	f.t, f.lines, f.put = transaction{}, 0, nil
+	if err := f.keys.end(); err != nil {
+		// What was said of the disk in passing is asked of it anew.
+		if err := f.keep(func() error { return f.keys.put(f.client.keys) }); err != nil {
+			return err
+		}
+	}
 	if err := f.keep(func() error { return f.client.commit(&t, f.epoch, m.Revision, *m.Hash, f.first) }); err != nil {
 		return err
 	}
@@ -249,38 +257,22 @@ func (c *Client) commit(t *transaction, epoch string, revision int64, hash Hash,
 	if err := r.check(t, epoch, revision, hash); err != nil {
 		return err
 	}
-	switch {
-	case t.reset || epoch != r.epoch:
-		c.mu.Lock()
-		next := *r
-		next.lent = true
-		c.mu.Unlock()
-		if err := next.apply(t, epoch, revision, hash); err != nil {
+	anew := t.reset || epoch != r.epoch
+	switch err := error(nil); {
+	case anew:
+		if err = c.rewrite(t, epoch, revision, hash); err != nil {
 			return err
 		}
-		if err := c.journal.rewrite(&next); err != nil {
-			return err
-		}
-		c.mu.Lock()
-		c.replica = &next
-		c.mu.Unlock()
 		c.distrust = false
-	case !t.empty():
-		if err := c.journal.append(t.lines(nil, revision, hash)); err != nil {
-			return err
+	case !t.empty() && c.journal.bloated(t.size()):
+		if err = c.rewrite(t, epoch, revision, hash); err == nil {
+			break
 		}
+		c.opts.Log.Warn("can't make the journal shorter; it is used on as it is", "err", err)
 		fallthrough
 	default:
-		c.mu.Lock()
-		err := r.apply(t, epoch, revision, hash)
-		c.mu.Unlock()
-		if err != nil {
+		if err = c.append(t, epoch, revision, hash); err != nil {
 			return err
-		}
-	}
-	if c.journal.bloated() {
-		if err := c.journal.rewrite(c.replica); err != nil {
-			c.opts.Log.Warn("can't make the journal shorter; it is used on as it is", "err", err)
 		}
 	}
 	if !t.empty() || t.keyed || (first && before != c.replica.resume()) {
@@ -292,12 +284,42 @@ func (c *Client) commit(t *transaction, epoch string, revision int64, hash Hash,
 	return nil
 }
 
+// rewrite keeps what a transaction leads to in place of all that was kept before.
+func (c *Client) rewrite(t *transaction, epoch string, revision int64, hash Hash) error {
+	c.mu.Lock()
+	next := *c.replica
+	next.lent = true
+	c.mu.Unlock()
+	if err := next.apply(t, epoch, revision, hash); err != nil {
+		return err
+	}
+	if err := c.journal.rewrite(&next); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.replica = &next
+	c.mu.Unlock()
+	return nil
+}
+
+// append keeps a transaction behind what was kept before.
+func (c *Client) append(t *transaction, epoch string, revision int64, hash Hash) error {
+	if !t.empty() {
+		if err := c.journal.append(t.lines(make([]byte, 0, t.size()), revision, hash)); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.replica.apply(t, epoch, revision, hash)
+}
+
 // tidy removes keys that no certificate refers to any more, once the sink has let go of them.
 func (c *Client) tidy() {
 	if c.swept || !c.settled() {
 		return
 	}
-	if err := c.keys.sweep(c.replica.keys); err != nil {
+	if err := c.keys.sweep(c.opts.Sweeping, c.replica.keys); err != nil {
 		c.opts.Log.Warn("can't remove old keys", "err", err)
 	}
 	c.swept = true

@@ -137,7 +137,7 @@ func (s *stream) send(ctx context.Context, b *batch) error {
 	}
 	out := writer{stream: s}
 	for _, e := range b.entries {
-		if err := out.put(e.Resource); err != nil {
+		if err := out.put(e); err != nil {
 			return err
 		}
 	}
@@ -304,13 +304,18 @@ func (s *stream) write(b []byte) error {
 	if err := s.deadline(time.Now().Add(s.hub.opts.WriteTimeout)); err != nil {
 		return err
 	}
-	n, err := s.w.Write(b)
-	s.sent += int64(n)
-	if err != nil {
-		return fmt.Errorf("write to agent: %w", err)
+	for part := range slices.Chunk(b, maxWrite) {
+		n, err := s.w.Write(part)
+		s.sent += int64(n)
+		if err != nil {
+			return fmt.Errorf("write to agent: %w", err)
+		}
 	}
 	return nil
 }
+
+// maxWrite bounds one write in bytes: HTTP/2 keeps a buffer as large as the largest frame for each connection.
+const maxWrite = 4 << 10
 
 // deadline gives the agent until then to take what is written next.
 func (s *stream) deadline(until time.Time) error {

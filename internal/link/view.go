@@ -31,7 +31,7 @@ type viewKey struct{ group, view string }
 // seat is where a load balancer belongs.
 type seat struct {
 	view string
-	self *entry
+	self *selfEntry
 }
 
 // SetViews is SetGroup for a group whose load balancers do not all have the same content; views that are no longer
@@ -74,7 +74,7 @@ func seatsOf(name string, views []View) (map[string]seat, error) {
 			if err != nil {
 				return nil, fmt.Errorf("set group %s: load balancer %s: %w", name, s.Name, err)
 			}
-			seats[s.Name] = seat{v.Name, &entry{Resource: &ir.Resource{ID: "self", Body: body}, hash: hashResource("self", body)}}
+			seats[s.Name] = seat{v.Name, newSelf(&ir.Resource{ID: "self", Body: body})}
 		}
 	}
 	return seats, nil
@@ -90,7 +90,7 @@ type step struct {
 
 // basis gives what a view is compared with: itself as it was, or another view of the group when it is fresh, so that
 // they share what is equal.
-func (h *Hub) basis(name, view string) (entries []*entry, hash Hash, fresh bool) {
+func (h *Hub) basis(name, view string) (entries []*ir.Resource, hash Hash, fresh bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if g := h.groups[viewKey{name, view}]; g != nil {
@@ -132,7 +132,7 @@ func (h *Hub) publish(name string, revision int64, steps []step, seats map[strin
 			continue
 		}
 		g.entries, g.hash, g.revision = s.entries, s.hash, g.seen
-		g.push(s.delta, h.opts.RingBytes, h.opts.RingBytes*sharedRings/len(h.groups))
+		g.push(s.delta, h.opts.RingBytes, h.opts.RingBytes/2/len(h.groups))
 		if !moved {
 			g.wake()
 		}
@@ -154,7 +154,7 @@ func (h *Hub) place(name string, revision int64, seats map[string]seat) bool {
 	for lb, s := range seats {
 		m := h.members[lb]
 		if m == nil {
-			m = &member{self: &entry{}}
+			m = &member{self: &selfEntry{}}
 			h.members[lb] = m
 		}
 		at := viewKey{name, s.view}
@@ -210,7 +210,7 @@ func (h *Hub) cross(from, to *group) delta {
 }
 
 // between works out what differs; the hash of the change is of no meaning.
-func between(old, now []*entry) *change {
+func between(old, now []*ir.Resource) *change {
 	c := &change{}
 	i := 0
 	for _, e := range now {
@@ -219,15 +219,15 @@ func between(old, now []*entry) *change {
 		}
 		same := false
 		if i < len(old) && old[i].ID == e.ID {
-			same = old[i] == e || old[i].hash == e.hash
+			same = old[i].Same(e)
 			i++
 		}
 		if same {
 			continue
 		}
-		c.put = append(c.put, e.Resource)
-		if e.key != nil {
-			c.keys = append(c.keys, e.keyRef())
+		c.put = append(c.put, e)
+		if key := keyOfEntry(e); key != nil {
+			c.keys = append(c.keys, keyRef{certificateOf(e), *key})
 		}
 	}
 	for ; i < len(old); i++ {

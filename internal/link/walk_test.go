@@ -98,7 +98,7 @@ func TestWalk(t *testing.T) {
 		})
 		expect := map[string]string{}
 		for id, r := range walk.have {
-			expect[id] = string(r.Body)
+			expect[id] = string(r.JSON())
 		}
 		mine, _ := json.Marshal(self)
 		expect["self"] = string(mine)

@@ -8,16 +8,17 @@ import (
 	"time"
 
 	"weir"
+	"weir/internal/ir"
 )
 
 // batch is what an agent lacks at one moment; sent whole it makes the agent's content that of hash.
 type batch struct {
 	held     bool // nothing is sent
 	reset    bool
-	entries  []*entry // of a snapshot
-	deltas   []delta  // shared with the other streams
+	entries  []*ir.Resource // of a snapshot
+	deltas   []delta        // shared with the other streams
 	keys     map[string]weir.SealedRef
-	self     *entry
+	self     *selfEntry
 	revision int64
 	hash     Hash
 	wait     <-chan struct{}
@@ -165,7 +166,7 @@ func (h *Hub) bring(b *batch, from *group, pos int, to *group) {
 	}
 	// A certificate may be gone again: only keys of the content as it is now are to be had.
 	for name := range b.keys {
-		if e := to.find("certificate/" + name); e == nil || e.key == nil {
+		if e := to.find("certificate/" + name); e == nil || keyOfEntry(e) == nil {
 			delete(b.keys, name)
 		}
 	}
@@ -183,8 +184,8 @@ func (b *batch) add(deltas ...delta) {
 func (b *batch) snapshot(g *group, m *member) {
 	b.reset, b.entries, b.self = true, g.entries, m.self
 	for _, e := range g.entries {
-		if e.key != nil {
-			b.keys[e.keyRef().name] = *e.key
+		if key := keyOfEntry(e); key != nil {
+			b.keys[certificateOf(e)] = *key
 		}
 	}
 }
@@ -192,14 +193,16 @@ func (b *batch) snapshot(g *group, m *member) {
 // lacking adds the keys that an agent asks for, if its group has them.
 func (b *batch) lacking(g *group, names []string) {
 	for _, name := range names {
-		if e := g.find("certificate/" + name); e != nil && e.key != nil {
-			b.keys[name] = *e.key
+		if e := g.find("certificate/" + name); e != nil {
+			if key := keyOfEntry(e); key != nil {
+				b.keys[name] = *key
+			}
 		}
 	}
 }
 
-func (g *group) find(id string) *entry {
-	i, ok := slices.BinarySearchFunc(g.entries, id, func(e *entry, id string) int { return strings.Compare(e.ID, id) })
+func (g *group) find(id string) *ir.Resource {
+	i, ok := slices.BinarySearchFunc(g.entries, id, func(e *ir.Resource, id string) int { return strings.Compare(e.ID, id) })
 	if !ok {
 		return nil
 	}

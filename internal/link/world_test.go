@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ import (
 	"weir/internal/weirtest"
 )
 
-const patience = 30 * time.Second // a bound for a broken product, no measurement
+const patience = weirtest.Patience
 
 // registry is a strict Registry in memory.
 type registry struct {
@@ -124,6 +125,13 @@ func (k *keyring) get(_ context.Context, name string, generation int64) (secrets
 		return secrets.Secret{}, errors.New("sealed with a key that is not here")
 	}
 	return secrets.NewSecret(fmt.Appendf(nil, "KEY-CANARY %s %d\n", name, generation)), nil
+}
+
+// opened are the keys that were asked for so far.
+func (k *keyring) opened() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.asked)
 }
 
 func (k *keyring) setBroken(name string, broken bool) {
@@ -243,7 +251,8 @@ func (w *world) set(group string, revision int64, list []*ir.Resource, lbs ...st
 	for _, lb := range lbs {
 		selves = append(selves, ir.Self{Name: lb, Zone: "az1", State: weir.Active})
 	}
-	if err := w.hub.SetGroup(group, revision, list, selves); err != nil {
+	// A copy, since tests go on with theirs.
+	if err := w.hub.SetGroup(group, revision, slices.Clone(list), selves); err != nil {
 		w.t.Fatal(err)
 	}
 	w.hub.Advance(revision)
@@ -253,7 +262,7 @@ func (w *world) set(group string, revision int64, list []*ir.Resource, lbs ...st
 func content(list []*ir.Resource) map[string]string {
 	m := map[string]string{}
 	for _, r := range list {
-		m[r.ID] = string(r.Body)
+		m[r.ID] = string(r.JSON())
 	}
 	return m
 }
@@ -267,7 +276,7 @@ func res(id string, v any) *ir.Resource {
 }
 
 func cert(name string, generation int64) *ir.Resource {
-	return res("certificate/"+name, ir.Certificate{Name: name, Chain: "PEM", Key: &weir.SealedRef{Generation: generation, Fingerprint: "f"}})
+	return res("certificate/"+name, ir.Certificate{Name: name, Chain: weir.NewChain("PEM"), Key: &weir.SealedRef{Generation: generation, Fingerprint: "f"}})
 }
 
 // conn makes requests as the agent whose folder is dir, or as nobody.

@@ -107,9 +107,10 @@ func sameServer(h, w *haproxy.Server) bool {
 		h.MaxConnections == w.MaxConnections && sameForm(h, w)
 }
 
-// sameForm says that a server need not be made anew.
+// sameForm says that a server need not be made anew. Of its ID the place counts: the rest was chosen so that it could stand
+// beside the one that it replaced.
 func sameForm(h, w *haproxy.Server) bool {
-	return h.ID == w.ID && h.Check == w.Check && h.Address == w.Address && h.Options == w.Options
+	return haproxy.Place(h.ID) == haproxy.Place(w.ID) && h.Check == w.Check && h.Address == w.Address && h.Options == w.Options
 }
 
 // findCold notes a backend that serves in want and doesn't in have.

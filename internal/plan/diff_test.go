@@ -108,8 +108,8 @@ func TestDiffByHand(t *testing.T) {
 			"an ID that another server takes", func(c *haproxy.Config) {
 				c.Backends[1].Servers[0] = server("s1.bbbb", "10.0.9.1:80", 1)
 			},
-			"disable server web.aaaa/s1.aaaa; del server web.aaaa/s1.aaaa; add server web.aaaa/s1.bbbb 10.0.9.1:80 id 1 weight 100 check inter 2s; " +
-				"enable server web.aaaa/s1.bbbb; enable health web.aaaa/s1.bbbb; # wait until s1.bbbb of web.aaaa is up", "",
+			"add server web.aaaa/s1.bbbb 10.0.9.1:80 id 268435457 weight 100 check inter 2s; enable server web.aaaa/s1.bbbb; " +
+				"enable health web.aaaa/s1.bbbb; # wait until s1.bbbb of web.aaaa is up; disable server web.aaaa/s1.aaaa; del server web.aaaa/s1.aaaa", "",
 		},
 		{
 			"a pool under another profile", func(c *haproxy.Config) {

@@ -47,6 +47,7 @@ func equivalentSections(have, want []haproxy.Section) bool {
 func equivalentBackends(h, w haproxy.Backend) bool {
 	return sameText(&h, &w) && h.Unpublished == w.Unpublished && maps.EqualFunc(index(h.Servers, serverName), index(w.Servers, serverName), func(x, y haproxy.Server) bool {
 		x.Owner, y.Owner = "", ""
+		x.ID, y.ID = haproxy.Place(x.ID), haproxy.Place(y.ID)
 		return x == y
 	})
 }

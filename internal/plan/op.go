@@ -1,6 +1,9 @@
 package plan
 
-import "weir/internal/haproxy"
+import (
+	"weir"
+	"weir/internal/haproxy"
+)
 
 // Kind says what an operation does.
 type Kind string
@@ -101,5 +104,5 @@ type Op struct {
 	Changes int `json:"changes,omitempty"`
 
 	// chain goes with SetCert and SetCA, for Apply; who carries them out reads the file.
-	chain string
+	chain weir.Chain
 }

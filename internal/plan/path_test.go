@@ -306,13 +306,13 @@ func TestPathsOfRandomPairs(t *testing.T) {
 
 // A member whose forms can't stand side by side is made anew, one after the other: what serves by another server
 // meanwhile is served all the time.
-func TestPathsOfServersThatTakeAnID(t *testing.T) {
+func TestPathsOfServersThatTakeAName(t *testing.T) {
 	t.Parallel()
 	remade := 0
 	for seed := range rounds(1000) {
 		r := random(seed)
 		from := newWorld(r)
-		from.fixedIDs = true
+		from.fixedIDs, from.fixedNames = true, true
 		to := from.clone()
 		for range 1 + r.IntN(12) {
 			to.mutate(r)
@@ -336,6 +336,33 @@ func TestPathsOfServersThatTakeAnID(t *testing.T) {
 	}
 	if remade < 50 {
 		t.Errorf("only %d servers were made anew", remade)
+	}
+}
+
+// A member of another form whose ID is in use gets another one of the same place: nobody has to go for it.
+func TestPathsOfServersThatTakeAnID(t *testing.T) {
+	t.Parallel()
+	elsewhere := 0
+	for seed := range rounds(1000) {
+		r := random(seed)
+		from := newWorld(r)
+		from.fixedIDs = true
+		to := from.clone()
+		for range 1 + r.IntN(12) {
+			to.mutate(r)
+		}
+		p := holds(t, from.config(), to.config(), fmt.Sprint("seed ", seed))
+		for i, o := range p.Ops {
+			if o.Kind == AddServer && o.ID != haproxy.Place(o.ID) {
+				elsewhere++
+			}
+			if o.Kind == AddServer && i > 0 && p.Ops[i-1].Kind == RemoveServer {
+				t.Fatalf("seed %d: %s is made anew\n%s", seed, o.Server, script(p))
+			}
+		}
+	}
+	if elsewhere < 50 {
+		t.Errorf("only %d servers got another ID", elsewhere)
 	}
 }
 

@@ -116,12 +116,14 @@ func (s *stages) all() []Op {
 	parts := [...][]Op{
 		s.certsIn, s.keysIn, s.serveIn, s.mapsIn, s.waits, s.mapsHot, s.mapsOut, s.remake, s.drain, s.remove, s.keysOut, s.crtOut, s.certOut,
 	}
-	n := 0
+	n, most := 0, []Op(nil)
 	for _, p := range parts {
-		n += len(p)
+		if n += len(p); len(p) > len(most) {
+			most = p
+		}
 	}
-	if n == 0 {
-		return nil
+	if n == len(most) {
+		return most // as a rule all are of one stage, and an Op is large
 	}
 	ops := make([]Op, 0, n)
 	for _, p := range parts {

@@ -59,6 +59,7 @@ type remake struct {
 func (d *differ) servers(h, w *haproxy.Backend) {
 	b := newBench(h, w)
 	s := &d.stages
+	s.serveIn = slices.Grow(s.serveIn, 3*len(b.added))
 	for _, n := range b.added {
 		s.serveIn = addServer(s.serveIn, b.name, n)
 	}
@@ -130,7 +131,7 @@ func newBench(h, w *haproxy.Backend) *bench {
 		}
 	})
 	if len(b.gone) > 0 {
-		b.setApart(clash)
+		b.setApart(h, clash)
 	}
 	if len(b.gone) > 0 {
 		b.coming, b.going = bases(slices.Concat(b.added, b.returning())), bases(b.gone)
@@ -139,8 +140,8 @@ func newBench(h, w *haproxy.Backend) *bench {
 }
 
 // setApart finds the new servers that can't be added before old ones are removed: digests that collide, and IDs
-// that go from one server to another.
-func (b *bench) setApart(clash []*haproxy.Server) {
+// that go from one server to another and of whose place all others are in use too.
+func (b *bench) setApart(h *haproxy.Backend, clash []*haproxy.Server) {
 	byID := make(map[int]*haproxy.Server, len(b.gone))
 	byName := make(map[string]*haproxy.Server, len(b.gone))
 	for _, g := range b.gone {
@@ -149,9 +150,18 @@ func (b *bench) setApart(clash []*haproxy.Server) {
 			byID[g.ID] = g
 		}
 	}
+	used := make(map[int]bool, len(h.Servers)+len(b.added))
+	for _, list := range [][]*haproxy.Server{pointers(h.Servers), b.added, clash} {
+		for _, s := range list {
+			used[s.ID] = true
+		}
+	}
 	over := map[*haproxy.Server]bool{}
 	var free []*haproxy.Server
 	for _, n := range slices.Concat(b.added, clash) {
+		if byName[n.Name] == nil && byID[n.ID] != nil {
+			n = beside(n, used)
+		}
 		name, id := byName[n.Name], byID[n.ID]
 		if name == nil && id == nil {
 			free = append(free, n)
@@ -169,6 +179,27 @@ func (b *bench) setApart(clash []*haproxy.Server) {
 	slices.SortStableFunc(b.remade, func(x, y remake) int { return x.turn() - y.turn() })
 	b.added = free
 	b.gone = slices.DeleteFunc(b.gone, func(g *haproxy.Server) bool { return over[g] })
+}
+
+// beside gives a server an ID of its place that nobody has, if there is one.
+func beside(s *haproxy.Server, used map[int]bool) *haproxy.Server {
+	for _, id := range haproxy.Elsewhere(s.ID) {
+		if !used[id] {
+			used[id] = true
+			other := *s
+			other.ID = id
+			return &other
+		}
+	}
+	return s
+}
+
+func pointers(list []haproxy.Server) []*haproxy.Server {
+	out := make([]*haproxy.Server, len(list))
+	for i := range list {
+		out[i] = &list[i]
+	}
+	return out
 }
 
 // moveServer changes weight, bound and maintenance of a server that stays: gain may come at once, loss takes

@@ -40,13 +40,13 @@ func TestSpareTellsTheTruth(t *testing.T) {
 			want := render()
 			spare := Spare(have, last)
 			told, plain, done := Diff(WithSpare(last, want, spare), want), Diff(last, want), Diff(have, want)
-			if script(told) != script(done) {
+			if placed(told) != placed(done) {
 				t.Fatalf("seed %d step %d: told\n%sdone\n%sspare %v", seed, step, script(told), script(done), spare)
 			}
 			if len(spare) > 0 {
 				spared++
 			}
-			if script(plain) != script(done) {
+			if placed(plain) != placed(done) {
 				differs++
 			}
 			have, last = Apply(done, have), want
@@ -83,4 +83,13 @@ func TestSpareOfAnotherFormIsNoHelp(t *testing.T) {
 	if got := fmt.Sprint(Spare(last, last)); got != "[]" {
 		t.Errorf("spare of what is wanted: %s", got)
 	}
+}
+
+// placed is a plan's script with the places of IDs: which ID of a place is free depends on what was there before.
+func placed(p Plan) string {
+	p.Ops = slices.Clone(p.Ops)
+	for i := range p.Ops {
+		p.Ops[i].ID = haproxy.Place(p.Ops[i].ID)
+	}
+	return script(p)
 }

@@ -23,7 +23,8 @@ type world struct {
 	lists    map[string]string // SNI to certificate and options, "www=ec[ssl-min-ver TLSv1.2]"
 	ca       int
 	bulk     string // a site with hundreds of hosts
-	fixedIDs bool   // a member keeps its ID whatever form it has, so that its forms can't stand side by side
+	// fixedIDs lets a member keep its ID whatever form it has, fixedNames its name, so that its forms can't stand side by side.
+	fixedIDs, fixedNames bool
 }
 
 type worldPool struct {
@@ -191,7 +192,11 @@ func (w *world) config() haproxy.Config {
 		b := w.pools[name].backend(name)
 		if w.fixedIDs {
 			for i := range b.Servers {
-				b.Servers[i].ID = 1 + slices.Index(memberNames, haproxy.BaseName(b.Servers[i].Name))
+				base := haproxy.BaseName(b.Servers[i].Name)
+				b.Servers[i].ID = 1 + slices.Index(memberNames, base)
+				if w.fixedNames {
+					b.Servers[i].Name = base + ".same"
+				}
 			}
 		}
 		c.Backends = append(c.Backends, b)

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -17,42 +20,102 @@ const maxPrivateFile = 1 << 20
 // WriteFile puts data at path so that after a crash the file is the old one or the new one, whole: written
 // beside with exactly mode, synced, renamed, and the folder synced. A symbolic link at path is replaced.
 func WriteFile(path string, data []byte, mode fs.FileMode) error {
-	return place(path, data, mode, os.Rename)
+	return place(path, mode, whole(data), os.Rename)
+}
+
+// WriteFileFrom is WriteFile for what somebody writes piece by piece.
+func WriteFileFrom(path string, mode fs.FileMode, write func(w io.Writer) error) error {
+	return place(path, mode, write, os.Rename)
 }
 
 // WriteFiles is WriteFile for several files, by their paths: all are whole after a crash, each the old one or
-// the new one, and when it returns without an error all are the new ones. It waits for the disk less often.
+// the new one, and when it returns without an error all are the new ones. It waits for the disk less often: all are
+// written before the first is synced, so that file systems with a journal bring them to disk together.
 func WriteFiles(files map[string][]byte, mode fs.FileMode) error {
-	const atOnce = 8
+	for some := range slices.Chunk(slices.Collect(maps.Keys(files)), filesAtOnce) {
+		if err := writeSome(some, files, mode); err != nil {
+			return err
+		}
+	}
+	return syncDirs(maps.Keys(files))
+}
+
+// SyncFiles returns once files that are there are on disk, under their names. One that is gone is passed over.
+func SyncFiles(paths ...string) error {
+	err := sideBySide(len(paths), func(i int) error {
+		f, err := os.Open(paths[i])
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Sync(), f.Close())
+	})
+	return errors.Join(err, syncDirs(slices.Values(paths)))
+}
+
+// filesAtOnce bounds how many files are open at a time.
+const filesAtOnce = 256
+
+func writeSome(paths []string, files map[string][]byte, mode fs.FileMode) (err error) {
+	beside := make([]*os.File, len(paths))
+	defer func() {
+		for _, f := range beside {
+			if f != nil && err != nil {
+				_ = f.Close()
+				_ = os.Remove(f.Name())
+			}
+		}
+	}()
+	for i, path := range paths {
+		if beside[i], err = createBeside(path, mode, whole(files[path])); err != nil {
+			return fmt.Errorf("write %s: %w", path, err)
+		}
+	}
+	if err = sideBySide(len(paths), func(i int) error { return beside[i].Sync() }); err != nil {
+		return fmt.Errorf("write files: %w", err)
+	}
+	for i, path := range paths {
+		if err = errors.Join(beside[i].Close(), os.Rename(beside[i].Name(), path)); err != nil {
+			return fmt.Errorf("write %s: %w", path, err)
+		}
+		beside[i] = nil
+	}
+	return nil
+}
+
+// sideBySide does things that wait for the disk, and gives what failed.
+func sideBySide(n int, do func(i int) error) error {
+	const workers = 16
+	errs := make([]error, n)
 	var all sync.WaitGroup
-	var mu sync.Mutex
-	var errs []error
-	dirs := map[string]bool{}
-	slots := make(chan struct{}, atOnce)
-	for path, data := range files {
-		dirs[filepath.Dir(path)] = true
-		slots <- struct{}{}
+	for w := range min(workers, n) {
 		all.Go(func() {
-			defer func() { <-slots }()
-			if err := renamed(path, data, mode, os.Rename); err != nil {
-				mu.Lock()
-				errs = append(errs, err)
-				mu.Unlock()
+			for i := w; i < n; i += workers {
+				errs[i] = do(i)
 			}
 		})
 	}
 	all.Wait()
+	return errors.Join(errs...)
+}
+
+func syncDirs(paths iter.Seq[string]) error {
+	dirs := map[string]bool{}
+	for path := range paths {
+		dirs[filepath.Dir(path)] = true
+	}
+	var errs []error
 	for dir := range dirs {
-		if err := syncDir(dir); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, syncDir(dir))
 	}
 	return errors.Join(errs...)
 }
 
 // CreateFile is WriteFile for a path that must not exist yet; the error wraps fs.ErrExist if it does.
 func CreateFile(path string, data []byte, mode fs.FileMode) error {
-	return place(path, data, mode, func(temp, path string) error {
+	return place(path, mode, whole(data), func(temp, path string) error {
 		// A hard link, unlike a rename, never replaces.
 		if err := os.Link(temp, path); err != nil {
 			return err
@@ -79,8 +142,8 @@ func RemoveHalves(dirs ...string) error {
 	return errors.Join(errs...)
 }
 
-func place(path string, data []byte, mode fs.FileMode, move func(temp, path string) error) error {
-	if err := renamed(path, data, mode, move); err != nil {
+func place(path string, mode fs.FileMode, write func(w io.Writer) error, move func(temp, path string) error) error {
+	if err := renamed(path, mode, write, move); err != nil {
 		return err
 	}
 	if err := syncDir(filepath.Dir(path)); err != nil {
@@ -90,37 +153,44 @@ func place(path string, data []byte, mode fs.FileMode, move func(temp, path stri
 }
 
 // renamed puts a file that is on disk in its place; that it is there is not yet.
-func renamed(path string, data []byte, mode fs.FileMode, move func(temp, path string) error) (err error) {
-	dir := filepath.Dir(path)
-	// The leading dot keeps HAProxy and others that read whole folders from seeing it.
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp-*")
+func renamed(path string, mode fs.FileMode, write func(w io.Writer) error, move func(temp, path string) error) error {
+	f, err := createBeside(path, mode, write)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-			err = fmt.Errorf("write %s: %w", path, err)
-		}
-	}()
-	if err := fill(f, data, mode); err != nil {
-		return err
+	if err = errors.Join(f.Sync(), f.Close()); err == nil {
+		err = move(f.Name(), path)
 	}
-	return move(f.Name(), path)
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
 }
 
-func fill(f *os.File, data []byte, mode fs.FileMode) error {
-	if err := f.Chmod(mode); err != nil {
+func whole(data []byte) func(w io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(data)
 		return err
 	}
-	if _, err := f.Write(data); err != nil {
-		return err
+}
+
+// createBeside makes a file for what is to be at path, in the same folder, and leaves it open.
+func createBeside(path string, mode fs.FileMode, write func(w io.Writer) error) (*os.File, error) {
+	// The leading dot keeps HAProxy and others that read whole folders from seeing it.
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*")
+	if err != nil {
+		return nil, err
 	}
-	if err := f.Sync(); err != nil {
-		return err
+	if err = f.Chmod(mode); err == nil {
+		err = write(f)
 	}
-	return f.Close()
+	if err != nil {
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+		return nil, err
+	}
+	return f, nil
 }
 
 func syncDir(dir string) error {
@@ -133,22 +203,11 @@ func syncDir(dir string) error {
 
 // ReadPrivateFile reads a file of at most 1 MiB that only its owner may read or write, and refuses any other.
 func ReadPrivateFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openPrivate(path)
 	if err != nil {
-		return nil, fmt.Errorf("read private file: %w", err)
+		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	// Asked of the open file, so that it can't be exchanged between the question and the reading.
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("read private file: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("read private file %s: it is not a regular file", path)
-	}
-	if perm := info.Mode().Perm(); perm&0o077 != 0 {
-		return nil, fmt.Errorf("read private file %s: mode %04o lets others than its owner at it; run: chmod 600 %s", path, perm, path)
-	}
 	data, err := io.ReadAll(io.LimitReader(f, maxPrivateFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read private file: %w", err)
@@ -157,4 +216,41 @@ func ReadPrivateFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read private file %s: it is larger than %d bytes", path, maxPrivateFile)
 	}
 	return data, nil
+}
+
+// ReadPrivatePart reads so many bytes from a place in a file that ReadPrivateFile would take.
+func ReadPrivatePart(path string, offset int64, length int) ([]byte, error) {
+	f, err := openPrivate(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	data := make([]byte, min(length, maxPrivateFile))
+	if _, err := f.ReadAt(data, offset); err != nil {
+		return nil, fmt.Errorf("read private file: %w", err)
+	}
+	return data, nil
+}
+
+// openPrivate opens a file that only its owner may read or write, and refuses any other.
+func openPrivate(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read private file: %w", err)
+	}
+	// Asked of the open file, so that it can't be exchanged between the question and the reading.
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("read private file: %w", err)
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("read private file %s: it is not a regular file", path)
+	case info.Mode().Perm()&0o077 != 0:
+		err = fmt.Errorf("read private file %s: mode %04o lets others than its owner at it; run: chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
 }

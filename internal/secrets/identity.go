@@ -65,7 +65,7 @@ func ControlPlaneIdentity(cert *x509.Certificate) (string, error) {
 		return "", fmt.Errorf("read control plane identity: %w: it must hold one URI and no other name", ErrNotControlPlane)
 	}
 	id := strings.TrimPrefix(cert.URIs[0].Path, "/")
-	if id == "" || cert.URIs[0].String() != controlPlaneURI(id).String() {
+	if id == "" || strings.Contains(id, "/") || cert.URIs[0].String() != controlPlaneURI(id).String() {
 		return "", fmt.Errorf("read control plane identity: %w: its URI is not %s://%s/<id>", ErrNotControlPlane, agentScheme, controlPlaneHost)
 	}
 	return id, nil

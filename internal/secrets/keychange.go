@@ -109,7 +109,7 @@ func (k *Keyring) write(path string) error {
 	if err != nil {
 		return err
 	}
-	return place(path, k.text(), 0o600, func(temp, path string) error {
+	return place(path, 0o600, whole(k.text()), func(temp, path string) error {
 		if err := giveTo(temp, info); err != nil {
 			return err
 		}

@@ -11,12 +11,13 @@ import (
 // PeerState is what a client's certificate is worth.
 type PeerState int
 
-// The states of a peer. Only PeerValid is an identity; PeerExpired is good for a renewal and nothing else.
+// The states of a peer. PeerValid, PeerControlPlane and PeerRegistrant are identities; PeerExpired is good for a renewal and nothing else.
 const (
 	PeerNone         PeerState = iota // it presented no certificate
 	PeerValid                         // it is the agent that Name says
 	PeerExpired                       // it was that agent, until its certificate ran out
 	PeerControlPlane                  // it is another control plane of the same store
+	PeerRegistrant                    // it is the server that Registrant says
 	PeerRefused                       // what it presented is not an agent's certificate of ours; Err says why
 )
 
@@ -31,6 +32,8 @@ func (s PeerState) String() string {
 		return "expired"
 	case PeerControlPlane:
 		return "control plane"
+	case PeerRegistrant:
+		return "registrant"
 	}
 	return "refused"
 }
@@ -40,6 +43,8 @@ type Peer struct {
 	State PeerState
 	// Name is the load balancer's, when State is PeerValid or PeerExpired, and the control plane's ID when it is PeerControlPlane.
 	Name string
+	// Registrant is who it is when State is PeerRegistrant.
+	Registrant Registrant
 	// Certificate is what was presented, nil when nothing was. The handshake has proven that the peer has its key.
 	Certificate *x509.Certificate
 	// Err says why State is PeerRefused.
@@ -64,6 +69,8 @@ func (t *Trust) Peer(cs *tls.ConnectionState, now time.Time) Peer {
 	if errors.Is(err, ErrNotAgent) && p.State == PeerValid {
 		if id, peerErr := ControlPlaneIdentity(p.Certificate); peerErr == nil {
 			p.State, p.Name, err = PeerControlPlane, id, nil
+		} else if r, peerErr := RegistrantIdentity(p.Certificate); peerErr == nil {
+			p.State, p.Registrant, err = PeerRegistrant, r, nil
 		}
 	}
 	if err != nil {
@@ -83,7 +90,7 @@ type ServerConfig struct {
 }
 
 // ServerTLS makes settings that ask every client for a certificate and need none. A certificate that our CA did
-// not issue to an agent or a control plane ends the handshake. One that ran out does not, because its holder may have come to renew
+// not issue to an agent, a registrant or a control plane ends the handshake. One that ran out does not, because its holder may have come to renew
 // it: handlers must ask Trust.Peer who the client is. What crypto/tls itself calls verified stays empty, so
 // that a handler which forgets refuses everybody.
 func ServerTLS(c ServerConfig) *tls.Config {

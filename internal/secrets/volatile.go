@@ -37,5 +37,5 @@ func WriteVolatile(path string, data []byte) error {
 	if err := CheckVolatile(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return place(path, data, 0o600, os.Rename)
+	return place(path, 0o600, whole(data), os.Rename)
 }

@@ -29,6 +29,8 @@ type authority struct {
 	store *store.Store
 	hub   *link.Hub
 	clock func() time.Time
+	// unaware tells which servers that register themselves don't know a CA, of how many.
+	unaware func(ca string) (names []string, of int)
 }
 
 // casTries is how often a step begins anew when another server was first.
@@ -115,8 +117,13 @@ func (a *authority) status(ctx context.Context, st caState) (api.CAStatus, error
 		})
 	}
 	a.loadBalancers(&out)
+	names, of := a.unaware(newest)
+	out.Registered = api.CARegistered{Know: of - len(names), Of: of, Unaware: names[:min(len(names), mostUnaware)]}
 	return out, a.servers(ctx, &out)
 }
+
+// mostUnaware is how many of the servers that register themselves are named.
+const mostUnaware = 20
 
 func (a *authority) loadBalancers(out *api.CAStatus) {
 	for o := range a.store.View().All("LoadBalancer") {
@@ -273,6 +280,12 @@ func behind(step api.CAStep, s api.CAStatus) []weir.Problem {
 	}
 	for _, server := range s.Servers {
 		look("server "+server.Name, server)
+	}
+	if n := s.Registered.Of - s.Registered.Know; step == api.CAContinue && n > 0 {
+		list = append(list, weir.Problem{
+			Object:  api.AllRegistered,
+			Message: fmt.Sprintf("%d of %d have not told that they believe the new CA, such as %s; they learn it within half a minute, and one that is shut out needs its hash in its file", n, s.Registered.Of, strings.Join(s.Registered.Unaware, ", ")),
+		})
 	}
 	return list
 }

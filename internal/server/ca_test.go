@@ -50,7 +50,7 @@ func (k *killable) start() {
 	k.process = weirtest.CommandFunc(k.t, func(c *exec.Cmd) {
 		c.Env = append(os.Environ(), killDir+"="+k.dir, killListen+"="+k.listen)
 	}, binary)
-	weirtest.Eventually(k.t, 30*time.Second, func() error {
+	weirtest.Eventually(k.t, weirtest.Patience, func() error {
 		if !strings.Contains(k.process.Output(), "ready") {
 			return fmt.Errorf("not ready: %s", k.process.Output())
 		}
@@ -123,13 +123,13 @@ func TestKilledWhileTheCAChanges(t *testing.T) {
 			k.start()
 		}
 		var change api.CAChange
-		weirtest.Eventually(t, 30*time.Second, func() error {
+		weirtest.Eventually(t, weirtest.Patience, func() error {
 			return k.ask("POST", "/api/v1/ca/rotate?step="+string(step.step), &change)
 		})
 		if change.Phase != step.phase {
 			t.Fatalf("after %s the phase is %s", step.step, change.Phase)
 		}
-		weirtest.Eventually(t, 30*time.Second, func() error {
+		weirtest.Eventually(t, weirtest.Patience, func() error {
 			var s api.CAStatus
 			if err := k.ask("GET", "/api/v1/ca", &s); err != nil {
 				return err

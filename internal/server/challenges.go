@@ -174,10 +174,10 @@ func (f *fleet) ChallengeGroups(name string) (answer, silent []string) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	for _, group := range sortedNames(f.groups) {
-		n := &f.groups[group].node
+		g := f.groups[group]
 		switch {
-		case !n.Claims()(name):
-		case haproxy.AnswersChallenges(n):
+		case !g.claims()(name):
+		case haproxy.AnswersChallenges(&g.node):
 			answer = append(answer, group)
 		default:
 			silent = append(silent, group)
@@ -192,19 +192,35 @@ func (f *fleet) ChallengeGroups(name string) (answer, silent []string) {
 // which is made again.
 func (f *fleet) ChallengesServed(tokens []string) (missing []string) {
 	f.mu.RLock()
-	groups := slices.Collect(maps.Values(f.groups))
+	groups := maps.Clone(f.groups)
 	f.mu.RUnlock()
-	groups = slices.DeleteFunc(groups, func(g *groupState) bool { return !haproxy.AnswersChallenges(&g.node) })
+	var known []Challenge
+	for _, token := range tokens {
+		if c, ok := f.challenges.named(token); ok {
+			known = append(known, c)
+		} else {
+			missing = append(missing, fmt.Sprintf("challenge %s is not in force", token))
+		}
+	}
+	missing = append(missing, f.unanswered(groups, known)...)
+	slices.Sort(missing)
+	return missing
+}
+
+// unanswered says what is missing until load balancers of the groups answer challenges, a phrase for each load balancer
+// and name. It takes no lock of the groups'.
+func (f *fleet) unanswered(all map[string]*groupState, list []Challenge) (missing []string) {
+	var groups []*groupState
+	for _, g := range all {
+		if haproxy.AnswersChallenges(&g.node) {
+			groups = append(groups, g)
+		}
+	}
 	claims := make([]func(string) bool, len(groups))
 	for i, g := range groups {
-		claims[i] = g.node.Claims()
+		claims[i] = g.claims()
 	}
-	for _, token := range tokens {
-		c, known := f.challenges.named(token)
-		if !known {
-			missing = append(missing, fmt.Sprintf("challenge %s is not in force", token))
-			continue
-		}
+	for _, c := range list {
 		answering := 0
 		for i, g := range groups {
 			if claims[i](c.Name) {
@@ -217,7 +233,6 @@ func (f *fleet) ChallengesServed(tokens []string) (missing []string) {
 			missing = append(missing, fmt.Sprintf("no load balancer that can be reached serves %s and speaks http at port 80", c.Name))
 		}
 	}
-	slices.Sort(missing)
 	return missing
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"weir/internal/api"
 	"weir/internal/ir"
@@ -74,7 +73,7 @@ func TestChallengesReachWhoServesTheName(t *testing.T) {
 	}
 	served := func(want string, tokens ...string) {
 		t.Helper()
-		weirtest.Eventually(t, 10*time.Second, func() error {
+		weirtest.Eventually(t, weirtest.Patience, func() error {
 			if got := strings.Join(fleet.ChallengesServed(tokens), "; "); got != want {
 				return fmt.Errorf("missing %q, want %q", got, want)
 			}
@@ -94,7 +93,7 @@ func TestChallengesReachWhoServesTheName(t *testing.T) {
 
 	// A group that has the name and no http at port 80 is told apart; nothing is sent to it.
 	f.apply(otherGroup)
-	weirtest.Eventually(t, 10*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		if answer, silent := fleet.ChallengeGroups("a.far.example.com"); len(answer) > 0 || !slices.Equal(silent, []string{"far"}) {
 			return fmt.Errorf("answered by %v, not by %v", answer, silent)
 		}
@@ -115,14 +114,14 @@ func TestChallengesReachWhoServesTheName(t *testing.T) {
 	share(challengeFor("second.example.com", "T4"))
 	served("load balancer b1 does not answer for second.example.com: upgrade the agent", "T4")
 	served("challenge T1 is not in force", "T1")
-	weirtest.Eventually(t, 10*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		if got := f.answering("T1"); len(got) > 0 {
 			return fmt.Errorf("T1 is answered by %v still", got)
 		}
 		return nil
 	})
 	share()
-	weirtest.Eventually(t, 10*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		if got := f.answering("T4"); len(got) > 0 {
 			return fmt.Errorf("T4 is answered by %v still", got)
 		}
@@ -143,7 +142,7 @@ func TestChallengesOutliveChanges(t *testing.T) {
 	}
 	has := func() {
 		t.Helper()
-		weirtest.Eventually(t, 10*time.Second, func() error {
+		weirtest.Eventually(t, weirtest.Patience, func() error {
 			if missing := f.server.fleet.ChallengesServed([]string{"T1"}); len(missing) > 0 || len(f.answering("T1")) != 1 {
 				return fmt.Errorf("missing %v", missing)
 			}
@@ -152,7 +151,7 @@ func TestChallengesOutliveChanges(t *testing.T) {
 	}
 	has()
 	revision := f.apply(fakeSite("'*.example.com'") + "---\n" + "kind: Pool\nmetadata: {name: web, role: web}\nspec: {members: [{name: m3, address: 10.0.0.3, port: 80}]}\n")
-	weirtest.Eventually(t, 10*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		f.agents[0].mu.Lock()
 		defer f.agents[0].mu.Unlock()
 		if f.agents[0].state.Revision < revision {

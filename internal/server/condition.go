@@ -21,9 +21,19 @@ func (f *fleet) Status(o *weir.Object) *weir.Status {
 	defer f.mu.RUnlock()
 	v := view{fleet: f, object: o, ref: o.Ref()}
 	v.look()
-	conditions := []weir.Condition{v.accepted(), v.programmed()}
+	conditions := []weir.Condition{v.accepted()}
+	if o.Kind != "DiscoverySource" { // load balancers are told of its servers, never of itself
+		conditions = append(conditions, v.programmed())
+	}
 	if issued, ok := v.issued(); ok {
 		conditions = append(conditions, issued)
+	}
+	conditions = append(conditions, v.watched()...)
+	if certified, ok := v.certified(); ok {
+		conditions = append(conditions, certified)
+	}
+	if admitted, ok := v.admitted(); ok {
+		conditions = append(conditions, admitted)
 	}
 	if serving, ok := v.serving(); ok {
 		conditions = append(conditions, serving)
@@ -34,7 +44,7 @@ func (f *fleet) Status(o *weir.Object) *weir.Status {
 	if drifted, ok := v.drifted(); ok {
 		conditions = append(conditions, drifted)
 	}
-	return &weir.Status{Conditions: conditions}
+	return &weir.Status{Conditions: conditions, Certificate: v.certificate(), Issuer: v.issuer(), Source: v.source()}
 }
 
 // personal kinds are about people, not load balancers.
@@ -54,6 +64,7 @@ type view struct {
 	reason    string
 	problems  []string
 	hand      byHand // what other hands did to it
+	parts     []weir.ServedGroup
 }
 
 // objection is what some load balancers have against an object, in the same words.
@@ -101,8 +112,12 @@ func (v *view) look() {
 		if !slices.Contains(concerned, name) {
 			continue
 		}
+		before := *v
 		for _, self := range g.selves {
 			v.loadBalancer(g, self)
+		}
+		if v.ref.Kind == "Certificate" {
+			v.parts = append(v.parts, v.part(name, before))
 		}
 	}
 }

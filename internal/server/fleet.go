@@ -12,7 +12,6 @@ import (
 
 	"weir"
 	"weir/internal/api"
-	"weir/internal/certs"
 	"weir/internal/compile"
 	"weir/internal/ir"
 	"weir/internal/link"
@@ -34,6 +33,8 @@ type fleet struct {
 	revision int64
 	groups   map[string]*groupState
 	places   *places
+	chooser  *compile.Chooser      // of the pools of the set that is compiled
+	counted  registered            // its Servers
 	past     past                  // the changes up to revision that some group does not have everywhere
 	wanting  map[string]weir.Waves // the groups that want waves; replaced, never changed
 	recorded []string              // the groups of which is written how far waves have come
@@ -48,6 +49,7 @@ type fleet struct {
 	// challenges are those that are to be answered, of which that goroutine is told.
 	challenges challenges
 	orders     *orders
+	found      foundServers
 }
 
 // groupState is what was made of one group last. It is replaced, never changed.
@@ -56,6 +58,10 @@ type groupState struct {
 	resources []*ir.Resource
 	problems  []weir.Problem
 	selves    []ir.Self
+	// admissions are those of the node's pools, in their order; nil where there is nothing to tell.
+	admissions []*compile.Admission
+	// claims gives what says whether a site of the node has a name, worked out when it is first asked for.
+	claims func() func(name string) bool
 	// waved is nil where no change goes in waves: then all have this state.
 	waved *wavedState
 }
@@ -65,7 +71,7 @@ func newFleet(s *store.Store, hub *link.Hub, o Options) *fleet {
 		store: s, hub: hub, log: o.Log, clock: o.Clock, version: o.Version,
 		groups: map[string]*groupState{}, places: newPlaces(), compiled: make(chan struct{}), compiler: compile.New(),
 		waves: wavesOf{lenses: map[string]*lenses{}}, records: make(chan waveRecord),
-		challenges: newChallenges(), orders: &orders{records: map[string]*certs.Record{}},
+		challenges: newChallenges(), orders: newOrders(o.Clock()),
 	}
 }
 
@@ -191,7 +197,11 @@ func (f *fleet) compile(view *weir.Set, names []string, refs []weir.Ref) {
 		}
 	}
 	f.hub.Advance(view.Revision)
+	counted := f.counted.after(f.view, view, refs)
 	f.view = view
+	f.mu.Lock()
+	f.chooser, f.counted = f.compiler.Chooser(view), counted
+	f.mu.Unlock()
 	f.published(view.Revision)
 }
 
@@ -207,7 +217,7 @@ func (f *fleet) published(revision int64) {
 func (f *fleet) group(view *weir.Set, name string, old *groupState) *groupState {
 	node, problems := f.compiler.Group(view, name)
 	node.Challenges = f.challenges.of(&node)
-	next := &groupState{node: node, problems: problems}
+	next := &groupState{node: node, problems: problems, admissions: f.compiler.Admissions(&node), claims: sync.OnceValue(node.Claims)}
 	for lb := range view.ReferrersOf("LoadBalancer", weir.Ref{Kind: "LoadBalancerGroup", Name: name}) {
 		if self, ok := compile.Self(view, lb.Name); ok {
 			next.selves = append(next.selves, self)
@@ -230,16 +240,18 @@ func difference(old, node ir.Node) (put []*ir.Resource, gone []string) {
 	return put, gone
 }
 
-// patch puts resources into a sorted list and takes others out; what stays keeps its place in memory.
+// patch puts resources into a sorted list and takes others out; what stays keeps its place in memory, and what is
+// replaced leaves its ID to its successor, which is put for the first time here.
 func patch(list, put []*ir.Resource, gone []string) []*ir.Resource {
 	out := make([]*ir.Resource, 0, len(list)+len(put))
-	// to copies what comes before an ID, and leaves the one that has it out.
-	to := func(id string) {
+	// to copies what comes before an ID, leaves the one that has it out, and gives the ID as that has it.
+	to := func(id string) string {
 		at, found := slices.BinarySearchFunc(list, id, func(r *ir.Resource, id string) int { return strings.Compare(r.ID, id) })
 		out = append(out, list[:at]...)
 		if list = list[at:]; found {
-			list = list[1:]
+			id, list = list[0].ID, list[1:]
 		}
+		return id
 	}
 	for len(put)+len(gone) > 0 {
 		if len(put) == 0 || len(gone) > 0 && gone[0] < put[0].ID {
@@ -247,7 +259,7 @@ func patch(list, put []*ir.Resource, gone []string) []*ir.Resource {
 			gone = gone[1:]
 			continue
 		}
-		to(put[0].ID)
+		put[0].ID = to(put[0].ID)
 		out, put = append(out, put[0]), put[1:]
 	}
 	return append(out, list...)

@@ -65,7 +65,7 @@ func TestNoChangeIsPassedOver(t *testing.T) {
 	}
 	all.Wait()
 	view := s.View()
-	weirtest.Eventually(t, time.Minute, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		if f.done() < view.Revision {
 			return fmt.Errorf("revision %d is compiled, not %d", f.done(), view.Revision)
 		}

@@ -146,7 +146,7 @@ func newLens(group string, revision int64, now *weir.Set, p past, newest *groupS
 	node, problems := l.compiler.Group(l.set, group)
 	node.Challenges = newest.node.Challenges // which wait for no wave
 	put, gone := difference(newest.node, node)
-	l.state = &groupState{node: node, problems: problems, resources: newest.resources}
+	l.state = &groupState{node: node, problems: problems, admissions: l.compiler.Admissions(&node), resources: newest.resources}
 	if len(put)+len(gone) > 0 {
 		l.state.resources = patch(newest.resources, put, gone)
 	}
@@ -177,7 +177,7 @@ func (l *lens) follow(now *weir.Set, refs []weir.Ref, p past) {
 	node, problems := l.compiler.Group(set, l.group)
 	node.Challenges = l.state.node.Challenges
 	put, gone := difference(l.state.node, node)
-	l.state = &groupState{node: node, problems: problems, resources: patch(l.state.resources, put, gone)}
+	l.state = &groupState{node: node, problems: problems, admissions: l.compiler.Admissions(&node), resources: patch(l.state.resources, put, gone)}
 }
 
 // challenge takes over the challenges of the newest state.

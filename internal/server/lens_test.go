@@ -25,7 +25,7 @@ type lensWalk struct {
 // step makes one more change by chance and gives the objects that it wrote.
 func (w *lensWalk) step(rng *rand.Rand) []weir.Ref {
 	before := w.sets[len(w.sets)-1]
-	change := weirtest.RandomWrite(rng, before, weirtest.Options{Sealed: true, Faults: true})
+	change := weirtest.RandomWrite(rng, before, weirtest.Options{Sealed: true, Faults: true, Registered: true})
 	after := weirtest.Apply(before, change)
 	after.Revision = int64(len(w.sets))
 	w.sets = append(w.sets, after)
@@ -92,7 +92,7 @@ func TestAViewIsWhatItsObjectsSay(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(8) {
 		rng := rand.New(rand.NewPCG(seed, 2))
-		w := &lensWalk{t: t, seed: seed, sets: []*weir.Set{weirtest.RandomObjects(seed, weirtest.Options{Sealed: true, Faults: true})}}
+		w := &lensWalk{t: t, seed: seed, sets: []*weir.Set{weirtest.RandomObjects(seed, weirtest.Options{Sealed: true, Faults: true, Registered: true})}}
 		lenses := map[string]*lens{}
 		for range 120 {
 			refs := w.step(rng)
@@ -198,4 +198,56 @@ func TestZonesOfAView(t *testing.T) {
 			t.Errorf("at %d: %s, want %s", revision, got, want)
 		}
 	}
+}
+
+// TestRegistrationsWaitForNoWave: where a wave has not come yet a pool is as it was, and a server that withdraws leaves it
+// all the same, as one that registers comes in.
+func TestRegistrationsWaitForNoWave(t *testing.T) {
+	t.Parallel()
+	server := func(name, state string) *weir.Object {
+		return decoded(t, "kind: Server\nmetadata: {name: "+name+"}\nspec: {address: 10.1.0.1, zone: az1, registration: {state: "+state+", since: 2026-11-22T10:00:00Z}}")
+	}
+	pool := func(more string) *weir.Object {
+		return decoded(t, "kind: Pool\nmetadata: {name: web}\nspec: {members: [{name: fixed, address: 10.1.0.9, port: 80}], selector: {role: web}, port: 80, admission: both"+more+"}")
+	}
+	of := func(o *weir.Object) *weir.Object {
+		o.Metadata.Role = "web"
+		return o
+	}
+	before := weir.NewSet(
+		decoded(t, "kind: LoadBalancerGroup\nmetadata: {name: edge}\nspec: {ranges: [10.0.0.0/28]}"),
+		decoded(t, "kind: IPAddress\nmetadata: {name: vip}\nspec: {address: 10.0.0.1, groups: [edge]}"),
+		decoded(t, "kind: Site\nmetadata: {name: www}\nspec: {hostnames: [www.example.com], addresses: [vip], listeners: [{port: 80}], backends: {default: web}}"),
+		pool(""), of(server("a", "healthy")), of(server("b", "stale")),
+	)
+	before.Revision = 1
+	now := before.Copy()
+	now.Revision = 2
+	now.Put(pool(", slowStart: 30s"))
+	changed := weir.Ref{Kind: "Pool", Name: "web"}
+	held := past{{revision: 2, objects: []weir.ObjectChange{{Ref: changed, Before: before.Get(changed)}}}}
+	node, _ := compile.Group(now, "edge")
+	l := newLens("edge", 1, now, held, &groupState{node: node, resources: node.Resources()})
+	is := func(when string, want ...string) {
+		t.Helper()
+		p := l.state.node.Pools[0]
+		var names []string
+		for _, s := range p.Servers {
+			names = append(names, s.Name)
+		}
+		if p.SlowStart != 0 || !slices.Equal(names, want) {
+			t.Errorf("%s: slow start %v, servers %v; want none, %v", when, p.SlowStart, names, want)
+		}
+	}
+	is("held back", "a", "fixed")
+	say := func(revision int64, o *weir.Object) {
+		now = now.Copy()
+		now.Revision = revision
+		now.Put(of(o))
+		l.follow(now, []weir.Ref{o.Ref()}, held)
+	}
+	say(3, server("b", "healthy"))
+	is("another registers", "a", "b", "fixed")
+	say(4, server("a", "withdrawn"))
+	is("one withdraws", "b", "fixed")
 }

@@ -2,10 +2,12 @@ package server
 
 import (
 	"encoding/json"
+	"log/slog"
+	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"weir"
 	"weir/internal/accesslog"
 )
 
@@ -17,26 +19,36 @@ var (
 	driftDesc    = prometheus.NewDesc("weir_loadbalancer_drift", "Things at the load balancer that another hand has changed and that are so still.", []string{"group", "loadbalancer", "zone"}, nil)
 	undoneDesc   = prometheus.NewDesc("weir_loadbalancer_drift_undone_total", "Changes by other hands that were undone since the agent began.", []string{"group", "loadbalancer", "zone"}, nil)
 	waveDesc     = prometheus.NewDesc("weir_wave_halted", "1 when a wave of the group has gone back or was stopped, and waits for somebody.", []string{"group"}, nil)
-	expiryDesc   = prometheus.NewDesc("weir_certificate_expiry_timestamp_seconds", "When the certificate ends, in seconds since 1970.", []string{"certificate"}, nil)
 	revisionDesc = prometheus.NewDesc("weir_revision", "The newest change that is compiled.", nil, nil)
 )
+
+// metricsPage shows what is registered. A figure that can't be told takes no other one with it: whoever watches would be
+// blind on the day that matters. It is logged, and counted as promhttp_metric_handler_errors_total.
+func metricsPage(r *prometheus.Registry, log *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError), Registry: r,
+	})
+}
 
 // Describe says nothing, since the series depend on the fleet: the registry takes what Collect gives.
 func (f *fleet) Describe(chan<- *prometheus.Desc) {}
 
 // Collect gives the state of the fleet and the counters of the access logs.
 func (f *fleet) Collect(out chan<- prometheus.Metric) {
-	status, _ := f.standing()
+	status, groups := f.standing()
 	out <- prometheus.MustNewConstMetric(revisionDesc, prometheus.GaugeValue, float64(status.Revision))
 	for _, g := range status.Groups {
 		out <- prometheus.MustNewConstMetric(waveDesc, prometheus.GaugeValue, one(halted(g.Waves)), g.Name)
 		ticketFigures(g.Name, g.TicketKeys, out)
-		for _, lb := range g.LoadBalancers {
+		f.uncoveredFigure(groups[g.Name], out)
+		for i := range g.LoadBalancers {
+			lb := &g.LoadBalancers[i]
 			labels := []string{g.Name, lb.Name, lb.Zone}
 			out <- prometheus.MustNewConstMetric(readyDesc, prometheus.GaugeValue, one(lb.Ready), labels...)
 			out <- prometheus.MustNewConstMetric(heardDesc, prometheus.GaugeValue, one(lb.Reachable), labels...)
 			out <- prometheus.MustNewConstMetric(reloadsDesc, prometheus.CounterValue, float64(lb.Reloads.Count), labels...)
 			out <- prometheus.MustNewConstMetric(heldDesc, prometheus.GaugeValue, float64(lb.Quarantined), labels...)
+			out <- prometheus.MustNewConstMetric(unservedDesc, prometheus.GaugeValue, float64(unserved(lb)), labels...)
 			differs, undone := 0, uint64(0)
 			if lb.Drift != nil {
 				differs, undone = lb.Drift.Total, lb.Drift.Undone
@@ -45,22 +57,15 @@ func (f *fleet) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(undoneDesc, prometheus.CounterValue, float64(undone), labels...)
 		}
 	}
-	expiries(f.store.View(), out)
+	f.certificateFigures(out)
+	f.sourceFigures(out)
+	f.admissionFigures(groups, out)
 	reports := f.hub.Reports().All()
 	collectFigures(reports, maxFigureSeries, out)
 	for name, rep := range reports {
 		var counts accesslog.Counts
 		if json.Unmarshal(rep.Counts, &counts) == nil {
 			accesslog.NewCollector(func() accesslog.Counts { return counts }, prometheus.Labels{"loadbalancer": name}).Collect(out)
-		}
-	}
-}
-
-// expiries gives when each certificate that there is ends; one that is deleted has no series any more.
-func expiries(view *weir.Set, out chan<- prometheus.Metric) {
-	for o := range view.All("Certificate") {
-		if info := o.Spec.(*weir.Certificate).Info; info != nil {
-			out <- prometheus.MustNewConstMetric(expiryDesc, prometheus.GaugeValue, float64(info.NotAfter.Unix()), o.Metadata.Name)
 		}
 	}
 }

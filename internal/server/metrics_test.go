@@ -1,7 +1,12 @@
 package server
 
 import (
+	"bytes"
+	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,5 +46,29 @@ func TestCertificatesTellWhenTheyEnd(t *testing.T) {
 	want := map[string]float64{"www": float64(at.Unix()), "authority": float64(at.Unix() + 3600)}
 	if !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestABadFigureHarmsNoOther: what is told twice is left out and logged, and all else is there.
+func TestABadFigureHarmsNoOther(t *testing.T) {
+	good := prometheus.NewDesc("weir_good", "Told once.", nil, nil)
+	bad := prometheus.NewDesc("weir_bad", "Told twice.", nil, nil)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collected(func(out chan<- prometheus.Metric) {
+		for _, d := range []*prometheus.Desc{good, bad, bad} {
+			out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, 7)
+		}
+	}))
+	var log bytes.Buffer
+	page := metricsPage(registry, slog.New(slog.NewTextHandler(&log, nil)))
+	for _, want := range []string{"weir_good 7", `promhttp_metric_handler_errors_total{cause="gathering"} 1`} {
+		got := httptest.NewRecorder()
+		page.ServeHTTP(got, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		if got.Code != http.StatusOK || !strings.Contains(got.Body.String(), want) {
+			t.Errorf("%d without %q:\n%s", got.Code, want, got.Body)
+		}
+	}
+	if !strings.Contains(log.String(), "weir_bad") {
+		t.Errorf("the log says %q", log.String())
 	}
 }

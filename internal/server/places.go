@@ -80,7 +80,7 @@ func (p *places) set(server, group string, there bool) {
 		list = &next
 		p.lists[key] = list
 	}
-	p.of[strings.Clone(server)] = list
+	p.of[server] = list // a part of a resource's ID, which stays as long as the server: see patch
 }
 
 // memberOf gives the server's name in a resource's ID, if it is one of a pool.

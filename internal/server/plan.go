@@ -21,10 +21,12 @@ var newest = haproxy.Version{Major: 3, Minor: 4}
 // the agents execute.
 func (f *fleet) Plan(_ context.Context, before, after *weir.Set, written []weir.Ref) (api.PlanAnswer, error) {
 	answer := api.PlanAnswer{LoadBalancers: []api.LoadBalancerPlan{}, Waves: f.planWaves(before, after, written)}
+	certificates := f.newCertificatePlan(before, after)
 	for _, group := range compile.Groups(before, after, written) {
 		old, _ := compile.Group(before, group)
 		next, problems := compile.Group(after, group)
 		answer.Problems = append(answer.Problems, problems...)
+		certificates.group(group, &old, &next)
 		p := planner{fleet: f, before: before, after: after, old: old, next: next, known: map[string]plan.Plan{}}
 		for o := range after.All("LoadBalancer") {
 			if lb := o.Spec.(*weir.LoadBalancer); lb.Group == group {
@@ -34,6 +36,7 @@ func (f *fleet) Plan(_ context.Context, before, after *weir.Set, written []weir.
 			}
 		}
 	}
+	answer.Certificates = certificates.tell(written)
 	slices.SortFunc(answer.Problems, func(a, b weir.Problem) int {
 		return strings.Compare(a.Object+"\x00"+a.Path, b.Object+"\x00"+b.Path)
 	})

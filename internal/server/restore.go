@@ -200,6 +200,19 @@ func (s *server) held() bool {
 	return r != nil && r.Held
 }
 
+// accepted is work that begins once no restore waits to be accepted: what the world outside would see of it can't be
+// taken back.
+func (s *server) accepted(work func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		select {
+		case <-s.hub.Released():
+			return work(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // Restored implements api.RestoreSource.
 func (s *server) Restored() *api.Restored { return s.restored.Load() }
 

@@ -19,6 +19,7 @@ import (
 func (f *fleet) restorePlan(ctx context.Context) (api.RestorePlan, error) {
 	view := f.store.View()
 	out := api.RestorePlan{Plan: api.PlanAnswer{LoadBalancers: []api.LoadBalancerPlan{}}, Same: []string{}, Unknown: []api.RestoreUnknown{}}
+	back := restoredCertificates{}
 	type shown struct {
 		group string
 		set   *weir.Set
@@ -35,11 +36,12 @@ func (f *fleet) restorePlan(ctx context.Context) (api.RestorePlan, error) {
 			next, problems := compile.Group(at.set, lb.Group)
 			next.Challenges = f.challenges.of(&next)
 			out.Plan.Problems = append(out.Plan.Problems, problems...)
-			g = &restorePlanner{fleet: f, view: view, next: next, had: map[link.Hash]*planner{}}
+			g = &restorePlanner{fleet: f, view: view, next: next, had: map[link.Hash]*planner{}, back: back}
 			groups[at] = g
 		}
 		g.add(&out, o.Metadata.Name, lb)
 	}
+	out.Certificates = back.list(view)
 	slices.SortFunc(out.Plan.LoadBalancers, func(a, b api.LoadBalancerPlan) int {
 		return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Name, b.Name))
 	})
@@ -56,6 +58,7 @@ type restorePlanner struct {
 	view *weir.Set
 	next ir.Node
 	had  map[link.Hash]*planner
+	back restoredCertificates
 }
 
 func (g *restorePlanner) add(out *api.RestorePlan, name string, lb *weir.LoadBalancer) {
@@ -76,6 +79,7 @@ func (g *restorePlanner) add(out *api.RestorePlan, name string, lb *weir.LoadBal
 	if p == nil {
 		p = &planner{fleet: g.fleet, old: had, next: g.next, known: map[string]plan.Plan{}}
 		g.had[told.Common] = p
+		g.back.compare(had.Certificates, g.next.Certificates)
 	}
 	self, _ := compile.Self(g.view, name)
 	if had.Self.State == weir.Maintenance && self.State == weir.Maintenance {

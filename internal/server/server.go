@@ -18,13 +18,14 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"weir"
 	"weir/internal/api"
 	"weir/internal/dns01"
 	"weir/internal/link"
+	"weir/internal/registrar"
 	"weir/internal/secrets"
+	"weir/internal/sources"
 	"weir/internal/store"
 )
 
@@ -53,6 +54,12 @@ type Options struct {
 	SealingKeyFile string
 	// ChallengePrograms is the folder of the programs that issuers may name for dns-01; empty for none.
 	ChallengePrograms string
+	// DiscoveryDestinations are the networks and hosts of the inside that DiscoverySources may ask, besides public ones.
+	DiscoveryDestinations []string
+	// DiscoveryFiles is the folder of the lists that DiscoverySources may read; empty for none.
+	DiscoveryFiles string
+	// RegistrationLease is how long a server that registers itself may be silent; 30 s when 0.
+	RegistrationLease time.Duration
 	// Backups, when set, are made by themselves.
 	Backups *Backups
 	Version string
@@ -102,7 +109,7 @@ func Run(ctx context.Context, o Options) error {
 
 func (s *server) run(ctx context.Context) error {
 	defer s.close()
-	for _, step := range []func(context.Context) error{s.openKeys, s.openPrograms, s.openStore, s.openCA, s.firstStart, s.readRestored, s.openBackups, s.build} {
+	for _, step := range []func(context.Context) error{s.openKeys, s.openPrograms, s.openReach, s.openStore, s.openCA, s.firstStart, s.readRestored, s.openBackups, s.build} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -125,12 +132,15 @@ type server struct {
 	keyring *secrets.Keyring
 	// programs answer dns-01 challenges; nil when there is no folder of them.
 	programs *dns01.Hooks
+	reach    sources.Reach
 	audit    *secrets.Audit
 	store    *store.Store
 	hub      *link.Hub
 	fleet    *fleet
 	handler  *api.Handler
 	metrics  *prometheus.Registry
+	// registrar takes the registrations of servers.
+	registrar *registrar.Registrar
 	// restored is the restore that the store comes from, nil without one.
 	restored atomic.Pointer[api.Restored]
 	backups  *backups // nil when none are to be made
@@ -206,6 +216,9 @@ func (s *server) prepare(o *weir.Object) []weir.Problem {
 	if issuer, ok := o.Spec.(*weir.Issuer); ok {
 		return s.prepareIssuer(o.Ref(), issuer)
 	}
+	if source, ok := o.Spec.(*weir.DiscoverySource); ok {
+		return s.prepareSource(o.Ref(), source)
+	}
 	lb, ok := o.Spec.(*weir.LoadBalancer)
 	if !ok {
 		return nil
@@ -268,13 +281,15 @@ func (s *server) build(ctx context.Context) error {
 	s.metrics = prometheus.NewRegistry()
 	s.metrics.MustRegister(s.fleet)
 	s.registerBackups(s.metrics)
+	s.registrar = registrar.New(registrar.Options{Store: s.store, CA: s.ca, Lease: s.opts.RegistrationLease, Clock: s.opts.Clock, Log: s.opts.Log})
+	s.registerRegistrations(s.metrics)
 	s.handler = api.New(api.Options{
 		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
 		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,
-		Restore: s, Spool: s.opts.Dir, Waves: s.fleet, TicketKeys: book,
-		Members: memberSource{s.store},
-		CA:      &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock},
-		Ready:   func(context.Context) error { return s.fleet.ready() },
+		Restore: s, Spool: s.opts.Dir, Waves: s.fleet, TicketKeys: book, Sources: s.fleet,
+		Members: memberSource{s.store}, Registrar: s.registrar,
+		CA:    &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock, unaware: s.registrar.Unaware},
+		Ready: func(context.Context) error { return s.fleet.ready() },
 	})
 	return s.fleet.load(ctx)
 }
@@ -286,10 +301,12 @@ func (s *server) once() map[string]func(context.Context) error {
 			sweeper{s.store, s.opts.Clock, s.opts.Log}.run(ctx)
 			return ctx.Err()
 		},
-		leadWaves:        s.fleet.driveWaves,
-		leadTickets:      s.fleet.tickets.drive,
-		leadCertificates: s.certificates().Run,
-		leadSealing:      s.driveSealing,
+		leadWaves:         s.fleet.driveWaves,
+		leadTickets:       s.fleet.tickets.drive,
+		leadCertificates:  s.accepted(s.certificates().Run),
+		leadSealing:       s.driveSealing,
+		leadSources:       s.accepted(s.sources().Run),
+		leadRegistrations: s.accepted(s.registrar.Tend),
 	}
 	if s.backups != nil {
 		work[leadBackup] = s.backups.run
@@ -351,10 +368,13 @@ func (s *server) serve(ctx context.Context) error {
 	go s.hearOthers(ctx, own)
 	go s.followRestored(ctx)
 	go s.fleet.followWaves(ctx)
+	go s.registrar.Follow(ctx)
 	go s.fleet.tickets.follow(ctx)
 	go s.fleet.tickets.watch(ctx)
 	go s.followChallenges(ctx)
 	go s.followOrders(ctx)
+	go s.followAccounts(ctx)
+	go s.followSources(ctx)
 	go s.followCA(ctx, func() {
 		if err := keeper.renew(); err != nil {
 			s.opts.Log.Error("renew the server's certificate", "error", err)
@@ -394,7 +414,7 @@ func (s *server) plainServer() (func() error, string, error) {
 		return nil, "", fmt.Errorf("listen for metrics: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	mux.Handle("/metrics", metricsPage(s.metrics, s.opts.Log))
 	health := api.Health(func(context.Context) error { return s.fleet.ready() })
 	mux.Handle("/healthz", health)
 	mux.Handle("/readyz", health)

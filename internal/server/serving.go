@@ -8,6 +8,7 @@ import (
 
 	"weir"
 	"weir/internal/api"
+	"weir/internal/compile"
 	"weir/internal/ir"
 	"weir/internal/link"
 )
@@ -16,13 +17,15 @@ import (
 // is so on. Those that were not heard lately are not judged: that they are silent is told of them instead.
 func (f *fleet) notServing(g *groupState) []api.Outage {
 	var all []api.Outage
+	var heardOf []string
 	for _, self := range g.selves {
 		rep, heard := f.hub.Reports().Get(self.Name)
 		wanted, _ := f.hub.Wanted(self.Name)
 		if self.State != weir.Active || !heard || !ours(rep, wanted) || f.clock().Sub(rep.At) >= heardWithin {
 			continue
 		}
-		for _, o := range outagesOf(&g.of(self).node, rep.Report) {
+		heardOf = append(heardOf, self.Name)
+		for _, o := range outagesOf(g.of(self), rep.Report) {
 			i := slices.IndexFunc(all, func(p api.Outage) bool {
 				return p.Object == o.Object && p.Down == o.Down && p.Reason == o.Reason && p.Message == o.Message
 			})
@@ -31,6 +34,9 @@ func (f *fleet) notServing(g *groupState) []api.Outage {
 			}
 			all[i].LoadBalancers = append(all[i].LoadBalancers, self.Name)
 		}
+	}
+	if len(heardOf) > 0 {
+		all = append(all, f.uncovered(g, heardOf)...)
 	}
 	slices.SortStableFunc(all, func(a, b api.Outage) int {
 		return cmp.Or(cmp.Compare(down(b), down(a)), strings.Compare(a.Object, b.Object))
@@ -46,12 +52,18 @@ func down(o api.Outage) int {
 }
 
 // outagesOf holds what a load balancer reported against what it is to serve.
-func outagesOf(node *ir.Node, rep link.Report) []api.Outage {
+func outagesOf(g *groupState, rep link.Report) []api.Outage {
+	node := &g.node
 	j := judge{report: rep, pools: make(map[string]poolView, len(node.Pools))}
-	for i := range node.Pools {
-		j.pools[node.Pools[i].Name] = j.pool(&node.Pools[i])
-	}
 	var out []api.Outage
+	for i := range node.Pools {
+		p := &node.Pools[i]
+		a, _ := g.admission(p.Name)
+		j.pools[p.Name] = j.pool(p, a)
+		if o, silent := silence(p, a); silent {
+			out = append(out, o)
+		}
+	}
 	for i := range node.Sites {
 		out = append(out, j.site(&node.Sites[i])...)
 	}
@@ -77,9 +89,12 @@ type poolView struct {
 	spared bool
 }
 
-func (j *judge) pool(p *ir.Pool) poolView {
+func (j *judge) pool(p *ir.Pool, a *compile.Admission) poolView {
 	if d, ok := j.refused("pool/" + p.Name); ok {
 		return poolView{reason: api.NotServingQuarantined, message: d.Message}
+	}
+	if len(p.Servers) == 0 && a != nil && len(a.Others) > 0 {
+		return poolView{reason: api.NotServingNotAdmitted, message: "no server is admitted: " + othersInWords(a, nil)}
 	}
 	if len(p.Servers) == 0 {
 		return poolView{reason: api.NotServingDown, message: "no server is in it"}

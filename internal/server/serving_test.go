@@ -106,7 +106,7 @@ func TestWhatIsNotServedIsNamed(t *testing.T) {
 			if c.state == "" {
 				c.state = link.Converged
 			}
-			got := outagesOf(node, link.Report{State: c.state, Servers: c.servers, Resources: link.ResourceReport{Deviations: c.deviations}})
+			got := outagesOf(&groupState{node: *node}, link.Report{State: c.state, Servers: c.servers, Resources: link.ResourceReport{Deviations: c.deviations}})
 			if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", c.want) {
 				t.Errorf("said\n%+v, want\n%+v", got, c.want)
 			}

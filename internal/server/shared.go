@@ -94,10 +94,7 @@ const leadSweep = "sweep"
 
 // announce tells the other servers where this one is and which CAs it believes and shows, until ctx ends.
 func (s *server) announce(ctx context.Context, url string, shown func() *tls.Certificate, changed <-chan struct{}) {
-	name, err := os.Hostname()
-	if err != nil {
-		name = url
-	}
+	name := hostname(url)
 	started := s.opts.Clock().UTC().Truncate(time.Second)
 	s.store.Announce(ctx, func() store.Member {
 		trust := s.ca.Trust()
@@ -107,6 +104,14 @@ func (s *server) announce(ctx context.Context, url string, shown func() *tls.Cer
 		}
 		return m
 	}, changed)
+}
+
+// hostname is what people call this machine, or else what is given.
+func hostname(otherwise string) string {
+	if name, err := os.Hostname(); err == nil && name != "" {
+		return name
+	}
+	return otherwise
 }
 
 // announcedWithin is how long a start waits until the other servers, and those who list them, know of this one.

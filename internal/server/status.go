@@ -27,6 +27,8 @@ func (f *fleet) Fleet() api.FleetStatus {
 		g.NotServing = f.notServing(groups[g.Name])
 	}
 	status.Strangers = f.strangers()
+	status.NotIssued = f.notIssued()
+	status.Sources = f.troubled()
 	if f.restored != nil {
 		status.Restored = f.restored()
 	}
@@ -36,9 +38,9 @@ func (f *fleet) Fleet() api.FleetStatus {
 // standing is Fleet without a look at every site and server, for what asks often.
 func (f *fleet) standing() (api.FleetStatus, map[string]*groupState) {
 	f.mu.RLock()
-	groups, revision := maps.Clone(f.groups), f.revision
+	groups, revision, counted := maps.Clone(f.groups), f.revision, f.counted
 	f.mu.RUnlock()
-	status := api.FleetStatus{Version: f.version, Revision: revision, Groups: []api.GroupStatus{}}
+	status := api.FleetStatus{Version: f.version, Revision: revision, Groups: []api.GroupStatus{}, Servers: counted.told()}
 	for _, name := range sortedNames(groups) {
 		status.Groups = append(status.Groups, f.groupStatus(name, groups[name]))
 	}

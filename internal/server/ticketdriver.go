@@ -147,6 +147,7 @@ func (b *ticketBook) status(group string) *api.TicketKeysStatus {
 var (
 	ticketGenerationDesc = prometheus.NewDesc("weir_ticket_keys_generation", "The generation of TLS ticket keys that encrypts in the group, 0 while its load balancers share none.", []string{"group"}, nil)
 	ticketDueDesc        = prometheus.NewDesc("weir_ticket_keys_due_timestamp_seconds", "When the next generation of TLS ticket keys is due, in seconds since 1970.", []string{"group"}, nil)
+	ticketSinceDesc      = prometheus.NewDesc("weir_ticket_keys_since_timestamp_seconds", "Since when the generation of TLS ticket keys encrypts, in seconds since 1970.", []string{"group"}, nil)
 	ticketLaggingDesc    = prometheus.NewDesc("weir_ticket_keys_lagging", "Load balancers that were not read back to have the generation that encrypts.", []string{"group"}, nil)
 	ticketApartDesc      = prometheus.NewDesc("weir_ticket_keys_apart", "Load balancers that are away for long, or have TLS ticket keys of their own.", []string{"group"}, nil)
 )
@@ -163,6 +164,7 @@ func ticketFigures(group string, k *api.TicketKeysStatus, out chan<- prometheus.
 	gauge(ticketLaggingDesc, float64(len(k.Laggards)))
 	gauge(ticketApartDesc, float64(len(k.Apart)))
 	if k.Generation > 0 {
+		gauge(ticketSinceDesc, float64(k.Since.Unix()))
 		gauge(ticketDueDesc, float64(k.Next.Unix()))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -152,23 +153,23 @@ func (b *ticketBook) refresh() {
 	if !b.loaded {
 		return
 	}
-	news := false
+	news, view := false, b.store.View()
 	for name, list := range selves {
 		old := b.groups[name]
-		if old == nil {
+		known := old != nil
+		if !known {
 			old = &ticketGroup{state: tickets.State{Group: name}}
 		}
-		next := *old
-		next.settings = b.settingsOf(name)
-		next.members = b.members(list, next.settings, now)
-		next.tasks = next.state.Tasks(next.members)
-		next.told = old.generation
-		told := b.groups[name] != nil && old.told == old.generation && reflect.DeepEqual(next.tasks, old.tasks)
-		if told && next.settings == old.settings && reflect.DeepEqual(next.members, old.members) {
-			continue
+		settings := settingsOf(view, name)
+		members := b.members(list, settings, old.state.Rotated, now)
+		told := known && old.told == old.generation
+		if told && settings == old.settings && slices.Equal(members, old.members) {
+			continue // so that the tasks are the same, too
 		}
+		next := *old
+		next.settings, next.members, next.tasks, next.told = settings, members, old.state.Tasks(members), old.generation
 		b.groups[name], news = &next, true
-		if !told {
+		if !told || !reflect.DeepEqual(next.tasks, old.tasks) {
 			b.hub.Rebrief(namesOf(list)...)
 		}
 	}
@@ -187,29 +188,29 @@ func namesOf(list []ir.Self) []string {
 }
 
 // settingsOf gives how often a group's keys change. A rotation waits for those that do not follow for as long again.
-func (b *ticketBook) settingsOf(group string) tickets.Settings {
+func settingsOf(view *weir.Set, group string) tickets.Settings {
 	every := weir.TicketKeysEvery
-	if g := weir.Find[weir.LoadBalancerGroup](b.store.View(), "LoadBalancerGroup", group); g != nil {
+	if g := weir.Find[weir.LoadBalancerGroup](view, "LoadBalancerGroup", group); g != nil {
 		every = g.TicketKeysEvery()
 	}
 	return tickets.Settings{Every: every, Hold: every}
 }
 
-// members are a group's load balancers as far as ticket keys go. b.mu is held.
-func (b *ticketBook) members(list []ir.Self, set tickets.Settings, now time.Time) []tickets.Member {
+// members are a group's load balancers as far as ticket keys go, which changed last at rotated. b.mu is held.
+func (b *ticketBook) members(list []ir.Self, set tickets.Settings, rotated, now time.Time) []tickets.Member {
 	out := make([]tickets.Member, len(list))
 	for i, self := range list {
 		var last *link.Reported
 		if rep, heard := b.hub.Reports().Get(self.Name); heard {
 			last = &rep
 		}
-		out[i] = b.member(self.Name, last, set, now)
+		out[i] = b.member(self.Name, last, set, rotated, now)
 	}
 	return out
 }
 
 // member judges a load balancer by its last report, nil for none. b.mu is held.
-func (b *ticketBook) member(name string, last *link.Reported, set tickets.Settings, now time.Time) tickets.Member {
+func (b *ticketBook) member(name string, last *link.Reported, set tickets.Settings, rotated, now time.Time) tickets.Member {
 	patience := min(awayPatience, max(heardWithin, set.Every))
 	m := tickets.Member{Name: name}
 	if last == nil {
@@ -225,6 +226,7 @@ func (b *ticketBook) member(name string, last *link.Reported, set tickets.Settin
 	m.Present = now.Sub(last.At) < patience
 	m.Able = now.Sub(last.At) < heardWithin && !failed
 	m.Generation = part.Generation
+	m.Silent = last.At.Before(rotated)
 	return m
 }
 

@@ -23,12 +23,14 @@ func TestWhoIsThereForTicketKeys(t *testing.T) {
 		every         time.Duration
 		started       time.Time
 		present, able bool
+		silent        bool // since the keys changed, ten seconds ago
 		generation    int64
 	}{
 		"well":                             {rep: report(time.Second, knows), present: true, able: true, generation: 7},
-		"silent for a minute":              {rep: report(time.Minute, knows), present: true, generation: 7},
-		"silent for an hour":               {rep: report(time.Hour, knows), generation: 7},
-		"silent for longer than keys last": {rep: report(time.Minute, knows), every: time.Second, generation: 7},
+		"silent since the keys changed":    {rep: report(11*time.Second, knows), present: true, able: true, silent: true, generation: 7},
+		"silent for a minute":              {rep: report(time.Minute, knows), present: true, silent: true, generation: 7},
+		"silent for an hour":               {rep: report(time.Hour, knows), silent: true, generation: 7},
+		"silent for longer than keys last": {rep: report(time.Minute, knows), every: time.Second, silent: true, generation: 7},
 		"of an older version":              {rep: report(time.Second, nil)},
 		"without a folder in memory":       {rep: report(time.Second, &link.TicketReport{Off: "no tmpfs"})},
 		"has just failed":                  {rep: report(0, &link.TicketReport{Generation: 7, Failed: now.Add(-time.Second)}), present: true, generation: 7},
@@ -44,8 +46,8 @@ func TestWhoIsThereForTicketKeys(t *testing.T) {
 		if every == 0 {
 			every = 4 * time.Hour
 		}
-		m := b.member("lb1", c.rep, tickets.Settings{Every: every}, now)
-		if m.Present != c.present || m.Able != c.able || m.Generation != c.generation {
+		m := b.member("lb1", c.rep, tickets.Settings{Every: every}, now.Add(-10*time.Second), now)
+		if m.Present != c.present || m.Able != c.able || m.Silent != c.silent || m.Generation != c.generation {
 			t.Errorf("%s: %+v", name, m)
 		}
 	}

@@ -35,9 +35,9 @@ type waveDriver struct {
 	noted    int   // how many changes were remembered when the record was written last
 	written  int64 // the revision at that time
 	// active is what the last round said, looked when it was, and deaf until when agents may be silent through no fault of
-	// theirs.
-	active       bool
-	looked, deaf time.Time
+	// theirs. Who was never heard here is not missed before patient: a server that has begun just now is still looked for.
+	active                bool
+	looked, deaf, patient time.Time
 }
 
 // watching is what was seen of a group when a step of its wave began. It is of this driver alone: another one that
@@ -150,9 +150,12 @@ func (d *waveDriver) round(ctx context.Context) (active bool, err error) {
 // away says that the clock was set, or that everything stood still for a while, as machines that are moved do: then all
 // agents look silent. They get time to say something, and every step is watched anew.
 func (d *waveDriver) away(now time.Time) bool {
+	if d.looked.IsZero() {
+		d.patient = now.Add(heardWithin)
+	}
 	if gap := now.Sub(d.looked); d.active && (gap < -waveEvery || gap > mostGap) {
 		d.log.Warn("wave: the clock was set, or this server stood still; steps are watched anew", "for", gap)
-		d.deaf = now.Add(heardWithin)
+		d.deaf, d.patient = now.Add(heardWithin), now.Add(heardWithin)
 		clear(d.watching)
 	}
 	d.looked = now
@@ -228,12 +231,18 @@ func (d *waveDriver) step(watch *watching, g *groupState, w *wave.Wave, now time
 	watch.since = w.Since
 	judged, others := sample(w.Judged), unreached(g, w)
 	for _, self := range g.selves {
-		if _, known := watch.before[self.Name]; !known && slices.Contains(w.Judged, self.Name) {
+		if _, known := watch.before[self.Name]; !known && slices.Contains(w.Judged, self.Name) && !d.awaited(self.Name, now) {
 			watch.before[self.Name] = d.signs(self, g.of(self), now, slices.Contains(judged, self.Name))
 		}
 	}
 	d.count(watch, slices.Concat(judged, others), now)
 	watch.atStep = maps.Clone(watch.now)
+}
+
+// awaited says that a load balancer has still to find this server, which has not been there for long.
+func (d *waveDriver) awaited(name string, now time.Time) bool {
+	_, heard := d.hub.Reports().Get(name)
+	return !heard && now.Before(d.patient)
 }
 
 // unreached gives some of those that a wave has not reached, to be held against those that it has.
@@ -269,10 +278,14 @@ func (d *waveDriver) judge(watch *watching, g *groupState, w *wave.Wave, in *wav
 	for i := range in.LoadBalancers {
 		lb := &in.LoadBalancers[i]
 		before, known := watch.before[lb.Name]
-		if !known || !lb.Active {
+		if !lb.Active || !slices.Contains(w.Judged, lb.Name) || d.awaited(lb.Name, in.Now) {
 			continue
 		}
 		self := selves[lb.Name]
+		if !known { // heard just now, by a server that went on with the wave
+			watch.before[lb.Name] = d.signs(self, g.of(self), in.Now, slices.Contains(judged, lb.Name))
+			continue
+		}
 		lb.Trouble = wave.Trouble(lb.Name, before, d.signs(self, g.of(self), in.Now, slices.Contains(judged, lb.Name)), others)
 	}
 	if in.Now.Sub(watch.counted) >= 2*waveEvery {

@@ -80,12 +80,25 @@ func startFakeFleet(t *testing.T) *fakeFleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.client = &http.Client{Transport: &http.Transport{TLSClientConfig: config}, Timeout: 30 * time.Second}
+	f.client = &http.Client{Transport: &http.Transport{TLSClientConfig: config}, Timeout: weirtest.Patience}
 	t.Cleanup(f.client.CloseIdleConnections)
 	return f
 }
 
 func (f *fakeFleet) call(method, path, body string, out any) {
+	f.t.Helper()
+	status, raw := f.ask(method, path, body)
+	if status >= 300 {
+		f.t.Fatalf("%s %s: %d %s", method, path, status, raw)
+	}
+	if out != nil {
+		if err := json.Unmarshal(raw, out); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+func (f *fakeFleet) ask(method, path, body string) (status int, raw []byte) {
 	f.t.Helper()
 	request, err := http.NewRequestWithContext(f.t.Context(), method, f.url+path, strings.NewReader(body))
 	if err != nil {
@@ -98,15 +111,11 @@ func (f *fakeFleet) call(method, path, body string, out any) {
 		f.t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	raw, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode >= 300 {
-		f.t.Fatalf("%s %s: %d %s %v", method, path, answer.StatusCode, raw, err)
+	raw, err = io.ReadAll(answer.Body)
+	if err != nil {
+		f.t.Fatal(err)
 	}
-	if out != nil {
-		if err := json.Unmarshal(raw, out); err != nil {
-			f.t.Fatal(err)
-		}
-	}
+	return answer.StatusCode, raw
 }
 
 func (f *fakeFleet) apply(manifests string) int64 {
@@ -235,9 +244,15 @@ func (f *fakeFleet) had(host string) []string {
 
 func (f *fakeFleet) waves(want func(api.WaveStatus) bool) (s api.WaveStatus) {
 	f.t.Helper()
-	weirtest.Eventually(f.t, 30*time.Second, func() error {
+	weirtest.Eventually(f.t, weirtest.Patience, func() error {
 		s = api.WaveStatus{}
-		f.call("GET", "/api/v1/loadbalancergroups/edge/waves", "", &s)
+		status, raw := f.ask("GET", "/api/v1/loadbalancergroups/edge/waves", "")
+		if status == http.StatusConflict {
+			return fmt.Errorf("the group's wish for waves is not known yet: %s", raw)
+		}
+		if err := json.Unmarshal(raw, &s); err != nil || status >= 300 {
+			f.t.Fatalf("waves: %d %s %v", status, raw, err)
+		}
 		if !want(s) {
 			return fmt.Errorf("the waves are %+v", s)
 		}
@@ -249,7 +264,7 @@ func (f *fakeFleet) waves(want func(api.WaveStatus) bool) (s api.WaveStatus) {
 // ready waits until so many load balancers were read back to have what they are to have.
 func (f *fakeFleet) ready(n int) {
 	f.t.Helper()
-	weirtest.Eventually(f.t, 30*time.Second, func() error {
+	weirtest.Eventually(f.t, weirtest.Patience, func() error {
 		var s api.FleetStatus
 		f.call("GET", "/api/v1/status", "", &s)
 		if have := s.Groups[0].Ready; have != n {
@@ -257,6 +272,13 @@ func (f *fakeFleet) ready(n int) {
 		}
 		return nil
 	})
+}
+
+// patience sets how long the load balancers of the group may take to have a wave.
+func (f *fakeFleet) patience(d string) {
+	f.t.Helper()
+	f.apply(fmt.Sprintf("kind: LoadBalancerGroup\nmetadata: {name: edge}\nspec: {ranges: [203.0.113.0/28], waves: {watch: 2s, patience: %s}}\n", d))
+	f.waves(func(s api.WaveStatus) bool { return s.State == api.WavesIdle })
 }
 
 const fakeObjects = `
@@ -271,7 +293,7 @@ metadata: {name: web}
 ---
 kind: LoadBalancerGroup
 metadata: {name: edge}
-spec: {ranges: [203.0.113.0/28], waves: {watch: 1s, patience: 2s}}
+spec: {ranges: [203.0.113.0/28], waves: {watch: 2s}}
 ---
 kind: LoadBalancer
 metadata: {name: never-heard}
@@ -301,7 +323,7 @@ func TestWhatHaltsAWave(t *testing.T) {
 	f.join("a2", "az1", "3.2.9")
 	f.join("b1", "az2", "3.4.7")
 	f.waves(func(s api.WaveStatus) bool { return s.State == api.WavesIdle })
-	weirtest.Eventually(t, 30*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		if had := f.had("first.example.com"); len(had) != 3 {
 			return fmt.Errorf("only %v have begun", had)
 		}
@@ -327,6 +349,11 @@ func TestWhatHaltsAWave(t *testing.T) {
 	}
 	for _, c := range cases {
 		host := c.name + ".example.com"
+		patience := "1m" // which a busy machine keeps to as well
+		if c.name == "stays-behind" {
+			patience = "2s"
+		}
+		f.patience(patience)
 		f.breakAt(host, c.fault)
 		revision := f.apply(fakeSite(host))
 		s := f.waves(func(s api.WaveStatus) bool { return s.State == "halted" && slices.Contains(s.Changes, revision) })
@@ -345,6 +372,7 @@ func TestWhatHaltsAWave(t *testing.T) {
 		f.ready(3) // else others than before are chosen as canaries
 	}
 
+	f.patience("1m")
 	// A reload is no harm, and servers that people drain are not down.
 	f.breakAt("good.example.com", func(a *fakeAgent, rep *link.Report) {
 		rep.Worker, rep.Reloads.Count = a.worker+1, a.reloads+1
@@ -361,7 +389,7 @@ func TestWhatHaltsAWave(t *testing.T) {
 func TestUndoInTheMiddle(t *testing.T) {
 	t.Parallel()
 	f := startFakeFleet(t)
-	f.apply(strings.Replace(fakeObjects, "watch: 1s", "watch: 1h", 1) + fakeSite("first.example.com"))
+	f.apply(strings.Replace(fakeObjects, "watch: 2s", "watch: 1h", 1) + fakeSite("first.example.com"))
 	f.join("a1", "az1", "3.4.7")
 	f.join("b1", "az2", "3.4.7")
 	f.waves(func(s api.WaveStatus) bool { return s.State == api.WavesIdle })

@@ -118,6 +118,9 @@ func TestADriverThatWasAwayJudgesNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		look(0) // takes over, and watches anew
+		if g := look(time.Second); g.Wave.State != wave.Going {
+			t.Errorf("%s: who has still to find a server that has just begun: %+v", name, g.Wave)
+		}
 		if g := look(gap); g.Wave.State != wave.Going {
 			t.Errorf("%s: at once %+v", name, g.Wave)
 		}

@@ -145,7 +145,7 @@ spec: {address: 10.0.%[1]d.1, groups: [g%[1]d]}
 			t.Fatal(err)
 		}
 		revision := s.Revision()
-		weirtest.Eventually(t, 30*time.Second, func() error {
+		weirtest.Eventually(t, weirtest.Patience, func() error {
 			f.mu.RLock()
 			defer f.mu.RUnlock()
 			if f.revision < revision {
@@ -180,7 +180,7 @@ func (f *fleet) shown(group int, self ir.Self) string {
 	g := f.groups[fmt.Sprint("g", group)]
 	out := ""
 	for _, r := range g.of(self).resources {
-		out += r.ID + " " + string(r.Body) + "\n"
+		out += r.ID + " " + string(r.JSON()) + "\n"
 	}
 	return out
 }

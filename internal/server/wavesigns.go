@@ -55,8 +55,8 @@ func (f *fleet) signs(self ir.Self, state *groupState, now time.Time, deep bool)
 	if !deep {
 		return s
 	}
-	for _, o := range outagesOf(&state.node, rep.Report) {
-		if o.Reason != api.NotServingUnseen && o.Reason != api.NotServingNotAdmitted {
+	for _, o := range outagesOf(state, rep.Report) {
+		if o.Reason != api.NotServingUnseen && o.Reason != api.NotServingNotAdmitted && o.Reason != api.NotServingSilent {
 			s.Dead[partOf(o)] = o.Message
 		}
 	}

@@ -14,8 +14,14 @@ type Request struct {
 	Reason string
 	// Writes name each object once. Status and revision of what is put are ignored.
 	Writes []weir.Write
+	// Expand, when set, gives further writes, worked out of the objects as they are at the moment of the change. It may be
+	// asked more than once, must not change what it is given, and its error is the request's.
+	Expand func(base *weir.Set) ([]weir.Write, error)
 	// DryRun tells what would happen and leaves no trace.
 	DryRun bool
+	// Registers lets the Writes say what Servers' registrations are to be. Without it each Server keeps what it has, and
+	// a new one has none: what is observed is nobody's to wish.
+	Registers bool
 	// Undoes is the revision that this takes back, 0 for none; Store.Undo sets it.
 	Undoes int64
 	// Authorize, when set, is asked for every write, also for those that turn out to change nothing: before is

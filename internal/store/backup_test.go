@@ -139,8 +139,15 @@ func keepThings(t testing.TB, s *Store) {
 	for i := range 400 {
 		many = append(many, zone(fmt.Sprintf("many-%d", i), i), secret(fmt.Sprintf("many-%d", i), fmt.Sprintf("%s-%d", backupCanary, i)))
 	}
+	key, chain := selfSigned(t, "www.example.com")
+	many = append(many, issuer("public", backupCanary+"-issuer"), certificate("www", chain, key))
 	apply(t, s, puts(many...)...)
 	apply(t, s, weir.Write{Delete: weir.Ref{Kind: "Zone", Name: "many-0"}})
+	for _, name := range []string{"issuer/public", "order/www"} {
+		if err := s.SetPlatform(t.Context(), name, []byte(backupCanary+"-"+name), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for generation := range int64(3) {
 		if err := s.SetPlatform(t.Context(), "ca", []byte(backupCanary+fmt.Sprint("-ca-", generation)), generation); err != nil {
 			t.Fatal(err)
@@ -196,7 +203,7 @@ func TestRestoreIsWhatWasBackedUp(t *testing.T) {
 	t.Parallel()
 	s, p := withThings(t), newPair(t)
 	raw, info := backedUp(t, s, p)
-	if info.Revision != s.Revision() || info.Objects["Zone"] != 400 || info.Objects["Secret"] != 401 || info.Changes != 5 || info.Platform != 2 || info.Pending != 0 {
+	if info.Revision != s.Revision() || info.Objects["Zone"] != 400 || info.Objects["Secret"] != 401 || info.Changes != 5 || info.Platform != 4 || info.Pending != 0 {
 		t.Errorf("the backup says %+v", info)
 	}
 	checked, err := VerifyBackup(bytes.NewReader(raw), p.ids, nil)

@@ -33,7 +33,7 @@ type parsedCertificate struct {
 
 // parseCertificate reads the PEM of a Certificate strictly, brings it into one form and fills Info. What is
 // wrong by itself, today and ever, is a problem; what depends on the day or on a kept key is checkCertificate's.
-func (d *draft) parseCertificate() *parsedCertificate {
+func (d *draft) parseCertificate(known *signers) *parsedCertificate {
 	spec, ok := d.after.Spec.(*weir.Certificate)
 	if !ok {
 		return nil
@@ -42,7 +42,7 @@ func (d *draft) parseCertificate() *parsedCertificate {
 	report := func(path, format string, args ...any) {
 		d.problems = append(d.problems, weir.Problem{Object: d.ref.String(), Path: "spec." + path, Message: fmt.Sprintf(format, args...)})
 	}
-	if spec.Chain == "" {
+	if spec.Chain.IsZero() {
 		spec.Info = nil
 		if spec.Revoked != nil {
 			report("revoked", "there is no certificate yet that could be revoked")
@@ -50,12 +50,13 @@ func (d *draft) parseCertificate() *parsedCertificate {
 		return nil // ordered, and not there yet
 	}
 	var text string
+	var ordered bool
 	var err error
-	if p.chain, text, err = parseChain(spec.Chain); err != nil {
+	if p.chain, text, ordered, err = known.parse(spec.Chain); err != nil {
 		report("chain", "%s", err)
 		return nil
 	}
-	spec.Chain, spec.Info = text, infoOf(p.chain[0])
+	spec.Chain, spec.Info = weir.NewChain(text), infoOf(p.chain[0])
 	d.revoked()
 	if spec.Key != "" {
 		if p.key, text, err = parseKey(spec.Key); err != nil {
@@ -67,7 +68,7 @@ func (d *draft) parseCertificate() *parsedCertificate {
 	if spec.Key == "" && spec.KeyRef == nil {
 		err = checkAuthorities(p.chain)
 	} else {
-		err = checkOrder(p.chain)
+		err = known.check(p.chain, spec.Chain.Rest(), ordered)
 	}
 	if err != nil {
 		report("chain", "%s", err)
@@ -110,6 +111,9 @@ func (s *Store) checkCertificate(ctx context.Context, d *draft, p *parsedCertifi
 		if key, err = s.keptKey(ctx, d, spec.KeyRef.Generation); err != nil {
 			return err
 		}
+	}
+	if long := spec.Chain.Len() + len(d.known); long > weir.MaxChain {
+		report("chain", "with its key it is %d bytes long; at most %d fit HAProxy's run-time socket; leave the root out of the chain", long, weir.MaxChain)
 	}
 	if public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(p.chain[0].PublicKey) {
 		report("key", "is not the key of the chain's first certificate (%s); the leaf must come first, and its own key here", nameOf(p.chain[0]))

@@ -20,9 +20,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"weir"
+	"weir/internal/weirtest"
 )
 
-func debugTo(out *lockedBuffer) func(*Options) {
+func debugTo(out *weirtest.Buffer) func(*Options) {
 	return func(o *Options) {
 		o.Logger = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
@@ -38,7 +39,7 @@ func countKeys(t testing.TB, s *Store, prefix string) int64 {
 }
 
 func certificate(name, chain, key string) *weir.Object {
-	return &weir.Object{Kind: "Certificate", Metadata: weir.Metadata{Name: name}, Spec: &weir.Certificate{Chain: chain, Key: key}}
+	return &weir.Object{Kind: "Certificate", Metadata: weir.Metadata{Name: name}, Spec: &weir.Certificate{Chain: weir.NewChain(chain), Key: key}}
 }
 
 // issued is a certificate for tests with its key, both as PEM too.
@@ -198,7 +199,7 @@ func TestCertificates(t *testing.T) {
 
 	apply(t, s, puts(certificate("www", "\n"+leaf.chain+between.chain, leaf.key+"\n"))...)
 	spec := s.View().Get(weir.Ref{Kind: "Certificate", Name: "www"}).Spec.(*weir.Certificate)
-	if spec.Chain != leaf.chain+between.chain {
+	if spec.Chain.String() != leaf.chain+between.chain {
 		t.Error("the chain is not kept in its one form")
 	}
 	if got := strings.Join(spec.Info.Names, " "); got != "www.example.com example.com 203.0.113.1" || spec.Info.KeyType != "ECDSA 256" || spec.Info.Issuer != "CN=Test Intermediate" {
@@ -240,7 +241,7 @@ func TestACertificateIsRenewed(t *testing.T) {
 	changed := export.Clone()
 	changed.Metadata.Labels = map[string]string{"a": "b"}
 	apply(t, s, puts(changed)...)
-	changed.Spec.(*weir.Certificate).Chain = first.chain
+	changed.Spec.(*weir.Certificate).Chain = weir.NewChain(first.chain)
 	_, err = s.Apply(t.Context(), Request{Author: "tester", Writes: puts(changed)})
 	wantKind(t, err, weir.Invalid, "expired")
 }

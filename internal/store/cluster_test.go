@@ -61,7 +61,7 @@ func TestServersShareACluster(t *testing.T) {
 	grows := func(by int) {
 		t.Helper()
 		from := count()
-		weirtest.Eventually(t, time.Minute, func() error {
+		weirtest.Eventually(t, weirtest.Patience, func() error {
 			if n := count(); n < from+by {
 				return fmt.Errorf("%d changes accepted since, %d wanted", n-from, by)
 			}
@@ -145,7 +145,7 @@ func TestClusterWithoutMajority(t *testing.T) {
 
 func putZone(t testing.TB, s *Store, zone string) {
 	t.Helper()
-	weirtest.Eventually(t, time.Minute, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		_, err := s.Apply(t.Context(), Request{Author: "ann", Writes: []weir.Write{{Put: &weir.Object{Kind: "Zone", Metadata: weir.Metadata{Name: zone}, Spec: &weir.Zone{}}}}})
 		return err
 	})
@@ -267,9 +267,9 @@ func TestLead(t *testing.T) {
 		t.Errorf("%q leads, %v", who, err)
 	}
 	begin("b", b, endB)
-	weirtest.Eventually(t, time.Minute, func() error { return waiting(a, 2) })
+	weirtest.Eventually(t, weirtest.Patience, func() error { return waiting(a, 2) })
 	begin("c", c, endC)
-	weirtest.Eventually(t, time.Minute, func() error { return waiting(a, 3) })
+	weirtest.Eventually(t, weirtest.Patience, func() error { return waiting(a, 3) })
 	if len(turns) > 0 {
 		t.Fatalf("%s began beside a", <-turns)
 	}

@@ -195,6 +195,9 @@ func (s *Store) commit(g *group) error {
 	if err := s.write(g, compares, ops); err != nil {
 		return err
 	}
+	if g.large != nil {
+		s.unplaced.add(last, g.large.sealed)
+	}
 	for i, p := range g.changes {
 		if err := s.advance(g.headers[i], p.entries, p.after); err != nil {
 			return unavailable(err)

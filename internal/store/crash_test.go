@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 
 const (
 	crashWriters = 4
-	crashLarge   = 600 // objects of a large change
+	crashLarge   = 200 // objects of a large change
 )
 
 // writeUntilKilled makes changes that are each recognized as whole by their parts having one number, and prints
@@ -81,7 +81,7 @@ func TestKilledWhileWriting(t *testing.T) {
 	acknowledged := map[string]int{}
 	last := int64(0)
 	for round := range rounds {
-		last = max(last, runAndKill(t, dir, 20+rnd.IntN(150), acknowledged))
+		last = max(last, runAndKill(t, dir, 20+rnd.IntN(60), acknowledged))
 		s, err := tryOpen(t, dir)
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
@@ -108,10 +108,26 @@ func TestKilledWhileWriting(t *testing.T) {
 // runAndKill runs a server until it has acknowledged some changes, and gives the last revision it did.
 func runAndKill(t *testing.T, dir string, lines int, acknowledged map[string]int) (last int64) {
 	t.Helper()
+	killedAfter(t, crashDir, dir, lines, func(line string) {
+		var writer string
+		var number int
+		var revision int64
+		if k, _ := fmt.Sscan(line, &writer, &number, &revision); k == 3 {
+			acknowledged[writer] = number
+			last = max(last, revision)
+		}
+	})
+	return last
+}
+
+// killedAfter runs the test binary as a server in a directory, as the variable says that names this, and kills it when it
+// has said so many lines and one more; all that it says is heard.
+func killedAfter(t *testing.T, variable, dir string, lines int, hear func(line string)) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
-	cmd.Env = append(os.Environ(), crashDir+"="+dir)
+	cmd.Env = append(os.Environ(), variable+"="+dir)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -126,19 +142,12 @@ func runAndKill(t *testing.T, dir string, lines int, acknowledged map[string]int
 		if n == lines {
 			_ = cmd.Process.Kill() // SIGKILL; what it had said before is still read
 		}
-		var writer string
-		var number int
-		var revision int64
-		if k, _ := fmt.Sscan(scan.Text(), &writer, &number, &revision); k == 3 {
-			acknowledged[writer] = number
-			last = max(last, revision)
-		}
+		hear(scan.Text())
 	}
 	_ = cmd.Wait()
 	if stderr.Len() > 0 {
 		t.Fatalf("the server says: %s", stderr.String())
 	}
-	return last
 }
 
 func checkSurvivor(t *testing.T, s *Store, last int64, acknowledged map[string]int) {

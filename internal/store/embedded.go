@@ -13,6 +13,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.uber.org/zap"
 )
 
@@ -88,6 +89,11 @@ func startMember(ctx context.Context, opts Options, edit func(*embed.Config)) (e
 	if err != nil {
 		return e, fmt.Errorf("reach etcd: %w", err)
 	}
+	if opts.Peers == nil {
+		// What is asked all the time goes without a connection, which costs more than the answer. A member of several
+		// keeps it: how it is cut off from the others is judged by the connection.
+		e.client.KV = v3client.New(e.etcd.Server).KV
+	}
 	return e, nil
 }
 
@@ -114,6 +120,18 @@ func (e *embedded) ready(ctx context.Context, log *slog.Logger) error {
 			return fmt.Errorf("start etcd: %w", ctx.Err())
 		}
 	}
+}
+
+// bury ends what servers hold that run no more, so that this one need not wait until it runs out: when there is one
+// member, its folder is locked, so all who wrote that were processes before this one.
+func (e *embedded) bury(ctx context.Context) error {
+	if len(e.etcd.Server.Cluster().Members()) > 1 {
+		return nil
+	}
+	_, err := e.client.Txn(ctx).Then(
+		clientv3.OpDelete(prefixLead, clientv3.WithPrefix()), clientv3.OpDelete(prefixMember, clientv3.WithPrefix()),
+	).Commit()
+	return err
 }
 
 func etcdConfig(opts Options, socket string, log *zap.Logger) *embed.Config {

@@ -21,6 +21,14 @@ type equals struct {
 // maxEqual is how many values are remembered; servers that have nothing in common gain nothing anyway.
 const maxEqual = 10_000
 
+// weights are all that there can be; nobody writes through a pointer of an object.
+var weights = func() (list [257]int) {
+	for w := range list {
+		list[w] = w
+	}
+	return list
+}()
+
 // object replaces parts of an object that nobody else has yet.
 func (e *equals) object(o *weir.Object) {
 	if o == nil {
@@ -33,6 +41,9 @@ func (e *equals) object(o *weir.Object) {
 		return
 	}
 	s.Zone = unique.Make(s.Zone).Value()
+	if w := s.Weight; w != nil && *w >= 0 && *w < len(weights) {
+		s.Weight = &weights[*w]
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s.Ports = same(&e.ports, portsKey(s.Ports), s.Ports)

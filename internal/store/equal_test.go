@@ -42,4 +42,7 @@ func TestEqualPartsOfServersAreOne(t *testing.T) {
 	if reflect.ValueOf(a.Spec.(*weir.Server).Ports).Pointer() != reflect.ValueOf(b.Spec.(*weir.Server).Ports).Pointer() {
 		t.Error("two servers with the same ports have two maps")
 	}
+	if a.Spec.(*weir.Server).Weight != b.Spec.(*weir.Server).Weight {
+		t.Error("two servers with the same weight have two numbers")
+	}
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"weir"
@@ -18,6 +20,8 @@ type pending struct {
 	entries     []entry
 	at          time.Time
 	skipped     []weir.Ref
+	// sealed are the secrets that a large change brings, by object.
+	sealed map[string][]byte
 }
 
 // draft is one write on its way to be an entry.
@@ -27,6 +31,8 @@ type draft struct {
 	problems []weir.Problem
 	same     bool   // nothing would change
 	known    string // the secret's plaintext, when it was given or looked up
+	// revokedOnce are serials that a Certificate knew of when it was deleted, which an undo makes anew.
+	revokedOnce []string
 }
 
 // evaluate works a request out. It writes nothing, and reads etcd only for secrets that are not given again.
@@ -39,10 +45,20 @@ func (s *Store) evaluate(ctx context.Context, base *weir.Set, r *request) (*pend
 			return nil, err
 		}
 	}
+	if r.Expand != nil {
+		more, err := r.Expand(base)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(slices.Clip(writes), more...)
+	}
+	writes = append(slices.Clip(writes), s.takenAlong(base, writes)...)
 	drafts := make([]draft, len(writes))
+	issuers := sync.OnceValue(func() []*weir.Object { return issuersWith(base, writes) })
+	past := s.pastOf(ctx, r)
 	err := inParallel(len(writes), func(i int) error {
 		drafts[i].write, drafts[i].ref = writes[i], writes[i].Ref()
-		return s.draft(ctx, base, r, &drafts[i], p.at)
+		return s.draft(ctx, base, r, &drafts[i], issuers, past, p.at)
 	})
 	if err != nil {
 		return nil, err
@@ -103,7 +119,7 @@ func refusal(problems *weir.Problems) error {
 }
 
 // draft validates one write by itself and finds out whether it changes something.
-func (s *Store) draft(ctx context.Context, base *weir.Set, r *request, d *draft, now time.Time) error {
+func (s *Store) draft(ctx context.Context, base *weir.Set, r *request, d *draft, issuers func() []*weir.Object, past *past, now time.Time) error {
 	d.before = base.Get(d.ref)
 	var err error
 	if d.beforeJSON, err = canonical(d.before); err != nil {
@@ -117,17 +133,26 @@ func (s *Store) draft(ctx context.Context, base *weir.Set, r *request, d *draft,
 		return nil
 	}
 	d.after.Revision = base.Revision + 1
-	d.carryOver()
+	if !r.Registers {
+		d.keepRegistration()
+	}
+	d.carryOver(r.undo, now)
+	d.pinIssuers(issuers)
 	d.problems = append(d.problems, weir.Validate(d.after)...)
+	if r.undo {
+		if err := past.recall(d); err != nil {
+			return err
+		}
+	}
 	var cert *parsedCertificate
 	if len(d.problems) == 0 {
-		cert = d.parseCertificate()
+		cert = d.parseCertificate(&s.signers)
 		if s.opts.Prepare != nil {
 			d.problems = append(d.problems, s.opts.Prepare(d.after)...)
 		}
 	}
 	// Whatever was wrong so far, plaintext goes no further than here.
-	if err := s.resolveSecret(ctx, d, r.undo); err != nil {
+	if err := s.resolveSecret(ctx, d, r.undo, past); err != nil {
 		return err
 	}
 	if d.afterJSON, err = canonical(d.after); err != nil {

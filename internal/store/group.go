@@ -21,20 +21,33 @@ type staged struct {
 	secretChunks int
 }
 
+// others are the operations of a transaction besides those of its changes: head and mat.
+const others = 2
+
+// leastOps is how many operations a change is at least in a group's transaction.
+func (g *group) leastOps(p *pending) int {
+	n := 1
+	for i := range p.entries {
+		if g.materialize {
+			n++
+		}
+		if p.entries[i].plaintext != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // add puts a change into the group's transaction. It fits, or it does not any more, or it is large: too big
 // for any transaction, and then it is only taken alone.
 func (s *Store) add(g *group, p *pending) (fits, large bool, err error) {
 	h := s.headerOf(p)
 	h.Nonce, h.Materialized = g.nonce, g.materialize
 	// What surely is too large isn't even written out.
-	if len(p.entries) > maxTxnOps {
+	if g.leastOps(p)+others > maxTxnOps {
 		return false, len(g.changes) == 0, nil
 	}
-	body, err := bodyOf(p.entries)
-	if err != nil {
-		return false, false, err
-	}
-	value, err := changeValue(h, body)
+	value, err := changeValue(h, bodyOf(p.entries))
 	if err != nil {
 		return false, false, err
 	}
@@ -56,7 +69,6 @@ func (s *Store) add(g *group, p *pending) (fits, large bool, err error) {
 		}
 		ops, size = append(ops, more...), size+n+len(sealed)
 	}
-	const others = 2 // head and mat
 	switch {
 	case len(ops)+others > maxTxnOps || size > maxTxnBytes || len(value) > maxChunk:
 		return false, len(g.changes) == 0, nil
@@ -120,7 +132,7 @@ func (s *Store) stage(g *group) error {
 	p := g.large
 	ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
 	defer cancel()
-	st, err := s.stagedOf(ctx, p)
+	st, with, err := s.stagedOf(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -132,45 +144,60 @@ func (s *Store) stage(g *group) error {
 		return err
 	}
 	g.headers = []header{h}
-	g.ops = []clientv3.Op{clientv3.OpPut(changeKey(h.Revision), string(value)), clientv3.OpPut(prefixTaken+st.id, decimal(h.Revision))}
-	g.compares = append(g.compares, clientv3.Compare(clientv3.Version(prefixBody+st.id+"/"+chunkName(0)), ">", 0))
-	if st.secretChunks > 0 {
-		g.seals = true
-		g.compares = append(g.compares, clientv3.Compare(clientv3.Version(prefixStaged+st.id+"/"+chunkName(0)), ">", 0))
+	g.ops = append(with, clientv3.OpPut(changeKey(h.Revision), string(value)), clientv3.OpPut(prefixTaken+st.id, decimal(h.Revision)))
+	g.seals = st.secretChunks > 0
+	if len(with) == 0 {
+		g.compares = append(g.compares, clientv3.Compare(clientv3.Version(prefixBody+st.id+"/"+chunkName(0)), ">", 0))
+		if g.seals {
+			g.compares = append(g.compares, clientv3.Compare(clientv3.Version(prefixStaged+st.id+"/"+chunkName(0)), ">", 0))
+		}
 	}
 	g.compares = append(g.compares, keptCompare(p.entries)...)
 	return nil
 }
 
 // stagedOf writes the chunks, or finds them written by an attempt that came too late: what hasn't changed since
-// is used again.
-func (s *Store) stagedOf(ctx context.Context, p *pending) (*staged, error) {
-	body, err := bodyOf(p.entries)
+// is used again. What is small enough to go with the change itself it gives instead, which saves rounds of the disk.
+func (s *Store) stagedOf(ctx context.Context, p *pending) (st *staged, with []clientv3.Op, err error) {
+	made := make(chan []byte, 1)
+	go func() { made <- bodyOf(p.entries) }() // which takes as long as all else here
+	p.sealed, err = s.sealAll(p.entries)
+	body := <-made
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	secrets, err := s.sealAll(p.entries)
-	if err != nil {
-		return nil, err
+	var secrets []byte
+	if len(p.sealed) > 0 {
+		if secrets, err = json.Marshal(p.sealed); err != nil {
+			return nil, nil, err
+		}
 	}
 	sum := sha256.Sum256(body)
 	if old := p.req.staged; old != nil {
 		if old.sum == sum && old.secretChunks == 0 && secrets == nil {
-			return old, nil
+			return old, nil, nil
 		}
 		s.unstage(ctx, old.id)
+		p.req.staged = nil
 	}
-	st := &staged{id: stagingID(s.opts.Clock()), sum: sum}
+	st = &staged{id: stagingID(s.opts.Clock()), sum: sum}
+	if len(body) <= maxChunk && len(secrets) <= maxChunk && len(body)+len(secrets) <= maxTxnBytes {
+		with, st.bodyChunks = []clientv3.Op{clientv3.OpPut(prefixBody+st.id+"/"+chunkName(0), string(body))}, 1
+		if secrets != nil {
+			with, st.secretChunks = append(with, clientv3.OpPut(prefixStaged+st.id+"/"+chunkName(0), string(secrets))), 1
+		}
+		return st, with, nil
+	}
 	p.req.staged = st
 	if st.bodyChunks, err = s.putChunks(ctx, prefixBody+st.id+"/", body); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if secrets != nil {
 		if st.secretChunks, err = s.putChunks(ctx, prefixStaged+st.id+"/", secrets); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return st, nil
+	return st, nil, nil
 }
 
 // A staging's name begins with its time, so that tidying knows what is too young to be an orphan.
@@ -206,8 +233,8 @@ func (s *Store) unstage(ctx context.Context, id string) {
 	}
 }
 
-// sealAll gives the sealed secrets of a large change in one value, by object; nil when it brings none.
-func (s *Store) sealAll(entries []entry) ([]byte, error) {
+// sealAll gives the sealed secrets that a large change brings, by object.
+func (s *Store) sealAll(entries []entry) (map[string][]byte, error) {
 	all := map[string][]byte{}
 	for i := range entries {
 		value, err := s.seal(&entries[i])
@@ -218,10 +245,7 @@ func (s *Store) sealAll(entries []entry) ([]byte, error) {
 			all[entries[i].ref.String()] = value
 		}
 	}
-	if len(all) == 0 {
-		return nil, nil
-	}
-	return json.Marshal(all)
+	return all, nil
 }
 
 func (s *Store) stagedSecrets(ctx context.Context, h *header, at int64) (map[string][]byte, error) {

@@ -45,7 +45,7 @@ func (m *machine) options() Options {
 
 func (m *machine) start() *Store {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(m.t.Context(), weirtest.Patience)
 	defer cancel()
 	s, err := Open(ctx, m.options())
 	if err != nil {
@@ -75,7 +75,7 @@ func (m *machine) join(by *machine) *Store {
 
 func write(t *testing.T, s *Store, name string) {
 	t.Helper()
-	weirtest.Eventually(t, 30*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		_, err := s.Apply(t.Context(), Request{Author: "test", Writes: []weir.Write{{Put: zone(name, 1)}}})
 		return err
 	})
@@ -83,7 +83,7 @@ func write(t *testing.T, s *Store, name string) {
 
 func sees(t *testing.T, s *Store, names ...string) {
 	t.Helper()
-	weirtest.Eventually(t, 30*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		view := s.View()
 		for _, n := range names {
 			if view.Get(weir.Ref{Kind: "Zone", Name: n}) == nil {
@@ -102,7 +102,7 @@ func members(t *testing.T, s *Store, want ...*machine) {
 		names = append(names, m.name())
 	}
 	slices.Sort(names)
-	weirtest.Eventually(t, 30*time.Second, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		list, err := s.StoreMembers(t.Context())
 		if err != nil {
 			return err
@@ -195,7 +195,7 @@ func TestStoreGrows(t *testing.T) {
 	}
 	select {
 	case <-c.store.Lost():
-	case <-time.After(30 * time.Second):
+	case <-time.After(weirtest.Patience):
 		t.Error("it has not noticed")
 	}
 }

@@ -151,14 +151,14 @@ func takeBack(base *weir.Set, revision int64, entries []entry) (writes []weir.Wr
 	var since []weir.Problem
 	for i := range entries {
 		e := &entries[i]
-		now, err := canonical(base.Get(e.ref))
+		now, before, after, err := e.wishes(base.Get(e.ref))
 		switch {
 		case err != nil:
 			return nil, nil, err
-		case bytes.Equal(now, e.beforeJSON):
+		case bytes.Equal(now, before), bytes.Equal(before, after):
 		case e.ref.Kind == "Token" && e.before != nil:
 			skipped = append(skipped, e.ref)
-		case !bytes.Equal(now, e.afterJSON):
+		case !bytes.Equal(now, after):
 			since = append(since, weir.Problem{Object: e.ref.String(), Message: changedSince(base.Get(e.ref))})
 		case e.before == nil:
 			writes = append(writes, weir.Write{Delete: e.ref})

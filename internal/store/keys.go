@@ -23,31 +23,35 @@ import (
 //	p/<name>                      a sealed value of the platform's own; its generation is etcd's version of the key
 //	e/<work>/<lease>              who waits for a turn at work that one server does, the oldest has it
 //	m/<id>                        a server that runs, under its lease
+//	r/<name>                      an origin server that registers itself
+//	h/<id>/<n>                    origin servers that one server has heard, by turns, for a while
 //	sealing                       the id of the key that seals; every write of something sealed asks for it
 //	sealing/anew                  how far what older keys have sealed is sealed anew
 //	restore                       while a backup is being restored: nobody else may open the store
 const (
-	root           = "weir/v1/"
-	keyHead        = root + "head"
-	keyMat         = root + "mat"
-	keySwept       = root + "swept"
-	prefixChange   = root + "c/"
-	prefixBody     = root + "b/"
-	prefixStaged   = root + "s/"
-	prefixTaken    = root + "t/"
-	prefixObject   = root + "o/"
-	prefixLarge    = root + "l/"
-	prefixSealed   = root + "x/"
-	prefixPlatform = root + "p/"
-	prefixLead     = root + "e/"
-	prefixMember   = root + "m/"
-	keySealing     = root + "sealing"
-	keySealingAnew = keySealing + "/anew"
-	keyRestore     = root + "restore"
-	maxChunk       = 512 << 10 // a value
-	maxTxnBytes    = 900 << 10 // of 1.5 MiB that etcd takes by default
-	maxTxnOps      = 120       // of 128
-	revisionWidth  = 16
+	root               = "weir/v1/"
+	keyHead            = root + "head"
+	keyMat             = root + "mat"
+	keySwept           = root + "swept"
+	prefixChange       = root + "c/"
+	prefixBody         = root + "b/"
+	prefixStaged       = root + "s/"
+	prefixTaken        = root + "t/"
+	prefixObject       = root + "o/"
+	prefixLarge        = root + "l/"
+	prefixSealed       = root + "x/"
+	prefixPlatform     = root + "p/"
+	prefixLead         = root + "e/"
+	prefixMember       = root + "m/"
+	prefixRegistration = root + "r/"
+	prefixHeard        = root + "h/"
+	keySealing         = root + "sealing"
+	keySealingAnew     = keySealing + "/anew"
+	keyRestore         = root + "restore"
+	maxChunk           = 512 << 10 // a value
+	maxTxnBytes        = 900 << 10 // of 1.5 MiB that etcd takes by default
+	maxTxnOps          = 120       // of 128
+	revisionWidth      = 16
 )
 
 func number(n int64) string { return fmt.Sprintf("%0*d", revisionWidth, n) }

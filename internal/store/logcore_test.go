@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"weir/internal/weirtest"
 )
 
 func TestWordsOfEtcd(t *testing.T) {
 	for _, level := range []slog.Level{slog.LevelInfo, slog.LevelDebug} {
-		var out lockedBuffer
+		var out weirtest.Buffer
 		theirs := zap.New(&logCore{log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: level}))}).With(zap.String("member", "weir"))
 		for _, c := range []struct {
 			say  func(string, ...zap.Field)

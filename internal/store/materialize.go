@@ -9,15 +9,22 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
+// materializeAfter is how long a change's objects are left before they are put in their places: whoever waits for what was
+// changed should not have to share the machine with that.
+const materializeAfter = time.Second
+
 // materializeLoop brings o/ and x/ up to the changes whose own transaction could not: large ones, and those that
 // came before they were done. Any server on the etcd may do it, also several at once: every batch asks that mat
 // still be where it was.
 func (s *Store) materializeLoop() {
 	s.materializeSoon()
-	for {
+	for after := time.Duration(0); ; after = materializeAfter {
 		select {
 		case <-s.lag:
 		case <-s.ctx.Done():
+			return
+		}
+		if !s.pause(after) {
 			return
 		}
 		for {
@@ -61,9 +68,7 @@ func (s *Store) materialize(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.mu.Lock()
-		s.mat = max(s.mat, mat)
-		s.mu.Unlock()
+		s.materialized(mat)
 		if mat >= head {
 			return nil
 		}
@@ -107,11 +112,17 @@ func (s *Store) materializeOne(ctx context.Context, h header, entries []entry) e
 	}
 	b.flush()
 	if b.err == nil {
-		s.mu.Lock()
-		s.mat = max(s.mat, h.Revision)
-		s.mu.Unlock()
+		s.materialized(h.Revision)
 	}
 	return b.err
+}
+
+// materialized notes how far objects and secrets are known to be in their places.
+func (s *Store) materialized(revision int64) {
+	s.mu.Lock()
+	s.mat = max(s.mat, revision)
+	s.mu.Unlock()
+	s.unplaced.placed(revision)
 }
 
 // whetherMoved is errLost when another server has moved mat: then what it was done with is gone.

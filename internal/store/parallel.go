@@ -8,7 +8,8 @@ import (
 
 // inParallel calls f for 0 to n-1 on all processors, and gives one of the errors.
 func inParallel(n int, f func(i int) error) error {
-	const few = 64
+	// step is how many are taken at a time: of a hundred that take long no processor is to have most.
+	const few, step = 64, 8
 	if n <= few {
 		for i := range n {
 			if err := f(i); err != nil {
@@ -26,8 +27,8 @@ func inParallel(n int, f func(i int) error) error {
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() {
 			for {
-				end := int(next.Add(few))
-				for i := end - few; i < min(end, n); i++ {
+				end := int(next.Add(step))
+				for i := end - step; i < min(end, n); i++ {
 					if err := f(i); err != nil {
 						once.Do(func() { first = err })
 						return

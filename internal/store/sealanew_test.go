@@ -1,18 +1,14 @@
 package store
 
 import (
-	"bufio"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -67,7 +63,7 @@ func announced(t testing.TB, s *Store) (changed func()) {
 func switches(t testing.TB, s *Store, keys string) {
 	t.Helper()
 	want := ringOf(t, keys).CurrentID()
-	weirtest.Eventually(t, time.Minute, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		if _, err := s.SwitchSealing(t.Context()); err != nil {
 			return err
 		}
@@ -169,8 +165,19 @@ func checkSealedAnew(t *testing.T, s *Store, before string, first weir.SealedRef
 			t.Errorf("a secret that is the same became another: %v", r.Change.Objects)
 		}
 	}
-	if value, _, err := s.Platform(t.Context(), "ca"); err != nil || value.Text() != backupCanary+"-ca-2" {
-		t.Errorf("a value of the platform: %v", err)
+	for name, want := range map[string]string{"ca": "ca-2", "issuer/public": "issuer/public", "order/www": "order/www"} {
+		if value, _, err := s.Platform(t.Context(), name); err != nil || value.Text() != backupCanary+"-"+want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// The keys of certificates and issuers open, fit, and given again are no change.
+	spec := weir.Find[weir.Certificate](s.View(), "Certificate", "www")
+	key, err := s.Secret(t.Context(), weir.Ref{Kind: "Certificate", Name: "www"}, spec.KeyRef.Generation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := apply(t, s, puts(certificate("www", spec.Chain.String(), key.Text()), issuer("public", backupCanary+"-issuer"))...); len(r.Change.Objects) != 0 {
+		t.Errorf("keys that are the same became others: %v", r.Change.Objects)
 	}
 }
 
@@ -190,7 +197,7 @@ func TestSealingKeyOfTwoServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	tellA()
-	weirtest.Eventually(t, time.Minute, func() error {
+	weirtest.Eventually(t, weirtest.Patience, func() error {
 		members, err := a.Members(t.Context())
 		if err != nil || len(members) != 2 || !slices.ContainsFunc(members, func(m Member) bool { return len(m.SealingKeys) == 2 }) {
 			return fmt.Errorf("%v, %v", members, err)
@@ -229,6 +236,93 @@ func TestSealingKeyOfTwoServers(t *testing.T) {
 	opens(t, late, "canary", 1, "value")
 }
 
+// A server that joins in the middle: one that has both keys, in whatever order, opens what is and what is not sealed anew
+// yet, and what it seals is under the new one; one with either key alone does not start.
+func TestServerJoinsWhileSealedAnew(t *testing.T) {
+	t.Parallel()
+	e := weirtest.StartEtcd(t, 1)
+	a := onCluster(t, e, withRing(t, oldKey))
+	keepThings(t, a)
+	before, first := everything(t, a), *dataRef(t, a, "many-1")
+	if err := a.UseKeyring(t.Context(), ringOf(t, newKey, oldKey)); err != nil {
+		t.Fatal(err)
+	}
+	announced(t, a)
+	switches(t, a, newKey)
+	for range 3 {
+		state, at, err := a.readState(t.Context())
+		if err == nil && state.Cursor == "" {
+			err = a.startAnew(t.Context(), state, at)
+		} else if err == nil {
+			err = a.anewBatch(t.Context(), state, at)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if state, err := a.Sealing(t.Context()); err != nil || len(state.Older) != 1 || state.Done == 0 || state.Done >= state.Total {
+		t.Fatalf("it is not in the middle: %+v, %v", state, err)
+	}
+	for _, keys := range [][]string{{oldKey}, {newKey}} {
+		if s, err := tryOpen(t, "", func(o *Options) { o.Cluster = &Cluster{Endpoints: e.Endpoints(), TLS: e.TLS()} }, withRing(t, keys...)); !errors.Is(err, secrets.ErrKeyUnknown) {
+			t.Errorf("it starts with one of the keys alone: %v", err)
+			if err == nil {
+				_ = s.Close()
+			}
+		}
+	}
+	for i, keys := range [][]string{{oldKey, newKey}, {newKey, oldKey}} {
+		late := onCluster(t, e, withRing(t, keys...))
+		if got := everything(t, late); got != before {
+			t.Error("what the store holds is no longer the same")
+		}
+		name := fmt.Sprintf("late-%d", i)
+		apply(t, late, puts(issuer(name, "key of "+name))...)
+		if err := late.SetPlatform(t.Context(), "order/"+name, []byte("key of an order"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.WaitFor(t.Context(), late.Revision()); err != nil {
+			t.Fatal(err)
+		}
+		before = everything(t, late)
+	}
+	if err := a.SealAnew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	allUnder(t, a, ringOf(t, newKey).CurrentID())
+	checkSealedAnew(t, onCluster(t, e, withRing(t, newKey)), before, first)
+}
+
+// A backup from before the change of key needs the key of then: without it nothing is made; with it the store is the one
+// of then, and is sealed with the new key once more.
+func TestRestoreFromBeforeTheSealingKey(t *testing.T) {
+	t.Parallel()
+	s, p := withThings(t), newPair(t)
+	raw, _ := backedUp(t, s, p)
+	before, first := everything(t, s), *dataRef(t, s, "many-1")
+	dir := t.TempDir()
+	if _, err := restoreOf(t, raw, p, Options{Dir: dir + "/without", Keyring: ringOf(t, newKey)}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "key") {
+		t.Errorf("restored without the key: %v", err)
+	}
+	if _, err := restoreOf(t, raw, p, Options{Dir: dir + "/with", Keyring: ringOf(t, newKey, oldKey)}).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again := openIn(t, dir+"/with", withRing(t, newKey, oldKey))
+	if got := everything(t, again); got != before {
+		t.Error("it is not what it was")
+	}
+	announced(t, again)
+	switches(t, again, newKey)
+	if err := again.SealAnew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	allUnder(t, again, ringOf(t, newKey).CurrentID())
+	if err := again.UseKeyring(t.Context(), ringOf(t, newKey)); err != nil {
+		t.Fatal(err)
+	}
+	checkSealedAnew(t, again, before, first)
+}
+
 // writeSecrets makes changes of so many secrets until ctx ends.
 func writeSecrets(ctx context.Context, t *testing.T, s *Store, name string, parts int) {
 	for n := 0; ctx.Err() == nil; n++ {
@@ -264,111 +358,4 @@ func TestServerWithoutTheSealingKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply(t, silent, puts(secret("a", "value"))...)
-}
-
-// The server is killed again and again while it seals anew and others write; each goes on where the one before was.
-func TestKilledWhileSealingAnew(t *testing.T) {
-	t.Parallel()
-	s, err := tryOpen(t, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	keepThings(t, s)
-	dir, before := s.opts.Dir, everything(t, s)
-	first := *dataRef(t, s, "many-1")
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	rounds, furthest := 0, 0
-	for finished := false; !finished; rounds++ {
-		if rounds == 60 {
-			t.Fatal("it does not come to its end")
-		}
-		var done int
-		done, finished = anewAndKill(t, dir)
-		if !finished && done < furthest {
-			t.Errorf("it was at %d, and is back at %d", furthest, done)
-		}
-		furthest = max(furthest, done)
-	}
-	if rounds < 3 {
-		t.Errorf("the kills proved nothing: %d rounds", rounds)
-	}
-	s = openIn(t, dir, withRing(t, newKey))
-	allUnder(t, s, ringOf(t, newKey).CurrentID())
-	checkSealedAnew(t, s, before, first)
-}
-
-// anewAndKill runs a server until it has come some way, and tells how far it was.
-func anewAndKill(t *testing.T, dir string) (done int, finished bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0])
-	cmd.Env = append(os.Environ(), anewDir+"="+dir)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	scan := bufio.NewScanner(out)
-	for n := 0; scan.Scan(); n++ {
-		if n == 4 {
-			_ = cmd.Process.Kill()
-		}
-		if scan.Text() == "finished" {
-			finished = true
-		} else if _, err := fmt.Sscan(scan.Text(), &done); err != nil {
-			t.Error(err)
-		}
-	}
-	_ = cmd.Wait()
-	if stderr.Len() > 0 {
-		t.Fatalf("the server says: %s", stderr.String())
-	}
-	return done, finished
-}
-
-// sealAnewUntilKilled prints how far it is, and "finished".
-func sealAnewUntilKilled(dir string) {
-	fail := func(err error) {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	ctx := context.Background()
-	ring, err := parseRing(newKey, oldKey)
-	if err != nil {
-		fail(err)
-	}
-	s, err := Open(ctx, Options{Dir: dir, Keyring: ring})
-	if err != nil {
-		fail(err)
-	}
-	go s.Announce(ctx, func() Member { return Member{SealingKeys: s.SealingKeys()} }, nil)
-	for {
-		if _, err := s.SwitchSealing(ctx); err != nil {
-			fail(err)
-		}
-		state, at, err := s.readState(ctx)
-		switch {
-		case err != nil:
-			fail(err)
-		case state.Key != ring.CurrentID(): // this server is not announced yet
-		case len(state.Older) == 0:
-			fmt.Println("finished")
-			os.Exit(0)
-		case state.Cursor == "":
-			err = s.startAnew(ctx, state, at)
-		default:
-			fmt.Println(state.Done)
-			err = s.anewBatch(ctx, state, at)
-		}
-		if err != nil {
-			fail(err)
-		}
-	}
 }

@@ -60,7 +60,7 @@ func sealedNames(entries []entry) []sealedName {
 }
 
 // resolveSecret takes the plaintext out of a draft and puts the reference in its place.
-func (s *Store) resolveSecret(ctx context.Context, d *draft, undo bool) error {
+func (s *Store) resolveSecret(ctx context.Context, d *draft, undo bool, past *past) error {
 	f, ok := secretFieldOf(d.after)
 	if !ok {
 		return nil
@@ -84,7 +84,18 @@ func (s *Store) resolveSecret(ctx context.Context, d *draft, undo bool) error {
 	case given == nil, before != nil && *given == *before:
 	case d.before == nil && !undo:
 		problem(f.pathOfRef, "refers to a secret of an object that does not exist any more; give spec.%s, or undo the deletion", f.name)
+	case undo:
+		return s.resolveOlder(ctx, d, *given, problem, f)
 	default:
+		owner, kept, err := past.owner(ctx, d.ref, given.Generation)
+		if err != nil {
+			return err
+		}
+		// References are no secret: with those of a former object of the name, whoever has it now would have its secret.
+		if kept && owner != d.before.Metadata.Role {
+			problem(f.pathOfRef, "generation %d is the secret of another role, whose object of this name does not exist any more; give spec.%s", given.Generation, f.name)
+			return nil
+		}
 		return s.resolveOlder(ctx, d, *given, problem, f)
 	}
 	return nil
@@ -111,6 +122,11 @@ func (s *Store) resolveOlder(ctx context.Context, d *draft, given weir.SealedRef
 // Secret opens one generation of an object's secret, the one that its KeyRef or DataRef names. It is NotFound
 // when that is not kept.
 func (s *Store) Secret(ctx context.Context, ref weir.Ref, generation int64) (secrets.Secret, error) {
+	if value := s.unplaced.get(ref, generation); value != nil && s.keyring() != nil {
+		if secret, err := s.unseal(sealedName{ref, generation}, value); err == nil {
+			return secret, nil
+		}
+	}
 	secret, _, err := s.secretAt(ctx, ref, generation)
 	return secret, err
 }
@@ -161,6 +177,14 @@ func (s *Store) checkKeyring(ctx context.Context) error {
 }
 
 func (s *Store) sealedValue(ctx context.Context, name sealedName) (value []byte, at int64, err error) {
+	// Mostly it is in its place; the change, which is looked at besides only then, can be half a megabyte.
+	direct, err := s.client.Get(ctx, name.key())
+	if err != nil {
+		return nil, 0, &weir.Error{Kind: weir.Unavailable, Message: "etcd does not answer", Cause: err}
+	}
+	if len(direct.Kvs) > 0 {
+		return direct.Kvs[0].Value, direct.Header.Revision, nil
+	}
 	// The change is looked at in the same moment: a large one's secrets may still be where it brought them.
 	got, err := s.client.Txn(ctx).Then(clientv3.OpGet(name.key()), clientv3.OpGet(changeKey(name.Generation))).Commit()
 	if err != nil {

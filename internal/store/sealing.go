@@ -188,8 +188,21 @@ func (s *Store) beginSealing(ctx context.Context) ([]*mvccpb.KeyValue, error) {
 	if err != nil {
 		return nil, err
 	}
+	puts := []clientv3.Op{clientv3.OpPut(keySealing, id), clientv3.OpPut(keySealingAnew, string(raw))}
+	if len(state.Older) > 0 {
+		// A restore from before a change of key: what the older ones have fingerprinted must compare without them.
+		ring, err := s.opts.Keyring.SealingWith(id)
+		if err != nil {
+			return nil, err
+		}
+		prints, _, err := s.printsFor(ctx, ring)
+		if err != nil {
+			return nil, err
+		}
+		puts = append(puts, clientv3.OpPut(prefixPlatform+printsValue, string(prints)))
+	}
 	got, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.Version(keySealing), "=", 0)).
-		Then(clientv3.OpPut(keySealing, id), clientv3.OpPut(keySealingAnew, string(raw)), clientv3.OpGet(keySealing)).
+		Then(append(puts, clientv3.OpGet(keySealing))...).
 		Else(clientv3.OpGet(keySealing)).Commit()
 	if err != nil {
 		return nil, err

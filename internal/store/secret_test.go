@@ -12,10 +12,17 @@ import (
 
 	"weir"
 	"weir/internal/secrets"
+	"weir/internal/weirtest"
 )
 
 func secret(name, data string) *weir.Object {
 	return &weir.Object{Kind: "Secret", Metadata: weir.Metadata{Name: name}, Spec: &weir.Secret{Data: data}}
+}
+
+func issuer(name, key string) *weir.Object {
+	i := &weir.Issuer{Type: weir.IssuerACME, Key: key, ACME: &weir.ACME{Directory: "https://ca.example/dir"}}
+	i.Normalize()
+	return &weir.Object{Kind: "Issuer", Metadata: weir.Metadata{Name: name}, Spec: i}
 }
 
 func secretByRef(name string, ref *weir.SealedRef) *weir.Object {
@@ -228,7 +235,7 @@ func TestNoSecretShowsAnywhere(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-7e1f9a52c0d84b63"
 	dir := t.TempDir()
-	var log lockedBuffer
+	var log weirtest.Buffer
 	s, err := tryOpen(t, dir, debugTo(&log))
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +248,7 @@ func TestNoSecretShowsAnywhere(t *testing.T) {
 		fmt.Fprintf(&said, "%s %+v\n", raw, v)
 	}
 	for _, writes := range [][]weir.Write{
-		puts(secret("a", canary+"-1"), certificate("www", chain, key)),
+		puts(secret("a", canary+"-1"), certificate("www", chain, key), issuer("public", canary+"-5")),
 		puts(secret("a", canary+"-2")),
 		puts(secret("a", canary+"-3"), zone("bad", -1)),
 		puts(certificate("swapped", key, chain)),
@@ -264,6 +271,11 @@ func TestNoSecretShowsAnywhere(t *testing.T) {
 	changes, err := s.Changes(t.Context(), Filter{})
 	if err != nil || len(changes) != 2 {
 		t.Fatalf("changes: %d, %v", len(changes), err)
+	}
+	for _, name := range []string{"order/www", "issuer/public"} {
+		if err := s.SetPlatform(t.Context(), name, []byte(canary+"-6"), 0); err != nil {
+			t.Fatal(err)
+		}
 	}
 	say(changes)
 	for ev, err := range s.Watch(t.Context(), 0) {

@@ -92,6 +92,9 @@ type Store struct {
 	sealing   atomic.Pointer[sealing] // nil before it was read
 	sealingMu sync.Mutex              // held to change it
 
+	unplaced unplaced
+	signers  signers
+
 	mu   sync.Mutex
 	live *weir.Set // the present; copied under mu only, never changed
 	ring ring
@@ -112,7 +115,10 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store in %s: %w", opts.Dir, err)
 	}
-	s, err := open(ctx, e.client, e, opts)
+	var s *Store
+	if err = e.bury(ctx); err == nil {
+		s, err = open(ctx, e.client, e, opts)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store in %s: %w", opts.Dir, err), e.stop())
 	}

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 
 	"weir"
 	"weir/internal/secrets"
+	"weir/internal/weirtest"
 )
 
 // openIn opens a store that closes with the test.
@@ -239,7 +239,7 @@ func TestEtcdListensOnNoNetwork(t *testing.T) {
 // know etcd for. A slow disk may say so.
 func TestEtcdIsQuiet(t *testing.T) {
 	t.Parallel()
-	var out lockedBuffer
+	var out weirtest.Buffer
 	dir := t.TempDir()
 	for range 2 {
 		s, err := tryOpen(t, dir, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&out, nil)) })
@@ -312,21 +312,4 @@ func waitMaterialized(t testing.TB, s *Store) {
 			t.Fatal(err)
 		}
 	}
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -134,6 +134,39 @@ func (b *Book) Removed(w Worker, backend, server string) {
 	}
 }
 
+// ForgetServers forgets what each server counted, which nobody is told where there are too many, and says whether there
+// was anything. What their pools counted stays.
+func (b *Book) ForgetServers() bool {
+	had := false
+	for w, rows := range b.last {
+		if rest, less := withoutServers(rows); less {
+			b.last[w], had = rest, true
+		}
+	}
+	if rest, less := withoutServers(b.sums); less {
+		b.sums, had = rest, true
+	}
+	b.gone, _ = withoutServers(b.gone)
+	return had
+}
+
+// withoutServers gives a map of the others, which takes no more room than those, if there are servers.
+func withoutServers[V any](rows map[key]V) (rest map[key]V, less bool) {
+	for k := range rows {
+		less = less || k.kind == haproxy.StatServer
+	}
+	if !less {
+		return rows, false
+	}
+	rest = map[key]V{}
+	for k, v := range rows {
+		if k.kind != haproxy.StatServer {
+			rest[k] = v
+		}
+	}
+	return rest, true
+}
+
 // End forgets a worker. What it counted stays.
 func (b *Book) End(w Worker) { delete(b.last, w) }
 

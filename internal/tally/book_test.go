@@ -272,3 +272,32 @@ func TestWhatIsGone(t *testing.T) {
 		t.Errorf("without a worker: %+v", f)
 	}
 }
+
+func TestServersAreForgotten(t *testing.T) {
+	t.Parallel()
+	row := func(kind haproxy.StatType, proxy, service string, requests uint64) haproxy.CounterRow {
+		r := haproxy.CounterRow{Type: kind, Proxy: proxy, Service: service}
+		r.Counters[0] = requests
+		return r
+	}
+	w, whole := Worker{Pid: 1, Began: 1}, Scope{Servers: true}
+	rows := func(requests uint64) []haproxy.CounterRow {
+		return []haproxy.CounterRow{
+			row(haproxy.StatFrontend, "http", "FRONTEND", requests), row(haproxy.StatServer, "web", "a", requests),
+			row(haproxy.StatBackend, "web", "BACKEND", requests),
+		}
+	}
+	b := NewBook(time.Unix(0, 0))
+	if b.Read(w, rows(5), whole); !b.ForgetServers() || b.ForgetServers() {
+		t.Fatal("there was a server once")
+	}
+	f := b.Figures(true)
+	if len(f.Servers) > 0 || f.Pools["web"].Counters[0] != 5 || f.Frontends["http"].Counters[0] != 5 || f.Total.Counters[0] != 5 {
+		t.Fatalf("%+v", f)
+	}
+	// One that is read again has counted since its worker began; pools go on.
+	b.Read(w, rows(7), whole)
+	if f = b.Figures(true); f.Servers["web"]["a"].Counters[0] != 7 || f.Pools["web"].Counters[0] != 7 || f.Total.Counters[0] != 7 {
+		t.Fatalf("%+v", f)
+	}
+}

@@ -72,7 +72,7 @@ func (b *bed) site() site {
 }
 
 func (b *bed) bounded() context.Context {
-	ctx, cancel := context.WithTimeoutCause(b.Context(), 30*time.Second, errors.New("the test waited too long"))
+	ctx, cancel := context.WithTimeoutCause(b.Context(), weirtest.Patience, errors.New("the test waited too long"))
 	b.Cleanup(cancel)
 	return ctx
 }

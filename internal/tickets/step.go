@@ -29,6 +29,8 @@ type Member struct {
 	Able bool
 	// Generation is the current one as read back from its HAProxy, or that reported last; 0 when it has other keys.
 	Generation int64
+	// Silent says that nothing was heard of it since the group's current generation began.
+	Silent bool
 }
 
 func (m Member) keyID() string {
@@ -110,14 +112,15 @@ func (s State) rotate(now time.Time, r roster, set Settings, random io.Reader) (
 		// Nobody who is there can derive the current key, and so nobody is put behind by this.
 		return s.anew(now, s.Seeds[2].Generation+1, random)
 	}
-	complete := r.complete(*newest)
+	waited := r.without(s.lost)
+	complete := waited.complete(*newest)
 	hurried := s.Hurry > 0 && complete && s.wanted(r) == 0
 	due := s.Next(set)
 	if hurried {
 		due = s.Rotated
 	}
 	late := !now.Before(due.Add(set.Hold))
-	if now.Before(due) || !late && s.lags(r) {
+	if now.Before(due) || !late && s.lags(waited) {
 		return s, nil
 	}
 	epoch := s.Seeds[2].Epoch
@@ -156,6 +159,13 @@ func (s State) anew(now time.Time, generation int64, random io.Reader) (State, e
 
 func (s State) lags(r roster) bool {
 	return slices.ContainsFunc(r.present, func(m Member) bool { return m.Generation < s.Generation() })
+}
+
+// lost says that a member was waited for before, as it is two behind, and was not heard of since. Nobody takes its tickets
+// any more, so that to wait for it again would only keep the keys of all others for longer. One that is alive is heard
+// of, and waited for each time, or it might never catch up.
+func (s State) lost(m Member) bool {
+	return m.Silent && m.Generation > 0 && m.Generation < s.Generation()-1
 }
 
 // wanted gives the epoch that is to be begun; 0 for none. One is, when there is none, when somebody who was handed the
@@ -204,6 +214,12 @@ func newRoster(members []Member) roster {
 		}
 	}
 	slices.SortFunc(r.present, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+	return r
+}
+
+// without gives the roster with those as absent that fit.
+func (r roster) without(fits func(Member) bool) roster {
+	r.present = slices.DeleteFunc(slices.Clone(r.present), fits)
 	return r
 }
 

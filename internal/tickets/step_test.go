@@ -75,6 +75,47 @@ func TestRotationWaitsForItsTimeAndForThosePresent(t *testing.T) {
 	at(settings.Every, 3, a.member(2), z.member(2))
 }
 
+// Who was waited for and is two behind keeps nobody else's keys in use any longer, unless it is heard of: then it is
+// catching up. A new secret is begun to be used without it, too.
+func TestOneThatDiedIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 29)
+	a, m, z := b.me("a"), b.me("m"), b.me("z")
+	s := b.work(State{Group: group}, a, m, z)
+	dead := func(generation int64) Member {
+		d := z.member(generation)
+		d.Able, d.Silent = false, true
+		return d
+	}
+	after := func(d time.Duration, others ...Member) (State, int64) {
+		t.Helper()
+		b.now = s.Rotated.Add(d)
+		next, _ := b.step(s, append(others, a.member(s.Generation()))...)
+		return next, next.Generation() - s.Generation()
+	}
+	s, _ = after(settings.Every, dead(2), m.member(2))
+	if _, n := after(settings.Every+settings.Hold-1, dead(2), m.member(3)); s.Generation() != 3 || n != 0 {
+		t.Errorf("generation %d; %d more while one is one behind", s.Generation(), n)
+	}
+	s, _ = after(settings.Every+settings.Hold, dead(2), m.member(3))
+	if _, n := after(settings.Every-1, dead(2), m.member(4)); s.Generation() != 4 || n != 0 {
+		t.Errorf("generation %d; %d more before its time", s.Generation(), n)
+	}
+	if _, n := after(settings.Every, z.member(2), m.member(4)); n != 0 {
+		t.Error("one that is heard of is not waited for")
+	}
+	unknown := dead(0)
+	if _, n := after(settings.Every, unknown, m.member(4)); n != 0 {
+		t.Error("one that may have any keys is not waited for")
+	}
+	// m is removed, and z is not there to be handed the new secret.
+	s = b.work(s, a)
+	s, n := after(settings.Every, dead(2))
+	if n != 1 || s.newest().Number == 1 || s.Seeds[2].Epoch != s.newest().Number {
+		t.Errorf("%d more without the one that died; seeds are of secret %d, not %d", n, s.Seeds[2].Epoch, s.newest().Number)
+	}
+}
+
 // A seed is there for three generations: as the next, the current and the previous one.
 func TestASeedIsDestroyedAfterThreeGenerations(t *testing.T) {
 	t.Parallel()

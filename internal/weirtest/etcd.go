@@ -25,9 +25,11 @@ type Etcd struct {
 	dir     string
 	binary  string
 	members []*EtcdMember
-	// CAFile, CertFile and KeyFile are what a client needs.
-	CAFile, CertFile, KeyFile string
+	EtcdFiles
 }
+
+// EtcdFiles are what a client needs.
+type EtcdFiles struct{ CAFile, CertFile, KeyFile string }
 
 // EtcdMember is one process of a cluster.
 type EtcdMember struct {
@@ -44,7 +46,7 @@ func StartEtcd(t testing.TB, n int) *Etcd {
 	t.Helper()
 	e := &Etcd{t: t, dir: TempDir(t), binary: filepath.Join(Root(t), ".tools", "etcd", "usr", "bin", "etcd")}
 	if _, err := os.Stat(e.binary); err != nil {
-		t.Fatalf("find etcd: %v; run scripts/etcd.sh to get it", err)
+		t.Fatalf("find etcd: %v; run scripts/programs.sh etcd to get it", err)
 	}
 	base := Prefix(t).Addr().As4()
 	var initial []string
@@ -63,7 +65,7 @@ func StartEtcd(t testing.TB, n int) *Etcd {
 			"--initial-cluster", strings.Join(initial, ","), "--initial-cluster-state", "new",
 			"--cert-file", e.CertFile, "--key-file", e.KeyFile, "--trusted-ca-file", e.CAFile, "--client-cert-auth",
 			"--peer-cert-file", e.CertFile, "--peer-key-file", e.KeyFile, "--peer-trusted-ca-file", e.CAFile, "--peer-client-cert-auth",
-			"--heartbeat-interval", "50", "--election-timeout", "500", "--log-level", "warn",
+			"--log-level", "warn",
 			// A test's folder may be memory; what counts here is the order of writes.
 			"--unsafe-no-fsync",
 		}
@@ -90,17 +92,26 @@ func (e *Etcd) Endpoints() []string {
 // TLS gives a client's settings.
 func (e *Etcd) TLS() *tls.Config {
 	e.t.Helper()
-	cert, err := tls.LoadX509KeyPair(e.CertFile, e.KeyFile)
+	config, err := e.Load()
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	bundle, err := os.ReadFile(e.CAFile)
+	return config
+}
+
+// Load gives a client's settings.
+func (f EtcdFiles) Load() (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(f.CertFile, f.KeyFile)
 	if err != nil {
-		e.t.Fatal(err)
+		return nil, err
+	}
+	bundle, err := os.ReadFile(f.CAFile)
+	if err != nil {
+		return nil, err
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(bundle)
-	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool, MinVersion: tls.VersionTLS13}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool, MinVersion: tls.VersionTLS13}, nil
 }
 
 // Start starts a member that does not run.
@@ -136,7 +147,7 @@ func (m *EtcdMember) Process() *Process { return m.process }
 func (m *EtcdMember) AwaitReady() {
 	m.of.t.Helper()
 	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{TLSClientConfig: m.of.TLS(), DisableKeepAlives: true}}
-	Eventually(m.of.t, time.Minute, func() error {
+	Eventually(m.of.t, Patience, func() error {
 		resp, err := client.Get(m.URL + "/health")
 		if err != nil {
 			return err

@@ -15,7 +15,8 @@ import (
 	"testing"
 )
 
-// series lists the HAProxy versions that every test with HAProxy runs against, newest first.
+// series lists the HAProxy versions that every test of what HAProxy does runs against, newest first. A test of what the
+// control plane or the agent does on its own needs the newest alone.
 var series = []string{"3.4", "3.2"}
 
 // HAProxy is one HAProxy binary that tests run against.

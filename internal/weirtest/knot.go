@@ -55,7 +55,7 @@ func StartKnotWith(t testing.TB, algorithm string, zones ...KnotZone) *Knot {
 		KeyName: "weir.", Algorithm: algorithm, Secret: "d2VpciB0ZXN0cyB3aXRoIHRoaXMga2V5LCBub2JvZHk=",
 	}
 	if _, err := os.Stat(k.binary); err != nil {
-		t.Fatalf("find knot: %v; run scripts/knot.sh to get it", err)
+		t.Fatalf("find knot: %v; run scripts/programs.sh knot to get it", err)
 	}
 	first := Prefix(t).Addr().Next()
 	second := first.Next()
@@ -110,7 +110,7 @@ func (k *Knot) TXT(server, name string) []string {
 	k.t.Helper()
 	m := new(dns.Msg)
 	m.SetQuestion(name, dns.TypeTXT)
-	client := dns.Client{Net: "tcp", Timeout: 5 * time.Second}
+	client := dns.Client{Net: "tcp", Timeout: Patience}
 	answer, _, err := client.Exchange(m, server)
 	if err != nil {
 		k.t.Fatalf("ask %s for TXT %s: %v", server, name, err)
@@ -129,7 +129,7 @@ func (k *Knot) awaitZone(server, zone string) {
 	m := new(dns.Msg)
 	m.SetQuestion(zone, dns.TypeSOA)
 	client := dns.Client{Net: "tcp", Timeout: 2 * time.Second}
-	Eventually(k.t, 30*time.Second, func() error {
+	Eventually(k.t, Patience, func() error {
 		answer, _, err := client.Exchange(m, server)
 		if err != nil {
 			return err

@@ -38,7 +38,7 @@ func TestKnot(t *testing.T) {
 		t.Errorf("the secondary has %q before it was told", got)
 	}
 	k.Notify("example.test.")
-	Eventually(t, 10*time.Second, func() error {
+	Eventually(t, Patience, func() error {
 		if got := k.TXT(k.Secondary, "a.example.test."); len(got) != 1 || got[0] != "v" {
 			return fmt.Errorf("the secondary has %q", got)
 		}

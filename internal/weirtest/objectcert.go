@@ -69,7 +69,7 @@ func (w *world) certificate(name string) *weir.Certificate {
 	if name == "cert-00" {
 		p = pairs()[4] // so that there is an RSA one
 	}
-	c := &weir.Certificate{Chain: p.chain, Key: p.key}
+	c := &weir.Certificate{Chain: weir.NewChain(p.chain), Key: p.key}
 	if w.Sealed {
 		info := p.info
 		c.Key, c.Info = "", &info

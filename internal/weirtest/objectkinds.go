@@ -122,7 +122,32 @@ func (w *world) server() *weir.Server {
 	if w.Faults && w.some(12) {
 		s.Ports = map[string]weir.Port{"admin": 9}
 	}
+	if w.Registered {
+		s.Registration = w.registration()
+	}
 	return s
+}
+
+// registration is healthy half of the time, and at times there is none.
+func (w *world) registration() *weir.Registration {
+	const h = weir.RegistrationHealthy
+	state := pick(w.rng, "", h, h, h, weir.RegistrationDraining, weir.RegistrationWithdrawn, weir.RegistrationStale, weir.RegistrationStale)
+	if state == "" {
+		return nil
+	}
+	return &weir.Registration{State: state, Since: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), By: "registration"}
+}
+
+// admission is one that the rules allow beside the pool's check.
+func (w *world) admission(p *weir.Pool) {
+	p.Admission = pick(w.rng, "", weir.AdmissionNone)
+	if p.Selector != nil && !w.some(3) {
+		p.Admission = weir.AdmissionRegistration
+		if p.HealthCheck.Type != "none" {
+			p.Admission = pick(w.rng, weir.AdmissionRegistration, weir.AdmissionBoth, weir.AdmissionBoth)
+		}
+		p.Floor = &weir.Floor{Percent: new(w.rng.IntN(101)), Count: 1 + w.rng.IntN(3)}
+	}
 }
 
 func (w *world) pool(role string) *weir.Pool {
@@ -153,6 +178,9 @@ func (w *world) pool(role string) *weir.Pool {
 		p.Members = p.Members[:1]
 	}
 	p.HealthCheck = w.healthCheck(p.Mode)
+	if w.Registered {
+		w.admission(p)
+	}
 	p.Balance = pick(w.rng, "roundrobin", "roundrobin", "leastconn", "random", "source")
 	if p.Mode == "http" {
 		w.httpPool(p)

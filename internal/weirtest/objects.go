@@ -27,6 +27,8 @@ type Options struct {
 	Faults bool
 	// Sealed gives certificates a KeyRef, as the store does, in place of the key; CertificateKey finds the key.
 	Sealed bool
+	// Registered gives servers registrations of all states, and lets pools ask for them.
+	Registered bool
 	// Expires is when overrides end; 2100 when zero.
 	Expires time.Time
 }
@@ -209,9 +211,13 @@ func (w *world) step() (weir.Write, bool) {
 	case n < leave:
 		return weir.Write{Delete: old.Ref()}, true
 	case kind == "Server":
-		// The commonest change of all: a server is given another weight.
+		// The commonest change of all: a server is given another weight, or something is said of its health.
 		spec := *old.Spec.(*weir.Server)
-		spec.Weight = new(w.rng.IntN(257))
+		if w.Registered && !w.some(3) {
+			spec.Registration = w.registration()
+		} else {
+			spec.Weight = new(w.rng.IntN(257))
+		}
 		return weir.Write{Put: &weir.Object{Kind: kind, Metadata: old.Metadata, Spec: &spec}}, true
 	}
 	return weir.Write{Put: w.make(kind, old.Metadata.Name)}, true

@@ -87,7 +87,7 @@ func TestSlowOrigin(t *testing.T) {
 		_, _, _, err := get(t, o.Addr, "/slow")
 		res <- err
 	}()
-	Eventually(t, 10*time.Second, func() error {
+	Eventually(t, Patience, func() error {
 		if n := o.Hits("/slow"); n != 1 {
 			return fmt.Errorf("%d requests", n)
 		}

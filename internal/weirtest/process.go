@@ -1,7 +1,6 @@
 package weirtest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,13 +12,16 @@ import (
 	"time"
 )
 
+// tailSize is how much is kept of what a program writes.
+const tailSize = 256 << 10
+
 // stopGrace is how long Stop waits after SIGTERM before it kills.
-const stopGrace = 10 * time.Second
+const stopGrace = Patience
 
 // Process is a running program that ends with its test, whatever happens to the test.
 type Process struct {
 	cmd    *exec.Cmd
-	out    *tail
+	out    *Buffer
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // set before done is closed
@@ -38,7 +40,7 @@ func CommandFunc(t testing.TB, edit func(*exec.Cmd), name string, args ...string
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, name, args...)
-	p := &Process{cmd: cmd, out: &tail{}, cancel: cancel, done: make(chan struct{})}
+	p := &Process{cmd: cmd, out: &Buffer{limit: tailSize}, cancel: cancel, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.out, p.out
 	// A group of its own, so that a master's workers go too.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -90,7 +92,7 @@ func (p *Process) Signal(s syscall.Signal) error {
 	}
 }
 
-// Stop asks the program to end with SIGTERM, kills it after ten seconds, and returns how it
+// Stop asks the program to end with SIGTERM, kills it when Patience is over, and returns how it
 // ended; being ended by SIGTERM itself is no error.
 func (p *Process) Stop() error {
 	if err := p.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -150,27 +152,3 @@ var (
 	starter sync.Once
 	starts  = make(chan start)
 )
-
-// tail keeps the last bytes written to it.
-type tail struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-const tailSize = 256 << 10
-
-func (w *tail) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.buf.Write(b)
-	if over := w.buf.Len() - tailSize; over > 0 {
-		w.buf.Next(over)
-	}
-	return len(b), nil
-}
-
-func (w *tail) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.buf.String()
-}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 func TestCommandEndsWithTheTest(t *testing.T) {
@@ -25,13 +24,13 @@ func TestCommandEndsWithTheTest(t *testing.T) {
 		t.Fatal(f)
 	}
 	<-p.Done()
-	Eventually(t, 10*time.Second, func() error { return gone(child) })
+	Eventually(t, Patience, func() error { return gone(child) })
 }
 
 func childOf(t testing.TB, p *Process) int {
 	t.Helper()
 	var pid int
-	Eventually(t, 10*time.Second, func() error {
+	Eventually(t, Patience, func() error {
 		_, err := fmt.Sscanf(p.Output(), "child %d\n", &pid)
 		return err
 	})
@@ -77,7 +76,7 @@ func TestCommandDiesWithTheTestProcess(t *testing.T) {
 	if err := cmd.Wait(); !errors.As(err, &exit) {
 		t.Fatalf("the helper ended by itself: %v", err)
 	}
-	Eventually(t, 10*time.Second, func() error { return gone(pid) })
+	Eventually(t, Patience, func() error { return gone(pid) })
 }
 
 // TestHelperHoldsAProcess is run by TestCommandDiesWithTheTestProcess in a process of its
@@ -97,7 +96,7 @@ func TestStop(t *testing.T) {
 		t.Errorf("stop of a program that SIGTERM ends: %v", err)
 	}
 	p := Command(t, "sh", "-c", `trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done`)
-	Eventually(t, 10*time.Second, func() error {
+	Eventually(t, Patience, func() error {
 		if !strings.Contains(p.Output(), "ready") {
 			return errors.New("not ready")
 		}
@@ -133,7 +132,7 @@ func TestCommandFunc(t *testing.T) {
 
 func TestTailKeepsTheEnd(t *testing.T) {
 	t.Parallel()
-	w := &tail{}
+	w := &Buffer{limit: tailSize}
 	for range tailSize / 1000 * 2 {
 		fmt.Fprintf(w, "%999s\n", "x")
 	}

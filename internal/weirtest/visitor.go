@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/http"
-	"time"
 )
 
 // Visitor is a TLS client that keeps its session and offers it wherever it comes next, as a browser does.
@@ -28,7 +27,7 @@ func NewVisitor(version uint16, name string, cert *x509.Certificate) *Visitor {
 // resumed there.
 func (v *Visitor) Visit(ctx context.Context, addr string) (resumed bool, err error) {
 	// A bound for a server that does not answer; tests measure nothing by it.
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	conn, err := (&tls.Dialer{Config: v.config}).DialContext(ctx, "tcp", addr)
 	if err != nil {

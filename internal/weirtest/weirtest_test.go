@@ -119,7 +119,7 @@ func TestHAProxyCarriesARequest(t *testing.T) {
 		write(t, config, "global\ndefaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 5s\n"+
 			"listen l\n bind "+addr+":8080\n server s "+o.Addr+"\n")
 		p := Command(t, h.Path, "-W", "-f", config)
-		Eventually(t, 10*time.Second, func() error {
+		Eventually(t, Patience, func() error {
 			status, name, _, err := get(t, addr+":8080", "/through")
 			if err == nil && (status != 200 || name != o.Name) {
 				err = fmt.Errorf("answer %d from %q", status, name)
@@ -195,7 +195,7 @@ func TestTempDirFitsSocketsAndGoes(t *testing.T) {
 func TestEventually(t *testing.T) {
 	t.Parallel()
 	calls := 0
-	Eventually(t, time.Minute, func() error {
+	Eventually(t, Patience, func() error {
 		if calls++; calls < 3 {
 			return errors.New("not yet")
 		}
