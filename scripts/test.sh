@@ -2,7 +2,10 @@
 # usage: scripts/test.sh RACE FIRST FLAG…
 # Runs all tests with the flags of go test; the packages of the list RACE (below internal/) under the race detector,
 # beside the others, and of the others the packages of the list FIRST at first, since they take longest.
-# Both parts run to their ends, so that one run shows every failure. Lint has vetted everything: go test need not again.
+# Both parts run to their ends and tell at the end what failed. A part in which at most three tests failed runs those
+# once more, by themselves, and says so: one that passes then wants mending, but holds nobody up. Tests
+# that raced for data do not get that.
+# Lint has vetted everything: go test need not again.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -17,6 +20,22 @@ raced=none
 ((!${#race[@]})) || raced=$(go list "${race[@]}")
 mapfile -t rest < <(awk '!seen[$0]++' <<<"$all" | grep -vxFf <(printf '%s\n' "$raced"))
 
+# run PACKAGES FLAG…
+run() {
+	local packages=$1 again status=0
+	shift
+	again=$(mktemp)
+	.tools/bin/gotestsum --format pkgname --format-hide-empty-pkg --hide-summary skipped \
+		--rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --rerun-fails-run-root-test \
+		--rerun-fails-report "$again" --packages "$packages" -- -vet=off "$@" || status=$?
+	if [[ -s $again ]]; then
+		echo "Tests that failed and ran again:"
+		cat -- "$again"
+	fi
+	rm -f -- "$again"
+	return "$status"
+}
+
 status=0 beside=
 if ((${#race[@]})); then
 	out=$(mktemp)
@@ -24,11 +43,11 @@ if ((${#race[@]})); then
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	set -m # a process group of its own, which Ctrl-C here has to end
-	go test -vet=off -race "$@" -p 1 "${race[@]}" >"$out" 2>&1 &
+	run "${race[*]}" -race "$@" -p 1 >"$out" 2>&1 &
 	beside=$!
 	set +m
 fi
-go test -vet=off "$@" "${rest[@]}" || status=1
+run "${rest[*]}" "$@" || status=1
 if [[ $beside ]]; then
 	wait "$beside" || status=1
 	cat -- "$out"

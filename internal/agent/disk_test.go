@@ -121,7 +121,6 @@ func TestHAProxyStartsAgainOnAFullDisk(t *testing.T) {
 			a.site("one", 40)
 			a.wish()
 			// What is known of the servers is on disk.
-			old := a.worker(0)
 			weirtest.Eventually(t, longWait, func() error {
 				if text, err := os.ReadFile(a.engine.folder.path(haproxy.StateFile)); err != nil || !strings.Contains(string(text), "s40") {
 					return fmt.Errorf("%v: %q", err, text)
@@ -129,10 +128,7 @@ func TestHAProxyStartsAgainOnAFullDisk(t *testing.T) {
 				return nil
 			})
 			room := fullDisk(t, 0)
-			if err := syscall.Kill(parent(t, old), syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			next := a.worker(old)
+			next := a.killMaster()
 			a.serves("one")
 			room()
 			a.wish()
@@ -157,19 +153,41 @@ func (a *agentBed) worker(old int) (pid int) {
 	return pid
 }
 
-// parent gives a worker's master.
-func parent(t *testing.T, pid int) int {
-	t.Helper()
+// parentOf gives a process's parent, an error when there is no such process.
+func parentOf(pid int) (ppid int, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
-	var ppid int
 	_, rest, _ := strings.Cut(string(text), ") ")
-	if _, err := fmt.Sscanf(rest[2:], "%d", &ppid); err != nil {
-		t.Fatal(err)
+	_, err = fmt.Sscanf(rest[2:], "%d", &ppid)
+	return ppid, err
+}
+
+// killMaster kills the master and waits for a worker of another one. A worker that was told of just now may be leaving
+// already, for one of a reload.
+func (a *agentBed) killMaster() (worker int) {
+	a.t.Helper()
+	master := 0
+	a.await(func(r link.Report) (err error) {
+		if r.State != link.Converged || r.Worker == 0 {
+			return fmt.Errorf("worker %d, %s: %s", r.Worker, r.State, r.Message)
+		}
+		master, err = parentOf(r.Worker)
+		return err
+	})
+	if err := syscall.Kill(master, syscall.SIGKILL); err != nil {
+		a.t.Fatal(err)
 	}
-	return ppid
+	a.await(func(r link.Report) error {
+		now, err := parentOf(r.Worker)
+		worker = r.Worker
+		if err == nil && (r.State != link.Converged || now == master || now == 1) {
+			err = fmt.Errorf("worker %d of %d, %s: %s", r.Worker, now, r.State, r.Message)
+		}
+		return err
+	})
+	return worker
 }
 
 func TestAnAgentStartsAgainOnAFullDisk(t *testing.T) {

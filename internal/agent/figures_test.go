@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,7 +13,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -229,22 +227,7 @@ func TestCountersOutliveWorkers(t *testing.T) {
 		second.wish()
 		c.settled(second)
 
-		worker := 0
-		second.await(func(r link.Report) error {
-			if worker = r.Worker; worker == 0 {
-				return errors.New("no worker was told of")
-			}
-			return nil
-		})
-		if err := syscall.Kill(parent(t, worker), syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		second.await(func(r link.Report) error {
-			if r.Worker == worker || r.State != link.Converged {
-				return fmt.Errorf("worker %d, %s", r.Worker, r.State)
-			}
-			return nil
-		})
+		second.killMaster()
 		second.serves("web")
 		stop = c.traffic()
 		conn = c.connect()

@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -62,11 +61,7 @@ func TestServersBeyondTheLimitOfFilesAreHeld(t *testing.T) {
 				}
 			}
 			a.serves("one")
-			worker := a.worker(0)
-			if err := syscall.Kill(parent(t, worker), syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			a.worker(worker)
+			a.killMaster()
 			a.serves("one")
 			// Others go, and there is room for those that were held.
 			crowd(100)
@@ -84,11 +79,7 @@ func TestServersBeyondTheLimitOfFilesAreHeld(t *testing.T) {
 			if held := a.plane.report().Resources.Deviations; len(held) > 0 {
 				t.Errorf("%d are held though fewer connections would do", len(held))
 			}
-			worker = a.worker(0)
-			if err := syscall.Kill(parent(t, worker), syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			a.worker(worker)
+			a.killMaster()
 			a.serves("one")
 		})
 	}
