@@ -141,18 +141,6 @@ func TestHAProxyStartsAgainOnAFullDisk(t *testing.T) {
 	}
 }
 
-// worker waits for a worker that is not the old one.
-func (a *agentBed) worker(old int) (pid int) {
-	a.t.Helper()
-	a.await(func(r link.Report) error {
-		if pid = r.Worker; r.State != link.Converged || pid == 0 || pid == old {
-			return fmt.Errorf("worker %d, %s: %s", pid, r.State, r.Message)
-		}
-		return nil
-	})
-	return pid
-}
-
 // parentOf gives a process's parent, an error when there is no such process.
 func parentOf(pid int) (ppid int, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
