@@ -28,6 +28,7 @@ type Node struct {
 	Pages        []Page        `json:"pages,omitempty"`        // by name
 	Certificates []Certificate `json:"certificates,omitempty"` // by name
 	Challenges   []Challenge   `json:"challenges,omitempty"`   // by token
+	Shifts       []Shift       `json:"shifts,omitempty"`       // by name
 }
 
 // Self is what differs between the load balancers of a group.
@@ -94,6 +95,30 @@ type Site struct {
 	Routes []weir.SiteRoute `json:"routes,omitempty"`
 	// ErrorPages names the page for a status.
 	ErrorPages map[weir.Status3]string `json:"errorPages,omitempty"`
+	// Routing says which zone a request goes to, nil for what is usual: the address's home, else any other alike.
+	Routing *Routing `json:"routing,omitempty"`
+}
+
+// Routing is how a site chooses between zones, where that is not the usual.
+type Routing struct {
+	// MinHealthy is how many servers up a pool needs for its zone to count as available; 0 means 1.
+	MinHealthy int `json:"minHealthy,omitempty"`
+	// KeepZone is how long a client's cookie holds it in the zone that served it, 0 for no cookie.
+	KeepZone weir.Duration `json:"keepZone,omitempty"`
+	// Weights are the shares of the zones where the home does not decide, by slot; nil when all are alike.
+	Weights []int `json:"weights,omitempty"`
+	// NoHome leaves every request to the shares, whatever its address's home is.
+	NoHome bool `json:"noHome,omitempty"`
+	// Fallback is the pool that takes what no server of any zone can, "" for none.
+	Fallback string `json:"fallback,omitempty"`
+}
+
+// Shift takes the traffic of sites out of a zone until it expires.
+type Shift struct {
+	Name      string    `json:"name"`
+	Sites     []string  `json:"sites"` // sorted
+	Zone      string    `json:"zone"`
+	ExpiresAt time.Time `json:"expiresAt"`
 }
 
 // Listener is a port of a site.

@@ -35,6 +35,8 @@ func Understand(r *Resource) error {
 		return strictly[Map](r)
 	case "page":
 		return strictly[Page](r)
+	case "shift":
+		return strictly[Shift](r)
 	case "certificate":
 		return strictly[Certificate](r)
 	case "challenge":
