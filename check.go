@@ -74,6 +74,8 @@ func (c *checker) object(r Ref, old, now *Object) {
 	switch spec := now.Spec.(type) {
 	case *Site:
 		c.site(now, spec)
+		c.routing(now, spec)
+		c.stillShifted(old, now)
 	case *Pool:
 		c.pool(old, now, spec)
 	case *Certificate:
@@ -86,6 +88,8 @@ func (c *checker) object(r Ref, old, now *Object) {
 		c.ipAddress(old, now, spec)
 	case *Override:
 		c.override(now, spec)
+	case *ZoneShift:
+		c.zoneShift(now, spec)
 	case *Role:
 		c.role(old, now, spec)
 	case *LoadBalancer:

@@ -71,6 +71,9 @@ func TestCheckRefuses(t *testing.T) {
 	site := func(name, spec string) string {
 		return "{kind: Site, metadata: {name: " + name + ", role: web}, spec: {" + spec + "}}"
 	}
+	shift := func(role, spec string) string {
+		return "{kind: ZoneShift, metadata: {name: s, role: " + role + "}, spec: {" + spec + ", reason: x, expiresAt: 2030-01-01T00:00:00Z}}"
+	}
 	for name, c := range map[string]struct{ text, del, want string }{
 		"missing reference":    {text: site("a", "hostnames: [a.example.com], addresses: [vip9], listeners: [{port: 80}], backends: {default: p}"), want: `Site/a: spec.addresses[0]: IPAddress "vip9" does not exist`},
 		"missing role":         {text: "{kind: Map, metadata: {name: m, role: nobody}, spec: {match: exact}}", want: `Map/m: metadata.role: Role "nobody" does not exist`},
@@ -101,6 +104,14 @@ func TestCheckRefuses(t *testing.T) {
 		"override of nothing":  {text: "{kind: Override, metadata: {name: o, role: web}, spec: {server: s9, state: drain, reason: x, expiresAt: 2030-01-01T00:00:00Z}}", want: `Override/o: spec.server: "s9" is neither a Server nor a static member`},
 		"override of another":  {text: "{kind: Override, metadata: {name: o, role: web}, spec: {server: s2, state: drain, reason: x, expiresAt: 2030-01-01T00:00:00Z}}", want: `Override/o: spec.server: "s2" is neither`},
 		"override, other pool": {text: "{kind: Override, metadata: {name: o, role: web}, spec: {server: old1, pool: l4, state: drain, reason: x, expiresAt: 2030-01-01T00:00:00Z}}", want: `Override/o: spec.server: "old1" is no server of Pool/l4 that role web may move`},
+		"fallback, other mode": {text: site("www", "hostnames: [www.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: p}, routing: {fallback: l4}"), want: "Site/www: spec.routing.fallback: Pool/l4 has mode tcp; a site of mode http needs pools of mode http"},
+		"shift of nothing":     {text: shift("web", "sites: [nope], zone: az1"), want: `ZoneShift/s: spec.sites[0]: Site "nope" does not exist`},
+		"shift of another":     {text: shift("media", "sites: [www], zone: az1"), want: "ZoneShift/s: spec.sites[0]: Site/www is not role media's"},
+		"shift of a role":      {text: shift("media", "role: web, zone: az1"), want: "ZoneShift/s: spec.role: role media can't shift the sites of role web"},
+		"shift of all":         {text: shift("web", "all: true, zone: az1"), want: "ZoneShift/s: spec.all: shifts the sites of every role, which role web can't"},
+		"shift of its own":     {text: shift("web", "role: web, zone: az1"), want: ""},
+		"shift by an admin":    {text: shift("''", "all: true, zone: az1"), want: ""},
+		"shift from nowhere":   {text: shift("web", "sites: [www], zone: az9"), want: `ZoneShift/s: spec.zone: Zone "az9" does not exist`},
 		"local range":          {text: "{kind: LoadBalancer, metadata: {name: lb2}, spec: {group: edge, zone: az1, localRanges: {198.51.100.0/28: 127.0.9.0/28}}}", want: "LoadBalancer/lb2: spec.localRanges[198.51.100.0/28]: is no part of the ranges of group edge"},
 		"local range twice":    {text: "{kind: LoadBalancer, metadata: {name: lb2}, spec: {group: edge, zone: az1, localRanges: {203.0.113.0/29: 203.0.113.8/29}}}", want: "LoadBalancer/lb2: spec.localRanges[203.0.113.0/29]: 203.0.113.8/29 overlaps 203.0.113.0/28 of group edge"},
 		"local port":           {text: site("a", "hostnames: [a.example.com], addresses: [vip1], listeners: [{port: 8080}], backends: {default: p}"), want: "Site/a: spec.listeners: ports 80 and 8080 of group edge would both be bound at port 8080 of LoadBalancer/lb1"},
@@ -136,6 +147,15 @@ func TestCheckFollowsWhatMovesAndChanges(t *testing.T) {
 	}
 	if got := write(t, set, both, weir.Ref{Kind: "Site", Name: "www"}); len(got) > 0 {
 		t.Errorf("the conflict goes in the same change: %v", got)
+	}
+	shifted := set.Copy()
+	shifted.Put(decode(t, `{kind: ZoneShift, metadata: {name: s, role: web}, spec: {sites: [any], zone: az1, reason: x, expiresAt: 2030-01-01T00:00:00Z}}`)[0])
+	freed := `{kind: Site, metadata: {name: any}, spec: {hostnames: ["*"], addresses: [vip2], listeners: [{port: 80}], backends: {default: p}}}`
+	if got := fmt.Sprint(write(t, shifted, freed)); !strings.Contains(got, "Site/any: metadata.role: ZoneShift/s refers to it and would no longer shift it; end it in the same change") {
+		t.Errorf("a shifted site that changes hands: %s", got)
+	}
+	if got := write(t, shifted, freed, weir.Ref{Kind: "ZoneShift", Name: "s"}); len(got) > 0 {
+		t.Errorf("the shift ends in the same change: %v", got)
 	}
 	set.Put(decode(t, "{kind: Tuning, metadata: {name: u}, spec: {ports: [{port: 80, mode: tcp}]}}")[0])
 	chosen := "{kind: LoadBalancerGroup, metadata: {name: edge}, spec: {ranges: [203.0.113.0/28], tuning: u}}"

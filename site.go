@@ -25,6 +25,9 @@ type Site struct {
 	Routes []SiteRoute `json:"routes,omitempty"`
 	// ErrorPages replace HAProxy's own error texts, by status.
 	ErrorPages map[Status3]string `json:"errorPages,omitempty"`
+	// Routing says which zone a request goes to. When left out that is the home zone of the address that it came to, while
+	// a server is up there, and else any other alike.
+	Routing *SiteRouting `json:"routing,omitempty"`
 }
 
 // Backend says which pool serves in each zone. It is written as {az1: web-az1, az2: web-az2}, or as one name
@@ -105,6 +108,7 @@ func (s *Site) PoolMode() string {
 func (s *Site) Normalize() {
 	setDefault(&s.Mode, "http")
 	canonicalAll(s.Hostnames)
+	s.Routing.normalize()
 	for i := range s.Listeners {
 		if t := s.Listeners[i].TLS; t != nil {
 			t.normalize(s.Mode)
@@ -128,6 +132,7 @@ func (s *Site) Validate(p *Problems) {
 	names(p, "addresses", s.Addresses)
 	s.validateListeners(p)
 	s.validateBackends(p)
+	s.validateRouting(p)
 	for i, r := range s.Routes {
 		s.validateRoute(p, index("routes", i), r, s.Routes[:i])
 	}
@@ -249,6 +254,12 @@ func (s *Site) References() []Reference {
 	for i, r := range s.Routes {
 		list = optional(list, index("routes", i)+".match.accessList", "AccessList", r.Match.AccessList)
 		list = optional(list, index("routes", i)+".match.map", "Map", r.Match.Map)
+	}
+	if r := s.Routing; r != nil {
+		for _, zone := range sortedKeys(r.Weights) {
+			list = optional(list, "routing.weights."+zone, "Zone", zone)
+		}
+		list = optional(list, "routing.fallback", "Pool", r.Fallback)
 	}
 	return append(list, pageReferences(s.ErrorPages)...)
 }

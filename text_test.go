@@ -2,6 +2,7 @@ package weir_test
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -147,6 +148,12 @@ func everyField(s string) map[string]*weir.Object {
 		"Site.alpn": site(func(x *weir.Site) {
 			x.Listeners[0].TLS = &weir.ListenerTLS{Certificates: []string{"a"}, ALPN: []string{s}}
 		}),
+		"Site.zone": site(func(x *weir.Site) {
+			x.Backends["default"] = weir.Backend{Zones: map[string]string{s: "a"}}
+			x.Routing = &weir.SiteRouting{HomeZone: s, Weights: map[string]int{s: 1}, Fallback: s}
+		}),
+		"ZoneShift.zone":        named("ZoneShift", &weir.ZoneShift{Sites: []string{s}, Zone: s, Reason: "x", ExpiresAt: time.Unix(4e9, 0)}),
+		"ZoneShift.role":        named("ZoneShift", &weir.ZoneShift{Role: s, Zone: "a", Reason: "x", ExpiresAt: time.Unix(4e9, 0)}),
 		"Map.key":               named("Map", &weir.Map{Match: "prefix", Entries: []weir.MapEntry{{Key: s, Value: "a"}}}),
 		"Map.regex":             named("Map", &weir.Map{Match: "regex", Entries: []weir.MapEntry{{Key: s, Value: "a"}}}),
 		"Map.value":             named("Map", &weir.Map{Match: "exact", Entries: []weir.MapEntry{{Key: "/a", Value: s}}}),
@@ -183,7 +190,12 @@ func held(field string, o *weir.Object) []string {
 		if t := spec.Listeners[0].TLS; t != nil {
 			list = append(append(list, t.Profile), t.ALPN...)
 		}
+		if r := spec.Routing; r != nil {
+			list = append(list, r.HomeZone, r.Fallback)
+		}
 		return list
+	case *weir.ZoneShift:
+		return append(slices.Clone(spec.Sites), spec.Zone, spec.Role)
 	case *weir.Map:
 		return []string{spec.Entries[0].Key, spec.Entries[0].Value}
 	case *weir.Tuning:

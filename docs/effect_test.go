@@ -222,12 +222,12 @@ func changed(t *testing.T, o *weir.Object, c changeCase) (*weir.Object, error) {
 		}
 		parts[name] = part
 	}
-	root := parts["spec"]
-	if _, meta := metadataFields[firstWord(c.Set)]; meta {
-		root = parts["metadata"]
-	}
 	for path, value := range c.Set {
-		if err := put(root, path, value); err != nil {
+		root := "spec"
+		if rest, meta := strings.CutPrefix(path, "metadata."); meta {
+			root, path = "metadata", rest
+		}
+		if err := put(parts[root], path, value); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
@@ -240,16 +240,6 @@ func changed(t *testing.T, o *weir.Object, c changeCase) (*weir.Object, error) {
 		return nil, err
 	}
 	return list[0], nil
-}
-
-// metadataFields are never fields of a spec at the top.
-var metadataFields = map[string]bool{"labels": true, "managedBy": true, "shareWith": true, "role": true}
-
-func firstWord(set map[string]any) string {
-	for path := range set {
-		return path
-	}
-	return ""
 }
 
 // put sets a value at a path such as "listeners[0].tls.alpn"; nil takes it away.

@@ -68,6 +68,7 @@ var kindTable = map[string]kindRow{
 	"Pool":              {name: "web", body: manifest("Pool", "web", ", role: web, labels: {tier: front}}\nspec: {members: [{name: a, address: 10.0.0.1, port: 80}]}"), read: webReaders, write: webOwners},
 	"Site":              {name: "www", body: manifest("Site", "www", roleWeb+"spec: {hostnames: [www.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: web}}"), read: webReaders, write: webOwners},
 	"Override":          {name: "o", body: manifest("Override", "o", roleWeb+"spec: {server: a, pool: web, state: drain, reason: test, expiresAt: 2100-01-01T00:00:00Z}"), read: webReaders, write: webOperators, needsWriting: true},
+	"ZoneShift":         {name: "z", body: manifest("ZoneShift", "z", roleWeb+"spec: {sites: [www], zone: az1, reason: test, expiresAt: 2100-01-01T00:00:00Z}"), read: webReaders, write: webOperators, needsWriting: true},
 }
 
 // endpointTable has every route, by its method and pattern; one that is missing fails.

@@ -88,7 +88,7 @@ spec: {selector: {role: web}, port: 8080, queue: {timeout: 1m}, members: [{name:
 ---
 kind: Site
 metadata: {name: x3, role: web}
-spec: {hostnames: [x.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: {az1: x1}, api: x2}, errorPages: {503: sorry}}
+spec: {hostnames: [x.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: {az1: x1}, api: x2}, errorPages: {503: sorry}, routing: {weights: {az1: 1}, keepZone: 1h, fallback: x2}}
 ---
 kind: ErrorPage
 metadata: {name: sorry, role: web}
@@ -97,6 +97,10 @@ spec: {body: sorry}
 kind: Override
 metadata: {name: x4, role: web}
 spec: {server: a, pool: x2, weight: 3, reason: why, expiresAt: 2100-01-01T00:00:00Z}
+---
+kind: ZoneShift
+metadata: {name: x6, role: web}
+spec: {role: web, zone: az1, reason: why, expiresAt: 2100-01-01T00:00:00Z}
 ---
 kind: LoadBalancer
 metadata: {name: lb2}
@@ -128,11 +132,12 @@ spec: {ports: [{port: 443, mode: https}], timeouts: {client: 5s}}
 	}
 	// And the schema refuses what the decoder refuses.
 	for kind, text := range map[string]string{
-		"Zone":     `{"kind":"Zone","metadata":{"name":"a"},"spec":{"size":1}}`,
-		"Pool":     `{"kind":"Pool","metadata":{"name":"a"},"spec":{"queue":"some"}}`,
-		"Site":     `{"kind":"Site","metadata":{"name":"a"},"spec":{"addresses":["a"],"listeners":[{"port":70000}]}}`,
-		"Override": `{"kind":"Override","metadata":{"name":"a"},"spec":{"server":"a"}}`,
-		"Grant":    `{"kind":"Grant","metadata":{"name":"a"},"spec":{"subject":"a","role":"b","right":"king"}}`,
+		"Zone":      `{"kind":"Zone","metadata":{"name":"a"},"spec":{"size":1}}`,
+		"Pool":      `{"kind":"Pool","metadata":{"name":"a"},"spec":{"queue":"some"}}`,
+		"Site":      `{"kind":"Site","metadata":{"name":"a"},"spec":{"addresses":["a"],"listeners":[{"port":70000}]}}`,
+		"Override":  `{"kind":"Override","metadata":{"name":"a"},"spec":{"server":"a"}}`,
+		"ZoneShift": `{"kind":"ZoneShift","metadata":{"name":"a"},"spec":{"all":true,"zone":"a"}}`,
+		"Grant":     `{"kind":"Grant","metadata":{"name":"a"},"spec":{"subject":"a","role":"b","right":"king"}}`,
 	} {
 		var v any
 		if err := json.Unmarshal([]byte(text), &v); err != nil {

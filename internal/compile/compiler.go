@@ -56,6 +56,7 @@ func (c *Compiler) Group(set *weir.Set, name string) (ir.Node, []weir.Problem) {
 	}
 	node := g.node
 	told := slices.Clone(g.problems)
+	node.Shifts = g.shiftsOf(set)
 	node.Pools = slices.Clone(g.node.Pools)
 	for i := range node.Pools {
 		p := c.pools[node.Pools[i].Name]

@@ -42,6 +42,8 @@ func (e *effects) object(r weir.Ref) {
 		e.server(r)
 	case "Override":
 		e.override(r)
+	case "ZoneShift":
+		e.shift(r)
 	case "Zone", "Tuning", "Pool", "Certificate", "ErrorPage", "AccessList", "Map":
 		e.back(r)
 	}
@@ -137,4 +139,24 @@ func (e *effects) poolSets() []*weir.Set {
 		return []*weir.Set{e.after}
 	}
 	return []*weir.Set{e.before, e.after}
+}
+
+// shift leads to the groups of the sites that it is about, before and after.
+func (e *effects) shift(r weir.Ref) {
+	e.both(r, func(o *weir.Object) {
+		spec := o.Spec.(*weir.ZoneShift)
+		for _, site := range spec.Sites {
+			e.object(weir.Ref{Kind: "Site", Name: site})
+		}
+		if len(spec.Sites) > 0 {
+			return
+		}
+		for _, set := range []*weir.Set{e.before, e.after} {
+			for site := range set.All("Site") {
+				if spec.Shifts(o.Metadata.Role, site) {
+					e.object(site.Ref())
+				}
+			}
+		}
+	})
 }

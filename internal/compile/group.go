@@ -18,6 +18,7 @@ type group struct {
 	missing  bool
 	// balancers are the load balancers that it was worked out with, by name, each with its zone.
 	balancers [][2]string
+	shifts    shifts
 }
 
 // skeletal are the kinds that a skeleton is made of.
@@ -213,6 +214,9 @@ func (b *builder) collect() {
 		for _, backend := range s.Backends {
 			mark(pools, backend.Pool)
 			mark(pools, backend.Slots...)
+		}
+		if s.Routing != nil {
+			mark(pools, s.Routing.Fallback)
 		}
 		for _, r := range s.Routes {
 			mark(lists, r.Match.AccessList)

@@ -41,6 +41,7 @@ func (b *builder) site(name string) {
 		return
 	}
 	s.ErrorPages = b.pages(ref, spec.ErrorPages)
+	s.Routing = b.routing(ref, spec)
 	b.node.Sites = append(b.node.Sites, s)
 }
 

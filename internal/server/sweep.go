@@ -17,7 +17,7 @@ const (
 	sweepAfter = 10 * time.Minute
 )
 
-// sweeper deletes Overrides and Tokens that have expired: they do nothing any more, and would stand in the way
+// sweeper deletes Overrides, ZoneShifts and Tokens that have expired: they do nothing any more, and would stand in the way
 // of deleting what they refer to.
 type sweeper struct {
 	store *store.Store
@@ -48,7 +48,7 @@ func (s sweeper) sweep(ctx context.Context) (int, error) {
 	view := s.store.View()
 	var errs []error
 	n := 0
-	for _, kind := range []string{"Override", "Token"} {
+	for _, kind := range []string{"Override", "ZoneShift", "Token"} {
 		for o := range view.All(kind) {
 			if at := expiryOf(o); at.IsZero() || at.After(before) {
 				continue
@@ -73,6 +73,8 @@ func (s sweeper) sweep(ctx context.Context) (int, error) {
 func expiryOf(o *weir.Object) time.Time {
 	switch spec := o.Spec.(type) {
 	case *weir.Override:
+		return spec.ExpiresAt
+	case *weir.ZoneShift:
 		return spec.ExpiresAt
 	case *weir.Token:
 		return spec.ExpiresAt

@@ -35,6 +35,8 @@ func TestExpiredObjectsAreSweptAndNoOthers(t *testing.T) {
 		put("Server", "s1", "web", &weir.Server{Address: netip.MustParseAddr("127.0.0.9"), Zone: "az1"}),
 		put("Override", "old", "web", &weir.Override{Server: "s1", State: "drain", Reason: "r", ExpiresAt: now.Add(-time.Hour)}),
 		put("Override", "fresh", "web", &weir.Override{Server: "s1", State: "drain", Reason: "r", ExpiresAt: now.Add(-time.Minute)}),
+		put("ZoneShift", "over", "web", &weir.ZoneShift{Role: "web", Zone: "az1", Reason: "r", ExpiresAt: now.Add(-time.Hour)}),
+		put("ZoneShift", "lasts", "web", &weir.ZoneShift{Role: "web", Zone: "az1", Reason: "r", ExpiresAt: now.Add(time.Hour)}),
 		put("Override", "live", "web", &weir.Override{Server: "s1", State: "drain", Reason: "r", ExpiresAt: now.Add(time.Hour)}),
 		put("Token", "spent", "", &weir.Token{Subject: "x", Hash: "h1", ExpiresAt: now.Add(-time.Hour)}),
 		put("Token", "forever", "", &weir.Token{Subject: "x", Hash: "h2"}),
@@ -43,16 +45,16 @@ func TestExpiredObjectsAreSweptAndNoOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, err := sweeper{st, time.Now, slog.New(slog.DiscardHandler)}.sweep(context.Background())
-	if err != nil || n != 2 {
+	if err != nil || n != 3 {
 		t.Fatalf("swept %d: %v", n, err)
 	}
 	view := st.View()
-	for _, ref := range []weir.Ref{{Kind: "Override", Name: "old"}, {Kind: "Token", Name: "spent"}} {
+	for _, ref := range []weir.Ref{{Kind: "Override", Name: "old"}, {Kind: "ZoneShift", Name: "over"}, {Kind: "Token", Name: "spent"}} {
 		if view.Get(ref) != nil {
 			t.Errorf("%s is still there", ref)
 		}
 	}
-	for _, ref := range []weir.Ref{{Kind: "Override", Name: "fresh"}, {Kind: "Override", Name: "live"}, {Kind: "Token", Name: "forever"}} {
+	for _, ref := range []weir.Ref{{Kind: "Override", Name: "fresh"}, {Kind: "Override", Name: "live"}, {Kind: "ZoneShift", Name: "lasts"}, {Kind: "Token", Name: "forever"}} {
 		if view.Get(ref) == nil {
 			t.Errorf("%s is gone", ref)
 		}
