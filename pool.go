@@ -109,26 +109,6 @@ type Member struct {
 	Weight  *int       `json:"weight,omitempty"`
 }
 
-// HealthCheck says how a server shows that it can take traffic.
-type HealthCheck struct {
-	// Type is http, tcp (a connection) or none.
-	Type string `json:"type,omitempty"`
-	// Method is HEAD, GET or OPTIONS.
-	Method string `json:"method,omitempty"`
-	Path   string `json:"path,omitempty"`
-	// Host is the Host header sent.
-	Host string `json:"host,omitempty"`
-	// Expect is the good statuses: "200", "200-299", "200-399" and the like, ranges within 100 to 599.
-	Expect string `json:"expect,omitempty"`
-	// Body, when set, must be found in the answer's body; the status is then not looked at.
-	Body string `json:"body,omitempty"`
-	// Port is where to check when that is not where the traffic goes.
-	Port     Port     `json:"port,omitempty"`
-	Interval Duration `json:"interval,omitempty"`
-	Rise     int      `json:"rise,omitempty"`
-	Fall     int      `json:"fall,omitempty"`
-}
-
 // Persistence keeps a client at one server.
 type Persistence struct {
 	// Cookie is the name of the cookie that HAProxy sets.
@@ -193,23 +173,7 @@ func (o *Pool) Normalize() {
 	if o.HealthCheck == nil {
 		o.HealthCheck = &HealthCheck{Type: "tcp"}
 	}
-	h := o.HealthCheck
-	setDefault(&h.Type, "http")
-	if h.Type == "http" {
-		setDefault(&h.Method, "HEAD")
-		if h.Body != "" && h.Method == "HEAD" {
-			h.Method = "GET"
-		}
-		setDefault(&h.Path, "/")
-		setDefault(&h.Host, "localhost")
-		setDefault(&h.Expect, "200-399")
-		h.Expect = strings.ReplaceAll(h.Expect, " ", "")
-	}
-	if h.Type != "none" {
-		setDefault(&h.Interval, Duration(2*time.Second))
-		setDefault(&h.Rise, 2)
-		setDefault(&h.Fall, 3)
-	}
+	o.HealthCheck.normalize()
 	o.normalizeAdmission()
 	for i := range o.Members {
 		m := &o.Members[i]
@@ -251,7 +215,7 @@ func (o *Pool) Validate(p *Problems) {
 		p.Add("balanceHeader", "belongs to balance: header, and balance: header needs it")
 	}
 	checkToken(p, "balanceHeader", o.BalanceHeader)
-	o.HealthCheck.validate(p)
+	o.HealthCheck.validate(p, o.Mode)
 	o.validateAdmission(p)
 	if o.Persistence != nil {
 		if o.Mode == "tcp" {
@@ -298,39 +262,6 @@ func (o *Pool) validateMembers(p *Problems) {
 	}
 }
 
-func (h *HealthCheck) validate(p *Problems) {
-	oneOf(p, "healthCheck.type", h.Type, "http", "tcp", "none")
-	if h.Type == "http" {
-		oneOf(p, "healthCheck.method", h.Method, "HEAD", "GET", "OPTIONS")
-		if err := CheckURLPath(h.Path); err != nil {
-			p.Add("healthCheck.path", "%s", err)
-		} else if strings.Contains(h.Path, "$") {
-			p.Add("healthCheck.path", "write '$' as %%24")
-		}
-		if err := CheckHost(h.Host); err != nil {
-			p.Add("healthCheck.host", "%s", err)
-		}
-		if _, err := ParseStatuses(h.Expect); err != nil {
-			p.Add("healthCheck.expect", "%s", err)
-		} else {
-			text(p, "healthCheck.expect", h.Expect, 100)
-		}
-		text(p, "healthCheck.body", h.Body, 255)
-	} else if h.Method != "" || h.Path != "" || h.Host != "" || h.Expect != "" || h.Body != "" {
-		p.Add("healthCheck", "method, path, host, expect and body belong to type http")
-	}
-	if h.Port != 0 {
-		h.Port.check(p, "healthCheck.port")
-	}
-	if h.Type != "none" {
-		h.Interval.within(p, "healthCheck.interval", 50*time.Millisecond, time.Hour)
-		between(p, "healthCheck.rise", h.Rise, 1, 100)
-		between(p, "healthCheck.fall", h.Fall, 1, 100)
-	} else if h.Interval != 0 || h.Rise != 0 || h.Fall != 0 || h.Port != 0 {
-		p.Add("healthCheck", "interval, rise, fall and port belong to type http or tcp")
-	}
-}
-
 func (t *PoolTLS) validate(p *Problems) {
 	if t == nil {
 		return
@@ -363,42 +294,4 @@ func (o *Pool) References() []Reference {
 		list = optional(list, "tls.clientCertificate", "Certificate", o.TLS.ClientCertificate)
 	}
 	return list
-}
-
-// StatusRange is a range of HTTP statuses, both ends included.
-type StatusRange struct{ Low, High int }
-
-// ParseStatuses reads "200", "200-299" or several of them with commas between.
-func ParseStatuses(s string) ([]StatusRange, error) {
-	var list []StatusRange
-	for part := range splitComma(s) {
-		low, high, isRange := strings.Cut(part, "-")
-		if !isRange {
-			high = low
-		}
-		r := StatusRange{threeDigits(low), threeDigits(high)}
-		if r.Low < 0 || r.High < 0 {
-			return nil, fmt.Errorf("%q must be statuses such as 200, 200-299 or 200,301-302", clip(s))
-		}
-		if r.Low < 100 || r.High > 599 || r.Low > r.High {
-			return nil, fmt.Errorf("%q holds a range outside 100 to 599, or upside down", clip(s))
-		}
-		list = append(list, r)
-	}
-	return list, nil
-}
-
-// threeDigits reads a number of exactly three digits, -1 for anything else.
-func threeDigits(s string) int {
-	n := 0
-	for i := 0; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
-			return -1
-		}
-		n = n*10 + int(s[i]-'0')
-	}
-	if len(s) != 3 {
-		return -1
-	}
-	return n
 }

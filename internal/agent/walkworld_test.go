@@ -23,6 +23,9 @@ func (w *walk) answerable(o *weir.Object) *weir.Object {
 	spec := *pool
 	if spec.HealthCheck != nil && spec.HealthCheck.Type != "none" {
 		check := *spec.HealthCheck
+		if check.Type != "http" { // the origins speak nothing else
+			check = weir.HealthCheck{Type: "tcp", Rise: check.Rise, Fall: check.Fall}
+		}
 		check.Interval = weir.Duration(time.Duration(100+w.rng.IntN(3)*50) * time.Millisecond)
 		if spec.TLS != nil { // a handshake must be done within the interval, on a busy machine too
 			check.Interval, check.Rise = weir.Duration(500*time.Millisecond), 1

@@ -60,7 +60,12 @@ func (r *renderer) poolMaps(p *ir.Pool, name, owner string) {
 	if timeout := queueTimeout(p); timeout != 0 {
 		r.put(mapQueueTimeout, name, fmt.Sprint(timeout.Milliseconds()), owner)
 	}
-	if p.Check.Type == "http" {
+	switch p.Check.Type {
+	case "smtp":
+		r.put(mapCheckHost, name, p.Check.Host, owner)
+	case "postgresql":
+		r.put(mapCheckHello, name, hello(p.Check.User), owner)
+	case "http":
 		r.put(mapCheckPath, name, p.Check.Path, owner)
 		r.put(mapCheckHost, name, p.Check.Host, owner)
 		if p.Check.Body != "" {

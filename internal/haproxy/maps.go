@@ -25,7 +25,8 @@ const (
 	mapServerTimeout = "maps/t-server.map"    // backend → milliseconds
 	mapQueueTimeout  = "maps/t-queue.map"     // backend → milliseconds
 	mapCheckPath     = "maps/check-path.map"  // backend → path
-	mapCheckHost     = "maps/check-host.map"  // backend → Host
+	mapCheckHost     = "maps/check-host.map"  // backend → Host, or the name said to SMTP servers
+	mapCheckHello    = "maps/check-hello.map" // backend → the first message of a session with PostgreSQL, hexadecimal
 	mapCheckBody     = "maps/check-body.map"  // backend → what the body must hold
 	mapPageTypes     = "maps/page-types.map"  // status|site/ → content type of the site's page
 	mapChallenges    = "maps/challenges.map"  // path of an http-01 challenge → its answer
@@ -35,7 +36,7 @@ const (
 var mapFiles = []string{
 	mapVIPs, mapProxies, mapForwarders, mapLists, mapListRoutes, mapExact, mapPrefixes,
 	mapUserExact, mapUserPrefixes, mapPools, mapZones, mapServerTimeout, mapQueueTimeout,
-	mapCheckPath, mapCheckHost, mapCheckBody, mapPageTypes, mapChallenges,
+	mapCheckPath, mapCheckHost, mapCheckHello, mapCheckBody, mapPageTypes, mapChallenges,
 }
 
 var orderedMapFiles = []string{mapRegexes, mapUserRegexes}

@@ -1,7 +1,6 @@
 package haproxy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -161,88 +160,6 @@ func (r *renderer) profile(f profile) {
 	}
 	if f.class != 0 {
 		s.add("timeout server %s", ms(weir.Duration(f.class)))
-	}
-}
-
-// check is what about a health check must be text.
-type check struct {
-	kind, method, expect string
-	body                 bool
-}
-
-func checkOf(p *ir.Pool) check {
-	h := p.Check
-	return check{kind: h.Type, method: h.Method, expect: h.Expect, body: h.Body != ""}
-}
-
-var classOfCheck = strings.NewReplacer(",", "_", " ", "")
-
-func (c check) name() string {
-	if c.kind != "http" {
-		return "hc-tcp"
-	}
-	expect := classOfCheck.Replace(c.expect)
-	if c.body {
-		expect = "body"
-	}
-	return "hc-" + strings.ToLower(c.method) + "-" + expect
-}
-
-// lines are the rules of the check; path, host and body come from maps by the backend's name, so that they
-// are run time.
-func (c check) lines() []string {
-	if c.kind != "http" {
-		return []string{"tcp-check connect default"}
-	}
-	list := []string{
-		"http-check connect default",
-		fmt.Sprintf(`http-check send meth %s uri-lf "%%[be_name,map_str(%s,/)]" ver HTTP/1.1 hdr Host "%%[be_name,map_str(%s,localhost)]" hdr User-Agent weir-check`,
-			c.method, opt(mapCheckPath), opt(mapCheckHost)),
-	}
-	if c.body {
-		return append(list, fmt.Sprintf(`http-check expect string-lf "%%[be_name,map_str(%s)]"`, opt(mapCheckBody)))
-	}
-	return append(list, "http-check expect status "+strings.ReplaceAll(c.expect, " ", ""))
-}
-
-// text is the check as directives of a backend, for versions without healthcheck sections.
-func (c check) text() []string {
-	if c.kind == "http" {
-		return append([]string{"option httpchk"}, c.lines()...)
-	}
-	return append([]string{"option tcp-check"}, c.lines()...)
-}
-
-func (r *renderer) healthChecks() {
-	if !r.can.HealthChecks {
-		return
-	}
-	wanted := map[string]check{"hc-tcp": {kind: "tcp"}}
-	for _, method := range []string{"HEAD", "GET"} {
-		for _, expect := range []string{"200", "200-299", "200-399"} {
-			c := check{kind: "http", method: method, expect: expect}
-			wanted[c.name()] = c
-		}
-	}
-	body := check{kind: "http", method: "GET", body: true}
-	wanted[body.name()] = body
-	for i := range r.node.Pools {
-		if c := checkOf(&r.node.Pools[i]); c.kind != "none" {
-			wanted[c.name()] = c
-		}
-	}
-	for _, name := range sortedKeys(wanted) {
-		c := wanted[name]
-		s := r.section("healthcheck", name)
-		s.Spare = true
-		if c.kind == "http" {
-			s.add("type httpchk")
-		} else {
-			s.add("type tcp-check")
-		}
-		for _, line := range c.lines() {
-			s.add("%s", line)
-		}
 	}
 }
 

@@ -23,6 +23,7 @@ type proxy struct {
 	prefix  netip.Prefix
 	origins map[byte]*weirtest.Origin
 	tcp     *weirtest.TCPOrigin
+	dir     string // where HAProxy runs
 }
 
 func (p proxy) addr(host byte, port int) string {
@@ -49,6 +50,7 @@ func startProxy(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node)) proxy {
 	p.tcp = weirtest.NewTCPOrigin(t, p.addr(34, 9000), "hello\n")
 	c := haproxy.Render(n, haproxy.Env{Version: version})
 	dir := weirtest.TempDir(t)
+	p.dir = dir
 	writeFiles(t, dir, c)
 	if err := os.WriteFile(filepath.Join(dir, haproxy.StateFile), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -64,6 +66,25 @@ func startProxy(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node)) proxy {
 		return nil
 	})
 	return p
+}
+
+// command gives what the run-time socket answers to a command.
+func (p proxy) command(t *testing.T, command string) string {
+	t.Helper()
+	conn, err := net.Dial("unix", filepath.Join(p.dir, haproxy.AdminSocket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(weirtest.Patience))
+	if _, err := io.WriteString(conn, command+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer)
 }
 
 // get sends raw bytes to a VIP at port 8080 and gives status, X-Origin and body.

@@ -204,6 +204,15 @@ func (w *world) healthCheck(mode string) *weir.HealthCheck {
 	h := &weir.HealthCheck{Type: pick(w.rng, "http", "http", "tcp", "none")}
 	if mode == "tcp" && h.Type == "http" {
 		h.Type = "tcp"
+		if !w.Plain {
+			h.Type = pick(w.rng, "tcp", "tcp", "ldap", "smtp", "postgresql", "ssh", "redis")
+		}
+	}
+	switch h.Type {
+	case "smtp":
+		h.Host = pick(w.rng, "", "lb.example.com")
+	case "postgresql":
+		h.User = pick(w.rng, "weir", "Check_1")
 	}
 	if h.Type != "none" {
 		h.Interval = weir.Duration(time.Duration(1+w.rng.IntN(10)) * 200 * time.Millisecond)
