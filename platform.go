@@ -9,7 +9,8 @@ import (
 
 // Zone is an availability zone: machines that fail together.
 type Zone struct {
-	// Capacity is the zone's share of the load relative to other zones; 100 when left out.
+	// Capacity is what the zone can carry relative to other zones; 100 when left out. It moves no traffic: it tells before a
+	// failover what the other zones would carry.
 	Capacity int `json:"capacity,omitempty"`
 }
 
@@ -254,6 +255,8 @@ type Tuning struct {
 	OpenFiles int `json:"openFiles,omitempty"`
 	// HardStopAfter ends old workers after a reload, however long their connections last.
 	HardStopAfter Duration `json:"hardStopAfter,omitempty"`
+	// ZoneReturn says how a zone comes back after none of its servers took requests.
+	ZoneReturn *ZoneReturn `json:"zoneReturn,omitempty"`
 }
 
 // Timeouts are HAProxy's, for everything that does not say otherwise.
@@ -291,6 +294,7 @@ func (t *Tuning) Normalize() {
 	} {
 		setDefault(field, Duration(value))
 	}
+	t.ZoneReturn.normalize()
 	setDefault(&t.User, "haproxy")
 	setDefault(&t.Group, "haproxy")
 }
@@ -322,6 +326,7 @@ func (t *Tuning) Validate(p *Problems) {
 		}
 		seen[b.Port] = true
 	}
+	t.ZoneReturn.validate(p)
 	checkUser(p, "user", t.User)
 	checkUser(p, "group", t.Group)
 }

@@ -123,6 +123,9 @@ func (b *builder) tuning(spec *weir.LoadBalancerGroup) {
 		}
 		t.Normalize()
 	}
+	if t.ZoneReturn.Usual() { // what agents do that have never heard of it
+		t.ZoneReturn = nil
+	}
 	ref := weir.Ref{Kind: "Tuning", Name: t.Name}
 	t.ErrorPages = b.pages(ref, t.ErrorPages)
 	t.Ports = slices.Clone(t.Ports)
