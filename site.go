@@ -21,7 +21,8 @@ type Site struct {
 	// Backends are names with one pool per zone, or one pool for all zones; "default" takes what no route takes.
 	Backends map[string]Backend `json:"backends,omitempty"`
 	// Routes are looked at by kind: access lists first, in order; then exact paths; then the longest prefix;
-	// then regexes, in order; then maps, in order.
+	// then regexes, in order; then maps, in order. As soon as one of them is more than a prefix with a backend, paths
+	// are brought into their normal form first, for the routes and for the servers.
 	Routes []SiteRoute `json:"routes,omitempty"`
 	// ErrorPages replace HAProxy's own error texts, by status.
 	ErrorPages map[Status3]string `json:"errorPages,omitempty"`
@@ -70,32 +71,6 @@ func (b Backend) Pools() iter.Seq2[string, string] {
 	}
 }
 
-// SiteRoute sends what it matches to a backend of the site.
-type SiteRoute struct {
-	Match RouteMatch `json:"match"`
-	// Backend is a name out of the site's backends; a route by map has none, the map's value is the name.
-	Backend string `json:"backend,omitempty"`
-}
-
-// RouteMatch holds exactly one condition.
-type RouteMatch struct {
-	Path *PathMatch `json:"path,omitempty"`
-	// AccessList names a list that the client's address is in.
-	AccessList string `json:"accessList,omitempty"`
-	// Map names a Map that the path is looked up in.
-	Map string `json:"map,omitempty"`
-}
-
-// PathMatch holds exactly one of its fields.
-type PathMatch struct {
-	Exact string `json:"exact,omitempty"`
-	// Prefix matches whole path elements: /api matches /api and /api/x, not /apis; a trailing slash changes nothing.
-	// Paths are looked at as clients write them: /%61pi, //api and /x/../api don't begin with /api.
-	Prefix string `json:"prefix,omitempty"`
-	// Regex is a PCRE that must match the whole path.
-	Regex string `json:"regex,omitempty"`
-}
-
 // PoolMode gives the mode that the site's pools must have.
 func (s *Site) PoolMode() string {
 	if s.Mode == "http" {
@@ -113,6 +88,9 @@ func (s *Site) Normalize() {
 		if t := s.Listeners[i].TLS; t != nil {
 			t.normalize(s.Mode)
 		}
+	}
+	for i := range s.Routes {
+		s.Routes[i].normalize()
 	}
 }
 
@@ -169,65 +147,6 @@ func (s *Site) validateBackends(p *Problems) {
 	}
 }
 
-func (s *Site) validateRoute(p *Problems, path string, r SiteRoute, before []SiteRoute) {
-	set := 0
-	if m := r.Match.Path; m != nil {
-		set++
-		m.validate(p, path+".match.path")
-	}
-	for _, name := range []string{r.Match.AccessList, r.Match.Map} {
-		if name != "" {
-			set++
-		}
-	}
-	if set != 1 {
-		p.Add(path+".match", "needs exactly one of path, accessList and map")
-	}
-	switch {
-	case r.Match.Map != "" && r.Backend != "":
-		p.Add(path+".backend", "a route by map has none: the map's values name the backends")
-	case r.Match.Map == "":
-		if _, ok := s.Backends[r.Backend]; !ok {
-			p.Add(path+".backend", "%q is no backend of this site", clip(r.Backend))
-		}
-	}
-	for i, other := range before {
-		if r.Match.same(other.Match) {
-			p.Add(path+".match", "routes[%d] matches the same", i)
-		}
-	}
-}
-
-func (m *PathMatch) validate(p *Problems, path string) {
-	set := 0
-	for field, v := range map[string]string{"exact": m.Exact, "prefix": m.Prefix} {
-		if v != "" {
-			set++
-			if err := checkMatchPath(v); err != nil {
-				p.Add(path+"."+field, "%s", err)
-			}
-		}
-	}
-	if m.Regex != "" {
-		set++
-		checkRegex(p, path+".regex", m.Regex)
-	}
-	if set != 1 {
-		p.Add(path, "needs exactly one of exact, prefix and regex")
-	}
-}
-
-func (m RouteMatch) same(o RouteMatch) bool {
-	if m.AccessList != o.AccessList || m.Map != o.Map || (m.Path == nil) != (o.Path == nil) {
-		return false
-	}
-	if m.Path == nil {
-		return true
-	}
-	return m.Path.Exact == o.Path.Exact && m.Path.Regex == o.Path.Regex &&
-		strings.TrimRight(m.Path.Prefix, "/") == strings.TrimRight(o.Path.Prefix, "/") && (m.Path.Prefix == "") == (o.Path.Prefix == "")
-}
-
 // References are addresses, certificates, zones, pools, lists, maps and pages.
 func (s *Site) References() []Reference {
 	list := each(nil, "addresses", "IPAddress", s.Addresses)
@@ -252,8 +171,7 @@ func (s *Site) References() []Reference {
 		}
 	}
 	for i, r := range s.Routes {
-		list = optional(list, index("routes", i)+".match.accessList", "AccessList", r.Match.AccessList)
-		list = optional(list, index("routes", i)+".match.map", "Map", r.Match.Map)
+		list = r.references(list, index("routes", i))
 	}
 	if r := s.Routing; r != nil {
 		for _, zone := range sortedKeys(r.Weights) {

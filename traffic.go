@@ -37,8 +37,15 @@ type MapEntry struct {
 	Value string `json:"value"`
 }
 
-// Normalize does nothing.
-func (m *Map) Normalize() {}
+// Normalize brings paths into their normal form.
+func (m *Map) Normalize() {
+	if m.Match == "regex" {
+		return
+	}
+	for i := range m.Entries {
+		m.Entries[i].Key = NormalPath(m.Entries[i].Key)
+	}
+}
 
 // Validate checks keys and values.
 func (m *Map) Validate(p *Problems) {

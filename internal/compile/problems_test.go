@@ -185,8 +185,8 @@ func whole(t *testing.T, n ir.Node) {
 		for _, r := range s.Routes {
 			need("list", r.Match.AccessList, s.Name)
 			need("map", r.Match.Map, s.Name)
-			if r.Match.Map == "" && !backends[r.Backend] {
-				t.Fatalf("site %s routes to %s, which it does not have", s.Name, r.Backend)
+			if to := r.Does().Backend; to != "" && !backends[to] {
+				t.Fatalf("site %s routes to %s, which it does not have", s.Name, to)
 			}
 		}
 		for _, a := range s.Addresses {

@@ -265,8 +265,8 @@ func (b *builder) backends(ref weir.Ref, spec *weir.Site, s *ir.Site) {
 		case r.Match.AccessList != "" && !b.exists("AccessList", r.Match.AccessList):
 			b.problems.add(ref, path+".match.accessList", "AccessList/%s does not exist; the route is left out", r.Match.AccessList)
 			continue
-		case !use(r.Backend):
-			b.problems.add(ref, path+".backend", "backend %q has no pool that can be used; the route is left out", r.Backend)
+		case r.Does().Backend != "" && !use(r.Does().Backend):
+			b.problems.add(ref, path+".backend", "backend %q has no pool that can be used; the route is left out", r.Does().Backend)
 			continue
 		}
 		s.Routes = append(s.Routes, r)

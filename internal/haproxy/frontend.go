@@ -80,6 +80,7 @@ func (r *renderer) clientDefaults(mode string) {
 	}
 	// Without idle-close-on-response a reload breaks keep-alive connections.
 	s.add("option idle-close-on-response")
+	s.add("timeout tarpit %s", tarpitFor)
 	r.errorPages(s)
 }
 
@@ -270,6 +271,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	rule("redirect code 308 location https://%%[var(txn.host)]%%[pathq] if { var(txn.to) -m str 443 }")
 	rule("redirect code 308 location https://%%[var(txn.host)]:%%[var(txn.to)]%%[pathq] if { var(txn.to) -m found }")
 
+	normalPath(rule)
 	unrouted := "if { var(txn.route),strcmp(txn.site) eq 0 }"
 	rule("set-var(txn.path) path")
 	rule("set-var(txn.lists) src,map_ip(%s)", opt(mapLists))
@@ -285,6 +287,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 		rule("set-var(txn.route) var(txn.site),concat(%s),%s(%s) %s", step.join, step.converter, opt(step.path), unrouted)
 	}
 	rule("set-var(txn.route) var(txn.site),concat(/default) %s", unrouted)
+	r.outcomes(rule)
 	r.spread(s, "http-request", "txn", "allow")
 }
 

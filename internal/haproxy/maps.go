@@ -29,6 +29,8 @@ const (
 	mapCheckHello    = "maps/check-hello.map" // backend → the first message of a session with PostgreSQL, hexadecimal
 	mapCheckBody     = "maps/check-body.map"  // backend → what the body must hold
 	mapPageTypes     = "maps/page-types.map"  // status|site/ → content type of the site's page
+	mapNormal        = "maps/normal.map"      // site → 1 where paths are brought into their normal form
+	mapOutcomes      = "maps/outcomes.map"    // route that is more than a backend → what is done, see outcome
 	mapChallenges    = "maps/challenges.map"  // path of an http-01 challenge → its answer
 )
 
@@ -37,6 +39,7 @@ var mapFiles = []string{
 	mapVIPs, mapProxies, mapForwarders, mapLists, mapListRoutes, mapExact, mapPrefixes,
 	mapUserExact, mapUserPrefixes, mapPools, mapZones, mapServerTimeout, mapQueueTimeout,
 	mapCheckPath, mapCheckHost, mapCheckHello, mapCheckBody, mapPageTypes, mapChallenges,
+	mapNormal, mapOutcomes,
 }
 
 var orderedMapFiles = []string{mapRegexes, mapUserRegexes}

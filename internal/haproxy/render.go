@@ -168,6 +168,7 @@ func (r *renderer) global() {
 	s.add("stats socket %s mode 600 level admin%s", Quoted("unix@"+r.at(AdminSocket)), user)
 	s.add("%s%s", stateAt, Quoted(r.at(StateFile)))
 	s.add("ssl-load-extra-files none")
+	s.add("expose-experimental-directives") // normalize-uri
 	r.tlsDefaults(s)
 	if r.env.User != "" {
 		s.own(owner, "user %s", r.env.User)

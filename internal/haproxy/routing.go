@@ -144,7 +144,7 @@ func (r *renderer) homeSlot(address string) int {
 func (r *renderer) siteRoutes(s *ir.Site, sets listSets) {
 	owner := "Site/" + s.Name
 	for _, route := range s.Routes {
-		target := s.Name + "/" + route.Backend
+		target := r.target(s, &route)
 		switch m := route.Match; {
 		case m.AccessList != "":
 			for _, id := range sets.with[m.AccessList] {
@@ -160,13 +160,11 @@ func (r *renderer) siteRoutes(s *ir.Site, sets listSets) {
 			r.put(mapPrefixes, prefixKey(s.Name, m.Path.Prefix), target, owner)
 		}
 	}
-	if s.Mode == "http" && len(s.Backends) > 0 && !slices.ContainsFunc(s.Routes, needsLongWay) {
+	if slices.ContainsFunc(s.Routes, func(route weir.SiteRoute) bool { return !route.Plain() }) {
+		r.put(mapNormal, s.Name, "1", owner)
+	} else if s.Mode == "http" && len(s.Backends) > 0 {
 		r.shortWay(s)
 	}
-}
-
-func needsLongWay(route weir.SiteRoute) bool {
-	return route.Match.Path == nil || route.Match.Path.Prefix == ""
 }
 
 // undecided stands for a route where only the long way knows; no site has that name.
@@ -196,7 +194,7 @@ func (r *renderer) shortPaths(s *ir.Site, p weir.Port, host string) {
 	owner, path := "Site/"+s.Name, mapPaths(p)
 	// Routes first, as they are: of equal keys the first counts, so that no mark and no default hides a route.
 	for _, route := range s.Routes {
-		r.put(path, prefixKey(host, route.Match.Path.Prefix), s.Name+"/"+route.Backend, owner)
+		r.put(path, prefixKey(host, route.Match.Path.Prefix), r.target(s, &route), owner)
 	}
 	r.put(path, host+"/", s.Name+"/default", owner)
 	for _, route := range s.Routes {

@@ -32,7 +32,7 @@ func (p proxy) addr(host byte, port int) string {
 	return fmt.Sprintf("%s:%d", netip.AddrFrom4(b), port)
 }
 
-func startProxy(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node)) proxy {
+func startProxy(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node), text ...func(*haproxy.Config)) proxy {
 	t.Helper()
 	p := proxy{prefix: weirtest.Prefix(t), origins: map[byte]*weirtest.Origin{}}
 	n := testNode(p.prefix)
@@ -49,6 +49,9 @@ func startProxy(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node)) proxy {
 	}
 	p.tcp = weirtest.NewTCPOrigin(t, p.addr(34, 9000), "hello\n")
 	c := haproxy.Render(n, haproxy.Env{Version: version})
+	for _, f := range text {
+		f(&c)
+	}
 	dir := weirtest.TempDir(t)
 	p.dir = dir
 	writeFiles(t, dir, c)

@@ -125,4 +125,23 @@ func (w *world) routes(s *weir.Site, role string) {
 			s.Routes = append(s.Routes, r)
 		}
 	}
+	w.actions(s)
+}
+
+// actions adds routes that do more than naming a backend, at paths of their own.
+func (w *world) actions(s *weir.Site) {
+	for _, r := range []struct {
+		path   string
+		action weir.RouteAction
+	}{
+		{"/closed", weir.RouteAction{Deny: 403}},
+		{"/moved", weir.RouteAction{Redirect: &weir.Redirect{Prefix: "/to"}}},
+		{"/other", weir.RouteAction{Redirect: &weir.Redirect{Scheme: "https", Host: "other.example.com", Code: 301}}},
+		{"/inside/", weir.RouteAction{Backend: "default", Rewrite: &weir.Rewrite{Prefix: "/"}}},
+		{"/trap", weir.RouteAction{Tarpit: true}},
+	} {
+		if _, ok := s.Backends["default"]; ok && w.some(12) {
+			s.Routes = append(s.Routes, weir.SiteRoute{Match: weir.RouteMatch{Path: &weir.PathMatch{Prefix: r.path}}, Action: &r.action})
+		}
+	}
 }
