@@ -36,6 +36,10 @@ type Pool struct {
 	TLS   *PoolTLS `json:"tls,omitempty"`
 	// SendProxy begins each connection to a server with a PROXY header: v1 or v2.
 	SendProxy string `json:"sendProxy,omitempty"`
+	// Protocol is how an http pool's servers are spoken to: h1, h2 (agreed upon by TLS, without tls taken for granted)
+	// or auto (whichever the server takes by TLS, h2 first); h1 when left out. gRPC needs h2, with trailers to the
+	// client; WebSockets go by h1 where the server has it.
+	Protocol string `json:"protocol,omitempty"`
 	// SlowStart is the time over which a returning server's weight grows to its full value.
 	SlowStart Duration `json:"slowStart,omitempty"`
 	// ServerTimeout is how long a server may be silent; the group's Tuning when left out. A tcp pool's is
@@ -166,6 +170,9 @@ type PoolTLS struct {
 // Balances are the ways a pool can choose a server.
 var Balances = []string{"roundrobin", "leastconn", "random", "source", "uri", "header"}
 
+// PoolProtocols are the versions of HTTP that servers can be spoken to in.
+var PoolProtocols = []string{"h1", "h2", "auto"}
+
 // Normalize fills the defaults.
 func (o *Pool) Normalize() {
 	setDefault(&o.Mode, "http")
@@ -238,6 +245,14 @@ func (o *Pool) Validate(p *Problems) {
 	o.TLS.validate(p)
 	if o.SendProxy != "" {
 		oneOf(p, "sendProxy", o.SendProxy, "v1", "v2")
+	}
+	if o.Protocol != "" {
+		oneOf(p, "protocol", o.Protocol, PoolProtocols...)
+		if o.Mode == "tcp" {
+			p.Add("protocol", "is for http pools; a tcp pool's servers speak what its clients speak")
+		} else if o.Protocol == "auto" && o.TLS == nil {
+			p.Add("protocol", "auto needs tls, by which it is agreed; without it say h1 or h2")
+		}
 	}
 	if o.SlowStart != 0 {
 		o.SlowStart.within(p, "slowStart", time.Second, time.Hour)

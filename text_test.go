@@ -229,6 +229,8 @@ func TestRulesThatAFieldHasByItself(t *testing.T) {
 		"user of no check":      {"{kind: Pool, metadata: {name: a}, spec: {mode: tcp, healthCheck: {type: ssh, user: a}}}", "spec.healthCheck.user: belongs to type postgresql"},
 		"port in a greeting":    {"{kind: Pool, metadata: {name: a}, spec: {mode: tcp, healthCheck: {type: smtp, host: 'a:25'}}}", "spec.healthCheck.host"},
 		"path of a greeting":    {"{kind: Pool, metadata: {name: a}, spec: {mode: tcp, healthCheck: {type: ldap, path: /}}}", "belong to type http"},
+		"protocol to agree on":  {"{kind: Pool, metadata: {name: a}, spec: {protocol: auto}}", "spec.protocol: auto needs tls"},
+		"protocol of tcp":       {"{kind: Pool, metadata: {name: a}, spec: {mode: tcp, protocol: h2}}", "spec.protocol: is for http pools"},
 		"one address twice":     {"{kind: LoadBalancer, metadata: {name: a}, spec: {group: g, zone: z, localRanges: {192.0.2.0/28: 127.0.0.0/28, 198.51.100.0/28: 127.0.0.0/28}}}", "two addresses would be bound as one"},
 		"join terms":            {"{kind: Token, metadata: {name: a}, spec: {subject: x, join: {group: g, zone: z, localPorts: {80: 8080, 81: 8080}}}}", "spec.join.localPorts[81]: ports 80 and 81"},
 		"text that turns":       {"{kind: Override, metadata: {name: a}, spec: {server: s, state: drain, reason: \"a\\u202eb\", expiresAt: 2030-01-01T00:00:00Z}}", "spec.reason"},

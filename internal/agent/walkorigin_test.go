@@ -18,7 +18,7 @@ import (
 	"weir/internal/weirtest"
 )
 
-// polyglot is an origin that answers every check a random pool may make: plain or over TLS, with or without a
+// polyglot is an origin that answers every check a random pool may make: plain or over TLS, in HTTP/1 or 2, with or without a
 // PROXY header in front, at any path. It tells its address in the X-Origin header.
 func polyglot(t *testing.T, addr netip.AddrPort, certificate tls.Certificate) {
 	t.Helper()
@@ -26,8 +26,12 @@ func polyglot(t *testing.T, addr netip.AddrPort, certificate tls.Certificate) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{certificate}}
+	config := &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true) // and what comes out of TLS, which the server knows nothing of
 	server := &http.Server{
+		Protocols: protocols,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Origin", addr.String())
 			fmt.Fprintln(w, "ok")

@@ -111,6 +111,9 @@ func head(o *weir.Object) ir.Pool {
 		// Without a check there is none to wait for.
 		Unchecked: (spec.Admission == weir.AdmissionRegistration || spec.Admission == weir.AdmissionNone) && spec.HealthCheck != nil && spec.HealthCheck.Type != "none",
 	}
+	if spec.Protocol != "h1" {
+		p.Protocol = spec.Protocol
+	}
 	if spec.HealthCheck != nil {
 		p.Check = *spec.HealthCheck
 	}

@@ -155,13 +155,19 @@ func (r *renderer) serverOptions(p *ir.Pool) string {
 		default:
 			add("verify required ca-file %s", authorityFile(r.certificateOf(t.CA)))
 		}
-		if t.SNI != "" {
+		switch {
+		case t.SNI != "":
 			add("sni str(%s) check-sni %s", t.SNI, t.SNI)
+		case r.can.AutoSNI:
+			// Or a client's Host that is no server name, as one with a dot at its end, would fail the handshake and
+			// take the server out.
+			add("no-sni-auto no-check-sni-auto")
 		}
 		if t.ClientCertificate != "" {
 			add("crt %s", certFile(t.ClientCertificate))
 		}
 	}
+	b.WriteString(protocol(p))
 	switch p.SendProxy {
 	case "v1":
 		add("send-proxy")

@@ -160,6 +160,8 @@ type Capabilities struct {
 	SetTimeouts bool
 	// SmallBuffers: requests kept for a retry take as much room as they need.
 	SmallBuffers bool
+	// AutoSNI: the Host of a request is sent as SNI where a server's line says nothing of it.
+	AutoSNI bool
 	// Chroot: "chroot auto" gives the workers an empty folder for a root.
 	Chroot bool
 }
@@ -169,7 +171,7 @@ var Oldest = Version{3, 2}
 
 // Capabilities gives what the version can do.
 func (v Version) Capabilities() Capabilities {
-	return Capabilities{DynamicBackends: v.AtLeast(3, 4), HealthChecks: v.AtLeast(3, 4), SetTimeouts: v.AtLeast(3, 4), SmallBuffers: v.AtLeast(3, 4), Chroot: v.AtLeast(3, 4)}
+	return Capabilities{DynamicBackends: v.AtLeast(3, 4), HealthChecks: v.AtLeast(3, 4), SetTimeouts: v.AtLeast(3, 4), SmallBuffers: v.AtLeast(3, 4), Chroot: v.AtLeast(3, 4), AutoSNI: v.AtLeast(3, 3)}
 }
 
 // digest gives four letters and digits that differ when any part does; it ends names of things that

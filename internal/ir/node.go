@@ -153,7 +153,9 @@ type Pool struct {
 	ServerTimeout  weir.Duration    `json:"serverTimeout,omitempty"`
 	TLS            *weir.PoolTLS    `json:"tls,omitempty"`
 	SendProxy      string           `json:"sendProxy,omitempty"`
-	SlowStart      weir.Duration    `json:"slowStart,omitempty"`
+	// Protocol is h2 or auto, "" for h1.
+	Protocol  string        `json:"protocol,omitempty"`
+	SlowStart weir.Duration `json:"slowStart,omitempty"`
 	// Unchecked lets a new server take traffic before its first good check.
 	Unchecked bool     `json:"unchecked,omitempty"`
 	Servers   []Server `json:"servers,omitempty"` // by name

@@ -249,6 +249,9 @@ func (w *world) httpPool(p *weir.Pool) {
 }
 
 func (w *world) outward(p *weir.Pool) {
+	if p.Mode == "http" && w.some(5) {
+		p.Protocol = pick(w.rng, "h1", "h2")
+	}
 	if w.some(5) {
 		p.SendProxy = pick(w.rng, "v1", "v2")
 	}
@@ -256,6 +259,9 @@ func (w *world) outward(p *weir.Pool) {
 		p.TLS = &weir.PoolTLS{Verify: pick(w.rng, "ca", "none"), SNI: "origin.example.com", MinVersion: pick(w.rng, "", "TLSv1.3")}
 		if p.TLS.Verify == "ca" {
 			p.TLS.CA = w.anyName("Certificate", "")
+		}
+		if p.Mode == "http" && w.some(3) {
+			p.Protocol = "auto"
 		}
 		if w.some(2) {
 			p.TLS.ClientCertificate = w.anyName("Certificate", "")
