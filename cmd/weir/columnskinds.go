@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"weir"
 )
@@ -34,6 +33,7 @@ var kindTables = map[string]kindTable{
 		columns: []column{{title: "SERVER"}, {title: "POOL"}, {title: "DOES"}, {title: "EXPIRES", restless: true}, {title: "BY", optional: true}, {title: "REASON", shrinks: true}},
 		learn:   learnAuthors, cells: overrideCells,
 	},
+	"ZoneShift":   shiftTable,
 	"Certificate": certificateTable,
 	"Issuer":      issuerTable,
 
@@ -157,15 +157,7 @@ func overrideCells(f *facts, o *object) []cell {
 	if pool == "" {
 		pool = "all"
 	}
-	left := spec.ExpiresAt.Sub(f.client.now())
-	expires := cell{text: "in " + span(left)}
-	switch {
-	case left <= 0:
-		expires = cell{"expired " + ago(spec.ExpiresAt, f.client.now()), faint}
-	case left < 10*time.Minute:
-		expires.tone = warning
-	}
-	return []cell{{text: spec.Server}, {text: pool}, {text: doesText(spec)}, expires, f.moves.byHand(o), {text: spec.Reason}}
+	return []cell{{text: spec.Server}, {text: pool}, {text: doesText(spec)}, expiresCell(spec.ExpiresAt, f.client.now()), f.moves.byHand(o), {text: spec.Reason}}
 }
 
 // doesText says what an override does to its server.

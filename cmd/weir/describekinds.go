@@ -20,6 +20,7 @@ func (d *description) special() error {
 		d.pools()
 		d.overrides()
 	case *weir.Site:
+		d.shifts(spec)
 		d.counts()
 	case *weir.Certificate:
 		d.certificate(spec)

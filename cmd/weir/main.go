@@ -19,7 +19,7 @@ import (
 var commands = []func() *cobra.Command{
 	newGet, newDescribe, newPool, newStatus, newWaves, newTicketKeys, newHistory, newRender, newExport,
 	newPlan, newApply, newDelete, newUndo, newInventory, newDiscoverySource, newCertificate,
-	newDrain, newEnable, newWeight, newDrift,
+	newDrain, newEnable, newWeight, newFailover, newDrift,
 	newLogin, newContext, newToken, newGrant, newCA,
 	newBackup, newRestore,
 	newVersion,
@@ -99,7 +99,7 @@ and every command here says what would happen, what happened, and what is so.`,
 	root.AddGroup(
 		&cobra.Group{ID: groupLook, Title: "See what is wanted and what is so:"},
 		&cobra.Group{ID: groupChange, Title: "Change what is wanted:"},
-		&cobra.Group{ID: groupOperate, Title: "Move servers by hand, for a while:"},
+		&cobra.Group{ID: groupOperate, Title: "Move traffic by hand, for a while:"},
 		&cobra.Group{ID: groupAccess, Title: "Access:"},
 		&cobra.Group{ID: groupRun, Title: "Run and more:"},
 	)

@@ -62,7 +62,7 @@ func (s *standIn) Status(o *weir.Object) *weir.Status {
 	status := &weir.Status{Conditions: []weir.Condition{{Type: weir.Accepted, Status: "True", Reason: "Valid", Message: "the wish obeys the rules", Since: since}}}
 	status.Certificate, status.Issuer, status.Source = s.certificate(o), s.issuer(o), s.seen[o.Ref().String()]
 	switch o.Kind {
-	case "Site", "Pool", "IPAddress", "Certificate", "ErrorPage", "Map", "AccessList":
+	case "Site", "Pool", "IPAddress", "Certificate", "ErrorPage", "Map", "AccessList", "ZoneShift":
 	default:
 		return status
 	}
@@ -285,7 +285,7 @@ func (standInPlanner) Plan(_ context.Context, before, after *weir.Set, written [
 		case r.Kind == "Pool" && before.Get(r) == nil:
 			sentences = append(sentences, "adds pool "+r.Name, "adds 2 servers to pool "+r.Name)
 			commands = append(commands, "add backend "+r.Name+" from p-http", "add server "+r.Name+"/s1 10.1.0.1:80 id 1", "enable health "+r.Name+"/s1", "add server "+r.Name+"/s2 10.1.0.2:80 id 2", "enable health "+r.Name+"/s2", "publish backend "+r.Name)
-		case r.Kind == "Pool" || r.Kind == "Site" || r.Kind == "Override":
+		case r.Kind == "Pool" || r.Kind == "Site" || r.Kind == "Override" || r.Kind == "ZoneShift":
 			sentences = append(sentences, "changes what belongs to "+r.String())
 			commands = append(commands, "set map maps/sites.map "+r.Name+" x")
 		}

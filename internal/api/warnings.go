@@ -12,7 +12,8 @@ import (
 const mostWarned = 100
 
 // warnings tells of names that can't be proven to whom their certificates are ordered from, and of host names without a
-// certificate: of the sites that a change writes, and of those that show a certificate that it writes. What the caller may not see is left out.
+// certificate: of the sites that a change writes, and of those that show a certificate that it writes; of zones that a shift
+// would overload. What the caller may not see is left out.
 func (c *call) warnings(res result) (list []weir.Problem) {
 	var sites []string
 	seen := map[string]bool{}
@@ -34,6 +35,7 @@ func (c *call) warnings(res result) (list []weir.Problem) {
 		}
 	}
 	list = append(orphaned(res), c.unproven(res)...)
+	list = append(list, c.shifted(res)...)
 	for _, name := range sites {
 		if !c.sees(res.After, "Site/"+name) {
 			continue
@@ -43,6 +45,27 @@ func (c *call) warnings(res result) (list []weir.Problem) {
 				return list
 			}
 			list = append(list, weir.Problem{Object: "Site/" + name, Path: gap.Path, Message: gap.Words(res.After)})
+		}
+	}
+	return list
+}
+
+// shifted tells of zones that would carry too much while a ZoneShift holds that a change writes, and of what it does not move.
+func (c *call) shifted(res result) (list []weir.Problem) {
+	for _, changed := range res.Change.Objects {
+		shift := weir.Find[weir.ZoneShift](res.After, changed.Kind, changed.Name)
+		if shift == nil || !c.sees(res.After, changed.Ref.String()) {
+			continue
+		}
+		now := c.h.opts.Clock()
+		if !now.Before(shift.ExpiresAt) {
+			list = append(list, weir.Problem{Object: changed.Ref.String(), Path: "spec.expiresAt", Message: "is over: the shift moves nothing; give it a later moment"})
+			continue
+		}
+		for _, text := range compile.Leave(res.After, changed.Name, now).Words(shift.Zone) {
+			if len(list) < mostWarned {
+				list = append(list, weir.Problem{Object: changed.Ref.String(), Path: "spec.zone", Message: text})
+			}
 		}
 	}
 	return list

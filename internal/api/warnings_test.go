@@ -102,3 +102,38 @@ func issuerStatus(o *weir.Object) *weir.IssuerStatus {
 		Budgets: []weir.IssuerBudget{{Limit: "orders in 7 days by domain", Of: 50, Used: 3, By: "films.example.com"}},
 	}
 }
+
+// TestShiftsThatOverloadAreWarnedOf, in dry runs and when they are made, and shifts that do nothing.
+func TestShiftsThatOverloadAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want(w.do("admin", "POST", "/api/v1/apply", `
+kind: Zone
+metadata: {name: az2}
+---
+kind: Pool
+metadata: {name: web2, role: web}
+spec: {members: [{name: b, address: 10.0.0.2, port: 80, weight: 10}]}
+---
+kind: Site
+metadata: {name: www, role: web}
+spec: {hostnames: [www.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: {az1: web, az2: web2}}, routing: {homeZone: none, weights: {az1: 90, az2: 10}}}
+`), 200)
+	shift := func(rest string) string {
+		return "kind: ZoneShift\nmetadata: {name: s, role: web}\nspec: {sites: [www], zone: " + rest + "}\n"
+	}
+	const until = ", reason: test, expiresAt: 2100-01-01T00:00:00Z"
+	for _, c := range []struct{ path, body, where, want string }{
+		{"plan", shift("az1" + until), "spec.zone", "zone az2 would carry 500% of what its servers can of Site/www (backend default); that is 1000% of what it carries now"},
+		{"apply", shift("az1" + until), "spec.zone", "zone az2 would carry 500%"},
+		{"apply?dryRun=true", shift("az1, reason: test, expiresAt: 2001-01-01T00:00:00Z"), "spec.expiresAt", "is over: the shift moves nothing"},
+	} {
+		a := read[ApplyAnswer](t, w.do("operator", "POST", "/api/v1/"+c.path, c.body))
+		if len(a.Warnings) != 1 || a.Warnings[0].Object != "ZoneShift/s" || a.Warnings[0].Path != c.where || !strings.HasPrefix(a.Warnings[0].Message, c.want) {
+			t.Errorf("%s warns of %+v, want %s", c.path, a.Warnings, c.want)
+		}
+	}
+	if a := read[ApplyAnswer](t, w.do("operator", "POST", "/api/v1/plan", shift("az2"+until))); len(a.Warnings) > 0 {
+		t.Errorf("the strong one takes over from the weak one, and it warns of %+v", a.Warnings)
+	}
+}
