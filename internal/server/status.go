@@ -118,9 +118,9 @@ func clockOff(rep link.Reported) string {
 	case rep.Now.IsZero() || off.Abs() < clockTolerance:
 		return ""
 	case off > 0:
-		return "its clock is " + off.Round(time.Second).String() + " ahead of the control plane's; overrides end too early there, and certificates that still hold may be refused: look at the time service of both machines"
+		return "its clock is " + off.Round(time.Second).String() + " ahead of the control plane's; overrides and failovers end too early there, and certificates that still hold may be refused: look at the time service of both machines"
 	}
-	return "its clock is " + (-off).Round(time.Second).String() + " behind the control plane's; overrides end too late there, and new certificates may be refused: look at the time service of both machines"
+	return "its clock is " + (-off).Round(time.Second).String() + " behind the control plane's; overrides and failovers end too late there, and new certificates may be refused: look at the time service of both machines"
 }
 
 // has says that a report is of the content wanted, or of a newer one that there is.
