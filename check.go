@@ -78,6 +78,8 @@ func (c *checker) object(r Ref, old, now *Object) {
 		c.stillShifted(old, now)
 	case *Pool:
 		c.pool(old, now, spec)
+	case *RateLimit:
+		c.rateLimit(now, spec)
 	case *Certificate:
 		c.certificate(old, now, spec)
 	case *Issuer:

@@ -31,6 +31,7 @@ func (c *checker) site(o *Object, s *Site) {
 			}
 		}
 	}
+	c.siteLimits(o, s)
 	c.siteRights(o, s)
 	c.suspectSite(o.Ref(), o.Ref())
 }

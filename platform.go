@@ -253,6 +253,9 @@ type Tuning struct {
 	Group string `json:"group,omitempty"`
 	// OpenFiles is ulimit-n; 0 lets HAProxy compute it.
 	OpenFiles int `json:"openFiles,omitempty"`
+	// RateLimits is the room that RateLimits count in. When it is there, the tables and rules of RateLimits are there
+	// before a site asks for them, so that the first one of the group is no reload.
+	RateLimits *RateLimitTables `json:"rateLimits,omitempty"`
 	// HardStopAfter ends old workers after a reload, however long their connections last.
 	HardStopAfter Duration `json:"hardStopAfter,omitempty"`
 	// ZoneReturn says how a zone comes back after none of its servers took requests.
@@ -295,6 +298,7 @@ func (t *Tuning) Normalize() {
 		setDefault(field, Duration(value))
 	}
 	t.ZoneReturn.normalize()
+	t.RateLimits.normalize()
 	setDefault(&t.User, "haproxy")
 	setDefault(&t.Group, "haproxy")
 }
@@ -327,6 +331,7 @@ func (t *Tuning) Validate(p *Problems) {
 		seen[b.Port] = true
 	}
 	t.ZoneReturn.validate(p)
+	t.RateLimits.validate(p)
 	checkUser(p, "user", t.User)
 	checkUser(p, "group", t.Group)
 }

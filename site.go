@@ -24,6 +24,8 @@ type Site struct {
 	// then regexes, in order; then maps, in order. As soon as one of them is more than a prefix with a backend, paths
 	// are brought into their normal form first, for the routes and for the servers.
 	Routes []SiteRoute `json:"routes,omitempty"`
+	// RateLimits name the limits that each client of the site is held to; all of them count.
+	RateLimits []string `json:"rateLimits,omitempty"`
 	// ErrorPages replace HAProxy's own error texts, by status.
 	ErrorPages map[Status3]string `json:"errorPages,omitempty"`
 	// Routing says which zone a request goes to. When left out that is the home zone of the address that it came to, while
@@ -120,6 +122,10 @@ func (s *Site) Validate(p *Problems) {
 	for status := range s.ErrorPages {
 		status.check(p, "errorPages")
 	}
+	names(p, "rateLimits", s.RateLimits)
+	if n := len(s.RateLimits); n > MaxRateLimits {
+		p.Add("rateLimits", "names %d; at most %d are allowed", n, MaxRateLimits)
+	}
 }
 
 func (s *Site) validateBackends(p *Problems) {
@@ -147,7 +153,7 @@ func (s *Site) validateBackends(p *Problems) {
 	}
 }
 
-// References are addresses, certificates, zones, pools, lists, maps and pages.
+// References are addresses, certificates, zones, pools, lists, maps, limits and pages.
 func (s *Site) References() []Reference {
 	list := each(nil, "addresses", "IPAddress", s.Addresses)
 	for i, l := range s.Listeners {
@@ -179,6 +185,7 @@ func (s *Site) References() []Reference {
 		}
 		list = optional(list, "routing.fallback", "Pool", r.Fallback)
 	}
+	list = each(list, "rateLimits", "RateLimit", s.RateLimits)
 	return append(list, pageReferences(s.ErrorPages)...)
 }
 

@@ -54,6 +54,7 @@ var kindTables = map[string]kindTable{
 	"Secret":     {columns: []column{{title: "GENERATION", right: true}}, cells: secretCells},
 	"Map":        {columns: []column{{title: "MATCH"}, {title: "ENTRIES", right: true}, {title: "PROGRAMMED"}}, cells: mapCells},
 	"AccessList": {columns: []column{{title: "NETWORKS", shrinks: true}, {title: "PROGRAMMED"}}, cells: accessListCells},
+	"RateLimit":  {columns: []column{{title: "COUNTS"}, {title: "PERIOD"}, {title: "BY", shrinks: true}, {title: "SOFT", right: true}, {title: "HARD", right: true}, {title: "MODE"}, {title: "PROGRAMMED"}}, cells: rateLimitCells},
 	"ErrorPage":  {columns: []column{{title: "TYPE"}, {title: "BYTES", right: true}, {title: "PROGRAMMED"}}, cells: pageCells},
 	"Tuning":     {columns: []column{{title: "MAXCONN", right: true}, {title: "PORTS", shrinks: true}, {title: "CLIENT"}, {title: "SERVER"}}, cells: tuningCells},
 }
@@ -250,6 +251,34 @@ func secretCells(_ *facts, o *object) []cell {
 func mapCells(_ *facts, o *object) []cell {
 	spec := o.Spec.(*weir.Map)
 	return append(words(spec.Match, strconv.Itoa(len(spec.Entries))), programmed(o))
+}
+
+func rateLimitCells(_ *facts, o *object) []cell {
+	l := o.Spec.(*weir.RateLimit)
+	soft, hard, period, by := "", "", "", "address"
+	if l.Soft != nil {
+		soft = strconv.Itoa(l.Soft.Above)
+	}
+	if l.Hard != nil {
+		hard = strconv.Itoa(l.Hard.Above)
+	}
+	if l.Period != 0 {
+		period = l.Period.String()
+	}
+	switch k := l.Key; {
+	case k == nil:
+	case k.Header != "":
+		by = "header " + k.Header
+	case k.Cookie != "":
+		by = "cookie " + k.Cookie
+	case k.Path:
+		by = "path"
+	}
+	mode := cell{text: l.Mode}
+	if l.Mode == weir.LimitShadow {
+		mode.tone = warning
+	}
+	return append(words(l.Count, period, by, soft, hard), mode, programmed(o))
 }
 
 func accessListCells(_ *facts, o *object) []cell {

@@ -40,6 +40,7 @@ var rightTable = map[string]rightRow{
 	"Certificate":       {write: weir.Owner, roleless: true},
 	"ErrorPage":         {write: weir.Owner, roleless: true},
 	"AccessList":        {write: weir.Owner, roleless: true},
+	"RateLimit":         {write: weir.Owner, roleless: true},
 	"Map":               {write: weir.Owner, roleless: true},
 	"DiscoverySource":   {roleless: true},
 	"Server":            {write: weir.Owner, roleless: true},

@@ -25,6 +25,7 @@ func Delta(before, after ir.Node) (put []*ir.Resource, gone []string) {
 	parts(d, "map/", before.Maps, after.Maps, func(v *ir.Map) string { return v.Name })
 	parts(d, "shift/", before.Shifts, after.Shifts, func(v *ir.Shift) string { return v.Name })
 	parts(d, "page/", before.Pages, after.Pages, func(v *ir.Page) string { return v.Name })
+	parts(d, "limit/", before.Limits, after.Limits, func(v *ir.RateLimit) string { return v.Name })
 	parts(d, "certificate/", before.Certificates, after.Certificates, func(v *ir.Certificate) string { return v.Name })
 	parts(d, "challenge/", before.Challenges, after.Challenges, func(v *ir.Challenge) string { return v.Token })
 	d.pools(before.Pools, after.Pools)

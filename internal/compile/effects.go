@@ -44,7 +44,7 @@ func (e *effects) object(r weir.Ref) {
 		e.override(r)
 	case "ZoneShift":
 		e.shift(r)
-	case "Zone", "Tuning", "Pool", "Certificate", "ErrorPage", "AccessList", "Map":
+	case "Zone", "Tuning", "Pool", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit":
 		e.back(r)
 	}
 	if r.Kind == "Certificate" {
@@ -82,7 +82,7 @@ func (e *effects) forward(r weir.Ref) {
 // zone that it names.
 func (e *effects) back(r weir.Ref) {
 	for _, set := range []*weir.Set{e.before, e.after} {
-		for _, kind := range [...]string{"LoadBalancerGroup", "LoadBalancer", "IPAddress", "Tuning", "Pool", "Site"} {
+		for _, kind := range [...]string{"LoadBalancerGroup", "LoadBalancer", "IPAddress", "Tuning", "Pool", "RateLimit", "Site"} {
 			for from := range set.ReferrersOf(kind, r) {
 				e.object(from)
 			}

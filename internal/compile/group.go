@@ -24,7 +24,7 @@ type group struct {
 // skeletal are the kinds that a skeleton is made of.
 var skeletal = [...]string{
 	certificateAt: "Certificate",
-	"Zone", "Tuning", "LoadBalancerGroup", "LoadBalancer", "IPAddress", "ErrorPage", "AccessList", "Map", "Pool", "Site",
+	"Zone", "Tuning", "LoadBalancerGroup", "LoadBalancer", "IPAddress", "ErrorPage", "AccessList", "RateLimit", "Map", "Pool", "Site",
 }
 
 const certificateAt = 0
@@ -207,7 +207,7 @@ func (b *builder) zones() {
 
 // collect adds what the sites that are served need.
 func (b *builder) collect() {
-	pools, certificates, lists, used, pages := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	pools, certificates, lists, used, pages, limits := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, s := range b.node.Sites {
 		for _, l := range s.Listeners {
 			if l.TLS != nil {
@@ -225,6 +225,7 @@ func (b *builder) collect() {
 			mark(lists, r.Match.AccessList)
 			mark(used, r.Match.Map)
 		}
+		mark(limits, s.RateLimits...)
 		mark(pages, slices.Collect(maps.Values(s.ErrorPages))...)
 	}
 	mark(pages, slices.Collect(maps.Values(b.node.Tuning.ErrorPages))...)
@@ -234,6 +235,14 @@ func (b *builder) collect() {
 			mark(certificates, p.TLS.CA, p.TLS.ClientCertificate)
 		}
 		b.node.Pools = append(b.node.Pools, p)
+	}
+	for _, name := range sortedKeys(limits) {
+		l := b.rateLimit(name)
+		if l.Soft != nil {
+			mark(pages, l.Soft.ErrorPage)
+		}
+		mark(lists, l.Exempt...)
+		b.node.Limits = append(b.node.Limits, l)
 	}
 	for _, name := range sortedKeys(lists) {
 		b.node.Lists = append(b.node.Lists, ir.AccessList{Name: name, Networks: sortedNetworks(weir.Find[weir.AccessList](b.set, "AccessList", name).Networks)})

@@ -28,7 +28,7 @@ type Config struct {
 
 // Section is a part of haproxy.cfg that a reload alone can change.
 type Section struct {
-	// Kind is global, defaults, healthcheck or frontend; Name is empty for global and the first defaults.
+	// Kind is global, peers, defaults, healthcheck or frontend; Name is empty for global and the first defaults.
 	Kind, Name string
 	Lines      []Line
 	// Spare says that the section does no harm when it stays although nobody asks for it any more: its

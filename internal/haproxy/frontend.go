@@ -272,6 +272,8 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	rule("redirect code 308 location https://%%[var(txn.host)]:%%[var(txn.to)]%%[pathq] if { var(txn.to) -m found }")
 
 	normalPath(rule)
+	r.limitRules(s, true)
+
 	unrouted := "if { var(txn.route),strcmp(txn.site) eq 0 }"
 	rule("set-var(txn.path) path")
 	rule("set-var(txn.lists) src,map_ip(%s)", opt(mapLists))
@@ -349,6 +351,7 @@ func (r *renderer) tcpFrontend(p port) {
 		s.add("tcp-request content set-var(txn.site) var(sess.vip),map_str(%s)", hosts)
 		s.add("tcp-request content reject if !{ var(txn.site) -m found }")
 	}
+	r.limitRules(s, false)
 	s.add("tcp-request content set-var(txn.route) var(txn.site),concat(/default)")
 	r.spread(s, rule, "txn", "accept")
 	if p.mode == weir.PortTLSPassthrough {

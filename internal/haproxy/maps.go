@@ -31,6 +31,10 @@ const (
 	mapPageTypes     = "maps/page-types.map"  // status|site/ → content type of the site's page
 	mapNormal        = "maps/normal.map"      // site → 1 where paths are brought into their normal form
 	mapOutcomes      = "maps/outcomes.map"    // route that is more than a backend → what is done, see outcome
+	mapSiteLimits    = "maps/site-limits.map" // site → its rate limits, with colons between
+	mapLimits        = "maps/limits.map"      // rate limit|4 or 6 → what it counts, and its levels
+	mapExempt        = "maps/exempt.map"      // rate limit|set of lists → terms that limit nobody
+	mapLimitPages    = "maps/limit-pages.map" // status~rate limit → page, base64
 	mapChallenges    = "maps/challenges.map"  // path of an http-01 challenge → its answer
 )
 

@@ -43,6 +43,7 @@ const (
 	StateFile       = "servers.state"
 	AdminSocket     = "run/admin.sock"
 	MasterSocket    = "run/master.sock"
+	PeerSocket      = "run/peers.sock"
 	PlaceholderCert = "certs/_weir.pem"
 )
 
@@ -67,6 +68,7 @@ func (r *renderer) render() Config {
 	r.global()
 	r.profiles()
 	r.healthChecks()
+	r.limitPeers()
 	r.routing()
 	r.frontends()
 	r.backends()
@@ -186,6 +188,10 @@ func (r *renderer) global() {
 	}
 	if r.can.SmallBuffers {
 		s.add("tune.bufsize.small %d", smallBuffer)
+	}
+	if r.limits() {
+		s.add("localpeer weir")
+		s.add("tune.stick-counters %d", weir.MaxRateLimits)
 	}
 	s.own(owner, "spread-checks %d", *t.SpreadChecks)
 	s.own(owner, "hard-stop-after %s", ms(t.HardStopAfter))

@@ -30,6 +30,7 @@ func (r *renderer) routing() {
 	}
 	r.challenges()
 	sets := r.listSets()
+	r.rateLimits(sets)
 	for i := range r.node.Sites {
 		s := &r.node.Sites[i]
 		r.siteListeners(s)
@@ -37,6 +38,7 @@ func (r *renderer) routing() {
 		r.siteBackends(s)
 		r.siteRoutes(s, sets)
 		r.sitePages(s)
+		r.siteLimits(s)
 	}
 }
 
@@ -162,7 +164,7 @@ func (r *renderer) siteRoutes(s *ir.Site, sets listSets) {
 	}
 	if slices.ContainsFunc(s.Routes, func(route weir.SiteRoute) bool { return !route.Plain() }) {
 		r.put(mapNormal, s.Name, "1", owner)
-	} else if s.Mode == "http" && len(s.Backends) > 0 {
+	} else if s.Mode == "http" && len(s.RateLimits) == 0 && len(s.Backends) > 0 {
 		r.shortWay(s)
 	}
 }

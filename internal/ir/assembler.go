@@ -63,6 +63,7 @@ func (n *Node) named(list []*Resource) bool {
 		same(list, "list/", n.Lists, func(v *AccessList) string { return v.Name }) &&
 		same(list, "map/", n.Maps, func(v *Map) string { return v.Name }) &&
 		same(list, "page/", n.Pages, func(v *Page) string { return v.Name }) &&
+		same(list, "limit/", n.Limits, func(v *RateLimit) string { return v.Name }) &&
 		same(list, "shift/", n.Shifts, func(v *Shift) string { return v.Name }) &&
 		same(list, "certificate/", n.Certificates, func(v *Certificate) string { return v.Name }) &&
 		same(list, "challenge/", n.Challenges, func(v *Challenge) string { return v.Token }) &&
@@ -138,6 +139,8 @@ func (c *change) apply() error {
 			n.Shifts, err = rebuilt(c, "shift/", n.Shifts, func(v *Shift) string { return v.Name })
 		case "page":
 			n.Pages, err = rebuilt(c, "page/", n.Pages, func(v *Page) string { return v.Name })
+		case "limit":
+			n.Limits, err = rebuilt(c, "limit/", n.Limits, func(v *RateLimit) string { return v.Name })
 		case "certificate":
 			n.Certificates, err = rebuilt(c, "certificate/", n.Certificates, func(v *Certificate) string { return v.Name })
 		case "challenge":

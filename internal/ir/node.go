@@ -26,6 +26,7 @@ type Node struct {
 	Lists        []AccessList  `json:"lists,omitempty"`        // by name
 	Maps         []Map         `json:"maps,omitempty"`         // by name
 	Pages        []Page        `json:"pages,omitempty"`        // by name
+	Limits       []RateLimit   `json:"limits,omitempty"`       // by name
 	Certificates []Certificate `json:"certificates,omitempty"` // by name
 	Challenges   []Challenge   `json:"challenges,omitempty"`   // by token
 	Shifts       []Shift       `json:"shifts,omitempty"`       // by name
@@ -95,6 +96,8 @@ type Site struct {
 	Routes []weir.SiteRoute `json:"routes,omitempty"`
 	// ErrorPages names the page for a status.
 	ErrorPages map[weir.Status3]string `json:"errorPages,omitempty"`
+	// RateLimits names the limits of the site, in the order given; at most weir.MaxRateLimits.
+	RateLimits []string `json:"rateLimits,omitempty"`
 	// Routing says which zone a request goes to, nil for what is usual: the address's home, else any other alike.
 	Routing *Routing `json:"routing,omitempty"`
 }
@@ -216,6 +219,12 @@ type Map struct {
 	Name    string          `json:"name"`
 	Match   string          `json:"match"`
 	Entries []weir.MapEntry `json:"entries"`
+}
+
+// RateLimit is a limit that some site names. Its page and lists are there.
+type RateLimit struct {
+	Name string `json:"name"`
+	weir.RateLimit
 }
 
 // Page is an error page.

@@ -37,6 +37,8 @@ func Understand(r *Resource) error {
 		return strictly[Page](r)
 	case "shift":
 		return strictly[Shift](r)
+	case "limit":
+		return strictly[RateLimit](r)
 	case "certificate":
 		return strictly[Certificate](r)
 	case "challenge":

@@ -18,13 +18,14 @@ type cause struct {
 
 // Why a reload is needed, in words for people who don't know HAProxy's file.
 const (
-	whyPorts  = "HAProxy opens ports only when it starts"
-	whyTuning = "HAProxy takes such settings only when it starts"
-	whyPages  = "HAProxy takes a group's own pages only when it starts"
-	whyKinds  = "HAProxy learns new kinds of pools and checks only when it starts"
-	whyRules  = "HAProxy reads its rules only when it starts"
-	whyALPN   = "HAProxy may crash when it forgets them while clients connect, so it does so only when it starts"
-	whyFiles  = "HAProxy learns of files only when it starts"
+	whyPorts    = "HAProxy opens ports only when it starts"
+	whyTuning   = "HAProxy takes such settings only when it starts"
+	whyPages    = "HAProxy takes a group's own pages only when it starts"
+	whyKinds    = "HAProxy learns new kinds of pools and checks only when it starts"
+	whyRules    = "HAProxy reads its rules only when it starts"
+	whyALPN     = "HAProxy may crash when it forgets them while clients connect, so it does so only when it starts"
+	whyCounters = "HAProxy makes tables of counters, and rules that count, only when it starts"
+	whyFiles    = "HAProxy learns of files only when it starts"
 )
 
 // reasonsOf tells causes in as few sentences as there are owners and whys, in the order in which they begin.

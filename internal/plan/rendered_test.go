@@ -33,7 +33,10 @@ func longestKey(entries []haproxy.Entry, text string) string {
 
 // routeOf gives the route of a request at the port of a map of hosts.
 func (m *machine) routeOf(hosts, host, path string) string {
-	name, _, _ := strings.Cut(host, "|")
+	name, _, http := strings.Cut(host, "|")
+	if !http { // a connection of a tcp site has no path
+		return m.siteAt(hosts, host) + "/default"
+	}
 	short := longestKey(m.maps[strings.Replace(hosts, "hosts", "paths", 1)], name+path)
 	if slices.ContainsFunc(m.maps["maps/pools.map"], func(e haproxy.Entry) bool { return strings.HasPrefix(e.Key, short+"@") }) {
 		return short

@@ -80,6 +80,9 @@ func (d *differ) match() (matched map[int]int, ordered bool) {
 func (d *differ) newSection(s *haproxy.Section) cause {
 	c := cause{owner: firstOwner(s.Lines), section: title(s)}
 	switch {
+	case s.Kind == "peers":
+		c.what, c.why = firstLimits, whyCounters
+		return c
 	case s.Kind == "frontend":
 		return d.newFrontend(s, c)
 	case s.Kind == "defaults" && s.Name != "":
@@ -160,6 +163,9 @@ func firstUse(c cause, kind string, users []*haproxy.Backend) cause {
 
 func (d *differ) goneSection(s *haproxy.Section) []cause {
 	c := cause{owner: firstOwner(s.Lines), section: title(s), what: thing(s) + " goes", why: whyRules}
+	if s.Kind == "peers" {
+		c.what, c.why = lastLimits, whyCounters
+	}
 	if s.Kind != "frontend" {
 		return []cause{c}
 	}
@@ -177,6 +183,8 @@ func (d *differ) goneSection(s *haproxy.Section) []cause {
 // one that takes the other's place.
 func changedSection(h, w *haproxy.Section) []cause {
 	added, removed := lineDiff(h.Lines, w.Lines)
+	nothing := len(added)+len(removed) == 0
+	limits, added, removed := limitCauses(added, removed)
 	_, port := modeAndPort(w)
 	var list []cause
 	say := func(c cause, owner string) {
@@ -189,7 +197,10 @@ func changedSection(h, w *haproxy.Section) []cause {
 		}
 		list = append(list, c)
 	}
-	if len(added)+len(removed) == 0 {
+	for _, c := range limits {
+		say(c, c.owner)
+	}
+	if nothing {
 		say(ruleCause(w, "its rules come in another order"), "")
 	}
 	pairs, added, removed := inPairs(added, removed)

@@ -42,7 +42,7 @@ func TestAGroupHasWhatItsResourcesComeFrom(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"LoadBalancerGroup", "Server", "Pool", "Site", "IPAddress", "Certificate", "AccessList", "Map", "ErrorPage"} {
+	for _, kind := range []string{"LoadBalancerGroup", "Server", "Pool", "Site", "IPAddress", "Certificate", "AccessList", "RateLimit", "Map", "ErrorPage"} {
 		if found[kind] == 0 {
 			t.Errorf("no group had a %s; there were %v", kind, slices.Sorted(maps.Keys(found)))
 		}

@@ -43,6 +43,8 @@ func (w *world) make(kind, name string) *weir.Object {
 		slices.SortFunc(spec.Networks, func(a, b netip.Prefix) int { return strings.Compare(a.String(), b.String()) })
 		spec.Networks = slices.Compact(spec.Networks)
 		o.Spec = spec
+	case "RateLimit":
+		o.Spec = w.rateLimit(role)
 	case "Map":
 		o.Spec = w.mapping()
 	case "Server":
@@ -58,7 +60,8 @@ func (w *world) make(kind, name string) *weir.Object {
 }
 
 func (w *world) tuning() *weir.Tuning {
-	t := &weir.Tuning{MaxConnections: 1000 + w.rng.IntN(3)*500, SpreadChecks: new(w.rng.IntN(10))}
+	// With room for counters the first limit is no reload.
+	t := &weir.Tuning{RateLimits: &weir.RateLimitTables{Entries: 1000}, MaxConnections: 1000 + w.rng.IntN(3)*500, SpreadChecks: new(w.rng.IntN(10))}
 	for _, p := range w.Ports {
 		if w.some(2) {
 			t.Ports = append(t.Ports, p)
@@ -88,6 +91,25 @@ func (w *world) ipAddress(name string) *weir.IPAddress {
 		a.Address = a.Address.Next()
 	}
 	return a
+}
+
+// rateLimit is one that nobody reaches, so that it is in no walk's way.
+func (w *world) rateLimit(role string) *weir.RateLimit {
+	l := &weir.RateLimit{
+		Count:  pick(w.rng, weir.CountRequests, weir.CountErrors, weir.CountConnections, weir.CountConcurrent),
+		Period: pick(w.rng, weir.UsualPeriods...), Key: &weir.RateLimitKey{IPv4: 4 * (1 + w.rng.IntN(8)), Path: w.some(4)},
+		Hard: &weir.HardLimit{Above: 2_000_000 + w.rng.IntN(1000)}, Mode: pick(w.rng, "", weir.LimitShadow),
+	}
+	if l.Count == weir.CountConcurrent {
+		l.Period = 0
+	}
+	if w.some(2) {
+		l.Soft = &weir.SoftLimit{Above: 1_000_000 + w.rng.IntN(1000), Status: pick[weir.Status3](w.rng, 429, 503), ErrorPage: w.anyName("ErrorPage", role)}
+	}
+	if list := w.anyName("AccessList", role); list != "" && w.some(2) {
+		l.Exempt = []string{list}
+	}
+	return l
 }
 
 func (w *world) mapping() *weir.Map {

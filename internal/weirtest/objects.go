@@ -83,7 +83,7 @@ func RandomObjects(seed uint64, o Options) *weir.Set {
 		}
 	}
 	// What is referred to comes first; several attempts each, so that most of it is there in the end.
-	for _, kind := range []string{"IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "Server", "Pool", "Site", "Site", "Site", "Override"} {
+	for _, kind := range []string{"IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit", "Server", "Pool", "Site", "Site", "Site", "Override"} {
 		for range 3 * w.most(kind) {
 			if w.set.Len(kind) < w.most(kind) {
 				w.try(w.grow(kind))
@@ -188,8 +188,8 @@ func (w *world) try(step weir.Write) bool {
 
 // step is one random write, which the rules may refuse.
 func (w *world) step() (weir.Write, bool) {
-	kind := weighted(w.rng, []string{"Server", "Pool", "Site", "Override", "Map", "AccessList", "ErrorPage", "Certificate", "IPAddress", "Tuning", "LoadBalancer"},
-		[]int{30, 18, 20, 10, 4, 4, 3, 4, 4, 1, 2})
+	kind := weighted(w.rng, []string{"Server", "Pool", "Site", "Override", "Map", "AccessList", "RateLimit", "ErrorPage", "Certificate", "IPAddress", "Tuning", "LoadBalancer"},
+		[]int{30, 18, 20, 10, 4, 4, 4, 3, 4, 4, 1, 2})
 	switch kind {
 	case "Tuning":
 		return weir.Write{Put: object("Tuning", "tuning", "", w.tuning())}, true
@@ -271,7 +271,7 @@ func (w *world) some(n int) bool { return w.rng.IntN(n) == 0 }
 var roles = []string{"", "web", "media"}
 
 var shortName = map[string]string{
-	"IPAddress": "vip", "Certificate": "cert", "ErrorPage": "page", "AccessList": "list", "Map": "map",
+	"IPAddress": "vip", "Certificate": "cert", "ErrorPage": "page", "AccessList": "list", "Map": "map", "RateLimit": "limit",
 	"Server": "srv", "Pool": "pool", "Site": "site", "Override": "override",
 }
 

@@ -44,9 +44,9 @@ func TestRandomObjectsAreOfAllKinds(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"put Server", "put Pool", "put Site", "put IPAddress", "put Override", "put Map", "put AccessList", "put ErrorPage", "put Certificate", "put Tuning", "put LoadBalancer",
-		"delete Server", "delete Pool", "delete Site", "delete IPAddress", "delete Override", "delete Map", "delete AccessList", "delete ErrorPage", "delete Certificate",
-		"http site", "tcp site", "tls-passthrough site", "tls", "redirect", "by path", "by list", "by map", "two addresses",
+		"put Server", "put Pool", "put Site", "put IPAddress", "put Override", "put Map", "put AccessList", "put RateLimit", "put ErrorPage", "put Certificate", "put Tuning", "put LoadBalancer",
+		"delete Server", "delete Pool", "delete Site", "delete IPAddress", "delete Override", "delete Map", "delete AccessList", "delete RateLimit", "delete ErrorPage", "delete Certificate",
+		"http site", "tcp site", "tls-passthrough site", "tls", "redirect", "by path", "by list", "by map", "two addresses", "limited",
 	} {
 		if seen[want] == 0 {
 			t.Errorf("no %s; seen %v", want, seen)
@@ -59,6 +59,9 @@ func TestRandomObjectsAreOfAllKinds(t *testing.T) {
 
 func note(seen map[string]int, s *weir.Site) {
 	seen[s.Mode+" site"]++
+	if len(s.RateLimits) > 0 {
+		seen["limited"]++
+	}
 	if len(s.Addresses) > 1 {
 		seen["two addresses"]++
 	}

@@ -41,6 +41,9 @@ func (w *world) site(name, role string) *weir.Site {
 			}
 		}
 	}
+	if name := w.anyName("RateLimit", role); name != "" && w.some(4) {
+		s.RateLimits = []string{name}
+	}
 	if s.Mode == "http" {
 		w.routes(s, role)
 		if page := w.anyName("ErrorPage", role); page != "" && w.some(3) {
