@@ -260,7 +260,7 @@ func TestCheckingAChangeIsCheckingAll(t *testing.T) {
 	t.Parallel()
 	accepted, refused := 0, 0
 	for seed := range uint64(8) {
-		o := weirtest.Options{Sealed: seed%2 == 0, Faults: true}
+		o := weirtest.Options{Sealed: seed%2 == 0, Faults: true, Zoned: true}
 		set := weirtest.RandomObjects(seed, o)
 		rng := rand.New(rand.NewPCG(seed, 3))
 		for range 250 {

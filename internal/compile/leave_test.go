@@ -51,8 +51,10 @@ func TestLeave(t *testing.T) {
 		"a server drained where it leaves": {[]string{outOfAz1, override("a1", "state: maintenance")}, ""},
 		"a zone below minHealthy":          {[]string{outOfAz1, site + pools + ", routing: {minHealthy: 2}}}", override("a2", "state: drain")}, "az3 200 grows 200 of www default"},
 		"none available":                   {[]string{outOfAz1, site + pools + ", routing: {minHealthy: 3}}}"}, "stays www"},
-		"all at home in one, small others": {[]string{outOfAz1, site + pools + ", routing: {homeZone: none, weights: {az1: 90, az2: 5, az3: 5}}}}",
-			"{kind: Pool, metadata: {name: web-az2, role: web}, spec: {members: [{name: a2, address: 10.2.0.1, port: 80, weight: 20}]}}"}, "az2 370 grows 1000 of www default"},
+		"all at home in one, small others": {[]string{
+			outOfAz1, site + pools + ", routing: {homeZone: none, weights: {az1: 90, az2: 5, az3: 5}}}}",
+			"{kind: Pool, metadata: {name: web-az2, role: web}, spec: {members: [{name: a2, address: 10.2.0.1, port: 80, weight: 20}]}}",
+		}, "az2 370 grows 1000 of www default"},
 		"listed ones have a share alone":     {[]string{outOfAz1, site + pools + ", routing: {homeZone: none, weights: {az1: 50, az2: 50}}}}"}, "az2 133 grows 200 of www default"},
 		"who has no share takes it at last":  {[]string{outOfAz1, site + pools + ", routing: {homeZone: none, weights: {az1: 50}}}}"}, ""},
 		"nowhere else to go":                 {[]string{outOfAz1, site + "backends: {default: {az1: web-az1}}}}"}, "stays www"},

@@ -55,6 +55,8 @@ func (w *world) make(kind, name string) *weir.Object {
 		o.Spec = w.site(name, role)
 	case "Override":
 		o.Spec = w.override(role)
+	case "ZoneShift":
+		o.Spec = w.shift(role)
 	}
 	return o
 }

@@ -29,7 +29,9 @@ type Options struct {
 	Sealed bool
 	// Registered gives servers registrations of all states, and lets pools ask for them.
 	Registered bool
-	// Expires is when overrides end; 2100 when zero.
+	// Zoned lets sites say how they choose between zones, and takes some out of zones.
+	Zoned bool
+	// Expires is when overrides and shifts end; 2100 when zero.
 	Expires time.Time
 }
 
@@ -88,6 +90,11 @@ func RandomObjects(seed uint64, o Options) *weir.Set {
 			if w.set.Len(kind) < w.most(kind) {
 				w.try(w.grow(kind))
 			}
+		}
+	}
+	if w.Zoned {
+		for range w.most("ZoneShift") {
+			w.try(w.grow("ZoneShift"))
 		}
 	}
 	return w.set
@@ -190,6 +197,9 @@ func (w *world) try(step weir.Write) bool {
 func (w *world) step() (weir.Write, bool) {
 	kind := weighted(w.rng, []string{"Server", "Pool", "Site", "Override", "Map", "AccessList", "RateLimit", "ErrorPage", "Certificate", "IPAddress", "Tuning", "LoadBalancer"},
 		[]int{30, 18, 20, 10, 4, 4, 4, 3, 4, 4, 1, 2})
+	if w.Zoned && w.some(12) {
+		kind = "ZoneShift"
+	}
 	switch kind {
 	case "Tuning":
 		return weir.Write{Put: object("Tuning", "tuning", "", w.tuning())}, true
@@ -272,7 +282,7 @@ var roles = []string{"", "web", "media"}
 
 var shortName = map[string]string{
 	"IPAddress": "vip", "Certificate": "cert", "ErrorPage": "page", "AccessList": "list", "Map": "map", "RateLimit": "limit",
-	"Server": "srv", "Pool": "pool", "Site": "site", "Override": "override",
+	"Server": "srv", "Pool": "pool", "Site": "site", "Override": "override", "ZoneShift": "shift",
 }
 
 func zoneName(i int) string { return fmt.Sprintf("az%d", i+1) }

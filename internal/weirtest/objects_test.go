@@ -16,7 +16,7 @@ func TestRandomObjectsAreOfAllKinds(t *testing.T) {
 	seen := map[string]int{}
 	const changes = 5 * 200
 	for seed := range uint64(5) {
-		o := weirtest.Options{Sealed: true, Faults: seed%2 == 0}
+		o := weirtest.Options{Sealed: true, Faults: seed%2 == 0, Zoned: seed > 2}
 		set := weirtest.RandomObjects(seed, o)
 		rng := rand.New(rand.NewPCG(seed, 2))
 		for range changes / 5 {
@@ -46,6 +46,7 @@ func TestRandomObjectsAreOfAllKinds(t *testing.T) {
 	for _, want := range []string{
 		"put Server", "put Pool", "put Site", "put IPAddress", "put Override", "put Map", "put AccessList", "put RateLimit", "put ErrorPage", "put Certificate", "put Tuning", "put LoadBalancer",
 		"delete Server", "delete Pool", "delete Site", "delete IPAddress", "delete Override", "delete Map", "delete AccessList", "delete RateLimit", "delete ErrorPage", "delete Certificate",
+		"put ZoneShift", "delete ZoneShift", "weights", "fallback", "cookie of a zone",
 		"http site", "tcp site", "tls-passthrough site", "tls", "redirect", "by path", "by list", "by map", "two addresses", "limited",
 	} {
 		if seen[want] == 0 {
@@ -58,6 +59,13 @@ func TestRandomObjectsAreOfAllKinds(t *testing.T) {
 }
 
 func note(seen map[string]int, s *weir.Site) {
+	if r := s.Routing; r != nil {
+		for what, is := range map[string]bool{"weights": r.Weights != nil, "fallback": r.Fallback != "", "cookie of a zone": r.KeepZone > 0} {
+			if is {
+				seen[what]++
+			}
+		}
+	}
 	seen[s.Mode+" site"]++
 	if len(s.RateLimits) > 0 {
 		seen["limited"]++

@@ -44,6 +44,7 @@ func (w *world) site(name, role string) *weir.Site {
 	if name := w.anyName("RateLimit", role); name != "" && w.some(4) {
 		s.RateLimits = []string{name}
 	}
+	s.Routing = w.routing(s, role)
 	if s.Mode == "http" {
 		w.routes(s, role)
 		if page := w.anyName("ErrorPage", role); page != "" && w.some(3) {

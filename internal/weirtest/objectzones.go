@@ -1,0 +1,54 @@
+package weirtest
+
+import (
+	"time"
+
+	"weir"
+)
+
+// routing is how a site chooses between its zones, nil for the usual.
+func (w *world) routing(s *weir.Site, role string) *weir.SiteRouting {
+	if !w.Zoned || w.some(2) {
+		return nil
+	}
+	r := &weir.SiteRouting{HomeZone: pick(w.rng, "", "vip", "none"), MinHealthy: w.rng.IntN(3)}
+	if s.Mode == "http" && w.some(2) {
+		r.KeepZone = weir.Duration(time.Duration(1+w.rng.IntN(8)) * time.Hour)
+	}
+	if zones := s.Backends["default"].Zones; zones != nil && w.some(2) {
+		r.Weights = map[string]int{}
+		for z := range w.Zones {
+			if _, has := zones[zoneName(z)]; has && !w.some(4) {
+				r.Weights[zoneName(z)] = 1 + w.rng.IntN(100)
+			}
+		}
+		if len(r.Weights) == 0 {
+			r.Weights = nil
+		}
+	}
+	if b, ok := w.backend(s.PoolMode(), role); ok && w.some(3) {
+		r.Fallback = b.Pool
+	}
+	return r
+}
+
+// shift takes some sites, a role's, or all out of a zone.
+func (w *world) shift(role string) *weir.ZoneShift {
+	z := &weir.ZoneShift{Zone: zoneName(w.rng.IntN(w.Zones)), Reason: "bad rollout", ExpiresAt: w.Expires}
+	if w.some(6) {
+		z.ExpiresAt = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	switch n := w.rng.IntN(4); {
+	case n == 0 && role == "":
+		z.All = true
+	case n == 1:
+		if z.Role = role; role == "" {
+			z.Role = pick(w.rng, roles[1:]...)
+		}
+	default:
+		for range 1 + w.rng.IntN(3) {
+			z.Sites = append(z.Sites, w.anyName("Site", role))
+		}
+	}
+	return z
+}
