@@ -14,6 +14,8 @@ type Counts struct {
 	Overflowed       uint64   `json:"overflowed"`       // lines counted in the series Other for want of room
 	ConnectionErrors uint64   `json:"connectionErrors"` // connections that ended before any request, as by a failed TLS handshake
 	Series           []Series `json:"series,omitempty"`
+	// Limited are those who were over a rate limit, by site and limit.
+	Limited []Limited `json:"limited,omitempty"`
 }
 
 // Get returns the series of a key, a zero one when there is none.
@@ -62,6 +64,7 @@ func (c *Counts) Merge(o Counts) {
 		}
 	}
 	c.Series = append(append(merged, a...), b...)
+	c.Limited = mergeLimited(c.Limited, o.Limited)
 }
 
 // Sub returns what was counted since an earlier snapshot of the same receiver. A series or
@@ -85,6 +88,7 @@ func (c Counts) Sub(earlier Counts) Counts {
 			d.Series = append(d.Series, s)
 		}
 	}
+	d.Limited = limitedSince(c.Limited, earlier.Limited)
 	return d
 }
 

@@ -24,7 +24,7 @@ const (
 	httpTimers  = `"tm":[%TR,%Tw,%Tc,%Tr,%Ta],`
 	tcpTimers   = `"tm":[%Th,%Tw,%Tc,-1,%Tt],`
 	clientItems = `"e":"%ts","r":"%rc","c":"%ci","cp":"%cp","tv":%{+json}sslv,"tc":%{+json}sslc,`
-	placeItems  = `"si":%{+json}[var(txn.route),field(1,/)],"ro":%{+json}[var(txn.route)],"zo":%{+json}[var(txn.zone)]`
+	placeItems  = `"ro":%{+json}[var(txn.route)],"zo":%{+json}[var(txn.zone)],"li":%{+json}[var(txn.limited)]`
 	httpItems   = `,"m":%{+json}HM,"u":%{+json}HPO,"h":%{+json}[capture.req.hdr(0)],"v":%{+json}HV`
 	headerItems = `,"rq":%{+json}hr,"rs":%{+json}hs`
 	errorItems  = `"er":%{+json}[fc_err_name],"es":%{+json}[ssl_fc_err_str]`
@@ -32,8 +32,8 @@ const (
 
 // HTTPFormat returns the log-format of frontends in mode http, to be written between single
 // quotes. The frontend captures the request's Host first and sets txn.route, "site" or
-// "site/backend", and txn.zone, both strings and each of them optional: a capture costs HAProxy
-// half of what a variable for the Host does. The token must be one that CheckToken accepts.
+// "site/backend", txn.zone, and txn.limited, which rate limits the request was over (see Limited); all are strings and
+// each of them optional: a capture costs HAProxy half of what a variable for the Host does. The token must be one that CheckToken accepts.
 func HTTPFormat(token string) string {
 	return opening(token, 'h') + httpTimers + clientItems + placeItems + httpItems + "}"
 }

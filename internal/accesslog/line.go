@@ -56,6 +56,7 @@ type Line struct {
 	Site        []byte
 	Route       []byte
 	Zone        []byte
+	Limited     []byte // rate limits that it was over, "429:edge,cut:other,", as limits reads it
 	Method      []byte
 	Path        []byte // without query, at most 512 bytes
 	Host        []byte
@@ -157,12 +158,22 @@ func (p *parser) common(l *Line) {
 }
 
 func (p *parser) place(l *Line) {
-	p.literal(`,"si":`)
-	l.Site = p.optionalText()
+	told := p.at(`,"si":`) // by a HAProxy that was configured before lines were without it
+	if told {
+		p.literal(`,"si":`)
+		l.Site = p.optionalText()
+	}
 	p.literal(`,"ro":`)
 	l.Route = p.optionalText()
+	if !told {
+		l.Site, _, _ = bytes.Cut(l.Route, []byte{'/'})
+	}
 	p.literal(`,"zo":`)
 	l.Zone = p.optionalText()
+	if p.at(`,"li":`) {
+		p.literal(`,"li":`)
+		l.Limited = p.optionalText()
+	}
 }
 
 func (p *parser) request(l *Line) {

@@ -7,6 +7,7 @@ type Collector struct {
 	source func() Counts
 
 	requests, bytesIn, bytesOut, errors, retries, total, response *prometheus.Desc
+	limited                                                       *prometheus.Desc
 	lines, dropped, overflowed, connections                       *prometheus.Desc
 }
 
@@ -25,6 +26,7 @@ func NewCollector(source func() Counts, labels prometheus.Labels) *Collector {
 		retries:     desc("request_retries_total", "Attempts to reach a server that were repeated.", "site", "pool", "zone"),
 		total:       desc("request_duration_seconds", "Duration of requests from their first byte to the end, or of tcp connections.", "site", "pool", "zone"),
 		response:    desc("response_time_seconds", "Time that servers took to begin their answer.", "site", "pool", "zone"),
+		limited:     desc("rate_limited_total", "Requests and connections that were over a rate limit: answered with a page (soft), closed (hard), or in shadow mode only counted.", "site", "rate_limit", "level", "mode"),
 		lines:       desc("accesslog_lines_total", "Log lines of HAProxy that were counted."),
 		dropped:     desc("accesslog_dropped_total", "Log lines that were not counted: lost on the way, malformed, or foreign (without the token).", "reason"),
 		overflowed:  desc("accesslog_overflowed_total", "Log lines counted under site other because there were too many series."),
@@ -35,7 +37,7 @@ func NewCollector(source func() Counts, labels prometheus.Labels) *Collector {
 // Describe sends the descriptions of all metrics.
 func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.requests, c.bytesIn, c.bytesOut, c.errors, c.retries, c.total, c.response,
+		c.requests, c.bytesIn, c.bytesOut, c.errors, c.retries, c.total, c.response, c.limited,
 		c.lines, c.dropped, c.overflowed, c.connections,
 	} {
 		out <- d
@@ -54,6 +56,12 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	counter(c.dropped, counts.Foreign, "foreign")
 	counter(c.overflowed, counts.Overflowed)
 	counter(c.connections, counts.ConnectionErrors)
+	for _, l := range counts.Limited {
+		counter(c.limited, l.Soft, l.Site, l.RateLimit, "soft", "enforce")
+		counter(c.limited, l.Hard, l.Site, l.RateLimit, "hard", "enforce")
+		counter(c.limited, l.ShadowSoft, l.Site, l.RateLimit, "soft", "shadow")
+		counter(c.limited, l.ShadowHard, l.Site, l.RateLimit, "hard", "shadow")
+	}
 	for i := range counts.Series {
 		s := &counts.Series[i]
 		c.collectSeries(s, counter)

@@ -11,6 +11,7 @@ type Entry struct {
 	Site            string    `json:"site,omitempty"`
 	Route           string    `json:"route,omitempty"`
 	Zone            string    `json:"zone,omitempty"`
+	Limited         string    `json:"limited,omitempty"` // the rate limits that it was over
 	Pool            string    `json:"pool,omitempty"`
 	Server          string    `json:"server,omitempty"`
 	Status          int       `json:"status,omitempty"`
@@ -83,6 +84,7 @@ func (l *Line) entry() Entry {
 		Site:            string(l.Site),
 		Route:           string(l.Route),
 		Zone:            string(l.Zone),
+		Limited:         string(l.Limited),
 		Pool:            string(l.pool()),
 		Server:          string(l.Server),
 		Status:          max(0, l.Status),

@@ -11,12 +11,13 @@ const (
 type table struct {
 	counts Counts // without Series
 	series map[string]*Series
+	limits map[string]*Limited
 	room   int
 	key    []byte // scratch
 }
 
 func newTable(room int) *table {
-	return &table{series: make(map[string]*Series), room: room}
+	return &table{series: make(map[string]*Series), limits: make(map[string]*Limited), room: room}
 }
 
 func (t *table) count(l *Line) {
@@ -26,6 +27,7 @@ func (t *table) count(l *Line) {
 		return
 	}
 	t.find(l).count(l)
+	t.countLimited(l)
 }
 
 // find returns the series of a line. It allocates only for a series never seen.
@@ -66,9 +68,13 @@ func (t *table) snapshot() Counts {
 	for _, s := range t.series {
 		c.Series = append(c.Series, *s)
 	}
+	for _, l := range t.limits {
+		c.Limited = append(c.Limited, *l)
+	}
 	return c
 }
 
 func (c *Counts) sort() {
 	slices.SortFunc(c.Series, func(a, b Series) int { return a.compare(b.Key) })
+	slices.SortFunc(c.Limited, Limited.compare)
 }
