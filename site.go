@@ -28,6 +28,8 @@ type Site struct {
 	RateLimits []string `json:"rateLimits,omitempty"`
 	// ErrorPages replace HAProxy's own error texts, by status.
 	ErrorPages map[Status3]string `json:"errorPages,omitempty"`
+	// Log says which headers the access log holds, and which clients never see.
+	Log *SiteLog `json:"log,omitempty"`
 	// Routing says which zone a request goes to. When left out that is the home zone of the address that it came to, while
 	// a server is up there, and else any other alike.
 	Routing *SiteRouting `json:"routing,omitempty"`
@@ -119,6 +121,10 @@ func (s *Site) Validate(p *Problems) {
 	if s.Mode != "http" && len(s.Routes)+len(s.ErrorPages) > 0 {
 		p.Add("mode", "routes and errorPages need mode http")
 	}
+	if s.Mode != "http" && s.Log != nil {
+		p.Add("log", "is of headers, and needs mode http")
+	}
+	s.Log.validate(p)
 	for status := range s.ErrorPages {
 		status.check(p, "errorPages")
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
 // MaxLine is the longest line in bytes that HAProxy is told to send; it cuts a longer one,
@@ -26,7 +27,6 @@ const (
 	clientItems = `"e":"%ts","r":"%rc","c":"%ci","cp":"%cp","tv":%{+json}sslv,"tc":%{+json}sslc,`
 	placeItems  = `"ro":%{+json}[var(txn.route)],"zo":%{+json}[var(txn.zone)],"li":%{+json}[var(txn.limited)]`
 	httpItems   = `,"m":%{+json}HM,"u":%{+json}HPO,"h":%{+json}[capture.req.hdr(0)],"v":%{+json}HV`
-	headerItems = `,"rq":%{+json}hr,"rs":%{+json}hs`
 	errorItems  = `"er":%{+json}[fc_err_name],"es":%{+json}[ssl_fc_err_str]`
 )
 
@@ -38,10 +38,22 @@ func HTTPFormat(token string) string {
 	return opening(token, 'h') + httpTimers + clientItems + placeItems + httpItems + "}"
 }
 
-// HTTPFormatCaptured is HTTPFormat with the captured request and response headers, Host first, for
-// frontends that capture more; it costs HAProxy about 0.2 µs a request more.
-func HTTPFormatCaptured(token string) string {
-	return opening(token, 'h') + httpTimers + clientItems + placeItems + httpItems + headerItems + "}"
+// HTTPFormatCaptured is HTTPFormat with captured headers under the names given, in the order in which the frontend
+// captures them: of requests after the Host, and of responses.
+func HTTPFormatCaptured(token string, request, response []string) string {
+	items := captured("rq", "req", 1, request) + captured("rs", "res", 0, response)
+	return strings.TrimSuffix(HTTPFormat(token), "}") + items + "}"
+}
+
+func captured(item, of string, first int, names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = fmt.Sprintf(`"%s":%%{+json}[capture.%s.hdr(%d)]`, name, of, first+i)
+	}
+	return `,"` + item + `":{` + strings.Join(list, ",") + "}"
 }
 
 // TCPFormat returns the log-format of frontends in mode tcp, to be written between single

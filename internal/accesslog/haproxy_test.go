@@ -50,7 +50,7 @@ func startHAProxy(t testing.TB, h weirtest.HAProxy, addr string, r *Receiver, to
 	}
 	text := strings.NewReplacer(
 		"ADDR", addr, "PAIR", pair, "LOG", LogTarget(r.Addr()),
-		"HTTPFORMAT", HTTPFormat(token), "CAPTURED", HTTPFormatCaptured(token),
+		"HTTPFORMAT", HTTPFormat(token), "CAPTURED", HTTPFormatCaptured(token, []string{"user-agent"}, []string{"x-origin"}),
 		"TCPFORMAT", TCPFormat(token), "ERRORFORMAT", ErrorFormat(token),
 	).Replace(configuration)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {

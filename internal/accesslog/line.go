@@ -61,7 +61,7 @@ type Line struct {
 	Path        []byte // without query, at most 512 bytes
 	Host        []byte
 	Version     []byte
-	RequestHdr  []byte // captured headers as HAProxy writes them, "{a|b}"
+	RequestHdr  []byte // captured headers, a JSON object: name → text or null
 	ResponseHdr []byte
 	Error       []byte // kind e: HAProxy's name of the connection error
 	TLSError    []byte // kind e: the TLS library's words
@@ -185,13 +185,30 @@ func (p *parser) request(l *Line) {
 	l.Host = p.optionalText()
 	p.literal(`,"v":`)
 	l.Version = p.optionalText()
-	if !p.at(`,"rq":`) {
-		return
+	if p.at(`,"rq":`) {
+		p.literal(`,"rq":`)
+		l.RequestHdr = p.headers()
 	}
-	p.literal(`,"rq":`)
-	l.RequestHdr = p.optionalText()
-	p.literal(`,"rs":`)
-	l.ResponseHdr = p.optionalText()
+	if p.at(`,"rs":`) {
+		p.literal(`,"rs":`)
+		l.ResponseHdr = p.headers()
+	}
+}
+
+// headers takes an object of captured headers, and gives it as it stands in the line.
+func (p *parser) headers() []byte {
+	from := p.i
+	p.literal("{")
+	for {
+		p.text()
+		p.literal(":")
+		p.optionalText()
+		if p.bad || !p.skip(',') {
+			break
+		}
+	}
+	p.literal("}")
+	return p.b[from:p.i]
 }
 
 // cutPath keeps the first maxPath bytes, fewer when that would split a character.

@@ -11,18 +11,27 @@ import (
 
 const (
 	httpLine = `"y":"h","p":4990,"n":7,"f":"http-443","t":1795256399405,"b":"web-az1","s":"web-az1-017","st":200,"i":79,"o":4711,"tm":[0,1,2,33,41],"e":"--","r":"0","c":"203.0.113.7","cp":"57094","tv":"TLSv1.3","tc":"TLS_AES_256_GCM_SHA384","si":"www","ro":"api","zo":"az1","m":"GET","u":"/api/v1/things/4711","h":"www.example.com","v":"HTTP/2.0"}` + "\n"
-	hdrLine  = `"y":"h","p":4990,"n":8,"f":"http-443","t":1795256399405,"b":"web-az1","s":"<NOSRV>","st":-1,"i":79,"o":0,"tm":[0,-1,-1,-1,41],"e":"CH","r":"+3","c":"2001:db8::1","cp":"57094","tv":"","tc":"","si":"www","ro":"","zo":null,"m":"GET","u":"/#C3#A9\\\"","h":"h","v":"HTTP/1.1","rq":"{a#7Cb#22\\|}","rs":null}` + "\n"
+	hdrLine  = `"y":"h","p":4990,"n":8,"f":"http-443","t":1795256399405,"b":"web-az1","s":"<NOSRV>","st":-1,"i":79,"o":0,"tm":[0,-1,-1,-1,41],"e":"CH","r":"+3","c":"2001:db8::1","cp":"57094","tv":"","tc":"","si":"www","ro":"","zo":null,"m":"GET","u":"/#C3#A9\\\"","h":"h","v":"HTTP/1.1","rq":{"user-agent":"a#7Cb#22\\|","x-a":null},"rs":{"x-b":""}}` + "\n"
 	tcpLine  = `"y":"t","p":1,"n":4294967295,"f":"tcp-389","t":0,"b":"ldap","s":"s1","st":0,"i":79,"o":66,"tm":[2,3,1,-1,5],"e":"--","r":"1","c":"unix","cp":"-","tv":"","tc":"","si":"ldap","ro":"","zo":""}`
 	errLine  = `"y":"e","p":14651,"n":0,"f":"b","t":1795256933941,"b":"b","s":"<NOSRV>","st":0,"i":0,"o":0,"tm":[-1,-1,-1,-1,0],"e":"PR","r":"0","c":"127.0.0.1","cp":"57446","tv":"TLSv1.3","tc":"(NONE)","er":"SSL_HANDSHAKE","es":"error:0A00009C:SSL routines::http request"}` + "\n"
 )
 
 // plainLine is how encoding/json reads a line.
 type plainLine struct {
-	Y, F, B, S, E, R, C, CP    string
-	TV, TC, SI, RO, ZO         string
-	M, U, H, V, RQ, RS, ER, ES string
-	P, N, T, ST, I, O          int64
-	TM                         [5]int64
+	Y, F, B, S, E, R, C, CP string
+	TV, TC, SI, RO, ZO      string
+	M, U, H, V, ER, ES      string
+	P, N, T, ST, I, O       int64
+	TM                      [5]int64
+	RQ, RS                  asWritten
+}
+
+// asWritten is JSON as it stands in the line.
+type asWritten string
+
+func (a *asWritten) UnmarshalJSON(b []byte) error {
+	*a = asWritten(b)
+	return nil
 }
 
 func (l *Line) plain() plainLine {
@@ -34,7 +43,7 @@ func (l *Line) plain() plainLine {
 		Y: string(l.Kind), F: string(l.Frontend), B: string(l.Backend), S: string(l.Server), E: string(l.Termination),
 		R: retries, C: string(l.Client), CP: string(l.ClientPort), TV: string(l.TLSVersion), TC: string(l.TLSCipher),
 		SI: string(l.Site), RO: string(l.Route), ZO: string(l.Zone), M: string(l.Method), U: string(l.Path),
-		H: string(l.Host), V: string(l.Version), RQ: string(l.RequestHdr), RS: string(l.ResponseHdr),
+		H: string(l.Host), V: string(l.Version), RQ: asWritten(l.RequestHdr), RS: asWritten(l.ResponseHdr),
 		ER: string(l.Error), ES: string(l.TLSError), P: int64(l.PID), N: int64(l.Number), T: l.AcceptedMS,
 		ST: int64(l.Status), I: l.BytesIn, O: l.BytesOut,
 		TM: [5]int64{l.Timers.Request, l.Timers.Queue, l.Timers.Connect, l.Timers.Response, l.Timers.Total},
@@ -70,7 +79,7 @@ func TestParseReadsEveryField(t *testing.T) {
 	if got := string(l.Path); got != `/#C3#A9\"` {
 		t.Errorf("path %q", got)
 	}
-	if l.Retries != 3 || !l.Redispatch || l.Status != -1 || string(l.RequestHdr) != `{a#7Cb#22\|}` {
+	if l.Retries != 3 || !l.Redispatch || l.Status != -1 || headersOf(l.RequestHdr)["user-agent"] != `a#7Cb#22\|` || len(headersOf(l.RequestHdr)) != 1 || len(headersOf(l.ResponseHdr)) != 0 {
 		t.Errorf("read %+v", l.plain())
 	}
 }

@@ -1,38 +1,42 @@
 package accesslog
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Entry is one of the last lines, for people to read.
 type Entry struct {
-	Time            time.Time `json:"time"` // of the accept
-	Kind            string    `json:"kind"` // "http", "tcp" or "error"
-	PID             uint32    `json:"pid"`
-	Frontend        string    `json:"frontend"`
-	Site            string    `json:"site,omitempty"`
-	Route           string    `json:"route,omitempty"`
-	Zone            string    `json:"zone,omitempty"`
-	Limited         string    `json:"limited,omitempty"` // the rate limits that it was over
-	Pool            string    `json:"pool,omitempty"`
-	Server          string    `json:"server,omitempty"`
-	Status          int       `json:"status,omitempty"`
-	BytesIn         int64     `json:"bytesIn"`
-	BytesOut        int64     `json:"bytesOut"`
-	TimersMS        Timers    `json:"timersMs"`
-	Termination     string    `json:"termination"`
-	Retries         int64     `json:"retries,omitempty"`
-	Redispatched    bool      `json:"redispatched,omitempty"`
-	Client          string    `json:"client"`
-	ClientPort      string    `json:"clientPort"`
-	TLSVersion      string    `json:"tlsVersion,omitempty"`
-	TLSCipher       string    `json:"tlsCipher,omitempty"`
-	Method          string    `json:"method,omitempty"`
-	Path            string    `json:"path,omitempty"`
-	Host            string    `json:"host,omitempty"`
-	Version         string    `json:"version,omitempty"`
-	RequestHeaders  string    `json:"requestHeaders,omitempty"`
-	ResponseHeaders string    `json:"responseHeaders,omitempty"`
-	Error           string    `json:"error,omitempty"`
-	TLSError        string    `json:"tlsError,omitempty"`
+	Time         time.Time `json:"time"` // of the accept
+	Kind         string    `json:"kind"` // "http", "tcp" or "error"
+	PID          uint32    `json:"pid"`
+	Frontend     string    `json:"frontend"`
+	Site         string    `json:"site,omitempty"`
+	Route        string    `json:"route,omitempty"`
+	Zone         string    `json:"zone,omitempty"`
+	Limited      string    `json:"limited,omitempty"` // the rate limits that it was over
+	Pool         string    `json:"pool,omitempty"`
+	Server       string    `json:"server,omitempty"`
+	Status       int       `json:"status,omitempty"`
+	BytesIn      int64     `json:"bytesIn"`
+	BytesOut     int64     `json:"bytesOut"`
+	TimersMS     Timers    `json:"timersMs"`
+	Termination  string    `json:"termination"`
+	Retries      int64     `json:"retries,omitempty"`
+	Redispatched bool      `json:"redispatched,omitempty"`
+	Client       string    `json:"client"`
+	ClientPort   string    `json:"clientPort"`
+	TLSVersion   string    `json:"tlsVersion,omitempty"`
+	TLSCipher    string    `json:"tlsCipher,omitempty"`
+	Method       string    `json:"method,omitempty"`
+	Path         string    `json:"path,omitempty"`
+	Host         string    `json:"host,omitempty"`
+	Version      string    `json:"version,omitempty"`
+	// RequestHeaders and ResponseHeaders are those captured that were there, by their names in small letters.
+	RequestHeaders  map[string]string `json:"requestHeaders,omitempty"`
+	ResponseHeaders map[string]string `json:"responseHeaders,omitempty"`
+	Error           string            `json:"error,omitempty"`
+	TLSError        string            `json:"tlsError,omitempty"`
 }
 
 // Filter chooses entries; its zero value chooses all.
@@ -74,6 +78,21 @@ func entries(content []byte, f Filter, n int) []Entry {
 	return out
 }
 
+// headersOf reads an object that the parser has taken.
+func headersOf(object []byte) map[string]string {
+	var all map[string]*string
+	if json.Unmarshal(object, &all) != nil {
+		return nil
+	}
+	there := map[string]string{}
+	for name, value := range all {
+		if value != nil && *value != "" {
+			there[name] = *value
+		}
+	}
+	return there
+}
+
 func (l *Line) entry() Entry {
 	kinds := map[Kind]string{KindHTTP: "http", KindTCP: "tcp", KindError: "error"}
 	return Entry{
@@ -102,8 +121,8 @@ func (l *Line) entry() Entry {
 		Path:            string(l.Path),
 		Host:            string(l.Host),
 		Version:         string(l.Version),
-		RequestHeaders:  string(l.RequestHdr),
-		ResponseHeaders: string(l.ResponseHdr),
+		RequestHeaders:  headersOf(l.RequestHdr),
+		ResponseHeaders: headersOf(l.ResponseHdr),
 		Error:           string(l.Error),
 		TLSError:        string(l.TLSError),
 	}

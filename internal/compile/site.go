@@ -41,6 +41,7 @@ func (b *builder) site(name string) {
 		return
 	}
 	s.ErrorPages = b.pages(ref, spec.ErrorPages)
+	s.Log = spec.Log
 	s.Routing = b.routing(ref, spec)
 	s.RateLimits = b.rateLimits(ref, spec)
 	b.node.Sites = append(b.node.Sites, s)

@@ -67,7 +67,7 @@ func (r *renderer) clientDefaults(mode string) {
 	r.commonTimeouts(s)
 	s.add("option dontlognull")
 	if l := r.env.Log; l.Target != "" {
-		format := l.HTTPFormat
+		format := r.capturedFormat(l.HTTPFormat)
 		if mode == "tcp" {
 			format = l.TCPFormat
 		}
@@ -263,6 +263,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	rule("deny deny_status 404 if !{ var(txn.site) -m found }")
 	// Until it is known, the route is the site alone, for the log and the error pages.
 	rule("set-var(txn.route) var(txn.site),ltrim(%s)", Redirecting)
+	r.siteLog(s)
 	if secure {
 		// A request that came by a connection for another site (RFC 9110, 15.5.20).
 		rule("deny deny_status 421 if { var(sess.named) -m found } !{ var(txn.site),strcmp(sess.named) eq 0 }")

@@ -35,6 +35,8 @@ const (
 	mapLimits        = "maps/limits.map"      // rate limit|4 or 6 → what it counts, and its levels
 	mapExempt        = "maps/exempt.map"      // rate limit|set of lists → terms that limit nobody
 	mapLimitPages    = "maps/limit-pages.map" // status~rate limit → page, base64
+	mapLog           = "maps/log.map"         // site → what is done with which headers: ,q:NAME,,s:NAME,,x:NAME, (captured of requests, of responses, stripped)
+	mapStrip         = "maps/strip.map"       // site → the headers that are stripped, as del-headers-bin takes them, base64
 	mapChallenges    = "maps/challenges.map"  // path of an http-01 challenge → its answer
 )
 
@@ -42,7 +44,7 @@ const (
 var mapFiles = []string{
 	mapVIPs, mapProxies, mapForwarders, mapLists, mapListRoutes, mapExact, mapPrefixes,
 	mapUserExact, mapUserPrefixes, mapPools, mapZones, mapServerTimeout, mapQueueTimeout,
-	mapCheckPath, mapCheckHost, mapCheckHello, mapCheckBody, mapPageTypes, mapChallenges,
+	mapCheckPath, mapCheckHost, mapCheckHello, mapCheckBody, mapPageTypes, mapChallenges, mapLog, mapStrip,
 	mapNormal, mapOutcomes,
 }
 

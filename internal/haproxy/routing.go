@@ -37,6 +37,7 @@ func (r *renderer) routing() {
 		r.siteSecurity(s)
 		r.siteBackends(s)
 		r.siteRoutes(s, sets)
+		r.siteLogMaps(s)
 		r.sitePages(s)
 		r.siteLimits(s)
 	}
@@ -164,7 +165,7 @@ func (r *renderer) siteRoutes(s *ir.Site, sets listSets) {
 	}
 	if slices.ContainsFunc(s.Routes, func(route weir.SiteRoute) bool { return !route.Plain() }) {
 		r.put(mapNormal, s.Name, "1", owner)
-	} else if s.Mode == "http" && len(s.RateLimits) == 0 && len(s.Backends) > 0 {
+	} else if s.Mode == "http" && len(s.RateLimits) == 0 && len(s.Backends) > 0 && s.Log == nil {
 		r.shortWay(s)
 	}
 }

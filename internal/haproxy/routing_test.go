@@ -34,6 +34,12 @@ func (p proxy) addr(host byte, port int) string {
 
 func startProxy(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node), text ...func(*haproxy.Config)) proxy {
 	t.Helper()
+	return startProxyIn(t, h, &haproxy.Env{}, edit, text...)
+}
+
+// startProxyIn lets edit change the environment, too.
+func startProxyIn(t *testing.T, h weirtest.HAProxy, env *haproxy.Env, edit func(*ir.Node), text ...func(*haproxy.Config)) proxy {
+	t.Helper()
 	p := proxy{prefix: weirtest.Prefix(t), origins: map[byte]*weirtest.Origin{}}
 	n := testNode(p.prefix)
 	if edit != nil {
@@ -48,7 +54,8 @@ func startProxy(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node), text ...f
 		p.origins[host].Name = name
 	}
 	p.tcp = weirtest.NewTCPOrigin(t, p.addr(34, 9000), "hello\n")
-	c := haproxy.Render(n, haproxy.Env{Version: version})
+	env.Version = version
+	c := haproxy.Render(n, *env)
 	for _, f := range text {
 		f(&c)
 	}

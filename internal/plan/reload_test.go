@@ -42,9 +42,17 @@ func TestReasonsToReload(t *testing.T) {
 				a.Sections, b.Sections = append(a.Sections, f), append(b.Sections, f)
 			}
 			for i := 4; i < len(b.Sections); i++ {
-				b.Sections[i].Lines = slices.Concat(b.Sections[i].Lines, lines("Site/www", "http-request capture req.hdr(X-Id) len 36"))
+				b.Sections[i].Lines = slices.Concat(b.Sections[i].Lines, lines("Site/www", "http-request add-header X-Id abc"))
 			}
-		}, []string{"ports 80, 443, 9000, 9001, 9002 and 37 more treat clients otherwise, “http-request capture req.hdr(X-Id) len 36” is new: HAProxy reads its rules only when it starts (Site/www)"}},
+		}, []string{"ports 80, 443, 9000, 9001, 9002 and 37 more treat clients otherwise, “http-request add-header X-Id abc” is new: HAProxy reads its rules only when it starts (Site/www)"}},
+		{
+			"a header for the log", func(_, b *haproxy.Config) {
+				for i := 4; i < len(b.Sections); i++ {
+					b.Sections[i].Lines = slices.Concat(b.Sections[i].Lines, lines("Site/www", "http-request capture req.hdr(x-id) len 36 if a", "http-response del-header x-sql if a"))
+				}
+			},
+			[]string{"the requests' header x-id is logged for the first time, the answers' header x-sql is taken out for the first time: HAProxy reads its rules only when it starts (Site/www)"},
+		},
 		{"many lines", func(_, b *haproxy.Config) {
 			for i := range 500 {
 				b.Sections[4].Lines = append(b.Sections[4].Lines, haproxy.Line{Text: fmt.Sprint("acl a", i, " src 10.0.0.1"), Owner: fmt.Sprint("Site/s", i)})

@@ -70,7 +70,11 @@ func lineCause(s *haproxy.Section, now, then string) cause {
 		return earlyCause(now != "")
 	case f[0] == "http-error" && len(f) > 2:
 		return cause{what: "the page for status " + f[2] + " changes", why: whyPages}
-	case strings.HasSuffix(f[0], "log-format") || f[0] == "log":
+	case strings.HasPrefix(line, "http-request capture req.hdr(") || strings.HasPrefix(line, "http-response capture res.hdr("):
+		return captureCause(f[2], now, then)
+	case strings.HasPrefix(line, "http-response del-header "):
+		return strippedCause(f[2], now != "")
+	case strings.HasSuffix(f[0], "log-format") || f[0] == "log" || strings.HasPrefix(line, "declare capture "):
 		return cause{what: "what is logged changes", why: whyRules}
 	}
 	return ruleCause(s, lineChange(nonEmpty(now), nonEmpty(then)))
@@ -122,6 +126,31 @@ func bindCause(now, then string) cause {
 			many: "show some certificate for names without one (strictSNI)", why: whyPorts,
 		}
 	}
+}
+
+// strippedCause tells that a header is taken out of answers, where no map can say it.
+func strippedCause(name string, begins bool) cause {
+	what := "the answers' header " + name + " is taken out for the first time"
+	if !begins {
+		what = "the answers' header " + name + " is taken out no more"
+	}
+	return cause{what: what, why: whyRules}
+}
+
+// captureCause tells that a header goes into the log for the first time, or otherwise; fetch is req.hdr(name) or
+// res.hdr(name).
+func captureCause(fetch, now, then string) cause {
+	of, name, _ := strings.Cut(strings.TrimSuffix(fetch, ")"), ".hdr(")
+	what := map[string]string{"req": "the requests' header ", "res": "the answers' header "}[of] + name
+	switch {
+	case then == "":
+		what += " is logged for the first time"
+	case now == "":
+		what += " is logged no more"
+	default:
+		what += " is logged with another length"
+	}
+	return cause{what: what, why: whyRules}
 }
 
 // earlyCause tells that a port begins or ends to take early data: the bind line says so, and rules that go with it.

@@ -47,6 +47,12 @@ func (w *world) site(name, role string) *weir.Site {
 	s.Routing = w.routing(s, role)
 	if s.Mode == "http" {
 		w.routes(s, role)
+		if w.some(4) {
+			s.Log = &weir.SiteLog{RequestHeaders: map[string]int{pick(w.rng, "User-Agent", "X-Trace"): 1 + w.rng.IntN(128)}, Strip: []string{pick(w.rng, "X-Sql-Count", "X-Debug", "Server")}}
+			if w.some(2) {
+				s.Log.ResponseHeaders = map[string]int{"X-Request-Guid": 36}
+			}
+		}
 		if page := w.anyName("ErrorPage", role); page != "" && w.some(3) {
 			s.ErrorPages = map[weir.Status3]string{pick(w.rng, weir.Status3(404), 502, 503): page}
 		}
