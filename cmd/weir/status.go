@@ -20,7 +20,7 @@ func newStatus() *cobra.Command {
 		Long: `Show, for each group of load balancers, how many have read back what is wanted; who has not, why and since
 when; which sites and pools do not serve, where and why; what is quarantined or left out; and how often HAProxy was
 reloaded, with the reasons of the last time. Below that: how many servers registered, which certificates can't be had,
-and which discovery sources fail or are not believed.
+which discovery sources fail or are not believed, and what was taken out of zones.
 
 The sign before a group says how it is: ✓ when all of it has what is wanted and everything serves, ! when something
 is missing that clients need not notice, ✗ when a load balancer lags or a site does not serve.
@@ -63,6 +63,7 @@ servers say, so that status tells of them, and does not fail for want of that.`,
 		}
 		s := stdout(cmd)
 		printFleet(s, fleet, c.now())
+		printShifts(cmd.Context(), s, c)
 		if line := c.storeLine(cmd, s); line != "" {
 			s.line("")
 			s.line(line)

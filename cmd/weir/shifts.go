@@ -2,6 +2,9 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"weir"
@@ -36,13 +39,10 @@ func (d *description) shifts(site *weir.Site) {
 	if err != nil {
 		return
 	}
-	var live []*object
-	for _, o := range all.Items {
+	live := slices.DeleteFunc(all.Items, func(o *object) bool {
 		spec := o.Spec.(*weir.ZoneShift)
-		if spec.Shifts(o.Metadata.Role, &d.object.Object) && site.ServesFrom(spec.Zone) && d.client.now().Before(spec.ExpiresAt) {
-			live = append(live, o)
-		}
-	}
+		return !spec.Shifts(o.Metadata.Role, &d.object.Object) || !site.ServesFrom(spec.Zone) || !d.client.now().Before(spec.ExpiresAt)
+	})
 	if len(live) == 0 {
 		return
 	}
@@ -52,5 +52,29 @@ func (d *description) shifts(site *weir.Site) {
 		spec := o.Spec.(*weir.ZoneShift)
 		by := cmp.Or(authors[o.Metadata.Name], "somebody")
 		d.line(d.wrapped("  ", d.warning("out of "+spec.Zone)+" until "+clock(spec.ExpiresAt)+" by "+clean(by)+": "+oneLine(spec.Reason)+d.faint(" ("+o.Ref().String()+")")))
+	}
+}
+
+// mostShifts is how many shifts the state of the fleet names.
+const mostShifts = 5
+
+// printShifts tells what is out of which zone; what can't be learnt is left out.
+func printShifts(ctx context.Context, s *screen, c *client) {
+	kind, _ := weir.KindByName("ZoneShift")
+	all, err := c.all(ctx, kind, nil)
+	if err != nil {
+		return
+	}
+	live := slices.DeleteFunc(all.Items, func(o *object) bool { return !c.now().Before(o.Spec.(*weir.ZoneShift).ExpiresAt) })
+	for i, o := range live {
+		if i == 0 {
+			s.line("")
+		}
+		if i == mostShifts {
+			s.line(s.faint(fmt.Sprintf("… and %d more, with weir failover list", len(live)-mostShifts)))
+			return
+		}
+		spec := o.Spec.(*weir.ZoneShift)
+		s.line(s.wrapped("", s.warning("out of "+spec.Zone+": ")+s.strong(clean(whoseText(spec)))+", for another "+span(spec.ExpiresAt.Sub(c.now()))+": "+oneLine(spec.Reason)))
 	}
 }
