@@ -17,7 +17,7 @@ func TestAGroupHasWhatItsResourcesComeFrom(t *testing.T) {
 	t.Parallel()
 	found := map[string]int{}
 	for seed := range uint64(6) {
-		set := weirtest.RandomObjects(seed, weirtest.Options{Sealed: true})
+		set := weirtest.RandomObjects(seed, weirtest.Options{Sealed: true, Zoned: true})
 		for o := range set.All("LoadBalancerGroup") {
 			node, _ := compile.Group(set, o.Metadata.Name)
 			f := &fleet{places: newPlaces()}
