@@ -20,8 +20,9 @@ type Site struct {
 	Listeners []Listener `json:"listeners"`
 	// Backends are names with one pool per zone, or one pool for all zones; "default" takes what no route takes.
 	Backends map[string]Backend `json:"backends,omitempty"`
-	// Routes are looked at by kind: access lists first, in order; then exact paths; then the longest prefix;
-	// then regexes, in order; then maps, in order. As soon as one of them is more than a prefix with a backend, paths
+	// Routes are looked at from the most specific on: those with an access list; those with
+	// a host; exact paths; the longest prefix; regexes; no path; of equal paths those with a method, then those with
+	// more headers, queries and cookies; then in the order of the list. Maps come last. As soon as one of them is more than a prefix with a backend, paths
 	// are brought into their normal form first, for the routes and for the servers.
 	Routes []SiteRoute `json:"routes,omitempty"`
 	// RateLimits name the limits that each client of the site is held to; all of them count.
@@ -118,6 +119,7 @@ func (s *Site) Validate(p *Problems) {
 	for i, r := range s.Routes {
 		s.validateRoute(p, index("routes", i), r, s.Routes[:i])
 	}
+	validateTogether(p, s.Routes)
 	if s.Mode != "http" && len(s.Routes)+len(s.ErrorPages) > 0 {
 		p.Add("mode", "routes and errorPages need mode http")
 	}

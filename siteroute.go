@@ -14,15 +14,6 @@ type SiteRoute struct {
 	Action *RouteAction `json:"action,omitempty"`
 }
 
-// RouteMatch holds exactly one condition.
-type RouteMatch struct {
-	Path *PathMatch `json:"path,omitempty"`
-	// AccessList names a list that the client's address is in.
-	AccessList string `json:"accessList,omitempty"`
-	// Map names a Map that the path is looked up in.
-	Map string `json:"map,omitempty"`
-}
-
 // PathMatch holds exactly one of its fields. Paths are held against it in their normal form: without "/./", "/../" and
 // "//", with %XX only for what can't stand there as it is. A site all of whose routes are prefixes with a backend looks
 // at paths as clients write them.
@@ -44,14 +35,12 @@ func (r *SiteRoute) Does() RouteAction {
 
 // Plain says that a route sends everything below a path to a backend, and does nothing else.
 func (r *SiteRoute) Plain() bool {
-	return r.Match.Path != nil && r.Match.Path.Prefix != "" && !strings.Contains(r.Match.Path.Prefix, "%") &&
+	return r.Match.Simple() && r.Match.Path != nil && r.Match.Path.Prefix != "" && !strings.Contains(r.Match.Path.Prefix, "%") &&
 		r.Does() == RouteAction{Backend: r.Does().Backend}
 }
 
 func (r *SiteRoute) normalize() {
-	if m := r.Match.Path; m != nil {
-		m.Exact, m.Prefix = NormalPath(m.Exact), NormalPath(m.Prefix)
-	}
+	r.Match.normalize()
 	if r.Action != nil {
 		r.Action.normalize()
 	}
@@ -59,6 +48,9 @@ func (r *SiteRoute) normalize() {
 
 func (s *Site) validateRoute(p *Problems, path string, r SiteRoute, before []SiteRoute) {
 	r.Match.validate(p, path+".match")
+	if h := r.Match.Host; h != "" && !s.answers(h) {
+		p.Add(path+".match.host", "%q is none of the site's host names", clip(h))
+	}
 	switch {
 	case r.Match.Map != "" && r.Backend != "":
 		p.Add(path+".backend", "a route by map has none: the map's values name the backends")
@@ -76,7 +68,7 @@ func (s *Site) validateRoute(p *Problems, path string, r SiteRoute, before []Sit
 		s.validateRouteBackend(p, path+".backend", r.Backend)
 	}
 	for i, other := range before {
-		if r.Match.same(other.Match) {
+		if r.Match.Same(&other.Match) {
 			p.Add(path+".match", "routes[%d] matches the same", i)
 		}
 	}
@@ -85,22 +77,6 @@ func (s *Site) validateRoute(p *Problems, path string, r SiteRoute, before []Sit
 func (s *Site) validateRouteBackend(p *Problems, path, name string) {
 	if _, ok := s.Backends[name]; name != "" && !ok {
 		p.Add(path, "%q is no backend of this site", clip(name))
-	}
-}
-
-func (m *RouteMatch) validate(p *Problems, path string) {
-	set := 0
-	if m.Path != nil {
-		set++
-		m.Path.validate(p, path+".path")
-	}
-	for _, name := range []string{m.AccessList, m.Map} {
-		if name != "" {
-			set++
-		}
-	}
-	if set != 1 {
-		p.Add(path, "needs exactly one of path, accessList and map")
 	}
 }
 
@@ -121,17 +97,6 @@ func (m *PathMatch) validate(p *Problems, path string) {
 	if set != 1 {
 		p.Add(path, "needs exactly one of exact, prefix and regex")
 	}
-}
-
-func (m RouteMatch) same(o RouteMatch) bool {
-	if m.AccessList != o.AccessList || m.Map != o.Map || (m.Path == nil) != (o.Path == nil) {
-		return false
-	}
-	if m.Path == nil {
-		return true
-	}
-	return m.Path.Exact == o.Path.Exact && m.Path.Regex == o.Path.Regex &&
-		strings.TrimRight(m.Path.Prefix, "/") == strings.TrimRight(o.Path.Prefix, "/") && (m.Path.Prefix == "") == (o.Path.Prefix == "")
 }
 
 func (r *SiteRoute) references(list []Reference, path string) []Reference {

@@ -30,6 +30,10 @@ const (
 	mapCheckBody     = "maps/check-body.map"  // backend → what the body must hold
 	mapPageTypes     = "maps/page-types.map"  // status|site/ → content type of the site's page
 	mapNormal        = "maps/normal.map"      // site → 1 where paths are brought into their normal form
+	mapPrograms      = "maps/programs.map"    // site → its routes with several conditions, see conditions
+	mapMembers       = "maps/members.map"     // set of access lists → those of them that routes with several conditions name
+	mapTested        = "maps/fields.map"      // site → the fields that its routes with several conditions hold regexes against
+	mapMatcher       = "maps/matcher.map"     // what finds the first route of a program that a request satisfies
 	mapOutcomes      = "maps/outcomes.map"    // route that is more than a backend → what is done, see outcome
 	mapSiteLimits    = "maps/site-limits.map" // site → its rate limits, with colons between
 	mapLimits        = "maps/limits.map"      // rate limit|4 or 6 → what it counts, and its levels
@@ -45,10 +49,10 @@ var mapFiles = []string{
 	mapVIPs, mapProxies, mapForwarders, mapLists, mapListRoutes, mapExact, mapPrefixes,
 	mapUserExact, mapUserPrefixes, mapPools, mapZones, mapServerTimeout, mapQueueTimeout,
 	mapCheckPath, mapCheckHost, mapCheckHello, mapCheckBody, mapPageTypes, mapChallenges, mapLog, mapStrip,
-	mapNormal, mapOutcomes,
+	mapNormal, mapOutcomes, mapPrograms, mapMembers, mapTested, // of routes
 }
 
-var orderedMapFiles = []string{mapRegexes, mapUserRegexes}
+var orderedMapFiles = []string{mapRegexes, mapUserRegexes, mapMatcher, mapTests(1), mapTests(2), mapTests(3), mapTests(4)}
 
 // opt names a map in the configuration's text.
 func opt(path string) string { return "opt@" + path }

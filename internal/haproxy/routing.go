@@ -31,6 +31,7 @@ func (r *renderer) routing() {
 	r.challenges()
 	sets := r.listSets()
 	r.rateLimits(sets)
+	r.matcher(sets)
 	for i := range r.node.Sites {
 		s := &r.node.Sites[i]
 		r.siteListeners(s)
@@ -147,6 +148,9 @@ func (r *renderer) homeSlot(address string) int {
 func (r *renderer) siteRoutes(s *ir.Site, sets listSets) {
 	owner := "Site/" + s.Name
 	for _, route := range s.Routes {
+		if !route.Match.Simple() {
+			continue // among those of program
+		}
 		target := r.target(s, &route)
 		switch m := route.Match; {
 		case m.AccessList != "":
@@ -163,6 +167,7 @@ func (r *renderer) siteRoutes(s *ir.Site, sets listSets) {
 			r.put(mapPrefixes, prefixKey(s.Name, m.Path.Prefix), target, owner)
 		}
 	}
+	r.program(s)
 	if slices.ContainsFunc(s.Routes, func(route weir.SiteRoute) bool { return !route.Plain() }) {
 		r.put(mapNormal, s.Name, "1", owner)
 	} else if s.Mode == "http" && len(s.RateLimits) == 0 && len(s.Backends) > 0 && s.Log == nil {

@@ -185,6 +185,7 @@ func changedSection(h, w *haproxy.Section) []cause {
 	added, removed := lineDiff(h.Lines, w.Lines)
 	nothing := len(added)+len(removed) == 0
 	limits, added, removed := limitCauses(added, removed)
+	added, removed = withoutTests(added), withoutTests(removed)
 	_, port := modeAndPort(w)
 	var list []cause
 	say := func(c cause, owner string) {

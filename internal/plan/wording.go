@@ -68,6 +68,8 @@ func lineCause(s *haproxy.Section, now, then string) cause {
 		return bindCause(now, then)
 	case strings.Contains(line, "(sess.early)") || strings.Contains(line, "{ ssl_fc_has_early }"):
 		return earlyCause(now != "")
+	case asksOfRequests(line) != nil:
+		return askedCause(now, then)
 	case f[0] == "http-error" && len(f) > 2:
 		return cause{what: "the page for status " + f[2] + " changes", why: whyPages}
 	case strings.HasPrefix(line, "http-request capture req.hdr(") || strings.HasPrefix(line, "http-response capture res.hdr("):

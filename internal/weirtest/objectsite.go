@@ -131,15 +131,15 @@ func (w *world) routes(s *weir.Site, role string) {
 		case 4:
 			r = weir.SiteRoute{Match: weir.RouteMatch{Map: w.anyName("Map", role)}}
 		}
-		if r.Match != (weir.RouteMatch{}) {
+		if r.Match.Simple() {
 			s.Routes = append(s.Routes, r)
 		}
 	}
-	w.actions(s)
+	w.actions(s, role)
 }
 
 // actions adds routes that do more than naming a backend, at paths of their own.
-func (w *world) actions(s *weir.Site) {
+func (w *world) actions(s *weir.Site, role string) {
 	for _, r := range []struct {
 		path   string
 		action weir.RouteAction
@@ -152,6 +152,16 @@ func (w *world) actions(s *weir.Site) {
 	} {
 		if _, ok := s.Backends["default"]; ok && w.some(12) {
 			s.Routes = append(s.Routes, weir.SiteRoute{Match: weir.RouteMatch{Path: &weir.PathMatch{Prefix: r.path}}, Action: &r.action})
+		}
+	}
+	for _, m := range []weir.RouteMatch{
+		{Method: "DELETE", Path: &weir.PathMatch{Prefix: "/kept"}},
+		{Method: "PUT", Host: s.Hostnames[0], Path: &weir.PathMatch{Regex: "/kept/[0-9]+"}},
+		{Headers: []weir.ValueMatch{{Name: "X-Walk", Prefix: pick(w.rng, "a", "b c", "(`|$")}}, AccessList: w.anyName("AccessList", role)},
+		{Cookies: []weir.ValueMatch{{Name: "walk", Present: true}}, Query: []weir.ValueMatch{{Name: "walk", Regex: "[0-9]+;?"}}},
+	} {
+		if w.some(16) {
+			s.Routes = append(s.Routes, weir.SiteRoute{Match: m, Action: &weir.RouteAction{Deny: 405}})
 		}
 	}
 }

@@ -1,0 +1,118 @@
+package weir_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"weir"
+)
+
+func decodeSite(t *testing.T, routes string) ([]*weir.Object, error) {
+	t.Helper()
+	return weir.Decode("site.yaml", []byte(`{kind: Site, metadata: {name: www, role: web}, spec: {hostnames: [www.example.com, "*.shop.example.com"], addresses: [a],
+  listeners: [{port: 80}], backends: {default: web, api: api}, routes: `+routes+`}}`))
+}
+
+func TestRoutesAreOrderedBySpecificity(t *testing.T) {
+	list, err := decodeSite(t, `[
+		{match: {map: moved}},
+		{match: {path: {regex: "/r.*"}}, backend: api},
+		{match: {method: GET}, backend: api},
+		{match: {path: {prefix: /}}, backend: api},
+		{match: {path: {prefix: /a/}}, backend: api},
+		{match: {path: {prefix: /a, }, method: GET}, backend: api},
+		{match: {path: {prefix: /a/b}}, backend: api},
+		{match: {path: {prefix: /a/b}, headers: [{name: X, exact: a}]}, backend: api},
+		{match: {path: {prefix: /a/b}, headers: [{name: X, exact: a}, {name: Y, present: true}]}, backend: api},
+		{match: {path: {exact: /a}}, backend: api},
+		{match: {host: www.example.com}, backend: api},
+		{match: {host: a.shop.example.com, path: {prefix: /a}}, backend: api},
+		{match: {host: "*.shop.example.com", path: {exact: /a}}, backend: api},
+		{match: {accessList: office}, backend: api},
+		{match: {accessList: office, path: {prefix: /a}}, backend: api},
+		{match: {accessList: home}, backend: api},
+	]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range weir.OrderRoutes(list[0].Spec.(*weir.Site).Routes) {
+		got = append(got, fmt.Sprintf("%d: %s", p.Index, p.Why))
+	}
+	want := []string{
+		"14: access list office, prefix /a of 2 bytes",
+		"13: access list office, any path",
+		"15: access list home, any path",
+		"11: host a.shop.example.com, prefix /a of 2 bytes",
+		"10: host www.example.com, any path",
+		"12: host *.shop.example.com, exact path /a",
+		"9: exact path /a",
+		"8: prefix /a/b of 4 bytes, 2 headers",
+		"7: prefix /a/b of 4 bytes, 1 header",
+		"6: prefix /a/b of 4 bytes",
+		"5: prefix /a of 2 bytes, method GET",
+		"4: prefix /a/ of 2 bytes",
+		"3: prefix / of 0 bytes",
+		"1: regex /r.*",
+		"2: any path, method GET",
+		"0: Map moved, behind all other routes",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestRoutesAreRefused(t *testing.T) {
+	for routes, want := range map[string]string{
+		`[{match: {}, backend: api}]`:                                                                                        "needs at least one condition",
+		`[{match: {map: m, method: GET}}]`:                                                                                   "stands alone",
+		`[{match: {path: {prefix: /a}}}]`:                                                                                    "backend or action is required",
+		`[{match: {path: {prefix: /a}}, backend: api, action: {deny: 403}}]`:                                                 "name the backend there",
+		`[{match: {path: {prefix: /a}}, action: {deny: 403, tarpit: true}}]`:                                                 "needs exactly one of",
+		`[{match: {path: {prefix: /a}}, action: {deny: 200}}]`:                                                               "none of the statuses",
+		`[{match: {path: {prefix: /a}}, action: {backend: none}}]`:                                                           "is no backend of this site",
+		`[{match: {path: {prefix: /a}}, action: {redirect: {}}}]`:                                                            "leads to where the client is already",
+		`[{match: {path: {prefix: /a}}, action: {redirect: {code: 200, host: x.example}}}]`:                                  "none of the statuses",
+		`[{match: {path: {prefix: /a}}, action: {redirect: {host: "x.example/\r\nSet-Cookie: a=b"}}}]`:                       "action.redirect.host",
+		`[{match: {path: {prefix: /a}}, action: {redirect: {scheme: javascript}}}]`:                                          "must be one of http, https",
+		`[{match: {path: {prefix: /a}}, action: {redirect: {path: "/x\r\nSet-Cookie: a=b"}}}]`:                               "can't hold",
+		`[{match: {path: {prefix: /a}}, action: {redirect: {path: "//evil.example"}}}]`:                                      "must be written as",
+		`[{match: {path: {prefix: /a}}, action: {deny: 403, rewrite: {path: /x}}}]`:                                          "is for requests that a server sees",
+		`[{match: {path: {exact: /a}}, action: {backend: api, rewrite: {prefix: /x}}}]`:                                      "takes the place of match.path.prefix",
+		`[{match: {host: other.example.com}, backend: api}]`:                                                                 "none of the site's host names",
+		`[{match: {method: "GET\n"}, backend: api}]`:                                                                         "is no method",
+		`[{match: {headers: [{name: "a b", present: true}]}, backend: api}]`:                                                 "may hold only letters",
+		`[{match: {headers: [{name: "a)", present: true}]}, backend: api}]`:                                                  "may hold only letters",
+		`[{match: {headers: [{name: a, exact: "x\ny"}]}, backend: api}]`:                                                     "printable ASCII",
+		`[{match: {headers: [{name: a}]}, backend: api}]`:                                                                    "exactly one of exact",
+		`[{match: {headers: [{name: a, exact: b, prefix: b}]}, backend: api}]`:                                               "exactly one of exact",
+		`[{match: {headers: [{name: A, exact: b}, {name: a, exact: c}]}, backend: api}]`:                                     "has a condition already",
+		`[{match: {cookies: [{name: a, regex: "a)|(b"}]}, backend: api}]`:                                                    "closes a group",
+		`[{match: {path: {prefix: /a/../b}}, backend: api}, {match: {path: {prefix: /%62}}, backend: default}]`:              "routes[0] matches the same",
+		`[{match: {headers: [{name: A, exact: x}]}, backend: api}, {match: {headers: [{name: a, exact: x}]}, backend: api}]`: "routes[0] matches the same",
+		`[` + strings.Repeat(`{match: {headers: [{name: a, regex: "X"}]}, backend: api},`, 1) + manyRegexes() + `]`:          "is the fifth regex of header a",
+		manyRoutes(): "are allowed",
+	} {
+		_, err := decodeSite(t, routes)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.120s: %v, want %s", routes, err, want)
+		}
+	}
+}
+
+func manyRegexes() (out string) {
+	for i := range weir.MaxFieldRegexes {
+		out += fmt.Sprintf(`{match: {headers: [{name: a, regex: "x%d"}]}, backend: api},`, i)
+	}
+	return out
+}
+
+func manyRoutes() string {
+	out := ""
+	for i := range 200 {
+		out += fmt.Sprintf(`{match: {method: GET, path: {prefix: /x%d}}, backend: api},`, i)
+	}
+	return "[" + out + "]"
+}
