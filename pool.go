@@ -39,7 +39,8 @@ type Pool struct {
 	// Protocol is how an http pool's servers are spoken to: h1, h2 (agreed upon by TLS, without tls taken for granted)
 	// or auto (whichever the server takes by TLS, h2 first); h1 when left out. gRPC needs h2, with trailers to the
 	// client; WebSockets go by h1 where the server has it.
-	Protocol string `json:"protocol,omitempty"`
+	Protocol    string       `json:"protocol,omitempty"`
+	Compression *Compression `json:"compression,omitempty"`
 	// SlowStart is the time over which a returning server's weight grows to its full value.
 	SlowStart Duration `json:"slowStart,omitempty"`
 	// ServerTimeout is how long a server may be silent; the group's Tuning when left out. A tcp pool's is
@@ -181,6 +182,7 @@ func (o *Pool) Normalize() {
 		o.HealthCheck = &HealthCheck{Type: "tcp"}
 	}
 	o.HealthCheck.normalize()
+	o.Compression.normalize()
 	o.normalizeAdmission()
 	for i := range o.Members {
 		m := &o.Members[i]
@@ -254,6 +256,7 @@ func (o *Pool) Validate(p *Problems) {
 			p.Add("protocol", "auto needs tls, by which it is agreed; without it say h1 or h2")
 		}
 	}
+	o.Compression.validate(p, o.Mode)
 	if o.SlowStart != 0 {
 		o.SlowStart.within(p, "slowStart", time.Second, time.Hour)
 	}

@@ -107,7 +107,7 @@ func head(o *weir.Object) ir.Pool {
 	spec := o.Spec.(*weir.Pool)
 	p := ir.Pool{
 		Name: o.Metadata.Name, Mode: spec.Mode, Balance: spec.Balance, BalanceHeader: spec.BalanceHeader,
-		ServerTimeout: spec.ServerTimeout, TLS: spec.TLS, SendProxy: spec.SendProxy, SlowStart: spec.SlowStart,
+		ServerTimeout: spec.ServerTimeout, TLS: spec.TLS, SendProxy: spec.SendProxy, Compression: spec.Compression, SlowStart: spec.SlowStart,
 		// Without a check there is none to wait for.
 		Unchecked: (spec.Admission == weir.AdmissionRegistration || spec.Admission == weir.AdmissionNone) && spec.HealthCheck != nil && spec.HealthCheck.Type != "none",
 	}

@@ -214,6 +214,7 @@ func (r *renderer) httpFrontend(p port) {
 	r.connection(s, p, bindOptions)
 	// The log's Host, as the client wrote it, for every request, refused ones too.
 	s.add("capture request header Host len 255")
+	r.compressFilter(s)
 	s.add("tcp-request session set-var(sess.trusted) src,map_ip(%s)", opt(mapForwarders))
 	if secure {
 		// The site that the client named in the handshake, once per connection.

@@ -13,6 +13,8 @@ import (
 // that differ in a check's path, a timeout or a member share one.
 type profile struct {
 	mode, balance, header, cookie string
+	// compression is how answers are compressed, nil for not at all.
+	compression *weir.Compression
 	// timeouts asks for the pool's own server and queue timeouts (http).
 	timeouts bool
 	// queue is the queue timeout where HAProxy can't be told per request, and so a map can't say it; 0 is the group's.
@@ -25,7 +27,7 @@ type profile struct {
 var tcpClasses = []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 24 * time.Hour}
 
 func (r *renderer) profileOf(p *ir.Pool) profile {
-	f := profile{mode: p.Mode, balance: p.Balance, header: p.BalanceHeader, cookie: p.Cookie}
+	f := profile{mode: p.Mode, balance: p.Balance, header: p.BalanceHeader, cookie: p.Cookie, compression: p.Compression}
 	if p.Mode == "http" {
 		f.timeouts = p.ServerTimeout != 0 || p.QueueTimeout != 0 || p.NoQueue
 		if !r.can.SetTimeouts {
@@ -67,6 +69,9 @@ func (f profile) name() string {
 	if f.cookie != "" {
 		name += ".c-" + f.cookie
 	}
+	if f.compression != nil {
+		name += "." + compressionName(f.compression)
+	}
 	return name
 }
 
@@ -101,6 +106,12 @@ func (r *renderer) profiles() {
 	wanted := map[string]profile{}
 	for _, f := range catalogue() {
 		wanted[f.name()] = f
+		for _, c := range r.compressing() {
+			if f.mode == "http" {
+				f.compression = c
+				wanted[f.name()] = f
+			}
+		}
 	}
 	for i := range r.node.Pools {
 		f := r.profileOf(&r.node.Pools[i])
@@ -145,6 +156,7 @@ func (r *renderer) profile(f profile) {
 	if f.cookie != "" {
 		s.add("cookie %s insert indirect nocache httponly", f.cookie)
 	}
+	compress(s, f.compression)
 	if f.mode == "http" {
 		// Here and not above: defaults with rules can't be built upon.
 		s.add("http-request disable-l7-retry unless METH_GET or { method HEAD OPTIONS }")

@@ -158,6 +158,8 @@ type Pool struct {
 	ServerTimeout  weir.Duration    `json:"serverTimeout,omitempty"`
 	TLS            *weir.PoolTLS    `json:"tls,omitempty"`
 	SendProxy      string           `json:"sendProxy,omitempty"`
+	// Compression is how answers are compressed, nil for not at all.
+	Compression *weir.Compression `json:"compression,omitempty"`
 	// Protocol is h2 or auto, "" for h1.
 	Protocol  string        `json:"protocol,omitempty"`
 	SlowStart weir.Duration `json:"slowStart,omitempty"`

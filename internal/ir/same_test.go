@@ -23,6 +23,20 @@ func TestEveryFieldOfAPoolCounts(t *testing.T) {
 	})
 }
 
+// TestEveryFieldOfCompressionCounts: it is behind a pointer of the pool.
+func TestEveryFieldOfCompressionCounts(t *testing.T) {
+	t.Parallel()
+	base := weir.Compression{Types: []string{"text/html"}, MinSize: 9}
+	for _, other := range []*weir.Compression{nil, {Types: base.Types, MinSize: 8}, {Types: []string{"text/css"}, MinSize: 9}} {
+		if base.Same(other) || other.Same(&base) {
+			t.Errorf("%+v is taken for the same", other)
+		}
+	}
+	if n := reflect.TypeFor[weir.Compression]().NumField(); n != 2 {
+		t.Errorf("%d fields, of which two are tried", n)
+	}
+}
+
 // eachField calls changed with the pool changed in one field, also within Check and TLS.
 func eachField(t *testing.T, base ir.Pool, changed func(string, ir.Pool)) {
 	t.Helper()
@@ -70,6 +84,12 @@ func eachField(t *testing.T, base ir.Pool, changed func(string, ir.Pool)) {
 
 func disturb(f reflect.Value) bool {
 	switch f.Kind() {
+	case reflect.Pointer:
+		to := reflect.New(f.Type().Elem())
+		if to.Elem().Kind() != reflect.Struct || !f.IsNil() {
+			return false
+		}
+		f.Set(to)
 	case reflect.String:
 		f.SetString(f.String() + "x")
 	case reflect.Int, reflect.Int64, reflect.Int32:

@@ -99,7 +99,7 @@ func directive(line string) string {
 		return ""
 	}
 	switch f[0] {
-	case "timeout", "option", "http-request", "http-response", "tcp-request", "tcp-response", "http-check", "stats":
+	case "timeout", "option", "http-request", "http-response", "tcp-request", "tcp-response", "http-check", "stats", "compression":
 		n := 2
 		if len(f) > 1 && f[1] == "set-timeout" {
 			n = 3

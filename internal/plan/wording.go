@@ -74,6 +74,8 @@ func lineCause(s *haproxy.Section, now, then string) cause {
 		return cause{what: "the page for status " + f[2] + " changes", why: whyPages}
 	case strings.HasPrefix(line, "http-request capture req.hdr(") || strings.HasPrefix(line, "http-response capture res.hdr("):
 		return captureCause(f[2], now, then)
+	case line == "filter compression":
+		return compressionCause(now != "")
 	case strings.HasPrefix(line, "http-response del-header "):
 		return strippedCause(f[2], now != "")
 	case strings.HasSuffix(f[0], "log-format") || f[0] == "log" || strings.HasPrefix(line, "declare capture "):
@@ -128,6 +130,14 @@ func bindCause(now, then string) cause {
 			many: "show some certificate for names without one (strictSNI)", why: whyPorts,
 		}
 	}
+}
+
+// compressionCause tells that answers at a port may be compressed for the first time, or are no more.
+func compressionCause(begins bool) cause {
+	if begins {
+		return cause{what: "compresses answers for the first time", many: "compress answers for the first time", why: whyRules}
+	}
+	return cause{what: "compresses answers no more", many: "compress answers no more", why: whyRules}
 }
 
 // strippedCause tells that a header is taken out of answers, where no map can say it.
@@ -210,6 +220,8 @@ func kindOfPool(s *haproxy.Section) string {
 			traits = append(traits, "the cookie "+f[1])
 		case (d == "timeout server" || d == "timeout queue") && len(f) > 2:
 			traits = append(traits, timeoutTrait(f[1], plainly(f[2])))
+		case d == "compression type":
+			traits = append(traits, "compression of "+strings.Join(f[2:], ", "))
 		case strings.HasPrefix(d, "http-request set-timeout") && !slices.Contains(traits, "timeouts of its own"):
 			traits = append(traits, "timeouts of its own")
 		}

@@ -207,6 +207,9 @@ func (w *world) pool(role string) *weir.Pool {
 	}
 	p.Balance = pick(w.rng, "roundrobin", "roundrobin", "leastconn", "random", "source")
 	if p.Mode == "http" {
+		if w.some(6) {
+			p.Compression = &weir.Compression{MinSize: pick(w.rng, 0, 200)}
+		}
 		w.httpPool(p)
 	}
 	if w.some(4) {
