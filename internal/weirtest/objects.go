@@ -219,6 +219,9 @@ func (w *world) step() (weir.Write, bool) {
 	case old == nil || n < 4:
 		return w.grow(kind), true
 	case n < leave:
+		if kind != "Site" && kind != "Pool" {
+			old = w.unused(old)
+		}
 		return weir.Write{Delete: old.Ref()}, true
 	case kind == "Server":
 		// The commonest change of all: a server is given another weight, or something is said of its health.
@@ -231,6 +234,21 @@ func (w *world) step() (weir.Write, bool) {
 		return weir.Write{Put: &weir.Object{Kind: kind, Metadata: old.Metadata, Spec: &spec}}, true
 	}
 	return weir.Write{Put: w.make(kind, old.Metadata.Name)}, true
+}
+
+// unused gives an object of the same kind that nobody refers to, if there is one: what most sites name hardly ever goes.
+func (w *world) unused(o *weir.Object) *weir.Object {
+	for other := range w.set.All(o.Kind) {
+		used := false
+		for range w.set.Referrers(other.Ref()) {
+			used = true
+			break
+		}
+		if !used {
+			return other
+		}
+	}
+	return o
 }
 
 // grow puts an object of a kind under one of the names that there are for it, whether it is taken or not.

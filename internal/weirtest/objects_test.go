@@ -14,7 +14,7 @@ import (
 func TestRandomObjectsAreOfAllKinds(t *testing.T) {
 	t.Parallel()
 	seen := map[string]int{}
-	const changes = 5 * 200
+	const changes = 5 * 400
 	for seed := range uint64(5) {
 		o := weirtest.Options{Sealed: true, Faults: seed%2 == 0, Zoned: seed > 2}
 		set := weirtest.RandomObjects(seed, o)
