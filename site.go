@@ -29,6 +29,8 @@ type Site struct {
 	RateLimits []string `json:"rateLimits,omitempty"`
 	// ErrorPages replace HAProxy's own error texts, by status.
 	ErrorPages map[Status3]string `json:"errorPages,omitempty"`
+	// Maintenance closes the site: clients get a page. It is opened by leaving the field out again.
+	Maintenance *SiteMaintenance `json:"maintenance,omitempty"`
 	// Log says which headers the access log holds, and which clients never see.
 	Log *SiteLog `json:"log,omitempty"`
 	// Routing says which zone a request goes to. When left out that is the home zone of the address that it came to, while
@@ -87,6 +89,7 @@ func (s *Site) PoolMode() string {
 // Normalize fills the defaults and brings hostnames into their canonical form.
 func (s *Site) Normalize() {
 	setDefault(&s.Mode, "http")
+	s.Maintenance.normalize()
 	canonicalAll(s.Hostnames)
 	s.Routing.normalize()
 	for i := range s.Listeners {
@@ -127,6 +130,7 @@ func (s *Site) Validate(p *Problems) {
 		p.Add("log", "is of headers, and needs mode http")
 	}
 	s.Log.validate(p)
+	s.Maintenance.validate(p, s.Mode)
 	for status := range s.ErrorPages {
 		status.check(p, "errorPages")
 	}
@@ -194,6 +198,10 @@ func (s *Site) References() []Reference {
 		list = optional(list, "routing.fallback", "Pool", r.Fallback)
 	}
 	list = each(list, "rateLimits", "RateLimit", s.RateLimits)
+	if m := s.Maintenance; m != nil {
+		list = optional(list, "maintenance.page", "ErrorPage", m.Page)
+		list = optional(list, "maintenance.except", "AccessList", m.Except)
+	}
 	return append(list, pageReferences(s.ErrorPages)...)
 }
 

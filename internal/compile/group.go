@@ -225,6 +225,10 @@ func (b *builder) collect() {
 			mark(lists, r.Match.AccessList)
 			mark(used, r.Match.Map)
 		}
+		if m := s.Maintenance; m != nil {
+			mark(lists, m.Except)
+			mark(pages, m.Page)
+		}
 		mark(limits, s.RateLimits...)
 		mark(pages, slices.Collect(maps.Values(s.ErrorPages))...)
 	}

@@ -42,6 +42,7 @@ func (b *builder) site(name string) {
 	}
 	s.ErrorPages = b.pages(ref, spec.ErrorPages)
 	s.Log = spec.Log
+	s.Maintenance = b.maintenance(ref, spec)
 	s.Routing = b.routing(ref, spec)
 	s.RateLimits = b.rateLimits(ref, spec)
 	b.node.Sites = append(b.node.Sites, s)

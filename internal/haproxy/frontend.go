@@ -279,6 +279,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	unrouted := "if { var(txn.route),strcmp(txn.site) eq 0 }"
 	rule("set-var(txn.path) path")
 	rule("set-var(txn.lists) src,map_ip(%s)", opt(mapLists))
+	r.maintenance(rule)
 	r.conditions(rule)
 	rule("set-var(txn.route) var(txn.site),concat(|,txn.lists),map_str(%s) %s { var(txn.lists) -m found }", opt(mapListRoutes), unrouted)
 	for _, step := range []struct{ join, converter, path string }{

@@ -9,46 +9,49 @@ import (
 // The map files, relative to the load balancer's folder. Each is optional in the text ("opt@"), so that it may
 // be empty or missing; what is on disk is what a reload reads.
 const (
-	mapVIPs          = "maps/vips.map"        // destination address → name of the IPAddress
-	mapProxies       = "maps/proxies.map"     // sources whose PROXY header is believed
-	mapForwarders    = "maps/forwarders.map"  // sources whose X-Forwarded-For is believed
-	mapLists         = "maps/lists.map"       // source network → the set of access lists it is in
-	mapListRoutes    = "maps/listroutes.map"  // site|set of lists → route
-	mapExact         = "maps/exact.map"       // site|path → route
-	mapPrefixes      = "maps/prefixes.map"    // site/path prefix/ → route
-	mapRegexes       = "maps/regexes.map"     // ^site\|path$ → route
-	mapUserExact     = "maps/user-exact.map"  // the same three for the Maps that sites use
-	mapUserPrefixes  = "maps/user-prefix.map" //
-	mapUserRegexes   = "maps/user-regex.map"  //
-	mapPools         = "maps/pools.map"       // route@IPAddress → backend of the address's home zone
-	mapZones         = "maps/zones.map"       // route → the backends of all slots, with colons between
-	mapServerTimeout = "maps/t-server.map"    // backend → milliseconds
-	mapQueueTimeout  = "maps/t-queue.map"     // backend → milliseconds
-	mapCheckPath     = "maps/check-path.map"  // backend → path
-	mapCheckHost     = "maps/check-host.map"  // backend → Host, or the name said to SMTP servers
-	mapCheckHello    = "maps/check-hello.map" // backend → the first message of a session with PostgreSQL, hexadecimal
-	mapCheckBody     = "maps/check-body.map"  // backend → what the body must hold
-	mapPageTypes     = "maps/page-types.map"  // status|site/ → content type of the site's page
-	mapNormal        = "maps/normal.map"      // site → 1 where paths are brought into their normal form
-	mapPrograms      = "maps/programs.map"    // site → its routes with several conditions, see conditions
-	mapMembers       = "maps/members.map"     // set of access lists → those of them that routes with several conditions name
-	mapTested        = "maps/fields.map"      // site → the fields that its routes with several conditions hold regexes against
-	mapMatcher       = "maps/matcher.map"     // what finds the first route of a program that a request satisfies
-	mapOutcomes      = "maps/outcomes.map"    // route that is more than a backend → what is done, see outcome
-	mapSiteLimits    = "maps/site-limits.map" // site → its rate limits, with colons between
-	mapLimits        = "maps/limits.map"      // rate limit|4 or 6 → what it counts, and its levels
-	mapExempt        = "maps/exempt.map"      // rate limit|set of lists → terms that limit nobody
-	mapLimitPages    = "maps/limit-pages.map" // status~rate limit → page, base64
-	mapLog           = "maps/log.map"         // site → what is done with which headers: ,q:NAME,,s:NAME,,x:NAME, (captured of requests, of responses, stripped)
-	mapStrip         = "maps/strip.map"       // site → the headers that are stripped, as del-headers-bin takes them, base64
-	mapChallenges    = "maps/challenges.map"  // path of an http-01 challenge → its answer
+	mapVIPs          = "maps/vips.map"          // destination address → name of the IPAddress
+	mapProxies       = "maps/proxies.map"       // sources whose PROXY header is believed
+	mapForwarders    = "maps/forwarders.map"    // sources whose X-Forwarded-For is believed
+	mapLists         = "maps/lists.map"         // source network → the set of access lists it is in
+	mapListRoutes    = "maps/listroutes.map"    // site|set of lists → route
+	mapExact         = "maps/exact.map"         // site|path → route
+	mapPrefixes      = "maps/prefixes.map"      // site/path prefix/ → route
+	mapRegexes       = "maps/regexes.map"       // ^site\|path$ → route
+	mapUserExact     = "maps/user-exact.map"    // the same three for the Maps that sites use
+	mapUserPrefixes  = "maps/user-prefix.map"   //
+	mapUserRegexes   = "maps/user-regex.map"    //
+	mapPools         = "maps/pools.map"         // route@IPAddress → backend of the address's home zone
+	mapZones         = "maps/zones.map"         // route → the backends of all slots, with colons between
+	mapServerTimeout = "maps/t-server.map"      // backend → milliseconds
+	mapQueueTimeout  = "maps/t-queue.map"       // backend → milliseconds
+	mapCheckPath     = "maps/check-path.map"    // backend → path
+	mapCheckHost     = "maps/check-host.map"    // backend → Host, or the name said to SMTP servers
+	mapCheckHello    = "maps/check-hello.map"   // backend → the first message of a session with PostgreSQL, hexadecimal
+	mapCheckBody     = "maps/check-body.map"    // backend → what the body must hold
+	mapPageTypes     = "maps/page-types.map"    // status|site/ → content type of the site's page
+	mapNormal        = "maps/normal.map"        // site → 1 where paths are brought into their normal form
+	mapPrograms      = "maps/programs.map"      // site → its routes with several conditions, see conditions
+	mapMembers       = "maps/members.map"       // set of access lists → those of them that routes with several conditions name
+	mapTested        = "maps/fields.map"        // site → the fields that its routes with several conditions hold regexes against
+	mapMatcher       = "maps/matcher.map"       // what finds the first route of a program that a request satisfies
+	mapOutcomes      = "maps/outcomes.map"      // route that is more than a backend → what is done, see outcome
+	mapSiteLimits    = "maps/site-limits.map"   // site → its rate limits, with colons between
+	mapLimits        = "maps/limits.map"        // rate limit|4 or 6 → what it counts, and its levels
+	mapExempt        = "maps/exempt.map"        // rate limit|set of lists → terms that limit nobody
+	mapLimitPages    = "maps/limit-pages.map"   // status~rate limit → page, base64
+	mapLog           = "maps/log.map"           // site → what is done with which headers: ,q:NAME,,s:NAME,,x:NAME, (captured of requests, of responses, stripped)
+	mapStrip         = "maps/strip.map"         // site → the headers that are stripped, as del-headers-bin takes them, base64
+	mapClosed        = "maps/closed.map"        // site in maintenance → status:seconds until clients are to come back
+	mapClosedExcept  = "maps/closed-except.map" // site|set of lists → 1, for whom it goes on
+	mapClosedPages   = "maps/closed-pages.map"  // site → page, base64
+	mapChallenges    = "maps/challenges.map"    // path of an http-01 challenge → its answer
 )
 
 // mapFiles are in every configuration, whether they hold anything or not.
 var mapFiles = []string{
 	mapVIPs, mapProxies, mapForwarders, mapLists, mapListRoutes, mapExact, mapPrefixes,
 	mapUserExact, mapUserPrefixes, mapPools, mapZones, mapServerTimeout, mapQueueTimeout,
-	mapCheckPath, mapCheckHost, mapCheckHello, mapCheckBody, mapPageTypes, mapChallenges, mapLog, mapStrip,
+	mapCheckPath, mapCheckHost, mapCheckHello, mapCheckBody, mapPageTypes, mapChallenges, mapLog, mapStrip, mapClosed, mapClosedExcept, mapClosedPages,
 	mapNormal, mapOutcomes, mapPrograms, mapMembers, mapTested, // of routes
 }
 

@@ -39,6 +39,7 @@ func (r *renderer) routing() {
 		r.siteBackends(s)
 		r.siteRoutes(s, sets)
 		r.siteLogMaps(s)
+		r.siteMaintenance(s, sets)
 		r.sitePages(s)
 		r.siteLimits(s)
 	}
@@ -170,7 +171,7 @@ func (r *renderer) siteRoutes(s *ir.Site, sets listSets) {
 	r.program(s)
 	if slices.ContainsFunc(s.Routes, func(route weir.SiteRoute) bool { return !route.Plain() }) {
 		r.put(mapNormal, s.Name, "1", owner)
-	} else if s.Mode == "http" && len(s.RateLimits) == 0 && len(s.Backends) > 0 && s.Log == nil {
+	} else if s.Mode == "http" && len(s.RateLimits) == 0 && len(s.Backends) > 0 && s.Log == nil && s.Maintenance == nil {
 		r.shortWay(s)
 	}
 }

@@ -98,6 +98,8 @@ type Site struct {
 	ErrorPages map[weir.Status3]string `json:"errorPages,omitempty"`
 	// RateLimits names the limits of the site, in the order given; at most weir.MaxRateLimits.
 	RateLimits []string `json:"rateLimits,omitempty"`
+	// Maintenance closes the site, nil when it is open.
+	Maintenance *weir.SiteMaintenance `json:"maintenance,omitempty"`
 	// Log says which headers are captured and stripped, nil for none.
 	Log *weir.SiteLog `json:"log,omitempty"`
 	// Routing says which zone a request goes to, nil for what is usual: the address's home, else any other alike.

@@ -47,6 +47,9 @@ func (w *world) site(name, role string) *weir.Site {
 	s.Routing = w.routing(s, role)
 	if s.Mode == "http" {
 		w.routes(s, role)
+		if w.some(8) {
+			s.Maintenance = &weir.SiteMaintenance{Page: w.anyName("ErrorPage", role), Except: w.anyName("AccessList", role)}
+		}
 		if w.some(4) {
 			s.Log = &weir.SiteLog{RequestHeaders: map[string]int{pick(w.rng, "User-Agent", "X-Trace"): 1 + w.rng.IntN(128)}, Strip: []string{pick(w.rng, "X-Sql-Count", "X-Debug", "Server")}}
 			if w.some(2) {

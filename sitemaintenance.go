@@ -1,0 +1,51 @@
+package weir
+
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+// SiteMaintenance lets a page stand for the whole site while it is there; nothing reaches a server.
+type SiteMaintenance struct {
+	// Page names the ErrorPage that is shown; a plain one when left out.
+	Page string `json:"page,omitempty"`
+	// Status is 503 when left out, or 403, 404, 410, 500 or 502.
+	Status Status3 `json:"status,omitempty"`
+	// RetryAfter is when clients are told to come back, in whole seconds; 5m when left out.
+	RetryAfter Duration `json:"retryAfter,omitempty"`
+	// Except names an AccessList of clients for whom the site goes on, as those who work on it.
+	Except string `json:"except,omitempty"`
+}
+
+// MaintenanceStatuses are those that a site in maintenance can answer with.
+var MaintenanceStatuses = []Status3{403, 404, 410, 500, 502, 503}
+
+func (m *SiteMaintenance) normalize() {
+	if m == nil {
+		return
+	}
+	setDefault(&m.Status, 503)
+	setDefault(&m.RetryAfter, Duration(5*time.Minute))
+}
+
+func (m *SiteMaintenance) validate(p *Problems, mode string) {
+	if m == nil {
+		return
+	}
+	if mode != "http" {
+		p.Add("maintenance", "needs mode http: a connection of another kind can't be answered with a page")
+	}
+	if !slices.Contains(MaintenanceStatuses, m.Status) {
+		p.Add("maintenance.status", "%d is none of %v", int(m.Status), MaintenanceStatuses)
+	}
+	m.RetryAfter.within(p, "maintenance.retryAfter", time.Second, 30*24*time.Hour)
+	if m.RetryAfter.D()%time.Second != 0 {
+		p.Add("maintenance.retryAfter", "must be whole seconds")
+	}
+}
+
+// Answer is the status and the seconds of Retry-After.
+func (m *SiteMaintenance) Answer() (status, retryAfter string) {
+	return strconv.Itoa(int(m.Status)), strconv.Itoa(int(m.RetryAfter.D() / time.Second))
+}
