@@ -102,6 +102,49 @@ func TestRoutesAreRefused(t *testing.T) {
 	}
 }
 
+// Nothing of a header can begin another one, say how the message is to be read, or who sent it.
+func TestHeadersOfRoutesAreRefused(t *testing.T) {
+	for changes, want := range map[string]string{
+		`{set: {X-A: "a\r\nX-B: b"}}`:                   "printable ASCII",
+		`{set: {X-A: "a\nb"}}`:                          "printable ASCII",
+		`{add: {X-A: "a\rb"}}`:                          "printable ASCII",
+		`{add: {X-A: "a\0b"}}`:                          "printable ASCII",
+		`{set: {X-A: "a\tb"}}`:                          "printable ASCII",
+		`{set: {X-A: "ä"}}`:                             "printable ASCII",
+		`{set: {X-A: ""}}`:                              "must not be empty",
+		`{set: {X-A: " a"}}`:                            "nor end with a blank",
+		`{set: {"X-A\r\nX-B": b}}`:                      "may hold only letters",
+		`{set: {"X-A: b": b}}`:                          "may hold only letters",
+		`{set: {"": b}}`:                                "is required",
+		`{remove: ["X A"]}`:                             "may hold only letters",
+		`{remove: ["X-A\0"]}`:                           "may hold only letters",
+		`{remove: [Connection]}`:                        "stays as it is",
+		`{set: {transfer-encoding: chunked}}`:           "stays as it is",
+		`{add: {Content-Length: "0"}}`:                  "stays as it is",
+		`{set: {Upgrade: h2c}}`:                         "stays as it is",
+		`{set: {TE: trailers}}`:                         "stays as it is",
+		`{set: {Host: evil.example}}`:                   "stays as it is",
+		`{remove: [X-Forwarded-For]}`:                   "stays as it is",
+		`{add: {x-forwarded-PROTO: https}}`:             "stays as it is",
+		`{remove: [Forwarded]}`:                         "stays as it is",
+		`{set: {Strict-Transport-Security: max-age=0}}`: "stays as it is",
+		`{set: {X-A: a}, remove: [x-a]}`:                "is changed twice",
+		`{set: {X-A: a, x-a: b}}`:                       "is changed twice",
+		`{}`:                                            "at least 1",
+		`{set: {X-A: ` + strings.Repeat("a", weir.MaxHeaderValue+1) + `}}`: "at most 1024",
+	} {
+		for _, side := range []string{"requestHeaders", "responseHeaders"} {
+			_, err := decodeSite(t, `[{match: {path: {prefix: /a}}, action: {backend: api, `+side+`: `+changes+`}}]`)
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s %.60s: %v, want %s", side, changes, err, want)
+			}
+		}
+	}
+	if _, err := decodeSite(t, `[{match: {path: {prefix: /a}}, action: {deny: 403, responseHeaders: {remove: [x-a]}}}]`); err == nil {
+		t.Error("headers without a backend are taken")
+	}
+}
+
 func manyRegexes() (out string) {
 	for i := range weir.MaxFieldRegexes {
 		out += fmt.Sprintf(`{match: {headers: [{name: a, regex: "x%d"}]}, backend: api},`, i)

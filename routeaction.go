@@ -5,18 +5,32 @@ import (
 	"strings"
 )
 
-// RouteAction is what becomes of a request: exactly one of backend, redirect, deny and tarpit.
+// RouteAction is what becomes of a request: exactly one of backend, redirect, deny, page and tarpit.
 type RouteAction struct {
 	// Backend is a name out of the site's backends.
 	Backend string `json:"backend,omitempty"`
 	// Rewrite gives the request another path on its way to the backend.
 	Rewrite *Rewrite `json:"rewrite,omitempty"`
+	// RequestHeaders are changed on the way to the backend.
+	RequestHeaders *HeaderChanges `json:"requestHeaders,omitempty"`
+	// ResponseHeaders are changed in what the backend answers.
+	ResponseHeaders *HeaderChanges `json:"responseHeaders,omitempty"`
 	// Redirect sends the client elsewhere.
 	Redirect *Redirect `json:"redirect,omitempty"`
 	// Deny answers with this status and the site's page for it.
 	Deny int `json:"deny,omitempty"`
+	// Page answers with an ErrorPage.
+	Page *PageAnswer `json:"page,omitempty"`
 	// Tarpit lets the client wait for ten seconds and answers 429.
 	Tarpit bool `json:"tarpit,omitempty"`
+}
+
+// PageAnswer is an ErrorPage with a status.
+type PageAnswer struct {
+	// Name is that of an ErrorPage.
+	Name string `json:"name"`
+	// Status is 503 when left out.
+	Status int `json:"status,omitempty"`
 }
 
 // Rewrite is the path that the servers see; it holds exactly one of its fields. The query stays as it is.
@@ -52,20 +66,40 @@ func (a *RouteAction) normalize() {
 		setDefault(&r.Code, 302)
 		r.Host = strings.ToLower(r.Host)
 	}
+	if a.Page != nil {
+		setDefault(&a.Page.Status, 503)
+	}
+	a.RequestHeaders.normalize()
+	a.ResponseHeaders.normalize()
 }
 
 func (a *RouteAction) validate(p *Problems, path string, m *RouteMatch) {
 	set := 0
-	for _, is := range []bool{a.Backend != "", a.Redirect != nil, a.Deny != 0, a.Tarpit} {
+	for _, is := range []bool{a.Backend != "", a.Redirect != nil, a.Deny != 0, a.Page != nil, a.Tarpit} {
 		if is {
 			set++
 		}
 	}
 	if set != 1 {
-		p.Add(path, "needs exactly one of backend, redirect, deny and tarpit")
+		p.Add(path, "needs exactly one of backend, redirect, deny, page and tarpit")
 	}
 	if a.Deny != 0 && !slices.Contains(DenyStatuses, a.Deny) {
 		p.Add(path+".deny", "%d is none of the statuses %v", a.Deny, DenyStatuses)
+	}
+	if a.Page != nil {
+		required(p, path+".page.name", a.Page.Name)
+		if !slices.Contains(DenyStatuses, a.Page.Status) {
+			p.Add(path+".page.status", "%d is none of the statuses %v", a.Page.Status, DenyStatuses)
+		}
+	}
+	for field, c := range map[string]*HeaderChanges{"requestHeaders": a.RequestHeaders, "responseHeaders": a.ResponseHeaders} {
+		if c == nil {
+			continue
+		}
+		if a.Backend == "" {
+			p.Add(path+"."+field, "are for requests that a server sees; name the backend")
+		}
+		c.validate(p, path+"."+field)
 	}
 	if r := a.Redirect; r != nil {
 		r.validate(p, path+".redirect", m)

@@ -101,5 +101,8 @@ func (m *PathMatch) validate(p *Problems, path string) {
 
 func (r *SiteRoute) references(list []Reference, path string) []Reference {
 	list = optional(list, path+".match.accessList", "AccessList", r.Match.AccessList)
+	if page := r.Does().Page; page != nil {
+		list = optional(list, path+".action.page.name", "ErrorPage", page.Name)
+	}
 	return optional(list, path+".match.map", "Map", r.Match.Map)
 }

@@ -224,6 +224,9 @@ func (b *builder) collect() {
 		for _, r := range s.Routes {
 			mark(lists, r.Match.AccessList)
 			mark(used, r.Match.Map)
+			if page := r.Does().Page; page != nil && b.shown[page.Name] {
+				mark(pages, page.Name)
+			}
 		}
 		if m := s.Maintenance; m != nil {
 			mark(lists, m.Except)

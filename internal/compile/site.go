@@ -268,6 +268,9 @@ func (b *builder) backends(ref weir.Ref, spec *weir.Site, s *ir.Site) {
 		case r.Match.AccessList != "" && !b.exists("AccessList", r.Match.AccessList):
 			b.problems.add(ref, path+".match.accessList", "AccessList/%s does not exist; the route is left out", r.Match.AccessList)
 			continue
+		case r.Does().Page != nil:
+			// Without the page it is refused with the status and the site's own page.
+			b.page(r.Does().Page.Name, ref, weir.Status3(r.Does().Page.Status))
 		case r.Does().Backend != "" && !use(r.Does().Backend):
 			b.problems.add(ref, path+".backend", "backend %q has no pool that can be used; the route is left out", r.Does().Backend)
 			continue

@@ -294,6 +294,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	}
 	rule("set-var(txn.route) var(txn.site),concat(/default) %s", unrouted)
 	r.outcomes(rule)
+	r.responseHeaders(s)
 	r.spread(s, "http-request", "txn", "allow")
 }
 

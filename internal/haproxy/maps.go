@@ -52,7 +52,7 @@ var mapFiles = []string{
 	mapVIPs, mapProxies, mapForwarders, mapLists, mapListRoutes, mapExact, mapPrefixes,
 	mapUserExact, mapUserPrefixes, mapPools, mapZones, mapServerTimeout, mapQueueTimeout,
 	mapCheckPath, mapCheckHost, mapCheckHello, mapCheckBody, mapPageTypes, mapChallenges, mapLog, mapStrip, mapClosed, mapClosedExcept, mapClosedPages,
-	mapNormal, mapOutcomes, mapPrograms, mapMembers, mapTested, // of routes
+	mapNormal, mapRoutePages, mapRequestDel, mapRequestAdd, mapResponseDel, mapResponseAdd, mapOutcomes, mapPrograms, mapMembers, mapTested, // of routes
 }
 
 var orderedMapFiles = []string{mapRegexes, mapUserRegexes, mapMatcher, mapTests(1), mapTests(2), mapTests(3), mapTests(4)}

@@ -3,6 +3,8 @@ package haproxy
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -33,16 +35,21 @@ const (
 	tarpitFor = "10s"
 )
 
+// mapRoutePages is the map of the pages that routes answer with: page → body, base64.
+const mapRoutePages = "maps/action-pages.map"
+
 // outcomes carry out what a route says besides its backend, or instead. The route is then "site/backend+id" or "site/+id".
 func (r *renderer) outcomes(rule adder) {
 	const does = "{ var(txn.do) -m found }"
 	rule("set-var(txn.do) var(txn.route),field(2,%s) if { var(txn.route) -m sub %s }", doing, doing)
 	for _, status := range weir.DenyStatuses {
 		rule("deny deny_status %d if { var(txn.do) -m str %d }", status, status)
+		rule(`return status %d content-type text/html lf-string "%%[var(txn.do),field(2,.),map_str(%s),b64dec]" if { var(txn.do) -m beg %d. }`, status, opt(mapRoutePages), status)
 	}
 	rule("tarpit deny_status 429 if { var(txn.do) -m str %s }", tarpit)
 	// What a map says of the rest: "code|scheme|host|how much of the path goes|what comes instead".
 	rule("set-var(txn.how) var(txn.route),map_str(%s) if %s", opt(mapOutcomes), does)
+	r.requestHeaders(rule, does)
 	rule("set-var(txn.route) var(txn.route),field(1,%s) if %s", doing, does)
 	const says = "{ var(txn.how) -m found }"
 	rule("set-var(txn.cut) var(txn.how),field(4,|) if %s", says)
@@ -73,12 +80,26 @@ func (r *renderer) target(s *ir.Site, route *weir.SiteRoute) string {
 	case a.Tarpit:
 		return plain + doing + tarpit
 	}
-	how := outcome(a, route.Match.Path)
-	if how == "" {
+	owner := "Site/" + s.Name
+	if p := a.Page; p != nil {
+		page := r.page(p.Name)
+		if page == nil {
+			return plain + doing + strconv.Itoa(p.Status)
+		}
+		target := fmt.Sprintf("%s%s%d.%s", plain, doing, p.Status, p.Name)
+		r.put(mapRoutePages, p.Name, base64.StdEncoding.EncodeToString([]byte(page.Body)), "ErrorPage/"+p.Name)
+		r.put(mapPageTypes, fmt.Sprintf("%d|%s/", p.Status, target), strings.ReplaceAll(page.ContentType, " ", ""), "ErrorPage/"+p.Name)
+		return target
+	}
+	how, headers := outcome(a, route.Match.Path), headerDigest(a)
+	if how+headers == "" {
 		return plain
 	}
-	target := plain + doing + longDigest(how)
-	r.put(mapOutcomes, target, how, "Site/"+s.Name)
+	target := plain + doing + longDigest(how+headers)
+	if how != "" {
+		r.put(mapOutcomes, target, how, owner)
+	}
+	r.headerMaps(target, a, owner)
 	return target
 }
 

@@ -24,9 +24,18 @@ func asksOfRequests(line string) []string {
 	return list
 }
 
-// withoutTests leaves out the rules that hold regexes against those, which come and go with them.
+// headersOf is in the rules that change headers for one route.
+const headersOf = "{ var(txn.act) -m str "
+
+// withoutTests leaves out the rules that hold regexes against those, which come and go with them, and of the rules for
+// headers all but the first.
 func withoutTests(lines []haproxy.Line) []haproxy.Line {
-	return slices.DeleteFunc(slices.Clone(lines), func(l haproxy.Line) bool { return strings.Contains(l.Text, "{ var(txn.tested) -m sub ,") })
+	headers := false
+	return slices.DeleteFunc(slices.Clone(lines), func(l haproxy.Line) bool {
+		known := headers && strings.Contains(l.Text, headersOf)
+		headers = headers || strings.Contains(l.Text, headersOf)
+		return known || strings.Contains(l.Text, "{ var(txn.tested) -m sub ,")
+	})
 }
 
 // askedCause tells what routes with several conditions look at for the first time, or for the last.
@@ -47,3 +56,6 @@ func askedCause(now, then string) cause {
 	text := strings.Join(what, " and ")
 	return cause{what: "looks " + text, many: "look " + text, why: whyRules}
 }
+
+// whyHeaders is for versions that take the names of headers from their text alone.
+const whyHeaders = "HAProxy 3.2 takes what routes do with headers only when it starts, 3.4 and newer at any time"

@@ -70,6 +70,8 @@ func lineCause(s *haproxy.Section, now, then string) cause {
 		return earlyCause(now != "")
 	case asksOfRequests(line) != nil:
 		return askedCause(now, then)
+	case strings.Contains(line, headersOf):
+		return cause{what: "changes other headers for a route", many: "change other headers for a route", why: whyHeaders}
 	case f[0] == "http-error" && len(f) > 2:
 		return cause{what: "the page for status " + f[2] + " changes", why: whyPages}
 	case strings.HasPrefix(line, "http-request capture req.hdr(") || strings.HasPrefix(line, "http-response capture res.hdr("):

@@ -152,6 +152,7 @@ func (w *world) actions(s *weir.Site, role string) {
 		{"/other", weir.RouteAction{Redirect: &weir.Redirect{Scheme: "https", Host: "other.example.com", Code: 301}}},
 		{"/inside/", weir.RouteAction{Backend: "default", Rewrite: &weir.Rewrite{Prefix: "/"}}},
 		{"/trap", weir.RouteAction{Tarpit: true}},
+		{"/marked", weir.RouteAction{Backend: "default", ResponseHeaders: &weir.HeaderChanges{Set: map[string]string{"x-marked": "a; b"}}}},
 	} {
 		if _, ok := s.Backends["default"]; ok && w.some(12) {
 			s.Routes = append(s.Routes, weir.SiteRoute{Match: weir.RouteMatch{Path: &weir.PathMatch{Prefix: r.path}}, Action: &r.action})
