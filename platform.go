@@ -256,6 +256,8 @@ type Tuning struct {
 	// RateLimits is the room that RateLimits count in. When it is there, the tables and rules of RateLimits are there
 	// before a site asks for them, so that the first one of the group is no reload.
 	RateLimits *RateLimitTables `json:"rateLimits,omitempty"`
+	// Stats is HAProxy's own page of statistics; there is none when it is left out.
+	Stats *StatsPage `json:"stats,omitempty"`
 	// HardStopAfter ends old workers after a reload, however long their connections last.
 	HardStopAfter Duration `json:"hardStopAfter,omitempty"`
 	// ZoneReturn says how a zone comes back after none of its servers took requests.
@@ -299,6 +301,7 @@ func (t *Tuning) Normalize() {
 	}
 	t.ZoneReturn.normalize()
 	t.RateLimits.normalize()
+	t.Stats.normalize()
 	setDefault(&t.User, "haproxy")
 	setDefault(&t.Group, "haproxy")
 }
@@ -332,6 +335,7 @@ func (t *Tuning) Validate(p *Problems) {
 	}
 	t.ZoneReturn.validate(p)
 	t.RateLimits.validate(p)
+	t.Stats.validate(p, t.Ports)
 	checkUser(p, "user", t.User)
 	checkUser(p, "group", t.Group)
 }

@@ -236,6 +236,8 @@ func TestRulesThatAFieldHasByItself(t *testing.T) {
 		"rule in a header":      {"{kind: Site, metadata: {name: a}, spec: {log: {requestHeaders: {'a) len 1': 9}}}}", "spec.log.requestHeaders.a) len 1"},
 		"length of an answer":   {"{kind: Site, metadata: {name: a}, spec: {log: {strip: [content-length]}}}", "spec.log.strip[0]: content-length says how"},
 		"rule in a type":        {"{kind: Pool, metadata: {name: a}, spec: {compression: {types: [\"text/html\\nbind\"]}}}", "spec.compression.types[0]"},
+		"plain password":        {"{kind: Tuning, metadata: {name: a}, spec: {stats: {port: 8404, users: [{name: a, passwordHash: secret}]}}}", "spec.stats.users[0].passwordHash: is no hash"},
+		"nobody sees it":        {"{kind: Tuning, metadata: {name: a}, spec: {stats: {port: 8404, users: []}}}", "spec.stats.users: needs one at least"},
 		"one address twice":     {"{kind: LoadBalancer, metadata: {name: a}, spec: {group: g, zone: z, localRanges: {192.0.2.0/28: 127.0.0.0/28, 198.51.100.0/28: 127.0.0.0/28}}}", "two addresses would be bound as one"},
 		"join terms":            {"{kind: Token, metadata: {name: a}, spec: {subject: x, join: {group: g, zone: z, localPorts: {80: 8080, 81: 8080}}}}", "spec.join.localPorts[81]: ports 80 and 81"},
 		"text that turns":       {"{kind: Override, metadata: {name: a}, spec: {server: s, state: drain, reason: \"a\\u202eb\", expiresAt: 2030-01-01T00:00:00Z}}", "spec.reason"},

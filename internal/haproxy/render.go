@@ -71,6 +71,7 @@ func (r *renderer) render() Config {
 	r.limitPeers()
 	r.routing()
 	r.frontends()
+	r.stats()
 	r.backends()
 	r.certificates()
 	return r.finish()
