@@ -184,7 +184,7 @@ func (a *Agent) heard(client *hapctl.Client) bool {
 func healthOf(rows []haproxy.StatRow, now time.Time) map[string]map[string]link.ServerHealth {
 	out := map[string]map[string]link.ServerHealth{}
 	for _, row := range rows {
-		if row.Type != haproxy.StatServer {
+		if row.Type != haproxy.StatServer || haproxy.Own(row.Proxy) || haproxy.Own(row.Service) {
 			continue
 		}
 		pool, name := haproxy.BaseName(row.Proxy), haproxy.BaseName(row.Service)

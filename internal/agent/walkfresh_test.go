@@ -86,7 +86,9 @@ func copyFolder(w *walk, dir, ours, theirs string) {
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(dir, rel), []byte(strings.ReplaceAll(string(text), ours, theirs)), 0o600)
+		// Nor can two listen at one abstract socket.
+		moved := strings.NewReplacer(ours, theirs, "abns@weir-again-", "abns@weir-fresh-").Replace(string(text))
+		return os.WriteFile(filepath.Join(dir, rel), []byte(moved), 0o600)
 	})
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, haproxy.StateFile), nil, 0o600)

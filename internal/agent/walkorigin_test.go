@@ -129,7 +129,7 @@ func (c readConn) Read(b []byte) (int, error) { return c.r.Read(b) }
 // originCertificate takes one of the certificates that random objects have.
 func originCertificate(t *testing.T) tls.Certificate {
 	t.Helper()
-	set := weirtest.RandomObjects(1, weirtest.Options{Sealed: true})
+	set := weirtest.RandomObjects(1, weirtest.Options{Sealed: true, Zoned: true})
 	for o := range set.All("Certificate") {
 		chain := o.Spec.(*weir.Certificate).Chain.String()
 		pair, err := tls.X509KeyPair([]byte(chain), []byte(weirtest.CertificateKey(chain)))

@@ -87,7 +87,7 @@ func serversOf(states []haproxy.ServerState, known []haproxy.Server) []haproxy.S
 		} else {
 			s.Name = strings.Clone(st.Server) // not the whole answer with it
 		}
-		if addr := addressOf(st); addr != s.Address {
+		if addr := addressOf(st, s.Address); addr != s.Address {
 			s.Address = addr
 		}
 		s.ID, s.Weight, s.Maintenance = st.ID, st.Weight, st.Maint()
@@ -100,7 +100,12 @@ func serversOf(states []haproxy.ServerState, known []haproxy.Server) []haproxy.S
 	return list
 }
 
-func addressOf(st haproxy.ServerState) string {
+// addressOf gives where a server is. Of one at a socket HAProxy tells nothing: it is taken to be where it is known to
+// be, as its name, which has a digest of that, says.
+func addressOf(st haproxy.ServerState, known string) string {
+	if st.Address == "-" {
+		return known
+	}
 	if a, err := netip.ParseAddr(st.Address); err == nil {
 		return netip.AddrPortFrom(a, uint16(st.Port)).String()
 	}

@@ -59,9 +59,9 @@ func sameServers(b haproxy.Backend, states []haproxy.ServerState) error {
 		switch {
 		case !ok:
 			return fmt.Errorf("read back: server %s/%s is not there", b.Name, s.Name)
-		case addressOf(st) != s.Address, st.Weight != s.Weight, st.Maint() != s.Maintenance:
+		case addressOf(st, s.Address) != s.Address, st.Weight != s.Weight, st.Maint() != s.Maintenance:
 			return fmt.Errorf("read back: server %s/%s has address %s, weight %d, maintenance %t; wanted %s, %d, %t",
-				b.Name, s.Name, addressOf(st), st.Weight, st.Maint(), s.Address, s.Weight, s.Maintenance)
+				b.Name, s.Name, addressOf(st, s.Address), st.Weight, st.Maint(), s.Address, s.Weight, s.Maintenance)
 		}
 		delete(have, s.Name)
 	}

@@ -34,6 +34,7 @@ func (r *renderer) backends() {
 		if b.Servers, known = r.past.servers(p, r.options[i]); !known {
 			b.Servers = servers(p, r.options[i])
 		}
+		b.Servers = r.withAgain(p, b.Servers, owner)
 		r.backend = append(r.backend, b)
 		r.poolMaps(p, name, owner)
 	}
@@ -145,6 +146,17 @@ func (r *renderer) serverOptions(p *ir.Pool) string {
 			add("port %d", h.Port)
 		}
 	}
+	b.WriteString(r.speaking(p, h.Type != "none"))
+	if p.SlowStart != 0 {
+		add("slowstart %s", ms(weir.Duration(p.SlowStart)))
+	}
+	return b.String()
+}
+
+// speaking is how servers of a pool are spoken to.
+func (r *renderer) speaking(p *ir.Pool, checked bool) string {
+	var b strings.Builder
+	add := func(format string, args ...any) { fmt.Fprintf(&b, " "+format, args...) }
 	if t := p.TLS; t != nil {
 		add("ssl ssl-min-ver %s", t.MinVersion)
 		switch {
@@ -157,11 +169,17 @@ func (r *renderer) serverOptions(p *ir.Pool) string {
 		}
 		switch {
 		case t.SNI != "":
-			add("sni str(%s) check-sni %s", t.SNI, t.SNI)
+			add("sni str(%s)", t.SNI)
+			if checked {
+				add("check-sni %s", t.SNI)
+			}
 		case r.can.AutoSNI:
 			// Or a client's Host that is no server name, as one with a dot at its end, would fail the handshake and
 			// take the server out.
-			add("no-sni-auto no-check-sni-auto")
+			add("no-sni-auto")
+			if checked {
+				add("no-check-sni-auto")
+			}
 		}
 		if t.ClientCertificate != "" {
 			add("crt %s", certFile(t.ClientCertificate))
@@ -173,9 +191,6 @@ func (r *renderer) serverOptions(p *ir.Pool) string {
 		add("send-proxy")
 	case "v2":
 		add("send-proxy-v2")
-	}
-	if p.SlowStart != 0 {
-		add("slowstart %s", ms(weir.Duration(p.SlowStart)))
 	}
 	return b.String()
 }

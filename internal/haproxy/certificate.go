@@ -48,8 +48,8 @@ func (r *renderer) certificates() {
 	}
 	for i := range r.node.Pools {
 		t := r.node.Pools[i].TLS
-		if t == nil || len(r.node.Pools[i].Servers) == 0 {
-			continue // a HAProxy that starts would not read what no server names
+		if t == nil {
+			continue
 		}
 		if c := byName[t.ClientCertificate]; c != nil {
 			files[certFile(c.Name)] = certificate(c)

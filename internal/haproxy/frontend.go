@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"weir"
-	"weir/internal/ir"
 )
 
 // MaxListed is how many addresses of the group's ranges are listed on a bind line; more, or IPv6, is a
@@ -58,6 +57,13 @@ func (r *renderer) frontends() {
 			r.tcpFrontend(p)
 		}
 	}
+}
+
+// normalizes says that there is a frontend that brings paths into their normal form.
+func (r *renderer) normalizes() bool {
+	return slices.ContainsFunc(r.ports(), func(p port) bool {
+		return (p.mode == weir.PortHTTP || p.mode == weir.PortHTTPS) && r.binds(p.number) != ""
+	})
 }
 
 // clientDefaults is what all frontends of a mode share.
@@ -237,14 +243,16 @@ func (r *renderer) httpFrontend(p port) {
 	s.add("http-request del-header Forwarded unless { var(sess.trusted) -m found }")
 
 	// The short way: host and path as they stand begin with a key of the map, the site that it belongs to
-	// has the connection's address, and the pool of the address's home zone has servers. What is done here
+	// has the connection's address, no zone has sent anything back lately, and the pool of the address's home zone has
+	// servers. What is done here
 	// is done for every request: docs/decisions/0008-short-way.md has the prices.
 	s.add("# the short way: host and path name a route, route and address a pool; it is taken if the pool has servers")
 	s.add("http-request set-var(txn.route) base,map_beg(%s)", opt(mapPaths(p.number)))
 	s.add("http-request set-var(txn.be) var(txn.route),concat(@,sess.vip),map_str(%s)", opt(mapPools))
-	s.add("http-request allow if { var(txn.be),nbsrv gt 0 }%s", same)
+	s.add("http-request allow if !{ var(proc.down) -m found } { var(txn.be),nbsrv gt 0 }%s", same)
 
 	r.longWay(s, p, hosts, secure)
+	r.keepZone(s)
 	s.add("use_backend %%[var(txn.be)]")
 }
 
@@ -295,7 +303,11 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	rule("set-var(txn.route) var(txn.site),concat(/default) %s", unrouted)
 	r.outcomes(rule)
 	r.responseHeaders(s)
-	r.spread(s, "http-request", "txn", "allow")
+	// What knew that no zone sends back what it gets is over when the last one has its share again.
+	rule("unset-var(proc.down) if { var(proc.down) -m found } { date,sub(proc.down) gt 0 }")
+	c := chooser{r: r, s: s, rule: "http-request"}
+	c.usual()
+	c.choose()
 }
 
 // hostLookup finds the site of a host that the exact spelling didn't find: below up to five labels of a
@@ -310,30 +322,6 @@ func hostLookup(s *Section, rule, site, host, hosts, also string) {
 		s.add("%s set-var(%s) var(%s.wild),concat(|,sess.vip),map_str(%s) %s", rule, site, scope, hosts, missing)
 	}
 	s.add("%s set-var(%s) str(*),concat(|,sess.vip),map_str(%s) %s", rule, site, hosts, missing)
-}
-
-// spread chooses the backend of a route: that of the home zone while it has servers, else one of the other
-// zones that have, each as likely as the other, else the home zone's or the first there is. A variable keeps
-// its value when an expression gives none, so every slot is there in the map, used or not.
-func (r *renderer) spread(s *Section, rule, scope, done string) {
-	v := func(name string) string { return scope + "." + name }
-	set := func(name, format string, args ...any) {
-		s.add("%s set-var(%s) %s", rule, v(name), fmt.Sprintf(format, args...))
-	}
-	set("be", "var(%s),concat(@,sess.vip),map_str(%s)", v("route"), opt(mapPools))
-	s.add("%s %s if { var(%s),nbsrv gt 0 }", rule, done, v("be"))
-	set("zones", "var(%s),map_str(%s)", v("route"), opt(mapZones))
-	set("best", "int(-1)")
-	for slot := 1; slot <= ir.Slots; slot++ {
-		set("one", "var(%s),field(%d,:)", v("zones"), slot)
-		set("be", "var(%s) if !{ var(%s) -m found } !{ var(%s) -m str %s }", v("one"), v("be"), v("one"), none)
-		set("roll", "rand(1000000)")
-		set("over", "var(%s),sub(%s)", v("roll"), v("best"))
-		better := fmt.Sprintf("if { var(%s),nbsrv gt 0 } { var(%s) -m int gt 0 }", v("one"), v("over"))
-		set("winner", "var(%s) %s", v("one"), better)
-		set("best", "var(%s) %s", v("roll"), better)
-	}
-	set("be", "var(%s) if { var(%s) -m found }", v("winner"), v("winner"))
 }
 
 func (r *renderer) tcpFrontend(p port) {
@@ -358,7 +346,9 @@ func (r *renderer) tcpFrontend(p port) {
 	}
 	r.limitRules(s, false)
 	s.add("tcp-request content set-var(txn.route) var(txn.site),concat(/default)")
-	r.spread(s, rule, "txn", "accept")
+	c := chooser{r: r, s: s, rule: rule, tcp: true}
+	c.usual()
+	c.choose()
 	if p.mode == weir.PortTLSPassthrough {
 		s.add("tcp-request content accept if { req.ssl_hello_type 1 }")
 	}

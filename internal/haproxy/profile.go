@@ -19,6 +19,8 @@ type profile struct {
 	timeouts bool
 	// queue is the queue timeout where HAProxy can't be told per request, and so a map can't say it; 0 is the group's.
 	queue time.Duration
+	// unchecked pools have no server that is taken out when it refuses, so that few retries must do.
+	unchecked bool
 	// class is the server timeout of a tcp profile, which can't be set per request; 0 is the group's.
 	class time.Duration
 }
@@ -27,7 +29,7 @@ type profile struct {
 var tcpClasses = []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 24 * time.Hour}
 
 func (r *renderer) profileOf(p *ir.Pool) profile {
-	f := profile{mode: p.Mode, balance: p.Balance, header: p.BalanceHeader, cookie: p.Cookie, compression: p.Compression}
+	f := profile{mode: p.Mode, balance: p.Balance, header: p.BalanceHeader, cookie: p.Cookie, compression: p.Compression, unchecked: p.Check.Type == "none"}
 	if p.Mode == "http" {
 		f.timeouts = p.ServerTimeout != 0 || p.QueueTimeout != 0 || p.NoQueue
 		if !r.can.SetTimeouts {
@@ -62,6 +64,9 @@ func (f profile) name() string {
 	if f.class != 0 {
 		parts = append(parts, weir.Duration(f.class).String())
 	}
+	if f.unchecked {
+		parts = append(parts, "unchecked")
+	}
 	name := strings.Join(parts, "-")
 	if f.header != "" {
 		name += ".h-" + f.header
@@ -88,9 +93,11 @@ func catalogue() []profile {
 				list = append(list, profile{mode: "http", balance: balance, timeouts: timeouts, cookie: cookie})
 			}
 		}
+		list = append(list, profile{mode: "http", balance: balance, unchecked: true})
 		if balance == "uri" {
 			continue
 		}
+		list = append(list, profile{mode: "tcp", balance: balance, unchecked: true})
 		list = append(list, profile{mode: "tcp", balance: balance})
 		for _, class := range tcpClasses {
 			list = append(list, profile{mode: "tcp", balance: balance, class: class})
@@ -131,7 +138,8 @@ func (r *renderer) serverDefaults(mode string) {
 	}
 	r.serverTimeouts(s, r.node.Tuning.Timeouts.Server)
 	s.add("option redispatch 1")
-	s.add("retries 3")
+	// The first that fails takes a server out: all of a zone may be asked, and then those of another one.
+	s.add("retries %d", againRetries)
 	s.add("hash-type consistent")
 	s.add("load-server-state-from-file global")
 	if mode == "http" {
@@ -152,6 +160,9 @@ func (r *renderer) profile(f profile) {
 		s.add("balance hash req.hdr(%s)", f.header)
 	default:
 		s.add("balance %s", f.balance)
+	}
+	if f.unchecked {
+		s.add("retries 3")
 	}
 	if f.cookie != "" {
 		s.add("cookie %s insert indirect nocache httponly", f.cookie)

@@ -67,12 +67,15 @@ func (r *renderer) render() Config {
 	r.indexNode()
 	r.global()
 	r.profiles()
+	r.anyProfiles()
 	r.healthChecks()
 	r.limitPeers()
 	r.routing()
 	r.frontends()
 	r.stats()
+	r.again()
 	r.backends()
+	r.places()
 	r.certificates()
 	return r.finish()
 }
@@ -85,6 +88,8 @@ type renderer struct {
 	pools     map[string]*ir.Pool
 	addresses map[string]*ir.Address
 	names     map[string]string // pool → backend name
+	standIns  map[string]bool   // pools that others can stand in for
+	shifted   map[string]bool   // site@slot
 
 	sections []Section
 	backend  []Backend
@@ -102,6 +107,7 @@ func (r *renderer) indexNode() {
 	r.node.Tuning.Normalize() // a node without a tuning has the defaults
 	r.pools = make(map[string]*ir.Pool, len(r.node.Pools))
 	r.names = make(map[string]string, len(r.node.Pools))
+	r.standIns = r.zoned()
 	for i := range r.node.Pools {
 		p := &r.node.Pools[i]
 		r.pools[p.Name] = p
@@ -112,7 +118,7 @@ func (r *renderer) indexNode() {
 		r.addresses[r.node.Addresses[i].Name] = &r.node.Addresses[i]
 	}
 	r.ordered = map[string][]Entry{}
-	for _, path := range mapFiles {
+	for _, path := range slices.Concat(mapFiles, zoneMapFiles, []string{mapPlaces, mapWays, mapRegardless}) {
 		r.maps[path] = map[string]Entry{}
 	}
 }
@@ -171,8 +177,12 @@ func (r *renderer) global() {
 	s.add("stats socket %s mode 600 level admin%s", Quoted("unix@"+r.at(AdminSocket)), user)
 	s.add("%s%s", stateAt, Quoted(r.at(StateFile)))
 	s.add("ssl-load-extra-files none")
-	s.add("expose-experimental-directives") // normalize-uri
+	if r.normalizes() {
+		s.add("expose-experimental-directives") // normalize-uri; HAProxy warns where nothing uses it
+	}
 	r.tlsDefaults(s)
+	// By this HAProxy knows what it sent itself; nobody else does.
+	s.add("set-var proc.again uuid()")
 	if r.env.User != "" {
 		s.own(owner, "user %s", r.env.User)
 		s.own(owner, "group %s", r.env.Group)

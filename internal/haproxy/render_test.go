@@ -29,7 +29,11 @@ func testNode(prefix netip.Prefix) ir.Node {
 	}
 	tcp := weir.HealthCheck{Type: "tcp", Interval: weir.Duration(100e6), Rise: 1, Fall: 1}
 	http := weir.HealthCheck{Type: "http", Method: "GET", Path: "/ping", Host: "check.example", Expect: "200-299", Interval: weir.Duration(100e6), Rise: 1, Fall: 1}
-	tuning := weir.Tuning{Ports: []weir.BoundPort{{Port: 8080, Mode: weir.PortHTTP}}, Threads: 1}
+	tuning := weir.Tuning{
+		Ports: []weir.BoundPort{{Port: 8080, Mode: weir.PortHTTP}}, Threads: 1,
+		// A zone that was asked before its servers were up would get less for a while.
+		ZoneReturn: &weir.ZoneReturn{Wait: new(weir.Duration(0)), Ramp: new(weir.Duration(0))},
+	}
 	tuning.Normalize()
 	return ir.Node{
 		Self:   ir.Self{Name: "lb1", Zone: "az1", State: weir.Active},

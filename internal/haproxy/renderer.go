@@ -44,6 +44,7 @@ func (k *Renderer) Render(n ir.Node, env Env) Config {
 // inFrame renders the servers and certificates that differ; everything else is as before.
 func (k *Renderer) inFrame(n ir.Node) {
 	var backends []Backend
+	changed := map[string]*ir.Pool{}
 	for i := range n.Pools {
 		p := &n.Pools[i]
 		if shared(p.Servers, k.node.Pools[i].Servers) {
@@ -52,14 +53,22 @@ func (k *Renderer) inFrame(n ir.Node) {
 		if backends == nil { // those given out stay as they are
 			backends = slices.Clone(k.config.Backends)
 		}
-		backends[k.at[i]].Servers = servers(p, k.options[i])
+		b := &backends[k.at[i]]
+		was := b.Servers
+		b.Servers = servers(p, k.options[i])
+		if at, has := findOwn(was); has {
+			again := was[at]
+			at, _ = findOwn(b.Servers)
+			b.Servers = slices.Insert(b.Servers, at, again)
+		}
+		changed[b.Name] = p
 	}
 	if !shared(n.Certificates, k.node.Certificates) {
 		k.config.Certs = renewed(k.config.Certs, k.node.Certificates, n.Certificates)
 	}
 	k.node = n
 	if backends != nil {
-		k.config.Backends = backends
+		k.config.Backends, k.config.Maps = backends, replaced(k.config.Maps, changed)
 	}
 }
 
@@ -137,6 +146,9 @@ func (k *Renderer) sameFrame(n *ir.Node, env *Env) bool {
 	for i := range n.Pools {
 		p, old := &n.Pools[i], &was.Pools[i]
 		if !p.SameButServers(old) || (len(p.Servers) == 0) != (len(old.Servers) == 0) {
+			return false
+		}
+		if !shared(p.Servers, old.Servers) && (len(placed(p)) == 0) != (len(placed(old)) == 0) {
 			return false
 		}
 	}

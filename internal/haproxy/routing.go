@@ -29,6 +29,7 @@ func (r *renderer) routing() {
 		r.put(mapVIPs, local, a.Name, "IPAddress/"+a.Name)
 	}
 	r.challenges()
+	r.zones()
 	sets := r.listSets()
 	r.rateLimits(sets)
 	r.matcher(sets)
@@ -37,6 +38,7 @@ func (r *renderer) routing() {
 		r.siteListeners(s)
 		r.siteSecurity(s)
 		r.siteBackends(s)
+		r.siteZones(s)
 		r.siteRoutes(s, sets)
 		r.siteLogMaps(s)
 		r.siteMaintenance(s, sets)
@@ -125,11 +127,11 @@ func (r *renderer) siteBackends(s *ir.Site) {
 		}
 		r.put(mapZones, route, strings.Join(slots, ":"), owner)
 		for _, address := range s.Addresses {
-			name := everywhere
-			if home := r.homeSlot(address); home > 0 {
+			name, home := everywhere, r.homeSlot(address)
+			if home > 0 {
 				name = slots[home-1]
 			}
-			if name != "" && name != none {
+			if name != "" && name != none && r.usualZones(s, home) {
 				r.put(mapPools, route+"@"+address, name, owner)
 			}
 		}

@@ -67,6 +67,15 @@ func startProxyIn(t *testing.T, h weirtest.HAProxy, env *haproxy.Env, edit func(
 	}
 	run := weirtest.Command(t, "sh", "-c", "cd "+dir+" && exec "+h.Path+" -db -f haproxy.cfg")
 	weirtest.Eventually(t, weirtest.Patience, func() error {
+		// Servers are tried before they are up where none is: these two must be.
+		if _, err := os.Stat(filepath.Join(p.dir, haproxy.AdminSocket)); err != nil {
+			return err
+		}
+		for line := range strings.Lines(p.command(t, "show stat")) {
+			if strings.HasPrefix(line, "web") && strings.Contains(line, ",DOWN") {
+				return errors.New(line)
+			}
+		}
 		for host, want := range map[byte]string{17: "web1", 18: "web2"} {
 			status, origin, _ := p.get(t, host, "GET / HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n\r\n")
 			if status != 200 || origin != want {

@@ -8,9 +8,9 @@ import (
 	"weir/internal/haproxy"
 )
 
-// serves says that a server takes new traffic when it is up.
+// serves says that a server takes new traffic when it is up. One that leads back to this HAProxy is none of the pool's.
 func serves(s *haproxy.Server) bool {
-	return !s.Maintenance && !s.Drained && !s.Unproven && s.Weight > 0
+	return !haproxy.Own(s.Name) && !s.Maintenance && !s.Drained && !s.Unproven && s.Weight > 0
 }
 
 // backends sorts the backends into fresh, gone and changed, and finds the cold ones.

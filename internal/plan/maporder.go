@@ -68,7 +68,18 @@ func (d *differ) readByFresh(e edit) bool {
 	return true
 }
 
-func (d *differ) readByGone(key string) bool { return len(d.gone) > 0 && readBy(key, d.goneNames()) }
+// readByGone says that an entry told something to a backend that goes, and led to none that does.
+func (d *differ) readByGone(e edit) bool {
+	if len(d.gone) == 0 || !readBy(e.key, d.goneNames()) {
+		return false
+	}
+	for t := range names(e.oldVal) {
+		if d.goneNames()[t] {
+			return false
+		}
+	}
+	return true
+}
 
 func readBy(key string, set map[string]bool) bool {
 	for t := range heads(key) {

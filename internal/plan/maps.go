@@ -93,7 +93,7 @@ func (d *differ) mapChanges(h, w *haproxy.Map) []*change {
 		switch {
 		case !e.had && d.readByFresh(e):
 			d.stages.keysIn = append(d.stages.keysIn, d.entryOp(MapAdd, w.Path, e))
-		case !e.gets && d.readByGone(e.key):
+		case !e.gets && d.readByGone(e):
 			d.stages.keysOut = append(d.stages.keysOut, d.entryOp(MapDel, w.Path, e))
 			late = append(late, haproxy.Entry{Key: e.key, Value: e.oldVal, Owner: e.owner})
 		case e.gets:

@@ -97,6 +97,10 @@ func (d *differ) newSection(s *haproxy.Section) cause {
 }
 
 func (d *differ) newFrontend(s *haproxy.Section, c cause) cause {
+	if haproxy.Again(s) {
+		c.what, c.why = otherZone, whyPorts
+		return c
+	}
 	mode, port := modeAndPort(s)
 	c.port, c.what, c.many, c.why = port, "is new to the group", "are new to the group", whyPorts
 	for i := range d.have.Sections {
@@ -111,7 +115,7 @@ func (d *differ) newFrontend(s *haproxy.Section, c cause) cause {
 // modeAndPort gives what a frontend's name says: how it speaks at which port of the group, which may be another
 // than the machine's. Of other sections it gives nothing.
 func modeAndPort(s *haproxy.Section) (mode, port string) {
-	if s.Kind != "frontend" {
+	if s.Kind != "frontend" || haproxy.Again(s) {
 		return "", ""
 	}
 	name := plainName(s)
@@ -169,6 +173,10 @@ func (d *differ) goneSection(s *haproxy.Section) []cause {
 	if s.Kind != "frontend" {
 		return []cause{c}
 	}
+	if haproxy.Again(s) {
+		c.what, c.why = otherZone, whyPorts
+		return []cause{c}
+	}
 	_, port := modeAndPort(s)
 	for i := range d.want.Sections {
 		if _, p := modeAndPort(&d.want.Sections[i]); p == port {
@@ -186,6 +194,7 @@ func changedSection(h, w *haproxy.Section) []cause {
 	nothing := len(added)+len(removed) == 0
 	limits, added, removed := limitCauses(added, removed)
 	added, removed = withoutTests(added), withoutTests(removed)
+	zones, added, removed := zoneCauses(w, added, removed)
 	_, port := modeAndPort(w)
 	var list []cause
 	say := func(c cause, owner string) {
@@ -198,7 +207,7 @@ func changedSection(h, w *haproxy.Section) []cause {
 		}
 		list = append(list, c)
 	}
-	for _, c := range limits {
+	for _, c := range append(limits, zones...) {
 		say(c, c.owner)
 	}
 	if nothing {

@@ -20,10 +20,11 @@ type Counts struct {
 
 // Count counts what the plan touches.
 func Count(p Plan) Counts {
-	c := Counts{Ops: len(p.Ops), Reloads: min(1, len(p.Reload))}
+	ops := told(p.Ops)
+	c := Counts{Ops: len(ops), Reloads: min(1, len(p.Reload))}
 	servers := map[[2]string]bool{}
-	for i := range p.Ops {
-		switch o := &p.Ops[i]; o.Kind {
+	for i := range ops {
+		switch o := &ops[i]; o.Kind {
 		case AddBackend, RemoveBackend:
 			c.Backends++
 		case AddServer, RemoveServer, EnableServer, DisableServer, SetWeight, SetMaxConnections:
@@ -40,6 +41,16 @@ func Count(p Plan) Counts {
 	return c
 }
 
+// told are the operations that people are told of: without what each pool brings along, as its servers' places in the
+// maps of those that are tried whatever their health.
+func told(ops []Op) []Op {
+	own := func(o Op) bool { return haproxy.Own(o.Backend) || haproxy.Own(o.Server) || haproxy.OwnMap(o.Path) }
+	if list := slices.DeleteFunc(slices.Clone(ops), own); len(list) > 0 {
+		return list
+	}
+	return ops
+}
+
 // Summary tells the plan in sentences, as "adds 6 servers to pool web-az1"; an empty plan has none. Each reason
 // to reload is a sentence; operations are gathered by what they are about, in the order in which they begin.
 func Summary(p Plan) []string {
@@ -50,9 +61,10 @@ func Summary(p Plan) []string {
 		}
 		return list
 	}
-	t := teller{facts: gather(p.Ops), groups: map[saying]*group{}}
-	for i := range p.Ops {
-		t.op(&p.Ops[i])
+	ops := told(p.Ops)
+	t := teller{facts: gather(ops), groups: map[saying]*group{}}
+	for i := range ops {
+		t.op(&ops[i])
 	}
 	list := make([]string, 0, len(t.order))
 	for _, g := range t.order {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"weir/internal/haproxy"
@@ -37,6 +38,11 @@ func (s Scope) holds(k key) bool {
 type key struct {
 	kind        haproxy.StatType
 	proxy, name string // name is a server's
+}
+
+// weirs says of a row that it is of Weir's own means: a request that was sent back counts where it went in the end.
+func weirs(r haproxy.CounterRow) bool {
+	return haproxy.Own(r.Proxy) || haproxy.Own(r.Service) || r.Type == haproxy.StatFrontend && strings.HasPrefix(r.Proxy, "again-")
 }
 
 func keyOf(r haproxy.CounterRow) key {
@@ -89,6 +95,9 @@ func (b *Book) Empty() bool { return len(b.sums) == 0 && len(b.last) == 0 }
 func (b *Book) Found(w Worker, rows []haproxy.CounterRow) {
 	b.last[w] = make(map[key]Row, len(rows))
 	for _, r := range rows {
+		if weirs(r) {
+			continue
+		}
 		b.last[w][keyOf(r)] = rowOf(r)
 		b.add(keyOf(r), haproxy.Counters{})
 	}
@@ -104,6 +113,9 @@ func (b *Book) Read(w Worker, rows []haproxy.CounterRow, scope Scope) (moved boo
 	}
 	seen := make(map[key]bool, len(rows))
 	for _, r := range rows {
+		if weirs(r) {
+			continue
+		}
 		k, now := keyOf(r), rowOf(r)
 		if !scope.holds(k) || seen[k] {
 			continue
