@@ -78,6 +78,8 @@ func (c *checker) object(r Ref, old, now *Object) {
 		c.stillShifted(old, now)
 	case *Pool:
 		c.pool(old, now, spec)
+	case *Route:
+		c.route(now, spec)
 	case *RateLimit:
 		c.rateLimit(now, spec)
 	case *Certificate:
@@ -111,7 +113,7 @@ func (c *checker) references(o *Object) {
 		target := c.after.Get(r.Ref)
 		if target == nil {
 			c.add(o.Ref(), r.Path, "%s %q does not exist; create it in the same change, or name another", r.Kind, clip(r.Name))
-		} else if !o.MayReferTo(target) {
+		} else if !mayRefer(o, target) {
 			c.add(o.Ref(), r.Path, "%s belongs to role %s, which does not share it with role %s: its owner must add that to metadata.shareWith",
 				r.Ref, target.Metadata.Role, o.Metadata.Role)
 		} else if target.Kind == "Certificate" && target.Metadata.ManagedBy == ManagedByWeir {
@@ -145,7 +147,7 @@ func (c *checker) lostRights(old, now *Object) {
 		if c.written[r] {
 			continue
 		}
-		if o := c.after.Get(r); o != nil && !o.MayReferTo(now) && list.add(r.String()) {
+		if o := c.after.Get(r); o != nil && !mayRefer(o, now) && list.add(r.String()) {
 			break
 		}
 	}

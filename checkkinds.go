@@ -32,6 +32,7 @@ func (c *checker) site(o *Object, s *Site) {
 		}
 	}
 	c.siteLimits(o, s)
+	c.siteRoutes(o, s)
 	c.siteRights(o, s)
 	c.suspectSite(o.Ref(), o.Ref())
 }

@@ -58,6 +58,7 @@ var kinds = []Kind{
 	{Name: "Server", Plural: "servers", Doc: "An origin server as inventory knows it; pools select it.", Write: Owner, New: func() Spec { return new(Server) }},
 	{Name: "Pool", Plural: "pools", Doc: "Servers that do the same work, with their health check and limits.", Write: Owner, New: func() Spec { return new(Pool) }},
 	{Name: "Site", Plural: "sites", Doc: "A service at its names, addresses and ports, in one or more zones.", Write: Owner, New: func() Spec { return new(Site) }},
+	{Name: "Route", Plural: "routes", Doc: "A route of a Site that stands by itself, as other roles add them.", Write: Owner, New: func() Spec { return new(Route) }},
 	{Name: "Override", Plural: "overrides", Doc: "A server drained, disabled or weighted by hand, with reason and expiry.", Write: Operator, New: func() Spec { return new(Override) }},
 	{Name: "ZoneShift", Plural: "zoneshifts", Short: []string{"shift", "shifts"}, Doc: "Sites whose traffic was taken out of a zone, with reason and expiry.", Write: Operator, New: func() Spec { return new(ZoneShift) }},
 	{Name: "Change", Plural: "changes", Doc: "What somebody changed, when, why, before and after.", ReadOnly: true, Write: Admin, New: func() Spec { return new(Change) }},

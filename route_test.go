@@ -159,3 +159,99 @@ func manyRoutes() string {
 	}
 	return "[" + out + "]"
 }
+
+func TestDelegatedRoutes(t *testing.T) {
+	base, err := weir.Decode("base.yaml", []byte(`
+{kind: Zone, metadata: {name: az1}}
+---
+{kind: LoadBalancerGroup, metadata: {name: edge}, spec: {ranges: [192.0.2.0/28]}}
+---
+{kind: Role, metadata: {name: web}, spec: {hostnames: [www.example.com]}}
+---
+{kind: Role, metadata: {name: media}}
+---
+{kind: Role, metadata: {name: shop}}
+---
+{kind: IPAddress, metadata: {name: vip, role: web}, spec: {address: 192.0.2.1, groups: [edge]}}
+---
+{kind: Pool, metadata: {name: web, role: web}, spec: {members: [{name: a, address: 10.0.0.1, port: 80}]}}
+---
+kind: Site
+metadata: {name: www, role: web}
+spec:
+  hostnames: [www.example.com]
+  addresses: [vip]
+  listeners: [{port: 80}]
+  backends: {default: web, media: web}
+  delegates: [{role: media, path: /media/}]
+  routes: [{match: {path: {prefix: /media/own}}, backend: media}, {match: {headers: [{name: x, exact: y}]}, backend: media}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := weir.NewSet(base...)
+	put := func(before *weir.Set, text string) (*weir.Set, string) {
+		t.Helper()
+		list, err := weir.Decode("route.yaml", []byte(text))
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		after := before.Copy()
+		var refs []weir.Ref
+		for _, o := range list {
+			after.Put(o)
+			refs = append(refs, o.Ref())
+		}
+		var said []string
+		for _, p := range weir.Check(before, after, refs) {
+			said = append(said, p.Object+" "+p.Path+" "+p.Message)
+		}
+		return after, strings.Join(said, "\n")
+	}
+	route := func(role, match, action string) string {
+		return `{kind: Route, metadata: {name: r, role: ` + role + `}, spec: {site: www, match: ` + match + `, action: ` + action + `}}`
+	}
+	for text, want := range map[string]string{
+		route("media", "{path: {prefix: /media}}", "{backend: media}"):                                 "",
+		route("media", "{path: {prefix: /media/x}, method: GET}", "{deny: 403}"):                       "",
+		route("media", "{path: {exact: /media/x}}", "{redirect: {path: /media/y}}"):                    "",
+		route("web", "{path: {prefix: /anything}}", "{backend: media}"):                                "",
+		route("media", "{path: {prefix: /}}", "{backend: media}"):                                      "which delegates to role media /media/",
+		route("media", "{path: {prefix: /mediax}}", "{backend: media}"):                                "which delegates to role media /media/",
+		route("media", "{path: {prefix: /media/../admin}}", "{backend: media}"):                        "which delegates to role media /media/",
+		route("media", "{path: {prefix: /media/%2e%2e/admin}}", "{backend: media}"):                    "which delegates to role media /media/",
+		route("media", "{path: {regex: /media/.*}}", "{backend: media}"):                               "which delegates to role media /media/",
+		route("media", "{method: GET}", "{backend: media}"):                                            "which delegates to role media /media/",
+		route("shop", "{path: {prefix: /media}}", "{backend: media}"):                                  "delegates nothing to role shop",
+		route("media", "{path: {prefix: /media/x}}", "{backend: other}"):                               "is no backend of Site/www",
+		route("media", "{path: {prefix: /media/x}, host: shop.example.com}", "{deny: 403}"):            "is none of the host names of Site/www",
+		route("media", "{path: {prefix: /media/own/}}", "{deny: 403}"):                                 "Site/www, routes[0], matches the same",
+		strings.Replace(route("media", "{path: {prefix: /media/x}}", "{deny: 403}"), "www", "none", 1): `Site "none" does not exist`,
+	} {
+		if _, got := put(set, text); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	with, _ := put(set, route("media", "{path: {prefix: /media/x}}", "{backend: media}"))
+	again := strings.Replace(route("media", "{path: {prefix: /media//x/}}", "{deny: 403}"), "name: r,", "name: s,", 1)
+	if _, got := put(with, again); !strings.Contains(got, "Route/s") || !strings.Contains(got, "Route/r matches the same") {
+		t.Errorf("a second of the same: %q", got)
+	}
+	// What the site's owner takes away must not leave a Route without ground.
+	site := `{kind: Site, metadata: {name: www, role: web}, spec: {hostnames: [www.example.com], addresses: [vip], listeners: [{port: 80}], `
+	for rest, want := range map[string]string{
+		`backends: {default: web, media: web}, delegates: [{role: media, path: /media/x}]}}`:                                                                "",
+		`backends: {default: web, media: web}}}`:                                                                                                            "Route/r could not stay: spec.match.path",
+		`backends: {default: web}, delegates: [{role: media, path: /media}]}}`:                                                                              "Route/r could not stay: spec.action.backend",
+		`backends: {default: web, media: web}, delegates: [{role: media, path: /media}], routes: [{match: {path: {prefix: /media/x}}, backend: default}]}}`: "Route/r matches the same",
+		`backends: {default: web, media: web}, delegates: [{role: shop, path: /media}]}}`:                                                                   "Route/r could not stay",
+	} {
+		if _, got := put(with, site+rest); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", rest, got, want)
+		}
+	}
+	list, owners := weir.AllRoutes(with, "www")
+	if len(list) != 3 || owners[2] != (weir.Ref{Kind: "Route", Name: "r"}) || list[2].Does().Backend != "media" {
+		t.Errorf("all routes of the site: %v %v", list, owners)
+	}
+}

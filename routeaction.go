@@ -1,6 +1,7 @@
 package weir
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -60,6 +61,21 @@ var RedirectCodes = []int{301, 302, 303, 307, 308}
 
 // DenyStatuses are the statuses that a route can refuse requests with.
 var DenyStatuses = []int{400, 403, 404, 405, 410, 429, 503}
+
+// Word says in a word or two what an action does.
+func (a *RouteAction) Word() string {
+	switch {
+	case a.Redirect != nil:
+		return fmt.Sprintf("redirect %d", a.Redirect.Code)
+	case a.Deny != 0:
+		return fmt.Sprintf("deny %d", a.Deny)
+	case a.Page != nil:
+		return fmt.Sprintf("page %s %d", a.Page.Name, a.Page.Status)
+	case a.Tarpit:
+		return "tarpit"
+	}
+	return a.Backend
+}
 
 func (a *RouteAction) normalize() {
 	if r := a.Redirect; r != nil {

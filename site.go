@@ -27,6 +27,8 @@ type Site struct {
 	Routes []SiteRoute `json:"routes,omitempty"`
 	// RateLimits name the limits that each client of the site is held to; all of them count.
 	RateLimits []string `json:"rateLimits,omitempty"`
+	// Delegates let other roles add Routes.
+	Delegates []Delegation `json:"delegates,omitempty"`
 	// ErrorPages replace HAProxy's own error texts, by status.
 	ErrorPages map[Status3]string `json:"errorPages,omitempty"`
 	// Maintenance closes the site: clients get a page. It is opened by leaving the field out again.
@@ -100,6 +102,9 @@ func (s *Site) Normalize() {
 	for i := range s.Routes {
 		s.Routes[i].normalize()
 	}
+	for i := range s.Delegates {
+		s.Delegates[i].Path = NormalPath(s.Delegates[i].Path)
+	}
 }
 
 // Validate checks everything that a site says by itself.
@@ -123,6 +128,7 @@ func (s *Site) Validate(p *Problems) {
 		s.validateRoute(p, index("routes", i), r, s.Routes[:i])
 	}
 	validateTogether(p, s.Routes)
+	s.validateDelegates(p)
 	if s.Mode != "http" && len(s.Routes)+len(s.ErrorPages) > 0 {
 		p.Add("mode", "routes and errorPages need mode http")
 	}

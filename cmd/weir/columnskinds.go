@@ -55,6 +55,7 @@ var kindTables = map[string]kindTable{
 	"Map":        {columns: []column{{title: "MATCH"}, {title: "ENTRIES", right: true}, {title: "PROGRAMMED"}}, cells: mapCells},
 	"AccessList": {columns: []column{{title: "NETWORKS", shrinks: true}, {title: "PROGRAMMED"}}, cells: accessListCells},
 	"RateLimit":  {columns: []column{{title: "COUNTS"}, {title: "PERIOD"}, {title: "BY", shrinks: true}, {title: "SOFT", right: true}, {title: "HARD", right: true}, {title: "MODE"}, {title: "PROGRAMMED"}}, cells: rateLimitCells},
+	"Route":      {columns: []column{{title: "SITE"}, {title: "TAKES", shrinks: true}, {title: "DOES"}}, cells: routeCells},
 	"ErrorPage":  {columns: []column{{title: "TYPE"}, {title: "BYTES", right: true}, {title: "PROGRAMMED"}}, cells: pageCells},
 	"Tuning":     {columns: []column{{title: "MAXCONN", right: true}, {title: "PORTS", shrinks: true}, {title: "CLIENT"}, {title: "SERVER"}}, cells: tuningCells},
 }
@@ -251,6 +252,12 @@ func secretCells(_ *facts, o *object) []cell {
 func mapCells(_ *facts, o *object) []cell {
 	spec := o.Spec.(*weir.Map)
 	return append(words(spec.Match, strconv.Itoa(len(spec.Entries))), programmed(o))
+}
+
+func routeCells(_ *facts, o *object) []cell {
+	r := o.Spec.(*weir.Route)
+	list := []weir.SiteRoute{{Match: r.Match, Action: &r.Action}}
+	return words(r.Site, weir.OrderRoutes(list)[0].Why, r.Action.Word())
 }
 
 func rateLimitCells(_ *facts, o *object) []cell {

@@ -62,7 +62,7 @@ func (s *standIn) Status(o *weir.Object) *weir.Status {
 	status := &weir.Status{Conditions: []weir.Condition{{Type: weir.Accepted, Status: "True", Reason: "Valid", Message: "the wish obeys the rules", Since: since}}}
 	status.Certificate, status.Issuer, status.Source = s.certificate(o), s.issuer(o), s.seen[o.Ref().String()]
 	switch o.Kind {
-	case "Site", "Pool", "IPAddress", "Certificate", "ErrorPage", "Map", "AccessList", "RateLimit", "ZoneShift":
+	case "Site", "Route", "Pool", "IPAddress", "Certificate", "ErrorPage", "Map", "AccessList", "RateLimit", "ZoneShift":
 	default:
 		return status
 	}

@@ -68,6 +68,7 @@ var kindTable = map[string]kindRow{
 	"Server":            {name: "srv", body: manifest("Server", "srv", roleWeb+"spec: {address: 10.0.0.7, zone: az1}"), read: webReaders, write: webOwners, needsWriting: true},
 	"Pool":              {name: "web", body: manifest("Pool", "web", ", role: web, labels: {tier: front}}\nspec: {members: [{name: a, address: 10.0.0.1, port: 80}]}"), read: webReaders, write: webOwners},
 	"Site":              {name: "www", body: manifest("Site", "www", roleWeb+"spec: {hostnames: [www.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: web}}"), read: webReaders, write: webOwners},
+	"Route":             {name: "r", body: manifest("Route", "r", roleWeb+"spec: {site: www, match: {path: {prefix: /r}}, action: {deny: 403}}"), read: webReaders, write: webOwners, needsWriting: true},
 	"Override":          {name: "o", body: manifest("Override", "o", roleWeb+"spec: {server: a, pool: web, state: drain, reason: test, expiresAt: 2100-01-01T00:00:00Z}"), read: webReaders, write: webOperators, needsWriting: true},
 	"ZoneShift":         {name: "z", body: manifest("ZoneShift", "z", roleWeb+"spec: {sites: [www], zone: az1, reason: test, expiresAt: 2100-01-01T00:00:00Z}"), read: webReaders, write: webOperators, needsWriting: true},
 }

@@ -38,6 +38,8 @@ func (e *effects) object(r weir.Ref) {
 	case "LoadBalancer", "IPAddress", "Site":
 		// What these refer to leads to the group; nothing that refers to a load balancer or a site does.
 		e.forward(r)
+	case "Route":
+		e.both(r, func(o *weir.Object) { e.object(weir.Ref{Kind: "Site", Name: o.Spec.(*weir.Route).Site}) })
 	case "Server":
 		e.server(r)
 	case "Override":
@@ -82,7 +84,7 @@ func (e *effects) forward(r weir.Ref) {
 // zone that it names.
 func (e *effects) back(r weir.Ref) {
 	for _, set := range []*weir.Set{e.before, e.after} {
-		for _, kind := range [...]string{"LoadBalancerGroup", "LoadBalancer", "IPAddress", "Tuning", "Pool", "RateLimit", "Site"} {
+		for _, kind := range [...]string{"LoadBalancerGroup", "LoadBalancer", "IPAddress", "Tuning", "Pool", "RateLimit", "Site", "Route"} {
 			for from := range set.ReferrersOf(kind, r) {
 				e.object(from)
 			}

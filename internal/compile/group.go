@@ -24,7 +24,7 @@ type group struct {
 // skeletal are the kinds that a skeleton is made of.
 var skeletal = [...]string{
 	certificateAt: "Certificate",
-	"Zone", "Tuning", "LoadBalancerGroup", "LoadBalancer", "IPAddress", "ErrorPage", "AccessList", "RateLimit", "Map", "Pool", "Site",
+	"Zone", "Tuning", "LoadBalancerGroup", "LoadBalancer", "IPAddress", "ErrorPage", "AccessList", "RateLimit", "Map", "Pool", "Site", "Route",
 }
 
 const certificateAt = 0

@@ -258,21 +258,25 @@ func (b *builder) backends(ref weir.Ref, spec *weir.Site, s *ir.Site) {
 		return ok
 	}
 	use("default")
-	for i, r := range spec.Routes {
-		path := fmt.Sprintf("spec.routes[%d]", i)
+	routes, owners := weir.AllRoutes(b.set, ref.Name)
+	for i, r := range routes {
+		owner, path := owners[i], fmt.Sprintf("spec.routes[%d]", i)
+		if owner != ref {
+			path = "spec"
+		}
 		switch {
 		case r.Match.Map != "":
-			if !b.mapped(ref, path+".match.map", r.Match.Map, use) {
+			if !b.mapped(owner, path+".match.map", r.Match.Map, use) {
 				continue
 			}
 		case r.Match.AccessList != "" && !b.exists("AccessList", r.Match.AccessList):
-			b.problems.add(ref, path+".match.accessList", "AccessList/%s does not exist; the route is left out", r.Match.AccessList)
+			b.problems.add(owner, path+".match.accessList", "AccessList/%s does not exist; the route is left out", r.Match.AccessList)
 			continue
 		case r.Does().Page != nil:
 			// Without the page it is refused with the status and the site's own page.
-			b.page(r.Does().Page.Name, ref, weir.Status3(r.Does().Page.Status))
+			b.page(r.Does().Page.Name, owner, weir.Status3(r.Does().Page.Status))
 		case r.Does().Backend != "" && !use(r.Does().Backend):
-			b.problems.add(ref, path+".backend", "backend %q has no pool that can be used; the route is left out", r.Does().Backend)
+			b.problems.add(owner, path+".backend", "backend %q has no pool that can be used; the route is left out", r.Does().Backend)
 			continue
 		}
 		s.Routes = append(s.Routes, r)

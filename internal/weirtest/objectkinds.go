@@ -53,6 +53,8 @@ func (w *world) make(kind, name string) *weir.Object {
 		o.Spec = w.pool(role)
 	case "Site":
 		o.Spec = w.site(name, role)
+	case "Route":
+		o.Spec = w.route(name, role)
 	case "Override":
 		o.Spec = w.override(role)
 	case "ZoneShift":

@@ -85,7 +85,7 @@ func RandomObjects(seed uint64, o Options) *weir.Set {
 		}
 	}
 	// What is referred to comes first; several attempts each, so that most of it is there in the end.
-	for _, kind := range []string{"IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit", "Server", "Pool", "Site", "Site", "Site", "Override"} {
+	for _, kind := range []string{"IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit", "Server", "Pool", "Site", "Site", "Site", "Route", "Override"} {
 		for range 3 * w.most(kind) {
 			if w.set.Len(kind) < w.most(kind) {
 				w.try(w.grow(kind))
@@ -195,8 +195,8 @@ func (w *world) try(step weir.Write) bool {
 
 // step is one random write, which the rules may refuse.
 func (w *world) step() (weir.Write, bool) {
-	kind := weighted(w.rng, []string{"Server", "Pool", "Site", "Override", "Map", "AccessList", "RateLimit", "ErrorPage", "Certificate", "IPAddress", "Tuning", "LoadBalancer"},
-		[]int{30, 18, 20, 10, 4, 4, 4, 3, 4, 4, 1, 2})
+	kind := weighted(w.rng, []string{"Server", "Pool", "Site", "Override", "Map", "AccessList", "RateLimit", "ErrorPage", "Certificate", "IPAddress", "Tuning", "LoadBalancer", "Route"},
+		[]int{30, 18, 20, 10, 4, 4, 4, 3, 4, 4, 1, 2, 4})
 	if w.Zoned && w.some(12) {
 		kind = "ZoneShift"
 	}
@@ -300,7 +300,7 @@ var roles = []string{"", "web", "media"}
 
 var shortName = map[string]string{
 	"IPAddress": "vip", "Certificate": "cert", "ErrorPage": "page", "AccessList": "list", "Map": "map", "RateLimit": "limit",
-	"Server": "srv", "Pool": "pool", "Site": "site", "Override": "override", "ZoneShift": "shift",
+	"Server": "srv", "Pool": "pool", "Site": "site", "Route": "route", "Override": "override", "ZoneShift": "shift",
 }
 
 func zoneName(i int) string { return fmt.Sprintf("az%d", i+1) }

@@ -44,8 +44,8 @@ func TestRandomObjectsAreOfAllKinds(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"put Server", "put Pool", "put Site", "put IPAddress", "put Override", "put Map", "put AccessList", "put RateLimit", "put ErrorPage", "put Certificate", "put Tuning", "put LoadBalancer",
-		"delete Server", "delete Pool", "delete Site", "delete IPAddress", "delete Override", "delete Map", "delete AccessList", "delete RateLimit", "delete ErrorPage", "delete Certificate",
+		"put Server", "put Pool", "put Site", "put IPAddress", "put Override", "put Map", "put AccessList", "put RateLimit", "put Route", "put ErrorPage", "put Certificate", "put Tuning", "put LoadBalancer",
+		"delete Server", "delete Pool", "delete Site", "delete IPAddress", "delete Override", "delete Map", "delete AccessList", "delete RateLimit", "delete Route", "delete ErrorPage", "delete Certificate",
 		"put ZoneShift", "delete ZoneShift", "weights", "fallback", "cookie of a zone",
 		"http site", "tcp site", "tls-passthrough site", "tls", "redirect", "by path", "by list", "by map", "two addresses", "limited",
 	} {

@@ -46,6 +46,9 @@ func (w *world) site(name, role string) *weir.Site {
 	}
 	s.Routing = w.routing(s, role)
 	if s.Mode == "http" {
+		if w.some(3) {
+			s.Delegates = []weir.Delegation{{Role: "media", Path: "/media"}}
+		}
 		w.routes(s, role)
 		if w.some(8) {
 			s.Maintenance = &weir.SiteMaintenance{Page: w.anyName("ErrorPage", role), Except: w.anyName("AccessList", role)}
@@ -139,6 +142,18 @@ func (w *world) routes(s *weir.Site, role string) {
 		}
 	}
 	w.actions(s, role)
+}
+
+// route adds to a site, of another role when it delegates to it.
+func (w *world) route(name, role string) *weir.Route {
+	r := &weir.Route{Match: weir.RouteMatch{Path: &weir.PathMatch{Prefix: "/media/" + name}}, Action: weir.RouteAction{Backend: "default"}}
+	if w.some(3) {
+		r.Match.Method, r.Action = "DELETE", weir.RouteAction{Deny: 405}
+	}
+	if site := w.any("Site", ""); site != nil {
+		r.Site = site.Metadata.Name
+	}
+	return r
 }
 
 // actions adds routes that do more than naming a backend, at paths of their own.
