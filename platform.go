@@ -256,6 +256,9 @@ type Tuning struct {
 	// RateLimits is the room that RateLimits count in. When it is there, the tables and rules of RateLimits are there
 	// before a site asks for them, so that the first one of the group is no reload.
 	RateLimits *RateLimitTables `json:"rateLimits,omitempty"`
+	// FastOpen takes requests that come with a client's first packet (TCP Fast Open), at all ports, where the machine's
+	// net.ipv4.tcp_fastopen allows it to servers.
+	FastOpen bool `json:"fastOpen,omitempty"`
 	// Stats is HAProxy's own page of statistics; there is none when it is left out.
 	Stats *StatsPage `json:"stats,omitempty"`
 	// HardStopAfter ends old workers after a reload, however long their connections last.

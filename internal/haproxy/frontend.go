@@ -169,7 +169,7 @@ func (r *renderer) connection(s *Section, p port, bindOptions string) {
 	if strings.Contains(binds, "[::]") {
 		v6 = " v6only"
 	}
-	s.own(p.owner, "bind %s name %s-%d%s%s", binds, p.mode, p.number, bindOptions, v6)
+	s.own(p.owner, "bind %s name %s-%d%s%s%s", binds, p.mode, p.number, bindOptions, v6, r.fastOpen())
 	s.add("tcp-request connection set-var(sess.vip) dst,map_ip(%s)", opt(mapVIPs))
 	s.add("tcp-request connection reject unless { var(sess.vip) -m found }")
 	s.add("tcp-request connection expect-proxy layer4 if { src,map_ip(%s) -m found }", opt(mapProxies))

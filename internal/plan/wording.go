@@ -117,6 +117,11 @@ func bindCause(now, then string) cause {
 		return is("listened on at " + some(come, 4) + " as well")
 	case len(gone) > 0:
 		return is("no longer listened on at " + some(gone, 4))
+	case says(now, "tfo") != says(then, "tfo"):
+		if says(now, "tfo") {
+			return is("opened with TCP Fast Open (fastOpen)")
+		}
+		return is("opened without TCP Fast Open (fastOpen)")
 	case early != says(then, "allow-0rtt"):
 		return earlyCause(early)
 	case strict == says(then, "strict-sni"):
