@@ -12,11 +12,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"weir"
 	"weir/internal/ir"
@@ -228,35 +225,4 @@ func TestWebSockets(t *testing.T) {
 			p.webSocket2(t, host+".") // by the long way, which refuses CONNECT
 		}
 	})
-}
-
-func (p proxy) webSocket2(t *testing.T, host string) {
-	t.Helper()
-	tr := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, _, _ string, _ *tls.Config) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", p.addr(17, 8080))
-	}}
-	defer tr.CloseIdleConnections()
-	body, out := io.Pipe()
-	bounded, cancel := context.WithTimeout(t.Context(), weirtest.Patience)
-	defer cancel()
-	req, err := http.NewRequest("CONNECT", "http://"+host+"/chat", body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header = http.Header{":protocol": {"websocket"}, "Sec-WebSocket-Version": {"13"}, "Origin": {"http://" + host}}
-	res, err := tr.RoundTrip(req.WithContext(bounded))
-	if err != nil {
-		t.Errorf("%s: %v", host, err)
-		return
-	}
-	defer res.Body.Close()
-	if res.StatusCode != 200 {
-		t.Errorf("%s: status %d over HTTP/2", host, res.StatusCode)
-	}
-	word := strings.Repeat("\x81\x85mask!!!!!", 3)
-	go says(out, word)
-	if !hears(bufio.NewReader(res.Body), word) {
-		t.Errorf("%s: no answer over HTTP/2", host)
-	}
-	out.Close()
 }
