@@ -253,8 +253,8 @@ type Tuning struct {
 	Group string `json:"group,omitempty"`
 	// OpenFiles is ulimit-n; 0 lets HAProxy compute it.
 	OpenFiles int `json:"openFiles,omitempty"`
-	// RateLimits is the room that RateLimits count in. When it is there, the tables and rules of RateLimits are there
-	// before a site asks for them, so that the first one of the group is no reload.
+	// RateLimits is the room that RateLimits count in. When it is there, there are tables and rules for whatever they may
+	// count before a site asks for them; without it, what is counted first, or over a new time, is a reload.
 	RateLimits *RateLimitTables `json:"rateLimits,omitempty"`
 	// FastOpen takes requests that come with a client's first packet (TCP Fast Open), at all ports, where the machine's
 	// net.ipv4.tcp_fastopen allows it to servers.

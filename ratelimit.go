@@ -13,8 +13,7 @@ type RateLimit struct {
 	// when it first asks something of the site; bytesOut to clients and bytesIn from them; or concurrent, which are
 	// requests being answered, of a tcp site connections. A tcp site knows connections and concurrent alone.
 	Count string `json:"count"`
-	// Period is the time that is looked back on; concurrent has none. Those of 1s, 10s, 1m, 10m and 1h are always
-	// there, another is a reload when it comes first.
+	// Period is the time that is looked back on; concurrent has none.
 	Period Duration `json:"period,omitempty"`
 	// Key says who is one client; its address when left out.
 	Key *RateLimitKey `json:"key,omitempty"`
@@ -83,7 +82,7 @@ const MaxRateLimits = 4
 // mostCounted is what HAProxy's counters hold, which have 32 bits.
 const mostCounted = 4_000_000_000
 
-// UsualPeriods are those that need no reload when they are used first.
+// UsualPeriods are those that a group is ready for when its Tuning has rateLimits.
 var UsualPeriods = []Duration{Duration(time.Second), Duration(10 * time.Second), Duration(time.Minute), Duration(10 * time.Minute), Duration(time.Hour)}
 
 // Normalize fills the defaults.
@@ -184,18 +183,23 @@ func (l *RateLimit) References() []Reference {
 	return each(list, "exempt", "AccessList", l.Exempt)
 }
 
-// RateLimitTables is how much room the counters of RateLimits have in each HAProxy of a group.
+// RateLimitTables is how much room the counters of RateLimits have in each HAProxy of a group, and what it is ready for.
+// Each rule costs a little of every request, so that there are rules only for what is counted, over which times, of how many
+// limits a site, unless the group is to be ready for more.
 type RateLimitTables struct {
 	// Entries is how many clients of all sites each period has room for; when it is full, who was silent longest is
 	// forgotten. 100000 when left out; a full table takes about 320 bytes an entry, 32 MB as it is.
 	Entries int `json:"entries,omitempty"`
-	// Periods are tables beside those of 1s, 10s, 1m, 10m and 1h.
+	// PerSite is for how many limits of each site there are rules before somebody asks; 1 when left out.
+	PerSite int `json:"perSite,omitempty"`
+	// Periods are those that limits can have beside 1s, 10s, 1m, 10m and 1h without a reload.
 	Periods []Duration `json:"periods,omitempty"`
 }
 
 func (t *RateLimitTables) normalize() {
 	if t != nil {
 		setDefault(&t.Entries, DefaultRateLimitEntries)
+		setDefault(&t.PerSite, 1)
 	}
 }
 
@@ -207,6 +211,7 @@ func (t *RateLimitTables) validate(p *Problems) {
 		return
 	}
 	between(p, "rateLimits.entries", t.Entries, 1000, 100_000_000)
+	between(p, "rateLimits.perSite", t.PerSite, 1, MaxRateLimits)
 	if len(t.Periods) > 8 {
 		p.Add("rateLimits.periods", "holds %d periods; at most 8 are allowed", len(t.Periods))
 	}

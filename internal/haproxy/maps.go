@@ -36,8 +36,7 @@ const (
 	mapMatcher       = "maps/matcher.map"       // what finds the first route of a program that a request satisfies
 	mapOutcomes      = "maps/outcomes.map"      // route that is more than a backend → what is done, see outcome
 	mapSiteLimits    = "maps/site-limits.map"   // site → its rate limits, with colons between
-	mapLimits        = "maps/limits.map"        // rate limit|4 or 6 → what it counts, and its levels
-	mapExempt        = "maps/exempt.map"        // rate limit|set of lists → terms that limit nobody
+	mapLimits        = "maps/limits.map"        // rate limit|digits of an address|set of lists/ → what it counts, and its levels
 	mapLimitPages    = "maps/limit-pages.map"   // status~rate limit → page, base64
 	mapLog           = "maps/log.map"           // site → what is done with which headers: ,q:NAME,,s:NAME,,x:NAME, (captured of requests, of responses, stripped)
 	mapStrip         = "maps/strip.map"         // site → the headers that are stripped, as del-headers-bin takes them, base64

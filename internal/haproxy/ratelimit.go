@@ -17,38 +17,65 @@ import (
 // takes its place, and gives it what it has counted.
 const limitTables = "limits"
 
-// unlimited is how a limit is described that counts nothing: what, in which period, by how many digits of an address,
-// by what else, up to how much softly and hard, and what is done then. A variable keeps its value when an expression
-// gives none, so none of the fields may be missing.
-const unlimited = "no:no:0:no:9999999999:9999999999:no:no"
+// unlimited is how a limit is described that counts nothing: what over which time, by how many digits of an address, up
+// to how much softly and hard, what is done then, and by what else. A variable keeps its value when an expression gives
+// none, so none of the fields may be missing.
+const unlimited = "no@no:0:9999999999:9999999999:no:no:no"
 
 // limits says that the group has rate limits, or was told to be ready for them.
 func (r *renderer) limits() bool {
 	return len(r.node.Limits) > 0 || r.node.Tuning.RateLimits != nil
 }
 
-// limitPeriods gives the periods of the tables, shortest first.
-func (r *renderer) limitPeriods() []weir.Duration {
-	list := slices.Clone(weir.UsualPeriods)
-	if t := r.node.Tuning.RateLimits; t != nil {
-		list = append(list, t.Periods...)
-	}
-	for _, l := range r.node.Limits {
-		if l.Period != 0 {
-			list = append(list, l.Period)
-		}
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
+// limitShape is what the rules of limits can do. Each rule costs every request that comes the long way, so there are only
+// those that some limit needs, or that the group was told to be ready for.
+type limitShape struct {
+	places  int             // that a site has for limits
+	periods []weir.Duration // of the tables, shortest first
+	kinds   map[string]bool
+	path    bool // some limit goes by it
 }
 
-// asksFor gives the first limit that looks back on a period which is none of the usual ones.
+func (r *renderer) limitShape() limitShape {
+	shape := limitShape{kinds: map[string]bool{}}
+	if t := r.node.Tuning.RateLimits; t != nil {
+		shape.places, shape.path = t.PerSite, true
+		shape.periods = slices.Concat(weir.UsualPeriods, t.Periods)
+		for _, c := range limitCounters {
+			shape.kinds[c.kind] = true
+		}
+	}
+	for i := range r.node.Sites {
+		shape.places = max(shape.places, len(r.node.Sites[i].RateLimits))
+	}
+	for _, l := range r.node.Limits {
+		shape.kinds[l.Count] = true
+		shape.path = shape.path || limitBy(l) == "path"
+		shape.periods = append(shape.periods, limitPeriod(l))
+	}
+	slices.Sort(shape.periods)
+	shape.periods = slices.Compact(shape.periods)
+	return shape
+}
+
+// limitPeriod gives the period of the table that counts for a limit; what is concurrent has one of its own.
+func limitPeriod(l ir.RateLimit) weir.Duration {
+	if l.Count == weir.CountConcurrent {
+		return nowTable
+	}
+	return l.Period
+}
+
+// nowTable is the period of the table that counts what is concurrent too.
+const nowTable = weir.Duration(time.Second)
+
+// asksFor gives the first limit that looks back on a period that the group was not told to be ready for.
 func (r *renderer) asksFor(d weir.Duration) string {
-	if slices.Contains(weir.UsualPeriods, d) {
+	if t := r.node.Tuning.RateLimits; t != nil && (slices.Contains(weir.UsualPeriods, d) || slices.Contains(t.Periods, d)) {
 		return ""
 	}
 	for _, l := range r.node.Limits {
-		if l.Period == d {
+		if limitPeriod(l) == d {
 			return "RateLimit/" + l.Name
 		}
 	}
@@ -78,13 +105,13 @@ func (r *renderer) limitPeers() {
 	}
 	s.add("bind %s mode 600%s", Quoted("unix@"+r.at(PeerSocket)), user)
 	s.own(first, "server weir")
-	for i, d := range r.limitPeriods() {
+	for _, d := range r.limitShape().periods {
 		owner := r.asksFor(d)
 		if owner == "" {
 			owner = room
 		}
 		counters := strings.ReplaceAll("gpc(1),gpc_rate(1,T),http_req_rate(T),http_err_rate(T),bytes_out_rate(T),bytes_in_rate(T)", "T", seconds(d))
-		if i == 0 {
+		if d == nowTable {
 			counters += ",conn_cur"
 		}
 		s.own(owner, "table %s type binary len 20 size %d expire %s store %s", limitTable(d), entries, seconds(2*d), counters)
@@ -138,6 +165,7 @@ func (r *renderer) limitRules(s *Section, http bool) {
 		rules = "http-request"
 	}
 	rule := func(format string, args ...any) { s.add(rules+" "+format, args...) }
+	shape := r.limitShape()
 	s.add("# rate limits of the site")
 	rule("set-var(txn.rl.limits) var(txn.site),map_str(%s)", opt(mapSiteLimits))
 	rule("set-var(txn.rl.client) src if { var(txn.rl.limits) -m found }")
@@ -146,11 +174,10 @@ func (r *renderer) limitRules(s *Section, http bool) {
 		rule("set-var(txn.rl.client) req.hdr_ip(X-Forwarded-For,-2) if { var(txn.rl.limits) -m found } { var(sess.trusted) -m found }")
 	}
 	rule("set-var(txn.rl.hex) var(txn.rl.client),hex")
-	rule("set-var(txn.rl.family) str(4) if { var(txn.rl.hex) -m found }")
-	rule("set-var(txn.rl.family) str(6) if { var(txn.rl.hex) -m len gt 8 }")
+	rule("set-var(txn.rl.family) var(txn.rl.hex),length")
 	rule("set-var(txn.rl.nets) var(txn.rl.client),map_ip(%s)", opt(mapLists))
-	for place := range weir.MaxRateLimits {
-		r.limitPlace(s, rule, place, http)
+	for place := range shape.places {
+		r.limitPlace(s, rule, shape, place, http)
 	}
 	if !http {
 		rule("reject if { var(txn.limited) -m sub cut: }")
@@ -166,44 +193,48 @@ func (r *renderer) limitRules(s *Section, http bool) {
 }
 
 // limitPlace is one of a site's limits.
-func (r *renderer) limitPlace(s *Section, rule func(string, ...any), place int, http bool) {
+func (r *renderer) limitPlace(s *Section, rule func(string, ...any), shape limitShape, place int, http bool) {
 	set := func(name, format string, args ...any) {
 		rule("set-var(txn.rl."+name+") "+format, args...)
 	}
 	set("limit", "var(txn.rl.limits),field(%d,:)", place+1)
-	set("terms", "var(txn.rl.limit),concat(|,txn.rl.family),map_str(%s,%s)", opt(mapLimits), unlimited)
-	set("terms", "var(txn.rl.limit),concat(|,txn.rl.nets),map_str(%s) if { var(txn.rl.nets) -m found }", opt(mapExempt))
-	set("kind", "var(txn.rl.terms),field(1,:)")
-	set("period", "var(txn.rl.terms),field(2,:)")
-	set("digits", "var(txn.rl.terms),field(3,:)")
+	set("terms", "var(txn.rl.limit),concat(|,txn.rl.family,|),concat(,txn.rl.nets,/),map_beg(%s,%s)", opt(mapLimits), unlimited)
+	set("what", "var(txn.rl.terms),field(1,:)")
+	set("digits", "var(txn.rl.terms),field(2,:)")
 	set("key", "var(txn.rl.hex),bytes(0,txn.rl.digits)")
-	if http {
-		set("by", "var(txn.rl.terms),field(4,:)")
-		set("key", "path if { var(txn.rl.by) -m str path }")
-		words, fetches, owners := r.limitNames()
+	words, fetches, owners := r.limitNames()
+	if http && (shape.path || len(words) > 0) {
+		set("by", "var(txn.rl.terms),field(7,:)")
+		if shape.path {
+			set("key", "path if { var(txn.rl.by) -m str path }")
+		}
 		for _, word := range words {
 			s.own(owners[word], "http-request set-var(txn.rl.key) %s if { var(txn.rl.by) -m str %s } { %s -m len gt 0 }", fetches[word], word, fetches[word])
 		}
 	}
-	set("pair", "var(txn.site),concat(|,txn.rl.limit)")
-	set("id", "var(txn.rl.pair),concat(|,txn.rl.key),sha1")
-	for _, d := range r.limitPeriods() {
-		rule("track-sc%d var(txn.rl.id) table %s/%s if { var(txn.rl.period) -m str %s }", place, limitTables, limitTable(d), limitTable(d))
+	set("id", "var(txn.rl.limit),concat(|,txn.site,|),concat(,txn.rl.key),sha1")
+	for _, d := range shape.periods {
+		rule("track-sc%d var(txn.rl.id) table %s/%s if { var(txn.rl.what) -m end @%s }", place, limitTables, limitTable(d), limitTable(d))
 	}
-	first := fmt.Sprintf("{ var(txn.rl.kind) -m str connections } !{ var(txn.rl.pair),strcmp(sess.limited%d) eq 0 }", place)
-	rule("sc-inc-gpc(0,%d) if %s", place, first)
-	rule("set-var(sess.limited%d) var(txn.rl.pair) if %s", place, first)
-	rule("unset-var(txn.rl.n)")
+	if shape.kinds[weir.CountConnections] {
+		set("pair", "var(txn.site),concat(|,txn.rl.limit) if { var(txn.rl.what) -m beg connections@ }")
+		first := fmt.Sprintf("{ var(txn.rl.what) -m beg connections@ } !{ var(txn.rl.pair),strcmp(sess.limited%d) eq 0 }", place)
+		rule("sc-inc-gpc(0,%d) if %s", place, first)
+		rule("set-var(sess.limited%d) var(txn.rl.pair) if %s", place, first)
+	}
+	if place > 0 {
+		rule("unset-var(txn.rl.n)")
+		rule("unset-var(txn.rl.do)")
+	}
 	for _, c := range limitCounters {
-		if http || c.tcp {
-			set("n", c.fetch+" if { var(txn.rl.kind) -m str %s }", place, c.kind)
+		if shape.kinds[c.kind] && (http || c.tcp) {
+			set("n", c.fetch+" if { var(txn.rl.what) -m beg %s@ }", place, c.kind)
 		}
 	}
-	set("soft", "var(txn.rl.terms),field(5,:)")
-	set("hard", "var(txn.rl.terms),field(6,:)")
-	set("do", "str(no)")
-	set("do", "var(txn.rl.terms),field(7,:) if { var(txn.rl.n),sub(txn.rl.soft) -m int gt 0 }")
-	set("do", "var(txn.rl.terms),field(8,:) if { var(txn.rl.n),sub(txn.rl.hard) -m int gt 0 }")
+	set("soft", "var(txn.rl.terms),field(3,:)")
+	set("hard", "var(txn.rl.terms),field(4,:)")
+	set("do", "var(txn.rl.terms),field(5,:) if { var(txn.rl.n),sub(txn.rl.soft) -m int gt 0 }")
+	set("do", "var(txn.rl.terms),field(6,:) if { var(txn.rl.n),sub(txn.rl.hard) -m int gt 0 }")
 	// For the log: what is done, or would be in shadow mode, by which limit.
 	rule("set-var-fmt(txn.limited) %%[var(txn.limited)]%%[var(txn.rl.do)]:%%[var(txn.rl.limit)], if { var(txn.rl.do) -m found } !{ var(txn.rl.do) -m str no }")
 	if http {
@@ -229,7 +260,7 @@ func (r *renderer) rateLimits(sets listSets) {
 	if !r.limits() {
 		return
 	}
-	for _, path := range []string{mapSiteLimits, mapLimits, mapExempt, mapLimitPages} {
+	for _, path := range []string{mapSiteLimits, mapLimits, mapLimitPages} {
 		r.maps[path] = orEmpty(r.maps[path])
 	}
 	for _, l := range r.node.Limits {
@@ -238,11 +269,13 @@ func (r *renderer) rateLimits(sets listSets) {
 		if k := l.Key; k != nil {
 			bits4, bits6 = k.IPv4, k.IPv6
 		}
-		r.put(mapLimits, l.Name+"|4", limitTerms(l, bits4/4), owner)
-		r.put(mapLimits, l.Name+"|6", limitTerms(l, bits6/4), owner)
-		for _, list := range l.Exempt {
-			for _, id := range sets.with[list] {
-				r.put(mapExempt, l.Name+"|"+id, unlimited, owner)
+		for digits, bits := range map[string]int{"8": bits4, "32": bits6} {
+			key := l.Name + "|" + digits + "|"
+			r.put(mapLimits, key, limitTerms(l, bits/4), owner)
+			for _, list := range l.Exempt {
+				for _, id := range sets.with[list] {
+					r.put(mapLimits, key+id+"/", unlimited, owner)
+				}
 			}
 		}
 		if p := r.limitPage(l); p != nil {
@@ -261,21 +294,18 @@ func (r *renderer) limitPage(l ir.RateLimit) *ir.Page {
 // limitTerms describes a limit in the fields of unlimited.
 func limitTerms(l ir.RateLimit, digits int) string {
 	fields := strings.Split(unlimited, ":")
-	fields[0], fields[1], fields[2], fields[3] = l.Count, limitTable(l.Period), strconv.Itoa(digits), limitBy(l)
-	if l.Count == weir.CountConcurrent {
-		fields[1] = limitTable(weir.UsualPeriods[0]) // the table that counts these
-	}
+	fields[0], fields[1], fields[6] = l.Count+"@"+limitTable(limitPeriod(l)), strconv.Itoa(digits), limitBy(l)
 	shadow := l.Mode == weir.LimitShadow
 	if s := l.Soft; s != nil {
-		fields[4], fields[6] = strconv.Itoa(s.Above), strconv.Itoa(int(s.Status))
+		fields[2], fields[4] = strconv.Itoa(s.Above), strconv.Itoa(int(s.Status))
 		if shadow {
-			fields[6] = "soft"
+			fields[4] = "soft"
 		}
 	}
 	if h := l.Hard; h != nil {
-		fields[5], fields[7] = strconv.Itoa(h.Above), "cut"
+		fields[3], fields[5] = strconv.Itoa(h.Above), "cut"
 		if shadow {
-			fields[7] = "hard"
+			fields[5] = "hard"
 		}
 	}
 	return strings.Join(fields, ":")
@@ -286,7 +316,7 @@ func (r *renderer) siteLimits(s *ir.Site) {
 	if len(s.RateLimits) == 0 {
 		return
 	}
-	places := slices.Repeat([]string{none}, weir.MaxRateLimits)
+	places := slices.Repeat([]string{none}, weir.MaxRateLimits) // more than there may be rules for: the value stays when places come
 	copy(places, s.RateLimits)
 	r.put(mapSiteLimits, s.Name, strings.Join(places, ":"), "Site/"+s.Name)
 	for _, l := range r.node.Limits {

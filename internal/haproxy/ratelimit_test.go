@@ -56,7 +56,7 @@ func limited(sites map[string][]string, limits ...ir.RateLimit) func(*ir.Node) {
 	}
 }
 
-func startGate(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node)) *gate {
+func startGate(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node), log ...haproxy.Log) *gate {
 	t.Helper()
 	version, err := haproxy.ParseVersion(h.Version)
 	if err != nil {
@@ -73,7 +73,11 @@ func startGate(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node)) *gate {
 		g.origins[host].Name = name
 	}
 	g.tcp = weirtest.NewTCPOrigin(t, g.addr(34, 9000), "hello\n")
-	g.config = haproxy.Render(g.node, haproxy.Env{Version: version})
+	env := haproxy.Env{Version: version}
+	if len(log) > 0 {
+		env.Log = log[0]
+	}
+	g.config = haproxy.Render(g.node, env)
 	writeFiles(t, g.dir, g.config)
 	if err := os.WriteFile(filepath.Join(g.dir, haproxy.StateFile), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -279,8 +283,15 @@ func TestRateLimitKeys(t *testing.T) {
 			client string
 			want   int
 		}{
-			{"2001:db8:1:200::1", 200}, {"2001:db8:1:2ff:1:2:3:4", 429}, {"2001:db8:1:300::1", 200}, {"198.51.100.1", 200}, {"198.51.100.15", 429}, {"198.51.100.16", 200},
-			{"192.0.2.1, 198.51.100.2", 429}, {"no address", 200}, {"no address", 429},
+			{"2001:db8:1:200::1", 200},
+			{"2001:db8:1:2ff:1:2:3:4", 429},
+			{"2001:db8:1:300::1", 200},
+			{"198.51.100.1", 200},
+			{"198.51.100.15", 429},
+			{"198.51.100.16", 200},
+			{"192.0.2.1, 198.51.100.2", 429},
+			{"no address", 200},
+			{"no address", 429},
 		} {
 			g.wantWith(200, "www.example", "/", []string{"X-Forwarded-For: " + c.client}, c.want)
 		}
@@ -416,6 +427,65 @@ func TestRateLimitCounts(t *testing.T) {
 		third.Close()
 		if _, fourth := open(50); hello != "hello\n" || fourth != "" {
 			t.Errorf("in all: %q, then %q", hello, fourth)
+		}
+	})
+}
+
+// A group that was told to be ready has the same text without limits, and with limits of every kind over every usual
+// time; one that was not has no rule of theirs before the first.
+func TestRateLimitsAreReadyFor(t *testing.T) {
+	t.Parallel()
+	env := haproxy.Env{Version: haproxy.Oldest}
+	n := testNode(netip.MustParsePrefix("127.9.9.0/24"))
+	if text := sectionsOf(haproxy.Render(n, env)); strings.Contains(text, "txn.rl.") || strings.Contains(text, "peers ") {
+		t.Errorf("rules without a limit:\n%s", text)
+	}
+	n.Tuning.RateLimits = &weir.RateLimitTables{}
+	n.Tuning.Normalize()
+	ready := sectionsOf(haproxy.Render(n, env))
+	for _, count := range []string{weir.CountRequests, weir.CountErrors, weir.CountConnections, weir.CountBytesOut, weir.CountBytesIn, weir.CountConcurrent} {
+		for _, period := range weir.UsualPeriods {
+			l := limit("l", count, 1, 2)
+			l.Period, l.Key.Path = period, count == weir.CountErrors
+			limited(map[string][]string{"www": {"l"}}, l)(&n)
+			if now := sectionsOf(haproxy.Render(n, env)); now != ready {
+				t.Errorf("%s over %s is a reload", count, period)
+			}
+		}
+	}
+}
+
+// The log says what was done by which limit, or would have been, and whose request it was.
+func TestRateLimitsAreLogged(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		log, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		shadow := limit("shadow", weir.CountRequests, 0, 1)
+		shadow.Mode = weir.LimitShadow
+		g := startGate(t, h, limited(map[string][]string{"www": {"shadow", "edge"}}, limit("edge", weir.CountRequests, 2, 3), shadow), haproxy.Log{
+			Target:     "log " + log.LocalAddr().String() + " format raw local0 info",
+			HTTPFormat: "%ST %[var(txn.route)] %[var(txn.limited)]", TCPFormat: "tcp", ErrorFormat: "error",
+		})
+		g.want(50, "www.example", "/", 200, 200, 429, 0)
+		_ = log.SetReadDeadline(time.Now().Add(20 * time.Second))
+		var got []string
+		for len(got) < 4 {
+			line := make([]byte, 1000)
+			n, _, err := log.ReadFrom(line)
+			if err != nil {
+				t.Fatalf("%v after %q", err, got)
+			}
+			if said := strings.TrimSpace(string(line[:n])); strings.Contains(said, "www") {
+				got = append(got, strings.TrimSuffix(said, "}"))
+			}
+		}
+		want := []string{"200 www/default soft:shadow,", "200 www/default hard:shadow,", "429 www/~429~edge hard:shadow,429:edge,", "-1 www hard:shadow,cut:edge,"}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("logged %q", got)
 		}
 	})
 }

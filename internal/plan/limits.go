@@ -59,7 +59,7 @@ func limitSays(line, block string) string {
 		}
 		return come
 	}
-	f := strings.Fields(line)
+	f := strings.Fields(strings.Replace(line, "tcp-request content ", "tcp-request ", 1))
 	switch {
 	case strings.Contains(line, "set-var(txn.rl.limits)"), strings.HasPrefix(line, "localpeer "), strings.HasPrefix(line, "tune.stick-counters "):
 		return block
@@ -71,6 +71,14 @@ func limitSays(line, block string) string {
 		_, period, _ := strings.Cut(line, " table limits/")
 		period, _, _ = strings.Cut(period, " ")
 		return say("rate limits may look back on "+span(period), "no rate limit looks back on "+span(period)+" any more")
+	case len(f) > 5 && f[1] == "set-var(txn.rl.n)":
+		kind, _, _ := strings.Cut(f[len(f)-2], "@")
+		return say("rate limits may count "+kind, "no rate limit counts "+kind+" any more")
+	case len(f) > 2 && f[1] == "set-var(txn.rl.limit)":
+		_, place, _ := strings.Cut(strings.TrimSuffix(f[2], ",:)"), "field(")
+		return say("sites may have "+place+" rate limits", "no site has "+place+" rate limits any more")
+	case len(f) > 2 && f[1] == "set-var(txn.rl.key)" && f[2] == "path":
+		return say("rate limits may go by the path", "no rate limit goes by the path any more")
 	case len(f) > 2 && f[1] == "set-var(txn.rl.key)" && strings.HasPrefix(f[2], "req."):
 		kind, name, _ := strings.Cut(strings.TrimSuffix(f[2], ")"), "(")
 		what := map[string]string{"req.fhdr": "header ", "req.cook": "cookie "}[kind] + name
