@@ -13,9 +13,11 @@ import (
 // only where no other is up. What comes out of it is still the same request to HAProxy's retries, and goes to another
 // zone. Names that begin with "_" are no people's.
 const (
-	againName    = "_again"
-	againID      = 2 // members have odd ones
-	againRetries = 50
+	againName = "_again"
+	againID   = 2 // members have odd ones
+	// againRetries bounds how many servers of a zone one request may meet: as many refuse at most before another zone is
+	// asked, and a request on which servers hang up, or which ends them, does that to no more.
+	againRetries = 16
 )
 
 // OwnMap says of a map that it is about where servers are, which pools say already.
