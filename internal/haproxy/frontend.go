@@ -242,10 +242,11 @@ func (r *renderer) httpFrontend(p port) {
 	s.add("http-request add-header X-Forwarded-For %%[src] if { var(sess.trusted) -m found }")
 	s.add("http-request del-header Forwarded unless { var(sess.trusted) -m found }")
 
+	// Sites that have anything done to answers go the long way, all others pay one look for it.
+	s.add("http-response allow if !{ var(txn.long) -m found }")
 	// The short way: host and path as they stand begin with a key of the map, the site that it belongs to
 	// has the connection's address, no zone has sent anything back lately, and the pool of the address's home zone has
-	// servers. What is done here
-	// is done for every request: docs/decisions/0008-short-way.md has the prices.
+	// servers. What is done here is done for every request: docs/decisions/0008-short-way.md has the prices.
 	s.add("# the short way: host and path name a route, route and address a pool; it is taken if the pool has servers")
 	s.add("http-request set-var(txn.route) base,map_beg(%s)", opt(mapPaths(p.number)))
 	s.add("http-request set-var(txn.be) var(txn.route),concat(@,sess.vip),map_str(%s)", opt(mapPools))
@@ -261,6 +262,7 @@ func (r *renderer) httpFrontend(p port) {
 func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	rule := func(format string, args ...any) { s.add("http-request "+format, args...) }
 	s.add("# the long way: other spellings of hosts, other kinds of routes, refusals, redirects, zones without servers")
+	rule("set-var(txn.long) int(1)")
 	rule("unset-var(txn.route)")
 	rule("unset-var(txn.be)")
 	// A CONNECT names no path, so that it always comes this way. The tunnel that an origin could answer with

@@ -107,6 +107,29 @@ func TestRenderPassesHAProxy(t *testing.T) {
 	})
 }
 
+// TestAllOfItPassesHAProxy: agents take a warning for a refusal, so that what is rarely asked for may cause none either.
+func TestAllOfItPassesHAProxy(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		version, err := haproxy.ParseVersion(h.Version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := testNode(weirtest.Prefix(t))
+		n.Tuning.ZoneReturn, n.Tuning.FastOpen = nil, true
+		n.Tuning.Stats = &weir.StatsPage{Address: n.Pools[0].Servers[0].Address.Addr(), Port: 8404, Users: []weir.StatsUser{{Name: "ann", PasswordHash: "$6$x$y", Admin: true}}}
+		www := &n.Sites[len(n.Sites)-1]
+		www.Log = &weir.SiteLog{RequestHeaders: map[string]int{"User-Agent": 64}, ResponseHeaders: map[string]int{"X-Id": 20}, Strip: []string{"X-Sql"}}
+		www.Routing = &ir.Routing{KeepZone: weir.Duration(3600e9), Fallback: "api"}
+		env := haproxy.Env{Version: version, Log: haproxy.Log{Target: "log 127.0.0.1:5140 format raw local0", HTTPFormat: "%b", TCPFormat: "%b", ErrorFormat: "%f"}}
+		dir := weirtest.TempDir(t)
+		writeFiles(t, dir, haproxy.Render(n, env))
+		check := weirtest.Command(t, "sh", "-c", "cd "+dir+" && "+h.Path+" -c -dW -f haproxy.cfg")
+		if err := check.Wait(); err != nil {
+			t.Errorf("%v\n%s", err, check.Output())
+		}
+	})
+}
+
 func TestPortThatCannotBeBoundHasNoCertificateList(t *testing.T) {
 	n := testNode(netip.MustParsePrefix("127.9.9.0/24"))
 	n.Tuning.Ports = append(n.Tuning.Ports, weir.BoundPort{Port: 8443, Mode: weir.PortHTTPS})

@@ -39,7 +39,7 @@ func (r *renderer) stats() {
 	}
 	s := r.section("frontend", fmt.Sprintf("stats-%d from clients-http", page.Port))
 	s.own(owner, "bind %s name stats-%d", at, page.Port)
-	s.add("no log")
+	s.add("http-request set-log-level silent") // and not "no log", of which HAProxy warns where the format is set
 	s.add("http-request auth realm statistics unless { http_auth(%s) }", statsUsers)
 	s.add("stats enable")
 	s.add("stats uri /")
