@@ -39,25 +39,25 @@ func TestRoutesAreOrderedBySpecificity(t *testing.T) {
 	}
 	var got []string
 	for _, p := range weir.OrderRoutes(list[0].Spec.(*weir.Site).Routes) {
-		got = append(got, fmt.Sprintf("%d: %s", p.Index, p.Why))
+		got = append(got, fmt.Sprintf("%d: %s > %s", p.Index, p.Why, p.Ahead))
 	}
 	want := []string{
-		"14: access list office, prefix /a of 2 bytes",
-		"13: access list office, any path",
-		"15: access list home, any path",
-		"11: host a.shop.example.com, prefix /a of 2 bytes",
-		"10: host www.example.com, any path",
-		"12: host *.shop.example.com, exact path /a",
-		"9: exact path /a",
-		"8: prefix /a/b of 4 bytes, 2 headers",
-		"7: prefix /a/b of 4 bytes, 1 header",
-		"6: prefix /a/b of 4 bytes",
-		"5: prefix /a of 2 bytes, method GET",
-		"4: prefix /a/ of 2 bytes",
-		"3: prefix / of 0 bytes",
-		"1: regex /r.*",
-		"2: any path, method GET",
-		"0: Map moved, behind all other routes",
+		"14: access list office, prefix /a of 2 bytes > prefix",
+		"13: access list office, any path > list order",
+		"15: access list home, any path > access list",
+		"11: host a.shop.example.com, prefix /a of 2 bytes > host",
+		"10: host www.example.com, any path > host",
+		"12: host *.shop.example.com, exact path /a > host",
+		"9: exact path /a > exact path",
+		"8: prefix /a/b of 4 bytes, 2 headers > more headers",
+		"7: prefix /a/b of 4 bytes, 1 header > more headers",
+		"6: prefix /a/b of 4 bytes > longer prefix",
+		"5: prefix /a of 2 bytes, method GET > method",
+		"4: prefix /a/ of 2 bytes > longer prefix",
+		"3: prefix / of 0 bytes > prefix",
+		"1: regex /r.* > regex",
+		"2: any path, method GET > no Map",
+		"0: Map moved, behind all other routes > ",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -12,6 +12,8 @@ type PlacedRoute struct {
 	Index int
 	// Why says what gives the route its place.
 	Why string
+	// Ahead says what brings it before the next one; it is empty for the last.
+	Ahead string
 }
 
 // OrderRoutes gives the order in which requests are held against routes, the first that matches counts, and what gives
@@ -19,10 +21,28 @@ type PlacedRoute struct {
 func OrderRoutes(list []SiteRoute) []PlacedRoute {
 	out := make([]PlacedRoute, len(list))
 	for i := range list {
-		out[i] = PlacedRoute{i, list[i].Match.rank()}
+		out[i] = PlacedRoute{Index: i, Why: list[i].Match.rank()}
 	}
 	slices.SortStableFunc(out, func(a, b PlacedRoute) int { return CompareRoutes(&list[a.Index].Match, &list[b.Index].Match) })
+	for i := range len(out) - 1 {
+		out[i].Ahead = ahead(&list[out[i].Index].Match, &list[out[i+1].Index].Match)
+	}
 	return out
+}
+
+// ahead says what brings a before b, of which it is not behind.
+func ahead(a, b *RouteMatch) string {
+	before := a.weight()
+	for i, n := range b.weight() {
+		if before[i] == n {
+			continue
+		}
+		if i == 2 {
+			return [...]string{pathNone: "no Map", pathRegex: "regex", pathPrefix: "prefix", pathExact: "exact path"}[before[i]]
+		}
+		return [...]string{0: "access list", 1: "host", 3: "longer prefix", 4: "method", 5: "more headers", 6: "more parameters", 7: "more cookies"}[i]
+	}
+	return "list order"
 }
 
 // CompareRoutes says which of two routes requests are held against first, negative for a; 0 leaves it to their order in

@@ -21,6 +21,7 @@ func (d *description) special() error {
 		d.overrides()
 	case *weir.Site:
 		d.shifts(spec)
+		d.routes(spec)
 		d.counts()
 	case *weir.Certificate:
 		d.certificate(spec)
