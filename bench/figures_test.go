@@ -37,6 +37,9 @@ var benches = []bench{
 	{autoscaleFigures, measureAutoscale},
 	{discoveryFigures, measureDiscovery},
 	{registrationFigures, measureRegistrations},
+	{sitesFigures, measureSites},
+	{shiftFigures, measureShift},
+	{newSiteFigures, measureNewSite},
 }
 
 // TestFigures measures what WEIR_BENCH names, a figure or "all", and prints «name value unit» lines. Without

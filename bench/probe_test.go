@@ -19,6 +19,8 @@ type probe struct {
 	loop *loop
 	name string
 	addr netip.AddrPort
+	// request is what it asks, probeRequest when nil.
+	request []byte
 
 	fd      int
 	asking  bool
@@ -66,7 +68,11 @@ func (p *probe) send(now time.Time) error {
 		return nil
 	}
 	p.asking, p.due = true, now.Add(probePace)
-	_, err := unix.Write(p.fd, probeRequest)
+	request := p.request
+	if request == nil {
+		request = probeRequest
+	}
+	_, err := unix.Write(p.fd, request)
 	return os.NewSyscallError("write", err)
 }
 
@@ -101,6 +107,9 @@ func (p *probe) read() error {
 	p.answer, p.asking = p.answer[:0], false
 	if bad {
 		*p.failed++
+		if !p.done() {
+			p.streak = 0
+		}
 		return nil
 	}
 	p.note(origin, time.Now())
