@@ -132,9 +132,10 @@ func (v *view) concerned() []string {
 	case *weir.LoadBalancer:
 		return []string{spec.Group}
 	}
+	own := v.becomes()
 	var names []string
 	for name, g := range v.groups {
-		if v.ref.Kind == "Zone" && slices.Contains(g.node.Group.Zones, v.ref.Name) || v.holds(g, v.ref) {
+		if v.ref.Kind == "Zone" && slices.Contains(g.node.Group.Zones, v.ref.Name) || v.holds(g, own) {
 			names = append(names, name)
 		}
 	}
@@ -189,7 +190,15 @@ func (v *view) isOf(id string) bool {
 	case "Server":
 		return strings.HasPrefix(id, "server/") && strings.HasSuffix(id, "/"+v.ref.Name)
 	}
-	return ir.Owner(id) == v.ref.String()
+	return ir.Owner(id) == v.becomes().String()
+}
+
+// becomes names the object as whose part load balancers know this one: a Route is one of its site's.
+func (v *view) becomes() weir.Ref {
+	if r, ok := v.object.Spec.(*weir.Route); ok {
+		return weir.Ref{Kind: "Site", Name: r.Site}
+	}
+	return v.ref
 }
 
 func (v *view) accepted() weir.Condition {
