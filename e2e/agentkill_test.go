@@ -35,7 +35,7 @@ func (w *world) all(a *runningAgent) string {
 	client := hapctl.NewClient(filepath.Join(a.folder(), "run", "admin.sock"))
 	defer client.Close()
 	var lines []string
-	states, err := client.ServersState(w.t.Context(), "")
+	states, err := members(w, client)
 	if err != nil {
 		w.t.Fatal(err)
 	}

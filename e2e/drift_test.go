@@ -99,7 +99,7 @@ func (w *world) state1(a *runningAgent) oneState {
 	w.t.Helper()
 	client := w.socket(a)
 	defer client.Close()
-	states, err := client.ServersState(w.t.Context(), "")
+	states, err := members(w, client)
 	if err != nil {
 		w.t.Fatal(err)
 	}

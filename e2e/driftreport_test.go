@@ -30,7 +30,7 @@ func reporting(t *testing.T, h weirtest.HAProxy) (w *world, one *runningAgent) {
 // memberName gives the full name of a server in HAProxy.
 func (w *world) memberName(a *runningAgent, server string) string {
 	w.t.Helper()
-	states, err := w.socket(a).ServersState(w.t.Context(), "")
+	states, err := members(w, w.socket(a))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"weir/internal/hapctl"
+	"weir/internal/haproxy"
 	"weir/internal/weirtest"
 )
 
@@ -24,6 +27,7 @@ func TestPeerFault1(t *testing.T) {
 		w.converged(1)
 		vip := w.at(17).String() + ":8080"
 		w.serves(vip, "www.example.com", "/")
+		w.health("web", "web1", "up") // where none is, servers are tried all the same
 		reloads := w.reloads()
 		w.converged(w.apply(fmt.Sprintf("kind: Server\nmetadata: {name: web2, role: web}\nspec: {address: %s, zone: az1, ports: {http: 9000}}", w.at(201))))
 		weirtest.Eventually(t, waitLong, func() error {
@@ -215,10 +219,16 @@ func (w *world) weigh(weight int) int64 {
 	return w.apply(fmt.Sprintf("kind: Server\nmetadata: {name: web1, role: web}\nspec: {address: %s, zone: az1, ports: {http: 9000}, weight: %d}", w.at(200), weight))
 }
 
+// members gives the state of the servers that pools have, without Weir's own means.
+func members(w *world, client *hapctl.Client) ([]haproxy.ServerState, error) {
+	states, err := client.ServersState(w.t.Context(), "")
+	return slices.DeleteFunc(states, func(s haproxy.ServerState) bool { return haproxy.Own(s.Server) }), err
+}
+
 // weighs checks the weight of web1 at run time and on disk.
 func (w *world) weighs(a *runningAgent, weight int) {
 	w.t.Helper()
-	states, err := w.socket(a).ServersState(w.t.Context(), "")
+	states, err := members(w, w.socket(a))
 	if err != nil || len(states) != 1 || states[0].Weight != weight {
 		w.t.Errorf("at run time: %+v %v, want weight %d", states, err, weight)
 	}

@@ -20,7 +20,7 @@ func TestPortsOfFastOpen(t *testing.T) {
 		}
 		binds := 0
 		for line := range strings.SplitSeq(string(text), "\n") {
-			if line = strings.TrimSpace(line); strings.HasPrefix(line, "bind ") {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "bind ") && !strings.Contains(line, "abns@") {
 				binds++
 				if !strings.HasSuffix(line, " tfo") {
 					t.Errorf("without: %s", line)
