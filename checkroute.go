@@ -51,6 +51,15 @@ func (c *checker) unfit(o *Object, r *Route, site *Object) []Problem {
 	if role != "" && role != site.Metadata.Role && !s.delegates(role, &r.Match) {
 		p.Add("match.path", "%s is of role %s, %s; match.path must be exact or a prefix at or below such a path", site.Ref(), site.Metadata.Role, delegatedTo(s, role))
 	}
+	if role != site.Metadata.Role {
+		r.Match.values(func(field string, list []ValueMatch) {
+			for i := range list {
+				if err := checkSafeRegex(list[i].Regex); err != nil {
+					p.Add(index("match."+field, i)+".regex", "%s; %s is of role %s, which it must not take down: write it in the syntax that RE2 and PCRE share", err, site.Ref(), site.Metadata.Role)
+				}
+			}
+		})
+	}
 	if h := r.Match.Host; h != "" && !s.answers(h) {
 		p.Add("match.host", "%q is none of the host names of %s", clip(h), site.Ref())
 	}

@@ -2,6 +2,8 @@ package weir
 
 import (
 	"fmt"
+	"regexp"
+	"regexp/syntax"
 	"strings"
 )
 
@@ -47,6 +49,48 @@ func CheckRegex(s string) error {
 	}
 	return nil
 }
+
+// checkSafeRegex says why HAProxy could refuse a regex, with all else of the site that it is for, or nil. It takes what
+// RE2 and PCRE read alike, and no more than PCRE has room for; s is one that CheckRegex takes.
+func checkSafeRegex(s string) error {
+	parsed, err := syntax.Parse(s, syntax.Perl)
+	if err != nil {
+		return err
+	}
+	if prog, err := syntax.Compile(parsed.Simplify()); err != nil || len(prog.Inst) > 1000 {
+		return fmt.Errorf("is too large once its repetitions are written out")
+	}
+	var bones strings.Builder // without classes, and a sign for what is escaped
+	for i := 0; i < len(s); {
+		n := 1
+		switch s[i] {
+		case '\\':
+			n = 2
+			bones.WriteByte('e')
+		case '[':
+			if n, _ = classAt(s[i:]); n == 0 {
+				return fmt.Errorf("holds a class that can't be read")
+			}
+			bones.WriteByte('c')
+			if mixedClass.MatchString(s[i : i+n]) {
+				return fmt.Errorf("may not have '-' in the middle of a class behind a type such as \\d; put it at the end")
+			}
+		default:
+			bones.WriteByte(s[i])
+		}
+		i += n
+	}
+	if found := readOtherwise.FindString(bones.String()) + oddEscape.FindString(s); found != "" {
+		return fmt.Errorf("may not hold %q", found)
+	}
+	return nil
+}
+
+var (
+	mixedClass    = regexp.MustCompile(`(?:\\[a-zA-Z]|:\])-[^\]]`)
+	readOtherwise = regexp.MustCompile(`[\^$][*+?{]|\{,|\(\?P|\(\?<`)
+	oddEscape     = regexp.MustCompile(`\\(?:x\{|[0-9aceg-mo-qu-vyzACE-RT-VX-Z])`)
+)
 
 // escapeAt gives the length of a backslash with what it escapes.
 func escapeAt(s string) (int, error) {
