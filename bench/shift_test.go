@@ -24,6 +24,7 @@ const (
 type shiftWorld struct {
 	*watchers
 	failed int
+	served int
 	last   time.Time // newest answer of the first zone's servers
 	home   []bool    // by probe: the newest answer was one of theirs
 }
@@ -37,7 +38,7 @@ func measureShift(t *testing.T) []figure {
 	for range shiftRounds {
 		took = append(took, w.shift())
 	}
-	t.Logf("shifts took %.4g ms, with %d reloads", took, w.fleet.reloads()-reloads)
+	t.Logf("shifts took %.4g ms, beside %d requests, with %d reloads", took, w.served, w.fleet.reloads()-reloads)
 	return []figure{
 		{shiftFigures[0], median(took), "ms"},
 		{shiftFigures[1], float64(w.failed), "requests"},
@@ -95,6 +96,7 @@ spec:
 }
 
 func (w *shiftWorld) note(probe, origin int) {
+	w.served++
 	if w.home[probe] = origin < shiftHost(1, 0); w.home[probe] {
 		w.last = time.Now()
 	}
