@@ -28,6 +28,10 @@ func OwnMap(path string) bool {
 // Again says of a section that it is where requests come back.
 func Again(s *Section) bool { return s.Kind == "frontend" && strings.HasPrefix(s.Name, "again-") }
 
+// firstChecks is for how many seconds after its start nothing is noted: servers that were not checked yet say nothing of
+// their zone.
+const firstChecks = 5
+
 // notesTable is the stick table that knows which backends sent something back, and when.
 const notesTable = "again-http"
 
@@ -150,9 +154,11 @@ func (r *renderer) again() {
 		c.set("walk", "fc_pp_tlv(0x%X)", tlvWalk)
 		if wait+ramp > 0 {
 			s.add("# its zone is not asked for a while, and what knows that no zone is like that no longer does")
-			c.add("track-sc0 var(txn.from) table %s", notesTable)
-			c.add("sc-set-gpt(0,0) date")
-			c.add("set-var(proc.down) date,add(%d)", wait+ramp)
+			c.set("age", "date,sub(proc.started)")
+			noted := fmt.Sprintf("if { var(txn.age) -m int ge %d }", firstChecks)
+			c.add("track-sc0 var(txn.from) table %s %s", notesTable, noted)
+			c.add("sc-set-gpt(0,0) date %s", noted)
+			c.add("set-var(proc.down) date,add(%d) %s", wait+ramp, noted)
 		}
 		c.choose()
 		if mode == "http" {

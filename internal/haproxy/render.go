@@ -183,6 +183,7 @@ func (r *renderer) global() {
 	r.tlsDefaults(s)
 	// By this HAProxy knows what it sent itself; nobody else does.
 	s.add("set-var proc.again uuid()")
+	s.add("set-var proc.started date()")
 	if r.env.User != "" {
 		s.own(owner, "user %s", r.env.User)
 		s.own(owner, "group %s", r.env.Group)

@@ -116,7 +116,7 @@ func TestAllOfItPassesHAProxy(t *testing.T) {
 		}
 		n := testNode(weirtest.Prefix(t))
 		n.Tuning.ZoneReturn, n.Tuning.FastOpen = nil, true
-		n.Tuning.Stats = &weir.StatsPage{Address: n.Pools[0].Servers[0].Address.Addr(), Port: 8404, Users: []weir.StatsUser{{Name: "ann", PasswordHash: "$6$x$y", Admin: true}}}
+		n.Tuning.Stats = &weir.StatsPage{Address: n.Pools[0].Servers[0].Address.Addr(), Port: 8404, Users: []weir.StatsUser{{Name: "ann", PasswordHash: "$1$salt$qJH7.N4xYta3aEG/dfqo/0", Admin: true}}}
 		www := &n.Sites[len(n.Sites)-1]
 		www.Log = &weir.SiteLog{RequestHeaders: map[string]int{"User-Agent": 64}, ResponseHeaders: map[string]int{"X-Id": 20}, Strip: []string{"X-Sql"}}
 		www.Routing = &ir.Routing{KeepZone: weir.Duration(3600e9), Fallback: "api"}
