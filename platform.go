@@ -128,6 +128,11 @@ type LoadBalancer struct {
 	LocalRanges map[netip.Prefix]netip.Prefix `json:"localRanges,omitempty"`
 	// LocalPorts translates a listener's port to the port that this machine binds.
 	LocalPorts map[Port]Port `json:"localPorts,omitempty"`
+	// SourceAddresses are networks of this machine's own addresses, 64 addresses at most, that connections to servers come
+	// from; the system chooses when it is left out. From one address to one server as many connections are possible at a
+	// time as net.ipv4.ip_local_port_range has ports; members of a pool that have the same address and port get one
+	// source address after the other, so that listing a server once for each multiplies that.
+	SourceAddresses []netip.Prefix `json:"sourceAddresses,omitempty"`
 	// EnrolledAt is made by the control plane: agents' certificates from before it are refused.
 	EnrolledAt time.Time `json:"enrolledAt,omitzero"`
 }
@@ -138,6 +143,7 @@ func (l *LoadBalancer) Normalize() {
 		l.State = Active
 	}
 	l.LocalRanges = maskLocal(l.LocalRanges)
+	maskAll(l.SourceAddresses)
 }
 
 // Validate checks the translations.
@@ -146,6 +152,7 @@ func (l *LoadBalancer) Validate(p *Problems) {
 	required(p, "zone", l.Zone)
 	oneOf(p, "state", string(l.State), string(Active), string(Draining), string(Maintenance))
 	checkLocal(p, "", l.LocalRanges, l.LocalPorts)
+	l.validateSources(p)
 }
 
 // checkLocal: translations are one to one.

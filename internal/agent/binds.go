@@ -127,7 +127,7 @@ func firstBinds(list []netip.AddrPort) string {
 func (e *engine) retryBinds() bool {
 	var now []netip.AddrPort
 	for a := range e.refusedBinds {
-		if hapctl.TestBind(a, nil) == nil {
+		if tryAgain(a) == nil {
 			now = append(now, a)
 		}
 	}
@@ -158,6 +158,9 @@ func (e *engine) forgetBinds(node ir.Node) {
 	for _, b := range haproxy.Render(node, env).Binds() {
 		asked[b.AddrPort] = true
 	}
+	for _, a := range node.Self.Sources {
+		asked[haproxy.SourceBind(a)] = true
+	}
 	var gone []netip.AddrPort
 	for a := range e.refusedBinds {
 		if !asked[a] {
@@ -179,15 +182,21 @@ func (e *engine) unbindables(list []*ir.Resource) map[string]unbindable {
 		return nil
 	}
 	out := map[string]unbindable{}
+	if message, since := e.lackedSources(); message != "" {
+		out["self"] = unbindable{message, since}
+	}
 	node, err := ir.Assemble(slices.DeleteFunc(slices.Clone(list), func(r *ir.Resource) bool { return e.quarantine.held[r.ID].TooNew }))
 	if err != nil {
-		return nil
+		return out
 	}
 	refused := slices.SortedFunc(maps.Keys(e.refusedBinds), netip.AddrPort.Compare)
 	for _, a := range node.Addresses {
 		local := haproxy.LocalAddress(node.Self, a.Address)
 		var of []netip.AddrPort
 		for _, at := range refused {
+			if at.Port() == 0 {
+				continue // no listener's
+			}
 			if at.Addr() == local || at.Addr().IsUnspecified() && at.Addr().Is4() == local.Is4() {
 				of = append(of, at)
 			}

@@ -114,6 +114,7 @@ func (e *engine) converge(ctx context.Context, all []*ir.Resource) (outcome, err
 		node, out.Expires = node.At(e.clock())
 		e.mode = node.Group.Drift
 		e.forgetBinds(node)
+		e.refuseSources(node)
 		want := e.render(node)
 		if freed, err := e.releaseFiles(want); freed || err != nil {
 			if err != nil {

@@ -32,6 +32,8 @@ func Self(set *weir.Set, loadBalancer string) (ir.Self, bool) {
 	if len(spec.LocalPorts) > 0 {
 		self.LocalPorts = maps.Clone(spec.LocalPorts)
 	}
+	self.Sources = weir.Sources(spec.SourceAddresses)
+	slices.SortFunc(self.Sources, netip.Addr.Compare)
 	for from, to := range spec.LocalRanges {
 		self.LocalRanges = append(self.LocalRanges, ir.Translation{From: from, To: to})
 	}

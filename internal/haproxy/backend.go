@@ -3,6 +3,7 @@ package haproxy
 import (
 	"fmt"
 	"hash/fnv"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -25,14 +26,15 @@ func (r *renderer) backendText(p *ir.Pool) []string {
 
 func (r *renderer) backends() {
 	r.options = make([]string, len(r.node.Pools))
+	from := sources(r.node.Self, r.env)
 	for i := range r.node.Pools {
 		p := &r.node.Pools[i]
 		name, owner := r.names[p.Name], "Pool/"+p.Name
 		b := Backend{Name: name, Profile: r.profileOf(p).name(), Mode: p.Mode, Text: r.backendText(p), Owner: owner}
 		r.options[i] = r.serverOptions(p)
 		var known bool
-		if b.Servers, known = r.past.servers(p, r.options[i]); !known {
-			b.Servers = servers(p, r.options[i])
+		if b.Servers, known = r.past.servers(p, r.options[i], from); !known {
+			b.Servers = servers(p, r.options[i], from)
 		}
 		b.Servers = r.withAgain(p, b.Servers, owner)
 		r.backend = append(r.backend, b)
@@ -40,15 +42,16 @@ func (r *renderer) backends() {
 	}
 }
 
-// servers gives the members of a pool whose servers have these options.
-func servers(p *ir.Pool, options string) []Server {
+// servers gives the members of a pool whose servers have these options, with connections that come from these addresses.
+func servers(p *ir.Pool, options string, from []netip.Addr) []Server {
 	if len(p.Servers) == 0 {
 		return nil
 	}
 	taken := make(map[int]bool, len(p.Servers))
+	deal := dealer{pool: p.Name, from: from}
 	list := make([]Server, 0, len(p.Servers))
 	for i := range p.Servers {
-		list = append(list, server(p, &p.Servers[i], options, taken))
+		list = append(list, server(p, &p.Servers[i], options+deal.source(p.Servers[i].Address), taken))
 	}
 	return list
 }

@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,7 +20,8 @@ type Renderer struct {
 	env     Env
 	config  Config
 	options []string // of the servers of each pool of node
-	at      []int    // place of each pool's backend in config
+	sources []netip.Addr
+	at      []int // place of each pool's backend in config
 }
 
 // Render gives what the function Render gives.
@@ -31,7 +33,7 @@ func (k *Renderer) Render(n ir.Node, env Env) Config {
 	r := renderer{node: n, env: env, past: k}
 	config := r.render()
 	env.Unbindable = maps.Clone(env.Unbindable) // who gave it may change it
-	*k = Renderer{ready: true, node: n, env: env, config: config, options: r.options, at: make([]int, len(n.Pools))}
+	*k = Renderer{ready: true, node: n, env: env, config: config, options: r.options, sources: sources(n.Self, env), at: make([]int, len(n.Pools))}
 	for i := range n.Pools {
 		name := r.names[n.Pools[i].Name]
 		j, found := slices.BinarySearchFunc(config.Backends, name, func(b Backend, name string) int { return strings.Compare(b.Name, name) })
@@ -55,7 +57,7 @@ func (k *Renderer) inFrame(n ir.Node) {
 		}
 		b := &backends[k.at[i]]
 		was := b.Servers
-		b.Servers = servers(p, k.options[i])
+		b.Servers = servers(p, k.options[i], k.sources)
 		if at, has := findOwn(was); has {
 			again := was[at]
 			at, _ = findOwn(b.Servers)
@@ -126,8 +128,8 @@ func sameContent(a, b *ir.Certificate) bool {
 }
 
 // servers gives what was rendered of a pool before, if it would be the same again.
-func (k *Renderer) servers(p *ir.Pool, options string) ([]Server, bool) {
-	if k == nil || !k.ready {
+func (k *Renderer) servers(p *ir.Pool, options string, from []netip.Addr) ([]Server, bool) {
+	if k == nil || !k.ready || !slices.Equal(from, k.sources) {
 		return nil, false
 	}
 	i, found := slices.BinarySearchFunc(k.node.Pools, p.Name, func(p ir.Pool, name string) int { return strings.Compare(p.Name, name) })

@@ -44,12 +44,17 @@ func TestRendererOverRandomWalks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if step/20%2 == 1 { // a machine whose connections come from addresses of their own
+				node.Self.Sources = []netip.Addr{netip.MustParseAddr("192.0.2.64"), netip.MustParseAddr("192.0.2.65")}
+			}
 			list = inPlace(list, node.Resources())
 			switch rng.IntN(30) {
 			case 0:
 				env.Version = haproxy.Version{Major: 3, Minor: 2 + 2*rng.IntN(2)}
 			case 1:
 				env.User = []string{"", "haproxy"}[rng.IntN(2)]
+			case 3:
+				env.Unbindable[netip.MustParseAddrPort("192.0.2.65:0")] = rng.IntN(2) == 0
 			case 2:
 				env.Unbindable[netip.MustParseAddrPort("203.0.113.1:80")] = rng.IntN(2) == 0
 			}

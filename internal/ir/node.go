@@ -40,6 +40,8 @@ type Self struct {
 	// LocalRanges and LocalPorts translate what the group is asked for to what this machine binds.
 	LocalRanges []Translation           `json:"localRanges,omitempty"` // by From
 	LocalPorts  map[weir.Port]weir.Port `json:"localPorts,omitempty"`
+	// Sources are the addresses of the machine that connections to servers come from, none when the system chooses.
+	Sources []netip.Addr `json:"sources,omitempty"` // sorted
 }
 
 // Translation maps a range one to one onto another of the same size.
