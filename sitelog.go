@@ -16,8 +16,12 @@ type SiteLog struct {
 	Strip []string `json:"strip,omitempty"`
 }
 
-// MostCaptured is how many headers of requests, and of responses, a site can capture.
-const MostCaptured = 8
+// MostCaptured is how many headers of requests, and of responses, a site can capture, and MostCapturedBytes how much of
+// them all together: what is longer than a line of the log is lost with the line.
+const (
+	MostCaptured      = 16
+	MostCapturedBytes = 4096
+)
 
 // credentials are headers that a log must not hold.
 var credentials = []string{"authorization", "proxy-authorization", "cookie", "set-cookie"}
@@ -51,6 +55,13 @@ func (l *SiteLog) validate(p *Problems) {
 func capturedHeaders(p *Problems, path string, headers map[string]int) {
 	if len(headers) > MostCaptured {
 		p.Add(path, "has %d headers; %d at most", len(headers), MostCaptured)
+	}
+	total := 0
+	for _, length := range headers {
+		total += max(length, 0)
+	}
+	if total > MostCapturedBytes {
+		p.Add(path, "has %d bytes in all; at most %d are allowed", total, MostCapturedBytes)
 	}
 	seen := map[string]bool{}
 	for _, name := range sortedKeys(headers) {

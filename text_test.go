@@ -232,6 +232,7 @@ func TestRulesThatAFieldHasByItself(t *testing.T) {
 		"protocol to agree on":  {"{kind: Pool, metadata: {name: a}, spec: {protocol: auto}}", "spec.protocol: auto needs tls"},
 		"protocol of tcp":       {"{kind: Pool, metadata: {name: a}, spec: {mode: tcp, protocol: h2}}", "spec.protocol: is for http pools"},
 		"secret in a log":       {"{kind: Site, metadata: {name: a}, spec: {log: {requestHeaders: {authorization: 9}}}}", "spec.log.requestHeaders.authorization: holds what a client proves itself with"},
+		"log without end":       {"{kind: Site, metadata: {name: a}, spec: {log: {responseHeaders: {X-A: 512, X-B: 512, X-C: 512, X-D: 512, X-E: 512, X-F: 512, X-G: 512, X-H: 512, X-I: 1}}}}", "spec.log.responseHeaders: has 4097 bytes in all"},
 		"header twice":          {"{kind: Site, metadata: {name: a}, spec: {log: {responseHeaders: {X-A: 9, x-a: 9}}}}", "spec.log.responseHeaders.x-a: is listed twice"},
 		"rule in a header":      {"{kind: Site, metadata: {name: a}, spec: {log: {requestHeaders: {'a) len 1': 9}}}}", "spec.log.requestHeaders.a) len 1"},
 		"length of an answer":   {"{kind: Site, metadata: {name: a}, spec: {log: {strip: [content-length]}}}", "spec.log.strip[0]: content-length says how"},

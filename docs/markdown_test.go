@@ -24,7 +24,7 @@ type block struct {
 func documents(t *testing.T) []string {
 	t.Helper()
 	list := []string{"README.md", "CONTRIBUTING.md"}
-	for _, pattern := range []string{"docs/*.md", "docs/decisions/*.md"} {
+	for _, pattern := range []string{"docs/*.md", "docs/decisions/*.md", "deploy/examples/*/README.md"} {
 		found, err := filepath.Glob("../" + pattern)
 		if err != nil || len(found) == 0 {
 			t.Fatalf("no documents like %s: %v", pattern, err)

@@ -73,6 +73,9 @@ func newSandbox(t *testing.T) *sandbox {
 	t.Helper()
 	s := &sandbox{dir: weirtest.TempDir(t), memory: weirtest.MemoryDir(t)}
 	weirBinary := buildWeir(t, s.dir)
+	if err := os.Symlink(filepath.Join(weirtest.Root(t), "deploy"), filepath.Join(s.dir, "deploy")); err != nil {
+		t.Fatal(err)
+	}
 	standIn(t, filepath.Join(s.dir, "bin"), "curl")
 	standIn(t, filepath.Join(s.dir, "bin"), "age-keygen")
 	standIn(t, filepath.Join(s.dir, "bin"), "openssl")

@@ -28,6 +28,11 @@ type Origin struct {
 	Name string // what X-Origin says: the address, until the test changes it before use
 	Addr string // host:port
 
+	// Header is sent with every answer, and Upgrade takes the requests that ask for another protocol; both are set
+	// before use.
+	Header  http.Header
+	Upgrade http.HandlerFunc
+
 	mu     sync.Mutex
 	srv    *http.Server
 	ended  chan struct{}  // closed when srv has let its listener go
@@ -74,6 +79,11 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.Header().Set("X-Origin", o.Name)
+	if o.Upgrade != nil && r.Header.Get("Upgrade") != "" {
+		o.Upgrade(w, r)
+		return
+	}
+	maps.Copy(w.Header(), o.Header)
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		fmt.Fprintf(w, "%s %s\n", o.Name, r.URL.Path)

@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"bufio"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// stats asks for the page of statistics, and to drain a server of stackauth unless that is "".
+func (e *example) stats(user, password, drain string) visited {
+	e.t.Helper()
+	method, form := "GET", url.Values{}
+	if drain != "" {
+		method, form = "POST", url.Values{"s": {drain}, "b": {"be-stackauth"}, "action": {"drain"}}
+	}
+	request, err := http.NewRequestWithContext(e.t.Context(), method, "http://"+e.at(2).String()+":7070/", strings.NewReader(form.Encode()))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if drain != "" {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if user != "" {
+		request.SetBasicAuth(user, password)
+	}
+	return e.exchange(&http.Transport{DisableKeepAlives: true}, request)
+}
+
+// saysBack takes a WebSocket and says back what it hears.
+func saysBack(w http.ResponseWriter, r *http.Request) {
+	accepted := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455, 1.3
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+
+		base64.StdEncoding.EncodeToString(accepted[:])+"\r\n\r\n"); err == nil {
+		_, _ = io.Copy(conn, rw)
+	}
+}
+
+// webSocket opens one and is heard.
+func (e *example) webSocket(v visit) error {
+	conn, err := v.dial(e.t.Context())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(waitLong))
+	if _, err := fmt.Fprintf(conn, "GET /live HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", v.host); err != nil {
+		return err
+	}
+	reader := bufio.NewReader(conn)
+	answer, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusSwitchingProtocols {
+		return errors.New(answer.Status)
+	}
+	for _, word := range []string{"first\n", "second\n"} {
+		if _, err := io.WriteString(conn, word); err != nil {
+			return err
+		}
+		if got, err := reader.ReadString('\n'); got != word {
+			return fmt.Errorf("said %q, heard %q: %v", word, got, err)
+		}
+	}
+	return nil
+}
+
+// logLine is what a test looks at of a line of the access log.
+type logLine struct {
+	Path  string            `json:"u"`
+	Asked map[string]string `json:"rq"`
+	Given map[string]string `json:"rs"`
+}
+
+// listens takes the place of an agent at the end of HAProxy's log, and gives what waits for the line of a path.
+func (e *example) listens(a *runningAgent) func(path string) (logLine, error) {
+	e.t.Helper()
+	a.stop()
+	var place struct{ Addr string }
+	raw, err := os.ReadFile(filepath.Join(a.dir, "log.json"))
+	if err == nil {
+		err = json.Unmarshal(raw, &place)
+	}
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	conn, err := net.ListenPacket("udp", place.Addr)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.t.Cleanup(func() { conn.Close() })
+	_ = conn.SetReadDeadline(time.Now().Add(waitLong))
+	return func(path string) (logLine, error) {
+		b := make([]byte, 16<<10)
+		for {
+			n, _, err := conn.ReadFrom(b)
+			if err != nil {
+				return logLine{}, err
+			}
+			var l logLine
+			if json.Unmarshal(b[:n], &l) == nil && l.Path == path {
+				return l, nil
+			}
+		}
+	}
+}
