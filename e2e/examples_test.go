@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -95,17 +96,24 @@ func (e *example) answer(at netip.AddrPort, name string) {
 	e.origins[name] = o
 }
 
-// balancer runs one of a group, whose 16 addresses from public on are the test's from first on; it listens at 8080 in
-// place of 80, and at 8443 in place of 443.
-func (e *example) balancer(name, group, zone string, h weirtest.HAProxy, public string, first int, more ...string) *runningAgent {
+// balancer runs one of a group. Its public range is the test's from first on; it listens at 8080 in place of 80, and at
+// 8443 in place of 443.
+func (e *example) balancer(name, group, zone string, h weirtest.HAProxy, public string, first int) *runningAgent {
+	e.t.Helper()
+	_, bits, _ := strings.Cut(public, "/")
+	return e.balancerAt(name, group, zone, h, map[string]string{public: e.at(first).String() + "/" + bits}, 8080, 8443)
+}
+
+// balancerAt is balancer with all ranges and ports.
+func (e *example) balancerAt(name, group, zone string, h weirtest.HAProxy, ranges map[string]string, http, https int) *runningAgent {
 	e.t.Helper()
 	a := &runningAgent{name: name, dir: filepath.Join(e.dir, name), haproxy: h, edit: func(o *agent.Options) { o.StopWithAgent = false }}
 	e.leftServing(a)
-	ranges := fmt.Sprintf(`%q:"%s/28"`, public, e.at(first))
-	for _, m := range more {
-		ranges += "," + m
+	local, err := json.Marshal(ranges)
+	if err != nil {
+		e.t.Fatal(err)
 	}
-	e.joinAs(a, group, zone, `,"localRanges":{`+ranges+`},"localPorts":{"80":8080,"443":8443}`)
+	e.joinAs(a, group, zone, fmt.Sprintf(`,"localRanges":%s,"localPorts":{"80":%d,"443":%d}`, local, http, https))
 	return a
 }
 
