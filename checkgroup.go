@@ -84,6 +84,7 @@ type groupView struct {
 	name      string
 	tuning    Ref
 	ports     []BoundPort
+	stats     *StatsPage
 	addresses map[string]bool
 	sites     map[string]*Site
 	balancers map[string]*LoadBalancer
@@ -93,7 +94,7 @@ type groupView struct {
 func (c *checker) gather(name string, spec *LoadBalancerGroup) *groupView {
 	g := &groupView{set: c.after, name: name, addresses: map[string]bool{}, sites: map[string]*Site{}, balancers: map[string]*LoadBalancer{}, zones: map[string]bool{}}
 	if t := Find[Tuning](c.after, "Tuning", spec.Tuning); t != nil {
-		g.tuning, g.ports = Ref{"Tuning", spec.Tuning}, t.Ports
+		g.tuning, g.ports, g.stats = Ref{"Tuning", spec.Tuning}, t.Ports, t.Stats
 	}
 	ref := Ref{"LoadBalancerGroup", name}
 	for r := range c.after.ReferrersOf("LoadBalancer", ref) {
@@ -169,6 +170,9 @@ func (c *checker) claims(g *groupView, check *groupCheck) {
 func (g *groupView) tuningClaims(take func(claim, holder)) {
 	for i, b := range g.ports {
 		take(claim{port: b.Port}, holder{ref: g.tuning, path: index("spec.ports", i), mode: b.Mode})
+	}
+	if g.stats != nil {
+		take(claim{port: g.stats.Port}, holder{ref: g.tuning, path: "spec.stats.port", mode: "statistics"})
 	}
 }
 
