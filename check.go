@@ -74,6 +74,7 @@ func (c *checker) object(r Ref, old, now *Object) {
 	switch spec := now.Spec.(type) {
 	case *Site:
 		c.site(now, spec)
+		c.siteLists(now, spec)
 		c.routing(now, spec)
 		c.stillShifted(old, now)
 	case *Pool:
@@ -82,6 +83,8 @@ func (c *checker) object(r Ref, old, now *Object) {
 		c.route(now, spec)
 	case *RateLimit:
 		c.rateLimit(now, spec)
+	case *AccessList:
+		c.accessList(now, spec)
 	case *Certificate:
 		c.certificate(old, now, spec)
 	case *Issuer:

@@ -16,6 +16,7 @@ func (c *checker) route(o *Object, r *Route) {
 	for _, why := range c.unfit(o, r, site) {
 		c.add(o.Ref(), "spec."+why.Path, "%s", why.Message)
 	}
+	c.listsOf(o.Ref(), "match", &r.Match)
 	list, owners := AllRoutes(c.after, r.Site)
 	for i := range list {
 		if owners[i] != o.Ref() && list[i].Match.Same(&r.Match) {

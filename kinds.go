@@ -51,7 +51,7 @@ var kinds = []Kind{
 	{Name: "Issuer", Plural: "issuers", Doc: "An authority that certificates are ordered from: one that speaks ACME, or one of Weir's own.", Platform: true, Write: Admin, New: func() Spec { return new(Issuer) }},
 	{Name: "Certificate", Plural: "certificates", Short: []string{"cert", "certs"}, Doc: "A certificate chain with its key, or an authority without.", Write: Owner, New: func() Spec { return new(Certificate) }},
 	{Name: "ErrorPage", Plural: "errorpages", Short: []string{"page", "pages"}, Doc: "What clients see instead of HAProxy's own error text.", Write: Owner, New: func() Spec { return new(ErrorPage) }},
-	{Name: "AccessList", Plural: "accesslists", Short: []string{"acl", "acls"}, Doc: "A list of networks.", Write: Owner, New: func() Spec { return new(AccessList) }},
+	{Name: "AccessList", Plural: "accesslists", Short: []string{"acl", "acls"}, Doc: "A list of networks, of strings or of both.", Write: Owner, New: func() Spec { return new(AccessList) }},
 	{Name: "RateLimit", Plural: "ratelimits", Short: []string{"limit", "limits"}, Doc: "How much one client may ask of a site, and what becomes of one that asks more.", Write: Owner, New: func() Spec { return new(RateLimit) }},
 	{Name: "Map", Plural: "maps", Doc: "Keys and values that routes look up.", Write: Owner, New: func() Spec { return new(Map) }},
 	{Name: "DiscoverySource", Plural: "discoverysources", Short: []string{"source", "sources"}, Doc: "A place outside that servers are learned from, which come and go with it.", Platform: true, Write: Admin, New: func() Spec { return new(DiscoverySource) }},

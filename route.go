@@ -38,9 +38,8 @@ func (r *Route) Validate(p *Problems) {
 
 // References are the site, its lists and pages.
 func (r *Route) References() []Reference {
-	own := r.own()
 	list := optional(nil, "site", "Site", r.Site)
-	list = optional(list, "match.accessList", "AccessList", own.Match.AccessList)
+	list = r.Match.lists(list, "match")
 	if r.Action.Page != nil {
 		list = optional(list, "action.page.name", "ErrorPage", r.Action.Page.Name)
 	}

@@ -38,6 +38,8 @@ type ValueMatch struct {
 	Regex string `json:"regex,omitempty"`
 	// Present asks for any value but the empty one.
 	Present bool `json:"present,omitempty"`
+	// AccessList names a list whose strings the value is held against.
+	AccessList string `json:"accessList,omitempty"`
 }
 
 // MaxMatchValue is how long a value of a condition can be, in bytes.
@@ -59,6 +61,19 @@ func (m *RouteMatch) values(f func(field string, list []ValueMatch)) {
 	f("headers", m.Headers)
 	f("query", m.Query)
 	f("cookies", m.Cookies)
+}
+
+// Lists gives the AccessLists that a match names, and where below the path that it stands at itself.
+func (m *RouteMatch) Lists(path string) []Reference { return m.lists(nil, path) }
+
+func (m *RouteMatch) lists(list []Reference, path string) []Reference {
+	list = optional(list, path+".accessList", "AccessList", m.AccessList)
+	m.values(func(field string, values []ValueMatch) {
+		for i := range values {
+			list = optional(list, index(path+"."+field, i)+".accessList", "AccessList", values[i].AccessList)
+		}
+	})
+	return list
 }
 
 func (m *RouteMatch) normalize() {
@@ -128,11 +143,16 @@ func (v *ValueMatch) validate(p *Problems, path string) {
 		set++
 		checkRegex(p, path+".regex", v.Regex)
 	}
-	if v.Present {
-		set++
+	for _, is := range []bool{v.Present, v.AccessList != ""} {
+		if is {
+			set++
+		}
+	}
+	if v.AccessList != "" {
+		required(p, path+".accessList", v.AccessList)
 	}
 	if set != 1 {
-		p.Add(path, "needs exactly one of exact, prefix, regex and present")
+		p.Add(path, "needs exactly one of exact, prefix, regex, present and accessList")
 	}
 }
 

@@ -154,7 +154,7 @@ func validateTogether(p *Problems, list []SiteRoute) {
 			size += len(m.Path.Exact) + len(m.Path.Prefix)
 		}
 		for _, t := range m.Terms() {
-			size += len(t.Name) + len(t.Exact) + len(t.Prefix) + 8
+			size += len(t.Name) + len(t.Exact) + len(t.Prefix) + len(t.List) + 8
 			if t.Regex == "" {
 				continue
 			}

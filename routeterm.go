@@ -5,14 +5,16 @@ import (
 	"strings"
 )
 
-// Term is one condition of a match in the form in which it is carried out. Exactly one of Exact, Prefix, Regex and Present
-// is set.
+// Term is one condition of a match in the form in which it is carried out. Exactly one of Exact, Prefix, Regex, Present
+// and List is set.
 type Term struct {
 	// Kind is list, host, method, path, header, query or cookie; the last three have a Name.
 	Kind, Name string
 	// A Prefix of a path ends with a slash, and a slash is put behind the path that is held against it.
 	Exact, Prefix, Regex string
 	Present              bool
+	// List names an AccessList whose strings the field is held against.
+	List string
 }
 
 // Field names what the condition looks at, as in "header x-a".
@@ -50,7 +52,7 @@ func (m *RouteMatch) Terms() []Term {
 	kinds := map[string]string{"headers": "header", "query": "query", "cookies": "cookie"}
 	m.values(func(field string, values []ValueMatch) {
 		for _, v := range values {
-			list = append(list, Term{kinds[field], v.Name, v.Exact, v.Prefix, v.Regex, v.Present}.asStated())
+			list = append(list, Term{kinds[field], v.Name, v.Exact, v.Prefix, v.Regex, v.Present, v.AccessList}.asStated())
 		}
 	})
 	return list

@@ -100,7 +100,7 @@ func (m *PathMatch) validate(p *Problems, path string) {
 }
 
 func (r *SiteRoute) references(list []Reference, path string) []Reference {
-	list = optional(list, path+".match.accessList", "AccessList", r.Match.AccessList)
+	list = r.Match.lists(list, path+".match")
 	if page := r.Does().Page; page != nil {
 		list = optional(list, path+".action.page.name", "ErrorPage", page.Name)
 	}

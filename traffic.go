@@ -9,20 +9,6 @@ import (
 	"time"
 )
 
-// AccessList is a set of networks that routes refer to by name.
-type AccessList struct {
-	Networks []netip.Prefix `json:"networks"`
-}
-
-// Normalize masks the networks.
-func (a *AccessList) Normalize() { maskAll(a.Networks) }
-
-// Validate checks the networks.
-func (a *AccessList) Validate(p *Problems) { checkPrefixes(p, "networks", a.Networks) }
-
-// References are none.
-func (a *AccessList) References() []Reference { return nil }
-
 // Map is a list of keys and values that a Site's routes look paths up in.
 type Map struct {
 	// Match says how a key is held against the path: exact, prefix (whole path elements, longest wins) or

@@ -53,7 +53,7 @@ var kindTables = map[string]kindTable{
 	"Token":      {columns: []column{{title: "SUBJECT"}, {title: "EXPIRES", restless: true}, {title: "FOR"}}, cells: tokenCells},
 	"Secret":     {columns: []column{{title: "GENERATION", right: true}}, cells: secretCells},
 	"Map":        {columns: []column{{title: "MATCH"}, {title: "ENTRIES", right: true}, {title: "PROGRAMMED"}}, cells: mapCells},
-	"AccessList": {columns: []column{{title: "NETWORKS", shrinks: true}, {title: "PROGRAMMED"}}, cells: accessListCells},
+	"AccessList": {columns: []column{{title: "NETWORKS", shrinks: true}, {title: "STRINGS"}, {title: "PROGRAMMED"}}, cells: accessListCells},
 	"RateLimit":  {columns: []column{{title: "COUNTS"}, {title: "PERIOD"}, {title: "BY", shrinks: true}, {title: "SOFT", right: true}, {title: "HARD", right: true}, {title: "MODE"}, {title: "PROGRAMMED"}}, cells: rateLimitCells},
 	"Route":      {columns: []column{{title: "SITE"}, {title: "TAKES", shrinks: true}, {title: "DOES"}}, cells: routeCells},
 	"ErrorPage":  {columns: []column{{title: "TYPE"}, {title: "BYTES", right: true}, {title: "PROGRAMMED"}}, cells: pageCells},
@@ -289,7 +289,12 @@ func rateLimitCells(_ *facts, o *object) []cell {
 }
 
 func accessListCells(_ *facts, o *object) []cell {
-	return append(words(brief(prefixes(o.Spec.(*weir.AccessList).Networks), 4)), programmed(o))
+	l := o.Spec.(*weir.AccessList)
+	held := ""
+	if s := l.Strings; s != nil {
+		held = fmt.Sprintf("%d %s", len(s.Entries), s.Match)
+	}
+	return append(words(brief(prefixes(l.Networks), 4), held), programmed(o))
 }
 
 func pageCells(_ *facts, o *object) []cell {

@@ -129,6 +129,8 @@ func matches(m *weir.RouteMatch) string {
 				is = " matches " + v.Regex
 			case v.Present:
 				is = " present"
+			case v.AccessList != "":
+				is = " in list " + v.AccessList
 			}
 			add(of+" ", v.Name+is)
 		}

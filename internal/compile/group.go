@@ -222,7 +222,9 @@ func (b *builder) collect() {
 			mark(pools, s.Routing.Fallback)
 		}
 		for _, r := range s.Routes {
-			mark(lists, r.Match.AccessList)
+			for _, l := range r.Match.Lists("match") {
+				mark(lists, l.Name)
+			}
 			mark(used, r.Match.Map)
 			if page := r.Does().Page; page != nil && b.shown[page.Name] {
 				mark(pages, page.Name)
@@ -252,7 +254,8 @@ func (b *builder) collect() {
 		b.node.Limits = append(b.node.Limits, l)
 	}
 	for _, name := range sortedKeys(lists) {
-		b.node.Lists = append(b.node.Lists, ir.AccessList{Name: name, Networks: sortedNetworks(weir.Find[weir.AccessList](b.set, "AccessList", name).Networks)})
+		l := weir.Find[weir.AccessList](b.set, "AccessList", name)
+		b.node.Lists = append(b.node.Lists, ir.AccessList{Name: name, Networks: sortedNetworks(l.Networks), Strings: l.Strings})
 	}
 	for _, name := range sortedKeys(used) {
 		m := weir.Find[weir.Map](b.set, "Map", name)

@@ -269,8 +269,7 @@ func (b *builder) backends(ref weir.Ref, spec *weir.Site, s *ir.Site) {
 			if !b.mapped(owner, path+".match.map", r.Match.Map, use) {
 				continue
 			}
-		case r.Match.AccessList != "" && !b.exists("AccessList", r.Match.AccessList):
-			b.problems.add(owner, path+".match.accessList", "AccessList/%s does not exist; the route is left out", r.Match.AccessList)
+		case b.lacksList(owner, path+".match", &r.Match):
 			continue
 		case r.Does().Page != nil:
 			// Without the page it is refused with the status and the site's own page.
@@ -286,6 +285,17 @@ func (b *builder) backends(ref weir.Ref, spec *weir.Site, s *ir.Site) {
 			s.Backends = append(s.Backends, known[name])
 		}
 	}
+}
+
+// lacksList says that a match names an AccessList that is not there, and tells of it.
+func (b *builder) lacksList(owner weir.Ref, path string, m *weir.RouteMatch) bool {
+	for _, r := range m.Lists(strings.TrimPrefix(path, "spec.")) {
+		if !b.exists("AccessList", r.Name) {
+			b.problems.add(owner, r.Path, "AccessList/%s does not exist; the route is left out", r.Name)
+			return true
+		}
+	}
+	return false
 }
 
 // mapped uses every backend that a map names, and says whether there is the map.

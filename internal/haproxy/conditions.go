@@ -44,7 +44,7 @@ func (f fields) sorted() []weir.Term {
 		list = append(list, t)
 	}
 	slices.SortFunc(list, func(a, b weir.Term) int {
-		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name), strings.Compare(a.List, b.List))
 	})
 	return list
 }
@@ -59,6 +59,7 @@ func fieldsAsked(n *ir.Node) (asked fields, lists map[string]bool) {
 				switch {
 				case t.Kind == "list":
 					lists[t.Exact] = true
+				case t.List != "": // see listTests
 				case t.Name != "":
 					asked[weir.Term{Kind: t.Kind, Name: t.Name}] = true
 				}
@@ -91,6 +92,7 @@ func (r *renderer) conditions(rule adder) {
 		}
 		rule(`set-var-fmt(txn.line) "%%[var(txn.line)]` + passed + `" if ` + tested)
 	}
+	r.listTests(rule)
 	// What is too long for a buffer would be cut, and a condition at the end would not be seen.
 	rule("set-var(txn.long) var(txn.line),length if %s", has)
 	rule("deny deny_status 431 if %s { var(txn.program),length,add(txn.long) gt %d }", has, longestSubject)
@@ -121,6 +123,11 @@ func fetch(f weir.Term) string {
 func (r *renderer) program(s *ir.Site) {
 	var b strings.Builder
 	owner, tested, places := "Site/"+s.Name, "", map[string]int{}
+	test := func(what string) {
+		if !strings.Contains(tested+",", ","+what+",") {
+			tested += "," + what
+		}
+	}
 	known := map[string]bool{}
 	for _, placed := range weir.Conditional(s.Routes) {
 		route := &s.Routes[placed.Index]
@@ -134,10 +141,16 @@ func (r *renderer) program(s *ir.Site) {
 					continue
 				}
 				known[name] = true
-				if places[t.Field()]++; places[t.Field()] == 1 {
-					tested += "," + lineOf(t)
-				}
+				places[t.Field()]++
+				test(lineOf(t))
 				r.push(mapTests(places[t.Field()]), "^"+s.Name+`\n`+strings.ReplaceAll(lineOf(t), ".", `\.`)+"(?:"+t.Regex+")$", name, owner)
+			case t.List != "":
+				b.WriteString("`" + testedFor(t, t.List))
+				if r.sets.words(t.List) {
+					test(testedFor(t, t.List))
+				} else {
+					test(testedFor(t, ""))
+				}
 			case t.Present:
 				b.WriteString("`!" + lineOf(t))
 			case t.Prefix != "" && t.Kind == "path":
@@ -159,17 +172,9 @@ func (r *renderer) program(s *ir.Site) {
 }
 
 // matcher puts down what is the same for all sites.
-func (r *renderer) matcher(sets listSets) {
+func (r *renderer) matcher(sets *listSets) {
 	r.push(mapMatcher, matcher, `\1`, "")
 	_, lists := fieldsAsked(&r.node)
-	members := map[string][]string{}
-	for name := range lists {
-		for _, id := range sets.with[name] {
-			members[id] = append(members[id], name)
-		}
-	}
-	for id, names := range members {
-		slices.Sort(names)
-		r.put(mapMembers, id, strings.Join(names, "+"), "AccessList/"+names[0])
-	}
+	r.members(mapMembers, lists, sets.networks)
+	r.holders(sets)
 }

@@ -29,7 +29,7 @@ func (r *renderer) maintenance(rule adder) {
 }
 
 // siteMaintenance says which sites are closed, for whom not, and what is shown.
-func (r *renderer) siteMaintenance(s *ir.Site, sets listSets) {
+func (r *renderer) siteMaintenance(s *ir.Site, sets *listSets) {
 	m := s.Maintenance
 	if m == nil {
 		return
@@ -38,7 +38,7 @@ func (r *renderer) siteMaintenance(s *ir.Site, sets listSets) {
 	status, seconds := m.Answer()
 	r.put(mapClosed, s.Name, status+":"+seconds, owner)
 	if m.Except != "" {
-		for _, id := range sets.with[m.Except] {
+		for _, id := range sets.networks[m.Except] {
 			r.put(mapClosedExcept, s.Name+"|"+id, "1", owner)
 		}
 	}

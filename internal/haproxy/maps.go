@@ -32,6 +32,7 @@ const (
 	mapNormal        = "maps/normal.map"        // site → 1 where paths are brought into their normal form
 	mapPrograms      = "maps/programs.map"      // site → its routes with several conditions, see conditions
 	mapMembers       = "maps/members.map"       // set of access lists → those of them that routes with several conditions name
+	mapHolders       = "maps/holders.map"       // set of lists of strings → those of them that routes hold values against
 	mapTested        = "maps/fields.map"        // site → the fields that its routes with several conditions hold regexes against
 	mapMatcher       = "maps/matcher.map"       // what finds the first route of a program that a request satisfies
 	mapOutcomes      = "maps/outcomes.map"      // route that is more than a backend → what is done, see outcome
@@ -48,10 +49,10 @@ const (
 
 // mapFiles are in every configuration, whether they hold anything or not.
 var mapFiles = []string{
-	mapVIPs, mapProxies, mapForwarders, mapLists, mapListRoutes, mapExact, mapPrefixes,
+	mapVIPs, mapProxies, mapForwarders, mapListRoutes, mapExact, mapPrefixes,
 	mapUserExact, mapUserPrefixes, mapPools, mapZones, mapServerTimeout, mapQueueTimeout,
 	mapCheckPath, mapCheckHost, mapCheckHello, mapCheckBody, mapPageTypes, mapChallenges, mapLog, mapStrip, mapClosed, mapClosedExcept, mapClosedPages,
-	mapNormal, mapRoutePages, mapRequestDel, mapRequestAdd, mapResponseDel, mapResponseAdd, mapOutcomes, mapPrograms, mapMembers, mapTested, // of routes
+	mapNormal, mapRoutePages, mapRequestDel, mapRequestAdd, mapResponseDel, mapResponseAdd, mapOutcomes, mapPrograms, mapMembers, mapHolders, mapTested, // of routes
 }
 
 var orderedMapFiles = []string{mapRegexes, mapUserRegexes, mapMatcher, mapTests(1), mapTests(2), mapTests(3), mapTests(4)}
@@ -76,3 +77,20 @@ func mapEarly(p weir.Port) string { return fmt.Sprintf("maps/early-%d.map", p) }
 
 // mapPages is the map of a status: site → page, base64.
 func mapPages(status weir.Status3) string { return fmt.Sprintf("maps/page-%d.map", status) }
+
+// mapStrings is the map of all lists of strings of one way: string → the set of lists that cover it.
+func mapStrings(match string, lower bool) string {
+	if lower {
+		match += "-lower"
+	}
+	return "maps/strings-" + match + ".map"
+}
+
+// stringMaps are the ways of lists that are looked up at once.
+var stringMaps = []struct {
+	match string
+	lower bool
+}{{weir.MatchExact, false}, {weir.MatchExact, true}, {weir.MatchPrefix, false}, {weir.MatchPrefix, true}}
+
+// mapWords is the map of a list whose words are looked for one by one: word → the list.
+func mapWords(list string) string { return "maps/words-" + list + ".map" }

@@ -256,7 +256,7 @@ var limitCounters = []struct {
 }
 
 // rateLimits fills the maps that the rules look at: what each limit says, for IPv4 and IPv6, and whom it spares.
-func (r *renderer) rateLimits(sets listSets) {
+func (r *renderer) rateLimits(sets *listSets) {
 	if !r.limits() {
 		return
 	}
@@ -273,7 +273,7 @@ func (r *renderer) rateLimits(sets listSets) {
 			key := l.Name + "|" + digits + "|"
 			r.put(mapLimits, key, limitTerms(l, bits/4), owner)
 			for _, list := range l.Exempt {
-				for _, id := range sets.with[list] {
+				for _, id := range sets.networks[list] {
 					r.put(mapLimits, key+id+"/", unlimited, owner)
 				}
 			}

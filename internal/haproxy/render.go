@@ -63,7 +63,7 @@ func Render(n ir.Node, env Env) Config {
 }
 
 func (r *renderer) render() Config {
-	r.can, r.maps = r.env.Version.Capabilities(), map[string]map[string]Entry{}
+	r.can, r.maps, r.whole = r.env.Version.Capabilities(), map[string]map[string]Entry{}, map[string][]Entry{}
 	r.indexNode()
 	r.global()
 	r.profiles()
@@ -95,6 +95,8 @@ type renderer struct {
 	backend  []Backend
 	maps     map[string]map[string]Entry
 	ordered  map[string][]Entry
+	whole    map[string][]Entry // maps that are put down at once, by key
+	sets     *listSets
 	certs    []Cert
 	lists    []CrtList
 
@@ -242,6 +244,9 @@ func (r *renderer) finish() Config {
 		}
 		sort.Slice(m.Entries, func(i, j int) bool { return m.Entries[i].Key < m.Entries[j].Key })
 		c.Maps = append(c.Maps, m)
+	}
+	for path, entries := range r.whole {
+		c.Maps = append(c.Maps, Map{Path: path, Entries: entries})
 	}
 	for path, entries := range r.ordered {
 		c.Maps = append(c.Maps, Map{Path: path, Ordered: true, Entries: entries})

@@ -1,9 +1,7 @@
 package haproxy
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -148,7 +146,7 @@ func (r *renderer) homeSlot(address string) int {
 }
 
 // siteRoutes fills the path maps.
-func (r *renderer) siteRoutes(s *ir.Site, sets listSets) {
+func (r *renderer) siteRoutes(s *ir.Site, sets *listSets) {
 	owner := "Site/" + s.Name
 	for _, route := range s.Routes {
 		if !route.Match.Simple() {
@@ -157,7 +155,7 @@ func (r *renderer) siteRoutes(s *ir.Site, sets listSets) {
 		target := r.target(s, &route)
 		switch m := route.Match; {
 		case m.AccessList != "":
-			for _, id := range sets.with[m.AccessList] {
+			for _, id := range sets.networks[m.AccessList] {
 				r.put(mapListRoutes, s.Name+"|"+id, target, owner)
 			}
 		case m.Map != "":
@@ -254,55 +252,6 @@ func (r *renderer) siteMap(s *ir.Site, name string) {
 func prefixKey(site, prefix string) string { return site + strings.TrimRight(prefix, "/") + "/" }
 
 func regexKey(site, regex string) string { return `^` + site + `\|(?:` + regex + `)$` }
-
-// listSets numbers the sets of access lists that some network is in. A client's address finds the narrowest
-// network it is in, and that network's set holds every list that covers it.
-type listSets struct {
-	// with gives, for a list, the ids of the sets that hold it.
-	with map[string][]string
-}
-
-func (r *renderer) listSets() listSets {
-	sets := listSets{with: map[string][]string{}}
-	covering := map[netip.Prefix][]string{}
-	for _, l := range r.node.Lists {
-		for _, n := range l.Networks {
-			covering[n] = append(covering[n], l.Name)
-		}
-	}
-	seen := map[string]bool{}
-	for network := range covering {
-		var in []string
-		for bits := network.Bits(); bits >= 0; bits-- {
-			wider, _ := network.Addr().Prefix(bits)
-			in = append(in, covering[wider]...)
-		}
-		slices.Sort(in)
-		in = slices.Compact(in)
-		id := setID(in)
-		r.put(mapLists, network.String(), id, "AccessList/"+in[0])
-		if !seen[id] {
-			seen[id] = true
-			for _, name := range in {
-				sets.with[name] = append(sets.with[name], id)
-			}
-		}
-	}
-	return sets
-}
-
-// longestID is how long the names of a set's lists may be together and still stand in maps as they are, in bytes.
-const longestID = 255
-
-// setID names a set of lists: by their names, or by a digest where those would not fit a map's entry.
-func setID(names []string) string {
-	id := strings.Join(names, "+")
-	if len(id) <= longestID {
-		return id
-	}
-	sum := sha256.Sum256([]byte(id))
-	return "+" + hex.EncodeToString(sum[:])
-}
 
 func (r *renderer) sitePages(s *ir.Site) {
 	for status, name := range s.ErrorPages {

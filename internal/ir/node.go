@@ -216,10 +216,11 @@ type Override struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
-// AccessList is a list of networks, sorted.
+// AccessList is a list of networks and strings, both sorted.
 type AccessList struct {
-	Name     string         `json:"name"`
-	Networks []netip.Prefix `json:"networks"`
+	Name     string            `json:"name"`
+	Networks []netip.Prefix    `json:"networks"`
+	Strings  *weir.ListStrings `json:"strings,omitempty"`
 }
 
 // Map is a list of keys and values in the order given.

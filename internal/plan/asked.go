@@ -1,11 +1,15 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
 	"weir/internal/haproxy"
 )
+
+// kindsAsked are the fields that have names, by the letter that their lines begin with.
+var kindsAsked = map[byte]string{'h': "the header ", 'q': "the parameter ", 'c': "the cookie "}
 
 // asksOfRequests gives the names of the headers, parameters and cookies that a rule puts together for routes with several
 // conditions; nil for any other rule.
@@ -14,11 +18,10 @@ func asksOfRequests(line string) []string {
 	if !ok {
 		return nil
 	}
-	kinds := map[byte]string{'h': "the header ", 'q': "the parameter ", 'c': "the cookie "}
 	list := []string{}
 	for word := range strings.SplitSeq(rest, `\n`) {
-		if name, _, ok := strings.Cut(word, "="); ok && name != "" && kinds[name[0]] != "" {
-			list = append(list, kinds[name[0]]+name[1:])
+		if name, _, ok := strings.Cut(word, "="); ok && name != "" && kindsAsked[name[0]] != "" {
+			list = append(list, kindsAsked[name[0]]+name[1:])
 		}
 	}
 	return list
@@ -27,6 +30,53 @@ func asksOfRequests(line string) []string {
 // headersOf is in the rules that change headers for one route.
 const headersOf = "{ var(txn.act) -m str "
 
+// testedOf is in the rules that hold a field against regexes or lists.
+const testedOf = "{ var(txn.tested) -m sub ,"
+
+// heldAgainst gives the field that a rule holds against lists, "" for any other rule: the last one of those for a field.
+func heldAgainst(line string) string {
+	_, rest, ok := strings.Cut(line, testedOf+"s")
+	if !ok || !strings.HasPrefix(line, "http-request set-var-fmt(txn.line)") {
+		return ""
+	}
+	field, list, _ := strings.Cut(strings.TrimSuffix(rest, ", }"), "=")
+	if field == "" || kindsAsked[field[0]] == "" {
+		return ""
+	}
+	field = kindsAsked[field[0]] + field[1:]
+	if list == "" {
+		return field + " against lists"
+	}
+	return field + " against the list " + list
+}
+
+// heldCauses tells which fields are held against lists for the first time, for the last, or otherwise, and gives the other
+// lines.
+func heldCauses(added, removed []haproxy.Line) (causes []cause, restAdded, restRemoved []haproxy.Line) {
+	owners, now, then := map[string]string{}, map[string]bool{}, map[string]bool{}
+	take := func(list []haproxy.Line, seen map[string]bool) []haproxy.Line {
+		return slices.DeleteFunc(slices.Clone(list), func(l haproxy.Line) bool {
+			field := heldAgainst(l.Text)
+			if field != "" {
+				seen[field], owners[field] = true, l.Owner
+			}
+			return field != ""
+		})
+	}
+	restAdded, restRemoved = take(added, now), take(removed, then)
+	for _, field := range slices.Sorted(maps.Keys(owners)) {
+		how := "otherwise "
+		switch {
+		case !then[field]:
+			how = "for the first time "
+		case !now[field]:
+			how = "no more "
+		}
+		causes = append(causes, cause{owner: owners[field], what: "holds " + how + field, many: "hold " + how + field, why: whyRules})
+	}
+	return causes, restAdded, restRemoved
+}
+
 // withoutTests leaves out the rules that hold regexes against those, which come and go with them, and of the rules for
 // headers all but the first.
 func withoutTests(lines []haproxy.Line) []haproxy.Line {
@@ -34,7 +84,7 @@ func withoutTests(lines []haproxy.Line) []haproxy.Line {
 	return slices.DeleteFunc(slices.Clone(lines), func(l haproxy.Line) bool {
 		known := headers && strings.Contains(l.Text, headersOf)
 		headers = headers || strings.Contains(l.Text, headersOf)
-		return known || strings.Contains(l.Text, "{ var(txn.tested) -m sub ,")
+		return known || strings.Contains(l.Text, testedOf) && heldAgainst(l.Text) == ""
 	})
 }
 

@@ -53,6 +53,17 @@ func TestReasonsToReload(t *testing.T) {
 			},
 			[]string{"the requests' header x-id is logged for the first time, the answers' header x-sql is taken out for the first time: HAProxy reads its rules only when it starts (Site/www)"},
 		},
+		{"fields and lists", func(a, b *haproxy.Config) {
+			at := func(tested, rest string) []haproxy.Line {
+				is := " if { var(txn.tested) -m sub ," + tested + ", }"
+				return lines("", "http-request unset-var(txn.value)"+is, "http-request set-var(txn.value) req.fhdr(a)"+is, `http-request set-var-fmt(txn.line) "%[var(txn.line)]`+rest+`"`+is)
+			}
+			asked := lines("", `http-request set-var-fmt(txn.line) "m=%[method]\nhx-a=%[x]\n" if a`)
+			a.Sections[4].Lines = slices.Concat(a.Sections[4].Lines, asked, at("sccookie=", "1"), at("shua=words", "sub"))
+			asked = lines("", `http-request set-var-fmt(txn.line) "m=%[method]\nhx-a=%[x]\nhx-b=%[x]\n" if a`)
+			b.Sections[4].Lines = slices.Concat(b.Sections[4].Lines, asked, at("shua=", "2"), at("shua=words", "end"))
+		}, []string{"port 80 holds no more the cookie cookie against lists, port 80 holds for the first time the header ua against lists, " +
+			"port 80 holds otherwise the header ua against the list words, port 80 looks for the first time at the header x-b: HAProxy reads its rules only when it starts"}},
 		{"many lines", func(_, b *haproxy.Config) {
 			for i := range 500 {
 				b.Sections[4].Lines = append(b.Sections[4].Lines, haproxy.Line{Text: fmt.Sprint("acl a", i, " src 10.0.0.1"), Owner: fmt.Sprint("Site/s", i)})

@@ -194,6 +194,7 @@ func changedSection(h, w *haproxy.Section) []cause {
 	nothing := len(added)+len(removed) == 0
 	limits, added, removed := limitCauses(added, removed)
 	added, removed = withoutTests(added), withoutTests(removed)
+	held, added, removed := heldCauses(added, removed)
 	zones, added, removed := zoneCauses(w, added, removed)
 	_, port := modeAndPort(w)
 	var list []cause
@@ -207,7 +208,7 @@ func changedSection(h, w *haproxy.Section) []cause {
 		}
 		list = append(list, c)
 	}
-	for _, c := range append(limits, zones...) {
+	for _, c := range slices.Concat(limits, held, zones) {
 		say(c, c.owner)
 	}
 	if nothing {

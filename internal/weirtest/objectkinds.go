@@ -42,6 +42,9 @@ func (w *world) make(kind, name string) *weir.Object {
 		}
 		slices.SortFunc(spec.Networks, func(a, b netip.Prefix) int { return strings.Compare(a.String(), b.String()) })
 		spec.Networks = slices.Compact(spec.Networks)
+		if strings.HasSuffix(name, "1") { // always, so that routes can hold values against it
+			spec.Strings = &weir.ListStrings{Match: pick(w.rng, "exact", "prefix", "suffix", "contains"), IgnoreCase: w.some(2), Entries: []string{"a", pick(w.rng, "b", "a b", "(c", "d\"'\\;%[src]")}}
+		}
 		o.Spec = spec
 	case "RateLimit":
 		o.Spec = w.rateLimit(role)

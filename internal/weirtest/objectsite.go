@@ -177,10 +177,19 @@ func (w *world) actions(s *weir.Site, role string) {
 		{Method: "DELETE", Path: &weir.PathMatch{Prefix: "/kept"}},
 		{Method: "PUT", Host: s.Hostnames[0], Path: &weir.PathMatch{Regex: "/kept/[0-9]+"}},
 		{Headers: []weir.ValueMatch{{Name: "X-Walk", Prefix: pick(w.rng, "a", "b c", "(`|$")}}, AccessList: w.anyName("AccessList", role)},
+		{Headers: []weir.ValueMatch{{Name: "X-Listed", AccessList: w.listOfStrings(role)}}},
 		{Cookies: []weir.ValueMatch{{Name: "walk", Present: true}}, Query: []weir.ValueMatch{{Name: "walk", Regex: "[0-9]+;?"}}},
 	} {
-		if w.some(16) {
+		if w.some(16) && !slices.ContainsFunc(m.Headers, func(v weir.ValueMatch) bool { return v == weir.ValueMatch{Name: v.Name} }) {
 			s.Routes = append(s.Routes, weir.SiteRoute{Match: m, Action: &weir.RouteAction{Deny: 405}})
 		}
 	}
+}
+
+// listOfStrings names an AccessList that has strings, "" for none.
+func (w *world) listOfStrings(role string) string {
+	if o := w.any("AccessList", role); o != nil && o.Spec.(*weir.AccessList).Strings != nil {
+		return o.Metadata.Name
+	}
+	return ""
 }
