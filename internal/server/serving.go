@@ -186,7 +186,12 @@ func (j *judge) addresses(s *ir.Site, object string) []api.Outage {
 func (j *judge) backends(s *ir.Site, object string) (out []api.Outage, dead bool) {
 	var causes []string
 	said := map[string]bool{}
-	alive, worst := 0, ""
+	alive, worst, instead := 0, "", ""
+	if r := s.Routing; r != nil && r.Fallback != "" {
+		if v, ok := j.pools[r.Fallback]; ok && v.reason == "" {
+			instead = "; pool " + r.Fallback + ", the site's fallback, serves in its place"
+		}
+	}
 	for _, b := range s.Backends {
 		var lost []string
 		all := poolsOf(b)
@@ -216,9 +221,9 @@ func (j *judge) backends(s *ir.Site, object string) (out []api.Outage, dead bool
 			}
 		}
 		worst = worse(worst, reason)
-		out = append(out, api.Outage{Object: object, Reason: reason, Message: "backend " + b.Name + ": " + strings.Join(texts, "; ")})
+		out = append(out, api.Outage{Object: object, Reason: reason, Message: "backend " + b.Name + ": " + strings.Join(texts, "; ") + instead})
 	}
-	if alive > 0 || len(out) == 0 {
+	if alive > 0 || len(out) == 0 || instead != "" {
 		return out, false
 	}
 	// What nobody has looked at yet is not said to be down.

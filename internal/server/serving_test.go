@@ -56,6 +56,14 @@ func TestWhatIsNotServedIsNamed(t *testing.T) {
 			want: []api.Outage{{Object: "Site/www", Down: true, Reason: "NoServerUp", Message: "pool api: no server is up: 1 in maintenance, 1 not admitted yet; pool web1: no server is up: 2 down; pool web2: no server was admitted yet: the first check of 2 servers is awaited"}},
 		},
 		{
+			name: "the fallback serves", servers: map[string]map[string]link.ServerHealth{"api": up, "web1": all(link.Down), "web2": all(link.Down), "last": all(link.NoCheck)},
+			change: func(n *ir.Node) {
+				n.Sites[1].Backends, n.Sites[1].Routing = n.Sites[1].Backends[1:], &ir.Routing{Fallback: "last"}
+				n.Pools = append(n.Pools, ir.Pool{Name: "last", Servers: n.Pools[0].Servers})
+			},
+			want: []api.Outage{{Object: "Site/www", Reason: "NoServerUp", Message: "backend default: pool web1: no server is up: 1 down; pool web2: no server is up: 1 down; pool last, the site's fallback, serves in its place"}},
+		},
+		{
 			name: "nothing is admitted yet", servers: map[string]map[string]link.ServerHealth{"api": all(link.StartingUp), "web1": all(link.StartingUp), "web2": all(link.StartingUp)},
 			want: []api.Outage{{Object: "Site/www", Down: true, Reason: "NotAdmitted", Message: "pool api: no server was admitted yet: the first check of 1 server is awaited; pool web1: no server was admitted yet: the first check of 1 server is awaited; pool web2: no server was admitted yet: the first check of 1 server is awaited"}},
 		},
