@@ -59,6 +59,7 @@ var layers = []layer{
 	{pkg: "internal/discovery/zookeeper", own: []string{"internal/discovery"}},
 	{pkg: "internal/dns01", own: []string{"weir"}, foreign: []string{"github.com/miekg/dns", "golang.org/x/sys"}},
 	{pkg: "internal/drift", pure: true, own: []string{"internal/haproxy"}},
+	{pkg: "internal/explain", pure: true, own: []string{"weir", "internal/ir"}},
 	{
 		pkg:     "internal/hapctl",
 		coming:  true,

@@ -50,6 +50,9 @@ func CheckRegex(s string) error {
 	return nil
 }
 
+// CheckPortableRegex says why Go's regexes and PCRE could read s differently, or nil; s is one that CheckRegex takes.
+func CheckPortableRegex(s string) error { return checkSafeRegex(s) }
+
 // checkSafeRegex says why HAProxy could refuse a regex, with all else of the site that it is for, or nil. It takes what
 // RE2 and PCRE read alike, and no more than PCRE has room for; s is one that CheckRegex takes.
 func checkSafeRegex(s string) error {

@@ -1,0 +1,269 @@
+package explain_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"weir"
+	"weir/internal/explain"
+	"weir/internal/weirtest"
+)
+
+func pick[T any](rng *rand.Rand, list ...T) T { return list[rng.IntN(len(list))] }
+
+// some says yes once in n times.
+func (w *world) some(n int) bool { return w.rng.IntN(n) == 0 }
+
+// enrich gives the sites of a set routes of all kinds, as far as the rules take them.
+func (w *world) enrich(set *weir.Set) {
+	for _, o := range slices.Collect(set.All("Map")) {
+		spec := &weir.Map{Match: o.Spec.(*weir.Map).Match}
+		keys := map[string][]string{"exact": {"/x", "/m1", "/a/b"}, "prefix": {"/x/", "/m1", "/a", "/a/b"}, "regex": {"/x", "/m1.*", `/r1/[a-z]+\.(png|jpg)`}}[spec.Match]
+		for _, i := range w.rng.Perm(len(keys)) {
+			spec.Entries = append(spec.Entries, weir.MapEntry{Key: keys[i], Value: pick(w.rng, "default", "api", "static", "old")})
+		}
+		set.Put(&weir.Object{Kind: "Map", Metadata: o.Metadata, Spec: spec})
+	}
+	for _, o := range slices.Collect(set.All("Site")) {
+		spec := *o.Spec.(*weir.Site)
+		if spec.Mode != "http" {
+			continue
+		}
+		if spec.Maintenance = nil; w.some(6) {
+			spec.Maintenance = &weir.SiteMaintenance{Page: w.name(set, "ErrorPage"), Except: w.name(set, "AccessList"), Status: 410}
+			o = &weir.Object{Kind: "Site", Metadata: o.Metadata, Spec: &spec}
+			set.Put(o)
+		}
+		for range w.rng.IntN(14) {
+			with := spec
+			with.Routes = append(slices.Clone(spec.Routes), w.siteRoute(&spec, set))
+			put := &weir.Object{Kind: "Site", Metadata: o.Metadata, Spec: &with}
+			if len(weir.Validate(put)) > 0 {
+				continue
+			}
+			if after := weirtest.Apply(set, []weir.Write{{Put: put}}); len(weir.Check(set, after, []weir.Ref{o.Ref()})) == 0 {
+				spec = with
+				set.Put(put)
+			}
+		}
+	}
+}
+
+var prefixes = []string{"/", "/a", "/a/", "/a/b", "/api", "/api/v1/", "/static", "/a%2Fb", "/~ann"}
+
+// siteRoute is a route of a site, of any kind.
+func (w *world) siteRoute(s *weir.Site, set *weir.Set) weir.SiteRoute {
+	m := weir.RouteMatch{}
+	switch w.rng.IntN(8) {
+	case 0:
+		m.Path = &weir.PathMatch{Exact: pick(w.rng, "/a", "/a/b", "/x.html", "/api/v1/x", "/%7Eann", "/")}
+	case 1, 2, 3:
+		m.Path = &weir.PathMatch{Prefix: pick(w.rng, prefixes...)}
+	case 4:
+		m.Path = &weir.PathMatch{Regex: pick(w.rng, `/r[0-9]+`, `/.*\.png`, `/(a|api)/[^/]+`, `(?i)/X\.html`, `/a/b`)}
+	case 5:
+		m.AccessList = w.name(set, "AccessList")
+	case 6:
+		return weir.SiteRoute{Match: weir.RouteMatch{Map: w.name(set, "Map")}}
+	}
+	if w.some(2) {
+		w.conditions(&m, s, set)
+	}
+	return weir.SiteRoute{Match: m, Action: w.action(&m, s, set)}
+}
+
+func (w *world) name(set *weir.Set, kind string) string {
+	list := slices.Collect(set.All(kind))
+	if len(list) == 0 {
+		return ""
+	}
+	return pick(w.rng, list...).Metadata.Name
+}
+
+func (w *world) conditions(m *weir.RouteMatch, s *weir.Site, set *weir.Set) {
+	for range 1 + w.rng.IntN(2) {
+		switch w.rng.IntN(6) {
+		case 0:
+			m.Method = pick(w.rng, "GET", "POST", "DELETE", "PURGE-IT")
+		case 1:
+			m.Host = pick(w.rng, s.Hostnames...)
+			if parent, wild := strings.CutPrefix(m.Host, "*."); wild && w.some(2) {
+				m.Host = "b." + parent
+			}
+		case 2:
+			m.Headers = []weir.ValueMatch{w.value("x-a"), w.value(pick(w.rng, "x-b", "x-forwarded-for", "x-forwarded-proto", "forwarded"))}[:1+w.rng.IntN(2)]
+		case 3:
+			m.Query = []weir.ValueMatch{w.value("q")}
+		case 4:
+			m.Cookies = []weir.ValueMatch{w.value("c")}
+		case 5:
+			m.AccessList = w.name(set, "AccessList")
+		}
+	}
+}
+
+var values = []string{"1", "12", "a b", "a", "x=y", "`~!|", "127.", "https", `"q"`, "a,b", "é"}
+
+func (w *world) value(name string) weir.ValueMatch {
+	v := weir.ValueMatch{Name: name}
+	switch w.rng.IntN(4) {
+	case 0:
+		v.Exact = pick(w.rng, values...)
+	case 1:
+		v.Prefix = pick(w.rng, values...)
+	case 2:
+		v.Regex = pick(w.rng, `[0-9]+`, `.`, `a.*`, `(?i)A\x20B`, `[^a]*`, `..`)
+	case 3:
+		v.Present = true
+	}
+	return v
+}
+
+func (w *world) action(m *weir.RouteMatch, s *weir.Site, set *weir.Set) *weir.RouteAction {
+	backend := pick(w.rng, slices.Sorted(maps.Keys(s.Backends))...)
+	path := func() (prefix, whole string) {
+		if w.some(2) && m.Path != nil && m.Path.Prefix != "" {
+			return pick(w.rng, "/", "/to/", "/new"), ""
+		}
+		return "", pick(w.rng, "/", "/whole", "/a%2Fb")
+	}
+	switch w.rng.IntN(10) {
+	case 0:
+		return &weir.RouteAction{Deny: pick(w.rng, weir.DenyStatuses...)}
+	case 1, 9:
+		return &weir.RouteAction{Page: &weir.PageAnswer{Name: w.name(set, "ErrorPage"), Status: pick(w.rng, weir.DenyStatuses...)}}
+	case 2, 3:
+		to := &weir.Redirect{Code: pick(w.rng, weir.RedirectCodes...), Scheme: pick(w.rng, "", "http", "https"), Host: pick(w.rng, "", "", "other.example", "other.example:81")}
+		if w.some(2) {
+			to.Prefix, to.Path = path()
+		}
+		return &weir.RouteAction{Redirect: to}
+	case 4:
+		a := &weir.RouteAction{Backend: backend, Rewrite: &weir.Rewrite{}}
+		a.Rewrite.Prefix, a.Rewrite.Path = path()
+		return a
+	case 5:
+		return &weir.RouteAction{
+			Backend:         backend,
+			RequestHeaders:  &weir.HeaderChanges{Set: map[string]string{"x-a": "set"}, Add: map[string]string{"x-c": "added 100% $"}, Remove: []string{"x-b"}},
+			ResponseHeaders: &weir.HeaderChanges{Set: map[string]string{"x-marked": "a; b"}},
+		}
+	case 6:
+		if w.some(4) {
+			return &weir.RouteAction{Tarpit: true}
+		}
+	}
+	return &weir.RouteAction{Backend: backend}
+}
+
+// request makes up a request: mostly for a site that there is, to paths about its routes, in some spelling.
+func (w *world) request() explain.Request {
+	n := &w.node
+	q := explain.Request{
+		Port: pick(w.rng, weir.Port(8080), 8080, 8081, 8443, 9443), Address: pick(w.rng, n.Addresses...).Name, At: time.Now(),
+		Method: pick(w.rng, "GET", "GET", "HEAD", "POST", "DELETE", "PURGE-IT"),
+		From:   netip.AddrFrom4([4]byte{127, pick(w.rng, byte(7), byte(w.rng.IntN(256))), byte(w.rng.IntN(2)), 1}),
+	}
+	q.Host = "other.example"
+	if len(n.Sites) > 0 {
+		s := pick(w.rng, n.Sites...)
+		if len(s.Hostnames) > 0 {
+			q.Host = w.under(pick(w.rng, s.Hostnames...))
+		}
+		if !w.some(5) {
+			q.Address, q.Port = pick(w.rng, s.Addresses...), pick(w.rng, s.Listeners...).Port
+		}
+	}
+	if w.some(3) && len(n.Lists) > 0 {
+		if nets := pick(w.rng, n.Lists...).Networks; len(nets) > 0 {
+			q.From = pick(w.rng, nets...).Addr().Next()
+		}
+	}
+	if q.Name = strings.TrimRight(q.Host, "."); w.some(8) {
+		q.Name = pick(w.rng, "", "other.example", "shared.example.com", strings.ToUpper(q.Name))
+	}
+	switch w.rng.IntN(8) {
+	case 0:
+		q.Host = strings.ToUpper(q.Host)
+	case 1:
+		q.Host += pick(w.rng, ":8080", ":", ".", ".:1", "..", ":x")
+	case 2:
+		q.Host = pick(w.rng, "x", "other.example", q.Host+"x", "x."+q.Host, ".", "a..b", "[::1]", "[::1]:80", "!", "*")
+	}
+	q.Target = w.path() + w.queryOf()
+	switch w.rng.IntN(60) {
+	case 0:
+		q.Port = 8999 // which nobody listens at
+	case 1:
+		q.Address = "" // one that no IPAddress names
+	case 2:
+		q.Method, q.Host, q.Target = "CONNECT", "other.example:80", "other.example:80"
+	}
+	w.headers(&q)
+	return q
+}
+
+// under gives a host name that a name of a site stands for.
+func (w *world) under(name string) string {
+	switch parent, wild := strings.CutPrefix(name, "*."); {
+	case name == "*":
+		return "any.example"
+	case wild:
+		return strings.Repeat(pick(w.rng, "b.", "b.", "b.c.", "-."), 1+w.rng.IntN(4)) + parent
+	}
+	return name
+}
+
+var segments = []string{
+	"/", "/a", "/a", "/b", "/api", "/api", "/v1", "/x", "/x.html", "/X.HTML", "/r17", "/z.png", "/~ann", "/%7eann", "/a%2fb", "/static", "/m1", "/r1/ab.png",
+	"/closed", "/moved", "/inside", "/trap", "/kept", "/1", "/media", "/index.html",
+	"//", "/.", "/..", "/%2e%2E", "/%61", "/a;b", "/a|b", "/!", "/%", "/%zz", `/a\b`, "/a\x60b", "/a%00b", "/a%0ab",
+}
+
+func (w *world) path() string {
+	var b strings.Builder
+	for range 1 + w.rng.IntN(3) {
+		b.WriteString(pick(w.rng, segments...))
+	}
+	if w.some(40) {
+		b.WriteString("/" + strings.Repeat("long", 300))
+	}
+	return b.String()
+}
+
+func (w *world) queryOf() string {
+	if w.some(2) {
+		return ""
+	}
+	var parts []string
+	for range w.rng.IntN(3) {
+		parts = append(parts, pick(w.rng, "q", "q", "r", "Q", "%71", "qq")+pick(w.rng, "=", "=", "")+
+			pick(w.rng, "", "1", "12", "a+b", "a%20b", "%61", "a%0ab", "a%00b", "%zz", "%", "x=y", "a?q=1", "%60~!%7C", "%22q%22", "%e9"))
+	}
+	return "?" + strings.Join(parts, pick(w.rng, "&", ";", "?"))
+}
+
+func (w *world) headers(q *explain.Request) {
+	add := func(name, value string) { q.Header = append(q.Header, explain.Field{Name: name, Value: value}) }
+	for _, name := range []string{"X-A", "x-b", "X-a", "Forwarded", "X-Forwarded-For", "X-Forwarded-Proto"} {
+		if w.some(3) {
+			add(name, pick(w.rng, "1", "12", "a b", "a", "x=y", "`~!|", `"q"`, "a,b", "", "127.0.0.9", "127.0.0.9, 127.0.0.8"))
+		}
+	}
+	if w.some(2) {
+		var parts []string
+		for range 1 + w.rng.IntN(3) {
+			parts = append(parts, pick(w.rng, "c=1", "c=12", "c=a b", "c=", "c", `c="q"`, " c = a ", "d=1", "cc=1", "C=1", `c="a;c=1"`, "c=a,c=12", "$c=1", "WEIRZONE=az1", "WEIRZONE=az2", "WEIRZONE=az3", "WEIRZONE=none", "c=x=y"))
+		}
+		add("Cookie", strings.Join(parts, pick(w.rng, "; ", ";", " ; ")))
+	}
+}
+
+func say(q explain.Request) string {
+	return fmt.Sprintf("%s from %s to %s port %d, name %q: %s Host %q %v", "request", q.From, q.Address, q.Port, q.Name, q.Method+" "+q.Target, q.Host, q.Header)
+}
