@@ -2,19 +2,27 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha1"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
+
+	"weir"
+	"weir/internal/register"
+	"weir/internal/weirtest"
 )
 
 // stats asks for the page of statistics, and to drain a server of stackauth unless that is "".
@@ -119,4 +127,73 @@ func (e *example) listens(a *runningAgent) func(path string) (logLine, error) {
 			}
 		}
 	}
+}
+
+// registers runs what stands beside a service: it says that a server is well as long as /app answers there.
+func (e *example) registers(token, name, address string) {
+	e.t.Helper()
+	dir := weirtest.TempDir(e.t)
+	raw, err := json.Marshal(map[string]any{
+		"controlPlane": []string{e.url}, "ca": e.caHash, "tokenFile": "register.token", "name": name, "address": address, "ports": map[string]int{"http": 8080},
+		"checks": []any{map[string]any{"http": map[string]string{"url": "http://" + address + ":8080/app"}, "interval": "300ms", "timeout": "20s"}}, "drainTime": "1s",
+	})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "service.yaml"), raw, 0o600)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "register.token"), []byte(token), 0o600)
+	}
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	service, err := register.Read(filepath.Join(dir, "service.yaml"))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() {
+		_ = register.Run(ctx, register.Options{Service: service, State: dir, Log: slog.New(slog.DiscardHandler)})
+	})
+	e.t.Cleanup(func() { cancel(); done.Wait() })
+}
+
+// tokenOf makes a token and gives its text.
+func (e *example) tokenOf(spec string) string {
+	e.t.Helper()
+	var made struct{ Token string }
+	if _, err := e.call("POST", "/api/v1/tokens", spec, &made); err != nil {
+		e.t.Fatal(err)
+	}
+	return made.Token
+}
+
+// by tries to change a pool of a role with a token of somebody's.
+func (e *example) by(who, role string, want int) error {
+	token := e.tokenOf(fmt.Sprintf(`{"kind":"Token","metadata":{"name":"%s-%s"},"spec":{"subject":%q}}`, who, role, who))
+	admin := e.token
+	defer func() { e.token = admin }()
+	e.token = token
+	status, err := e.call("POST", "/api/v1/apply?reason=test", fmt.Sprintf("kind: AccessList\nmetadata: {name: by-%s, role: %s}\nspec: {networks: [192.0.2.0/24]}\n", who, role), nil)
+	if status != want {
+		return fmt.Errorf("%d %v", status, err)
+	}
+	return nil
+}
+
+// trusts gives the authority of an Issuer to those who believe it.
+func (e *example) trusts(issuer string) *x509.CertPool {
+	e.t.Helper()
+	pool := x509.NewCertPool()
+	weirtest.Eventually(e.t, waitLong, func() error {
+		var o struct{ Spec weir.Issuer }
+		if _, err := e.call("GET", "/api/v1/issuers/"+issuer, "", &o); err != nil {
+			return err
+		}
+		if !pool.AppendCertsFromPEM([]byte(o.Spec.Chain)) {
+			return fmt.Errorf("%s has no certificate yet", issuer)
+		}
+		return nil
+	})
+	return pool
 }

@@ -101,19 +101,19 @@ func (e *example) answer(at netip.AddrPort, name string) {
 func (e *example) balancer(name, group, zone string, h weirtest.HAProxy, public string, first int) *runningAgent {
 	e.t.Helper()
 	_, bits, _ := strings.Cut(public, "/")
-	return e.balancerAt(name, group, zone, h, map[string]string{public: e.at(first).String() + "/" + bits}, 8080, 8443)
+	return e.balancerAt(name, group, zone, h, map[string]string{public: e.at(first).String() + "/" + bits}, map[int]int{80: 8080, 443: 8443})
 }
 
 // balancerAt is balancer with all ranges and ports.
-func (e *example) balancerAt(name, group, zone string, h weirtest.HAProxy, ranges map[string]string, http, https int) *runningAgent {
+func (e *example) balancerAt(name, group, zone string, h weirtest.HAProxy, ranges map[string]string, ports map[int]int) *runningAgent {
 	e.t.Helper()
 	a := &runningAgent{name: name, dir: filepath.Join(e.dir, name), haproxy: h, edit: func(o *agent.Options) { o.StopWithAgent = false }}
 	e.leftServing(a)
-	local, err := json.Marshal(ranges)
+	local, err := json.Marshal(map[string]any{"localRanges": ranges, "localPorts": ports})
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	e.joinAs(a, group, zone, fmt.Sprintf(`,"localRanges":%s,"localPorts":{"80":%d,"443":%d}`, local, http, https))
+	e.joinAs(a, group, zone, ","+strings.Trim(string(local), "{}")+"}")
 	return a
 }
 
@@ -151,23 +151,6 @@ func (e *example) well() {
 		}
 		return nil
 	})
-}
-
-// trusts gives the authority of an Issuer to those who believe it.
-func (e *example) trusts(issuer string) *x509.CertPool {
-	e.t.Helper()
-	pool := x509.NewCertPool()
-	weirtest.Eventually(e.t, waitLong, func() error {
-		var o struct{ Spec weir.Issuer }
-		if _, err := e.call("GET", "/api/v1/issuers/"+issuer, "", &o); err != nil {
-			return err
-		}
-		if !pool.AppendCertsFromPEM([]byte(o.Spec.Chain)) {
-			return fmt.Errorf("%s has no certificate yet", issuer)
-		}
-		return nil
-	})
-	return pool
 }
 
 // visit is one request over a connection of its own.

@@ -20,8 +20,8 @@ func TestSNCF(t *testing.T) {
 		return map[string]string{"192.0.2.110": w.at(111).String()}
 	})
 	six := sixes(t, 4)
-	e.balancerAt("a", "edge-a", "host-a", h, map[string]string{"203.0.113.96/29": e.at(16).String() + "/29", "2001:db8:5::a/128": "::1/128"}, six[0], six[1])
-	e.balancerAt("b", "edge-b", "host-b", h, map[string]string{"203.0.113.104/29": e.at(32).String() + "/29", "2001:db8:5::b/128": "::1/128"}, six[2], six[3])
+	e.balancerAt("a", "edge-a", "host-a", h, map[string]string{"203.0.113.96/29": e.at(16).String() + "/29", "2001:db8:5::a/128": "::1/128"}, map[int]int{80: six[0], 443: six[1]})
+	e.balancerAt("b", "edge-b", "host-b", h, map[string]string{"203.0.113.104/29": e.at(32).String() + "/29", "2001:db8:5::b/128": "::1/128"}, map[int]int{80: six[2], 443: six[3]})
 	e.well()
 	roots := e.trusts("cdn")
 	reloads := e.reloads()
