@@ -234,14 +234,20 @@ func (w *bigWorld) backend(pool int) string {
 // resident is what the agent has in memory, in MiB.
 func (w *bigWorld) resident() float64 {
 	w.t.Helper()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.processes[fleetName(0)].Pid()))
+	return w.residentOf(fleetName(0))
+}
+
+// residentOf gives the memory of a process of a fleet, in MiB.
+func (f *fleet) residentOf(name string) float64 {
+	f.t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", f.processes[name].Pid()))
 	if err != nil {
-		w.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(raw), "VmRSS:")
 	kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
 	if err != nil {
-		w.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return kib / 1024
 }

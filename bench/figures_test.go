@@ -40,6 +40,7 @@ var benches = []bench{
 	{sitesFigures, measureSites},
 	{shiftFigures, measureShift},
 	{newSiteFigures, measureNewSite},
+	{accessListFigures, measureAccessList},
 }
 
 // TestFigures measures what WEIR_BENCH names, a figure or "all", and prints «name value unit» lines. Without

@@ -19,6 +19,10 @@ type probe struct {
 	loop *loop
 	name string
 	addr netip.AddrPort
+	// from is the address that it asks from, any when not set.
+	from netip.Addr
+	// refusal is the status besides 200 that is a good answer, and then stands for the origin.
+	refusal int
 	// request is what it asks, probeRequest when nil.
 	request []byte
 
@@ -46,7 +50,13 @@ func (p *probe) dial() error {
 	if err != nil {
 		return os.NewSyscallError("socket", err)
 	}
-	if err = unix.Connect(fd, sockaddr(p.addr)); err == nil {
+	if p.from.IsValid() {
+		err = unix.Bind(fd, sockaddr(netip.AddrPortFrom(p.from, 0)))
+	}
+	if err == nil {
+		err = unix.Connect(fd, sockaddr(p.addr))
+	}
+	if err == nil {
 		err = unix.SetNonblock(fd, true)
 	}
 	if err == nil {
@@ -97,6 +107,11 @@ func (p *probe) read() error {
 		return p.dial()
 	}
 	if p.answer = append(p.answer, space[:n]...); !bytes.HasSuffix(p.answer, []byte("\n")) || bytes.HasSuffix(p.answer, headEnd) {
+		return nil
+	}
+	if p.refusal > 0 && bytes.HasPrefix(p.answer, fmt.Appendf(nil, "HTTP/1.1 %d ", p.refusal)) {
+		p.answer, p.asking = p.answer[:0], false
+		p.note(p.refusal, time.Now())
 		return nil
 	}
 	origin, err := strconv.Atoi(string(bytes.TrimSpace(p.answer[max(0, len(p.answer)-4):])))

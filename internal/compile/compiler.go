@@ -47,7 +47,7 @@ func (c *Compiler) Group(set *weir.Set, name string) (ir.Node, []weir.Problem) {
 	c.sync(set)
 	g := c.groups[name]
 	if g == nil || !g.fresh(set) {
-		g = skeleton(set, name)
+		g = skeleton(set, name, g)
 		c.groups[name] = g
 	}
 	if g.missing {

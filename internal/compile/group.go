@@ -19,6 +19,13 @@ type group struct {
 	// balancers are the load balancers that it was worked out with, by name, each with its zone.
 	balancers [][2]string
 	shifts    shifts
+	// lists are the AccessLists of the node with what they were made of: they are long, and go on to the next node.
+	lists map[string]list
+}
+
+type list struct {
+	of *weir.AccessList
+	ir ir.AccessList
 }
 
 // skeletal are the kinds that a skeleton is made of.
@@ -62,6 +69,7 @@ func (g *group) stamp(set *weir.Set) {
 // builder puts one group together.
 type builder struct {
 	*group
+	past   *group
 	set    *weir.Set
 	ref    weir.Ref
 	served map[string]bool          // addresses of the group
@@ -78,9 +86,10 @@ type portHolder struct {
 	ref  weir.Ref
 }
 
-func skeleton(set *weir.Set, name string) *group {
+// skeleton works a group out; past is what it was before, nil for nothing.
+func skeleton(set *weir.Set, name string, past *group) *group {
 	b := &builder{
-		group: &group{}, set: set, ref: weir.Ref{Kind: "LoadBalancerGroup", Name: name}, served: map[string]bool{},
+		group: &group{lists: map[string]list{}}, past: past, set: set, ref: weir.Ref{Kind: "LoadBalancerGroup", Name: name}, served: map[string]bool{},
 		usable: map[string]bool{}, shown: map[string]bool{}, modes: map[weir.Port]portHolder{}, claims: map[string]weir.Ref{},
 	}
 	b.stamp(set)
@@ -254,8 +263,7 @@ func (b *builder) collect() {
 		b.node.Limits = append(b.node.Limits, l)
 	}
 	for _, name := range sortedKeys(lists) {
-		l := weir.Find[weir.AccessList](b.set, "AccessList", name)
-		b.node.Lists = append(b.node.Lists, ir.AccessList{Name: name, Networks: sortedNetworks(l.Networks), Strings: l.Strings})
+		b.node.Lists = append(b.node.Lists, b.list(name))
 	}
 	for _, name := range sortedKeys(used) {
 		m := weir.Find[weir.Map](b.set, "Map", name)
@@ -268,6 +276,20 @@ func (b *builder) collect() {
 	for _, name := range sortedKeys(certificates) {
 		b.node.Certificates = append(b.node.Certificates, certificate(name, weir.Find[weir.Certificate](b.set, "Certificate", name)))
 	}
+}
+
+// list gives an AccessList, which keeps its place in memory as long as it is the same.
+func (b *builder) list(name string) ir.AccessList {
+	spec := weir.Find[weir.AccessList](b.set, "AccessList", name)
+	l := list{of: spec}
+	if b.past != nil {
+		l = b.past.lists[name]
+	}
+	if l.of != spec || l.ir.Name == "" {
+		l = list{spec, ir.AccessList{Name: name, Networks: sortedNetworks(spec.Networks), Strings: spec.Strings}}
+	}
+	b.lists[name] = l
+	return l.ir
 }
 
 // mark notes names, but not the empty one.

@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"fmt"
+	"strings"
 
 	"weir"
 )
@@ -31,7 +32,7 @@ const (
 	mapPageTypes     = "maps/page-types.map"    // status|site/ → content type of the site's page
 	mapNormal        = "maps/normal.map"        // site → 1 where paths are brought into their normal form
 	mapPrograms      = "maps/programs.map"      // site → its routes with several conditions, see conditions
-	mapMembers       = "maps/members.map"       // set of access lists → those of them that routes with several conditions name
+	mapMembers       = "maps/in-lists.map"      // set of access lists → those of them that routes with several conditions name
 	mapHolders       = "maps/holders.map"       // set of lists of strings → those of them that routes hold values against
 	mapTested        = "maps/fields.map"        // site → the fields that its routes with several conditions hold regexes against
 	mapMatcher       = "maps/matcher.map"       // what finds the first route of a program that a request satisfies
@@ -94,3 +95,9 @@ var stringMaps = []struct {
 
 // mapWords is the map of a list whose words are looked for one by one: word → the list.
 func mapWords(list string) string { return "maps/words-" + list + ".map" }
+
+// OfClients says that a map's keys are what requests are held against, as addresses of clients: no value of another map
+// leads to one of them.
+func OfClients(path string) bool {
+	return path == mapLists || strings.HasPrefix(path, "maps/strings-") || strings.HasPrefix(path, "maps/words-")
+}

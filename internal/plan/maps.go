@@ -87,6 +87,9 @@ func (d *differ) mapChanges(h, w *haproxy.Map) []*change {
 		// HAProxy takes the first of equal keys and can't change one of them alone.
 		return []*change{d.swap(w, w.Entries, setting, edits(h.Entries, w.Entries))}
 	}
+	if all := edits(h.Entries, w.Entries); haproxy.OfClients(w.Path) {
+		return d.clientChanges(w, all)
+	}
 	var in, out []edit
 	var late []haproxy.Entry
 	for _, e := range edits(h.Entries, w.Entries) {
@@ -113,6 +116,25 @@ func (d *differ) mapChanges(h, w *haproxy.Map) []*change {
 		list = append(list, d.swap(w, union(w.Entries, late), leaving, out))
 	}
 	return list
+}
+
+// clientChanges gives the changes of a map whose keys are what clients have, to which nothing leads: all at once, when they
+// are many, so that no client is seen by half of a list.
+func (d *differ) clientChanges(w *haproxy.Map, all []edit) []*change {
+	if len(all) > swapAbove {
+		c := d.swap(w, w.Entries, setting, all)
+		c.edits = nil // what they lead to is added before, and goes after
+		return []*change{c}
+	}
+	var in, out []edit
+	for _, e := range all {
+		if e.gets {
+			in = append(in, e)
+		} else {
+			out = append(out, e)
+		}
+	}
+	return d.oneByOne(w.Path, in, out)
 }
 
 // orderedChanges appends to a map that is searched from the top, and swaps it for anything else: entries that
