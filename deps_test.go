@@ -26,7 +26,7 @@ var layers = []layer{
 	{
 		pkg:     "cmd/weir",
 		coming:  true,
-		own:     []string{"weir", "internal/agent", "internal/api", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/register", "internal/secrets", "internal/server"},
+		own:     []string{"weir", "internal/agent", "internal/api", "internal/explain", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/register", "internal/secrets", "internal/server"},
 		foreign: []string{"charm.land/lipgloss/v2", "github.com/spf13/cobra", "github.com/spf13/pflag", "go.yaml.in/yaml/v3", "golang.org/x/term"},
 	},
 	{
@@ -44,7 +44,7 @@ var layers = []layer{
 	},
 	{
 		pkg:     "internal/api",
-		own:     []string{"weir", "internal/compile", "internal/haproxy", "internal/inventory", "internal/ir", "internal/plan", "internal/registrar", "internal/secrets", "internal/store"},
+		own:     []string{"weir", "internal/compile", "internal/explain", "internal/haproxy", "internal/inventory", "internal/ir", "internal/plan", "internal/registrar", "internal/secrets", "internal/store"},
 		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
 	},
 	{pkg: "internal/certs", own: []string{"weir", "internal/acme", "internal/dns01", "internal/secrets", "internal/store"}},

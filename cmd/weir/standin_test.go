@@ -12,6 +12,8 @@ import (
 
 	"weir"
 	"weir/internal/api"
+	"weir/internal/compile"
+	"weir/internal/ir"
 	"weir/internal/store"
 )
 
@@ -256,6 +258,12 @@ func (s *standIn) ServerHealth(pool string) []api.ServerHealth {
 // Render implements api.StatusSource.
 func (s *standIn) Render(_ context.Context, loadBalancer string) (map[string]string, error) {
 	return map[string]string{"haproxy.cfg": "global\n  # " + loadBalancer + "\n", "maps/hosts-443.map": "www.example.com|www-az1 www\n"}, nil
+}
+
+// Node implements api.StatusSource.
+func (s *standIn) Node(loadBalancer string) (ir.Node, func(pool, server string) bool, bool) {
+	node, _, err := compile.Node(s.store.View(), loadBalancer)
+	return node, func(_, server string) bool { return server != "web-az1-2" || loadBalancer != "lb-az2-1" }, err == nil
 }
 
 // standInPlanner plans what can be told from the objects alone: a Site on a port that no other has reloads.

@@ -15,11 +15,12 @@ import (
 // otherWords are what people who know other programs type for a command.
 var otherWords = map[string][]string{
 	"get":        {"list", "ls", "show"},
-	"describe":   {"inspect", "info", "explain"},
+	"describe":   {"inspect", "info"},
 	"status":     {"health", "top"},
 	"waves":      {"wave", "rollout", "canary"},
 	"ticketkeys": {"tickets", "ticket"},
 	"history":    {"log", "logs", "changes", "audit"},
+	"explain":    {"why", "trace", "route", "curl"},
 	"render":     {"config", "cfg", "haproxy"},
 	"export":     {"dump"},
 	"plan":       {"diff", "preview", "check", "validate"},

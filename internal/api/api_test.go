@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weir"
+	"weir/internal/compile"
+	"weir/internal/ir"
 	"weir/internal/registrar"
 	"weir/internal/secrets"
 	"weir/internal/store"
@@ -77,7 +79,10 @@ func (fakePlanner) Plan(_ context.Context, before, after *weir.Set, written []we
 	return p, nil
 }
 
-type fakeStatus struct{ progress []Progress }
+type fakeStatus struct {
+	progress []Progress
+	view     func() *weir.Set
+}
 
 func (*fakeStatus) Status(o *weir.Object) *weir.Status {
 	return &weir.Status{Conditions: []weir.Condition{{Type: weir.Accepted, Status: "True", Message: o.Ref().String()}}, Issuer: issuerStatus(o), Source: sourceStatus(o)}
@@ -120,6 +125,11 @@ func (*fakeStatus) ServerHealth(pool string) []ServerHealth {
 
 func (*fakeStatus) Render(context.Context, string) (map[string]string, error) {
 	return map[string]string{"haproxy.cfg": "global\n"}, nil
+}
+
+func (f *fakeStatus) Node(loadBalancer string) (ir.Node, func(pool, server string) bool, bool) {
+	node, _, err := compile.Node(f.view(), loadBalancer)
+	return node, nil, err == nil
 }
 
 // seed is what every world begins with: two roles with the same things.
@@ -207,6 +217,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.status.view = w.store.View
 	w.close = sync.OnceFunc(func() {
 		if err := w.store.Close(); err != nil {
 			t.Error(err)

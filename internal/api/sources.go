@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"weir"
+	"weir/internal/ir"
 )
 
 // Planner tells what a change would do to every load balancer that it concerns. It only reads: planning leaves
@@ -82,6 +83,9 @@ type StatusSource interface {
 	// pages, and never a key, a secret, or a certificate's file. The error is weir.NotFound when there is no
 	// such load balancer.
 	Render(ctx context.Context, loadBalancer string) (map[string]string, error)
+	// Node gives what a load balancer is to do, as it was compiled last, and which servers its checks see up; up is nil
+	// before its agent has told. ok is false when there is no such load balancer.
+	Node(loadBalancer string) (node ir.Node, up func(pool, server string) bool, ok bool)
 }
 
 // FleetStatus is the state of the whole fleet at one moment.

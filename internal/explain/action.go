@@ -8,15 +8,15 @@ import (
 	"weir"
 )
 
-// act carries a route out.
-func (w *walk) act(r *weir.SiteRoute) bool {
+// act carries a route out, whose action stands at a field of an object.
+func (w *walk) act(r *weir.SiteRoute, object, field string) bool {
 	a := r.Does()
-	answer := Answer{Site: w.site.Name}
+	answer := Verdict{Site: w.site.Name}
 	switch {
 	case a.Deny != 0:
 		return w.refuse(a.Deny)
 	case a.Tarpit:
-		w.step("route", "", "", "the client waits for ten seconds")
+		w.step("route", object, field+".tarpit", "the client waits for ten seconds")
 		return w.refuse(429)
 	case a.Page != nil && w.page(a.Page.Name) == nil:
 		return w.refuse(a.Page.Status)
@@ -28,10 +28,10 @@ func (w *walk) act(r *weir.SiteRoute) bool {
 		if a.Rewrite != nil {
 			was := w.path
 			if w.path = w.newPath(a.Rewrite.Prefix, a.Rewrite.Path, r.Match.Path); w.path != was {
-				w.step("path", "", "", "the server sees %s in place of %s", w.path, was)
+				w.step("path", object, field+".rewrite", "the server sees %s in place of %s", w.path, was)
 			}
 		}
-		w.changeHeaders(&a)
+		w.changeHeaders(&a, object, field)
 		return w.to(a.Backend)
 	}
 	w.trace.Answer = answer
@@ -82,7 +82,7 @@ func (w *walk) location(to *weir.Redirect, m *weir.PathMatch) string {
 }
 
 // changeHeaders does to the request's headers what a route says, and tells what is done to the answer's.
-func (w *walk) changeHeaders(a *weir.RouteAction) {
+func (w *walk) changeHeaders(a *weir.RouteAction, object, field string) {
 	if c := a.RequestHeaders; c != nil {
 		h := w.header
 		changed := map[string]bool{}
@@ -100,7 +100,7 @@ func (w *walk) changeHeaders(a *weir.RouteAction) {
 		for _, name := range names {
 			w.trace.Answer.Headers = append(w.trace.Answer.Headers, Header{name, append([]string{}, h.values(name)...)})
 		}
-		w.step("headers", "", "", "of the request changed: %s", strings.Join(names, ", "))
+		w.step("headers", object, field+".requestHeaders", "of the request changed: %s", strings.Join(names, ", "))
 	}
 	if c := a.ResponseHeaders; c != nil {
 		var done []string
@@ -114,6 +114,6 @@ func (w *walk) changeHeaders(a *weir.RouteAction) {
 			done = append(done, "add "+name+": "+c.Add[name])
 		}
 		w.trace.Answer.ResponseHeaders = done
-		w.step("headers", "", "", "of the answer: %s", strings.Join(done, ", "))
+		w.step("headers", object, field+".responseHeaders", "of the answer: %s", strings.Join(done, ", "))
 	}
 }

@@ -62,13 +62,17 @@ func (w *walk) vip() bool {
 // client says whom the load balancer takes the client for.
 func (w *walk) client() bool {
 	w.trusted = within(w.node.Group.ForwardedFor, w.q.From)
+	object, field := "LoadBalancerGroup/"+w.node.Group.Name, "trustedProxies"
+	if len(w.node.Group.ForwardedFor) == 0 {
+		object, field = "", ""
+	}
 	switch {
 	case !w.http():
 		w.step("client", "", "", "%s", w.q.From)
 	case w.trusted:
-		w.step("client", "LoadBalancerGroup/"+w.node.Group.Name, "trustedProxies.forwardedFor", "%s is believed what it says of others: it is added to X-Forwarded-For", w.q.From)
+		w.step("client", object, field, "%s is believed what it says of others, and added to X-Forwarded-For", w.q.From)
 	default:
-		w.step("client", "LoadBalancerGroup/"+w.node.Group.Name, "trustedProxies.forwardedFor", "%s is not among the trusted proxies: X-Forwarded-For becomes its address", w.q.From)
+		w.step("client", object, field, "%s, which alone X-Forwarded-For will say", w.q.From)
 	}
 	return true
 }

@@ -28,7 +28,7 @@ func (w *walk) route() bool {
 		missed := w.missed(r)
 		if missed == "" {
 			w.step("route", object, field, "%s: %s", placed.Why, does(r))
-			return w.act(r)
+			return w.act(r, object, strings.TrimPrefix(field+".action", "."))
 		}
 		w.trace.Passed = append(w.trace.Passed, Passed{object, field, placed.Why, missed})
 	}
@@ -41,7 +41,7 @@ func (w *walk) route() bool {
 
 func (w *walk) routeName(i int) (object, field string) {
 	if w.view.Route != nil {
-		if object, field = w.view.Route(w.site.Name, i); object != "" {
+		if object, field = w.view.Route(w.site.Name, &w.site.Routes[i].Match); object != "" {
 			return object, field
 		}
 	}

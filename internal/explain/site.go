@@ -63,7 +63,7 @@ func (w *walk) connected() bool {
 		w.step("site", w.object(), "hostnames", "%s", answersTo(w.host, name))
 	}
 	w.limits()
-	w.trace.Answer = Answer{Site: w.site.Name, Backend: "default"}
+	w.trace.Answer = Verdict{Site: w.site.Name, Backend: "default"}
 	w.step("route", w.object(), "backends.default", "connections have no other backend")
 	return true
 }
@@ -126,7 +126,7 @@ func (w *walk) challenge() bool {
 	for _, c := range w.node.Challenges {
 		if c.Token == token && c.Check() == nil {
 			w.step("site", "LoadBalancerGroup/"+w.node.Group.Name, "", "an authority's challenge is answered before any site is asked")
-			w.trace.Answer = Answer{Outcome: Challenge, Status: 200}
+			w.trace.Answer = Verdict{Outcome: Challenge, Status: 200}
 			return true
 		}
 	}
@@ -144,7 +144,7 @@ func (w *walk) moved() bool {
 		to += ":" + p.String()
 	}
 	w.step("redirect", w.object(), fmt.Sprintf("listeners[%d].redirect", i), "at port %d the site only sends clients to https", w.q.Port)
-	w.trace.Answer = Answer{Outcome: Redirected, Status: 308, Location: to + w.q.Target, Site: w.site.Name}
+	w.trace.Answer = Verdict{Outcome: Redirected, Status: 308, Location: to + w.q.Target, Site: w.site.Name}
 	return false
 }
 
@@ -205,7 +205,7 @@ func (w *walk) open() bool {
 		return true
 	}
 	_, seconds := m.Answer()
-	a := Answer{Outcome: Maintenance, Status: int(m.Status), Site: w.site.Name, RetryAfter: seconds}
+	a := Verdict{Outcome: Maintenance, Status: int(m.Status), Site: w.site.Name, RetryAfter: seconds}
 	if m.Page != "" && w.page(m.Page) != nil {
 		a.Page = m.Page
 	}

@@ -37,15 +37,14 @@ type Field struct{ Name, Value string }
 type View struct {
 	// Health says whether the load balancer sees a server of a pool up; nil takes all for healthy.
 	Health func(pool, server string) bool
-	// Route gives the object that a route of a site comes from, by its place among the node's, with its field; nil names
-	// the site.
-	Route func(site string, index int) (object, field string)
+	// Route gives the object that a route of a site comes from, with its field; nil names the site.
+	Route func(site string, match *weir.RouteMatch) (object, field string)
 }
 
 // Trace is all that was decided about a request, in order, and what came of it.
 type Trace struct {
-	Steps  []Step `json:"steps"`
-	Answer Answer `json:"answer"`
+	Steps  []Step  `json:"steps"`
+	Answer Verdict `json:"answer"`
 	// Passed are the routes that the request was held against before the one that it takes.
 	Passed []Passed `json:"passed,omitempty"`
 	// Unsure says what can't be known from outside of HAProxy, and would change the answer.
@@ -90,8 +89,8 @@ const (
 	Unserved    Outcome = "unserved"    // nobody is there to serve it
 )
 
-// Answer is what becomes of a request.
-type Answer struct {
+// Verdict is what becomes of a request.
+type Verdict struct {
 	Outcome Outcome `json:"outcome"`
 	// Status is that of the answer; 0 where a server chooses it, or where there is no answer.
 	Status int `json:"status,omitempty"`
@@ -113,6 +112,18 @@ type Answer struct {
 	Zones []Share `json:"zones,omitempty"`
 	// Fallback is the pool that takes it when none of the servers that are tried can be reached.
 	Fallback *Share `json:"fallback,omitempty"`
+}
+
+// Pools gives the zones with the fallback.
+func (a *Verdict) Pools() []*Share {
+	var list []*Share
+	for i := range a.Zones {
+		list = append(list, &a.Zones[i])
+	}
+	if a.Fallback != nil {
+		list = append(list, a.Fallback)
+	}
+	return list
 }
 
 // Header is a header of a request on its way to a server.
@@ -178,13 +189,13 @@ func (w *walk) unsure(format string, args ...any) {
 }
 
 func (w *walk) close() bool {
-	w.trace.Answer = Answer{Outcome: Closed}
+	w.trace.Answer = Verdict{Outcome: Closed}
 	return false
 }
 
 // refuse ends the walk with a status, and with the page that stands for it.
 func (w *walk) refuse(status int) bool {
-	a := Answer{Outcome: Refused, Status: status, Page: w.pageFor(weir.Status3(status))}
+	a := Verdict{Outcome: Refused, Status: status, Page: w.pageFor(weir.Status3(status))}
 	if w.site != nil {
 		a.Site = w.site.Name
 	}

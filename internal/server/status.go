@@ -181,6 +181,29 @@ func (f *fleet) ServerHealth(pool string) []api.ServerHealth {
 	return f.serverHealth(pool)
 }
 
+// Node implements api.StatusSource.
+func (f *fleet) Node(name string) (node ir.Node, up func(pool, server string) bool, ok bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	for _, g := range f.groups {
+		for _, self := range g.selves {
+			if self.Name != name {
+				continue
+			}
+			node = g.of(self).node
+			node.Self = self
+			if rep, heard := f.hub.Reports().Get(name); heard && len(rep.Servers) > 0 {
+				up = func(pool, server string) bool {
+					h := rep.Servers[pool][server].State
+					return h == link.Up || h == link.NoCheck
+				}
+			}
+			return node, up, true
+		}
+	}
+	return node, nil, false
+}
+
 // serverHealth is ServerHealth for who has the lock. Only those are believed who have the pool: an agent that is not
 // what it seems can say nothing of other groups' servers.
 func (f *fleet) serverHealth(pool string) []api.ServerHealth {
