@@ -95,6 +95,10 @@ func (c *checker) object(r Ref, old, now *Object) {
 		c.ipAddress(old, now, spec)
 	case *Override:
 		c.override(now, spec)
+	case *Split:
+		c.split(now, spec)
+	case *Schedule:
+		c.schedule(now, spec)
 	case *ZoneShift:
 		c.zoneShift(now, spec)
 	case *Role:

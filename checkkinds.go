@@ -33,6 +33,7 @@ func (c *checker) site(o *Object, s *Site) {
 	}
 	c.siteLimits(o, s)
 	c.siteRoutes(o, s)
+	c.siteSplits(o)
 	c.siteRights(o, s)
 	c.suspectSite(o.Ref(), o.Ref())
 }

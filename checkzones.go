@@ -12,6 +12,9 @@ func (c *checker) routing(o *Object, s *Site) {
 
 // zoneShift: a role shifts its own sites; those of others, and all, an admin.
 func (c *checker) zoneShift(o *Object, z *ZoneShift) {
+	if s := Find[Schedule](c.after, "Schedule", z.Schedule); s != nil && s.Until.IsZero() {
+		c.add(o.Ref(), "spec.schedule", "Schedule/%s has no until, and a shift must end by itself; give it one, or say expiresAt here", z.Schedule)
+	}
 	role := o.Metadata.Role
 	switch {
 	case role == "":
@@ -25,6 +28,22 @@ func (c *checker) zoneShift(o *Object, z *ZoneShift) {
 		if site := c.after.Get(Ref{"Site", name}); site != nil && site.Metadata.Role != role {
 			c.add(o.Ref(), index("spec.sites", i), "Site/%s is not role %s's; its own operators shift it, or an admin with a ZoneShift without metadata.role", name, role)
 		}
+	}
+}
+
+// schedule: a shift that goes by one must end by itself.
+func (c *checker) schedule(o *Object, s *Schedule) {
+	if !s.Until.IsZero() {
+		return
+	}
+	var list sample
+	for r := range c.after.ReferrersOf("ZoneShift", o.Ref()) {
+		if !c.written[r] && list.add(r.String()) {
+			break
+		}
+	}
+	if !list.empty() {
+		c.add(o.Ref(), "spec.until", "is required: %s to it, and a shift must end by itself", list.refer())
 	}
 }
 

@@ -21,6 +21,8 @@ type RateLimit struct {
 	Soft *SoftLimit `json:"soft,omitempty"`
 	// Hard closes the connection without an answer.
 	Hard *HardLimit `json:"hard,omitempty"`
+	// Schedules are other levels at certain times: of several that hold the first counts. At most four.
+	Schedules []RateLimitSchedule `json:"schedules,omitempty"`
 	// Exempt names AccessLists; clients in one of them are neither counted nor limited.
 	Exempt []string `json:"exempt,omitempty"`
 	// Mode is enforce or shadow, which counts who would be limited and limits nobody; enforce when left out.
@@ -56,6 +58,22 @@ type SoftLimit struct {
 
 // HardLimit is the level above which a client gets nothing.
 type HardLimit struct {
+	// Above is how much is still fine.
+	Above int `json:"above"`
+}
+
+// RateLimitSchedule says what is fine while a Schedule holds. A level that it leaves out stays as it is.
+type RateLimitSchedule struct {
+	// Schedule names the window of time.
+	Schedule string `json:"schedule"`
+	// Soft is the soft level then; the limit has one at other times too.
+	Soft *LimitLevel `json:"soft,omitempty"`
+	// Hard is the hard level then; the limit has one at other times too.
+	Hard *LimitLevel `json:"hard,omitempty"`
+}
+
+// LimitLevel is a level at other times.
+type LimitLevel struct {
 	// Above is how much is still fine.
 	Above int `json:"above"`
 }
@@ -128,12 +146,59 @@ func (l *RateLimit) Validate(p *Problems) {
 			p.Add("hard.above", "%d must be more than the %d of soft, whose page nobody would see", h.Above, l.Soft.Above)
 		}
 	}
+	l.validateSchedules(p)
 	names(p, "exempt", l.Exempt)
 	oneOf(p, "mode", l.Mode, LimitEnforce, LimitShadow)
 	if l.Scope == "group" {
 		p.Add("scope", "load balancers overwrite each other's counts instead of adding them up, so that a limit of the group would hold for none of them; leave it out, and divide the limit by how many load balancers serve the site")
 	} else {
 		oneOf(p, "scope", l.Scope, "loadBalancer")
+	}
+}
+
+// maxLimitSchedules is how many other levels a limit can have.
+const maxLimitSchedules = 4
+
+func (l *RateLimit) validateSchedules(p *Problems) {
+	if len(l.Schedules) > maxLimitSchedules {
+		p.Add("schedules", "holds %d; at most %d are allowed", len(l.Schedules), maxLimitSchedules)
+	}
+	seen := map[string]bool{}
+	for i, s := range l.Schedules {
+		path := index("schedules", i)
+		required(p, path+".schedule", s.Schedule)
+		if seen[s.Schedule] {
+			p.Add(path+".schedule", "%q is there already; the first counts", clip(s.Schedule))
+		}
+		seen[s.Schedule] = true
+		if s.Soft == nil && s.Hard == nil {
+			p.Add(path, "needs soft, hard or both: the levels at that time")
+		}
+		soft, hard := -1, mostCounted+1
+		if l.Soft != nil {
+			soft = l.Soft.Above
+		}
+		if l.Hard != nil {
+			hard = l.Hard.Above
+		}
+		for _, level := range []struct {
+			path string
+			at   *LimitLevel
+			has  bool
+			to   *int
+		}{{"soft", s.Soft, l.Soft != nil, &soft}, {"hard", s.Hard, l.Hard != nil, &hard}} {
+			if level.at == nil {
+				continue
+			}
+			if !level.has {
+				p.Add(path+"."+level.path, "is a level that the limit does not have at other times; say spec.%s too", level.path)
+			}
+			between(p, path+"."+level.path+".above", level.at.Above, 0, mostCounted)
+			*level.to = level.at.Above
+		}
+		if l.Soft != nil && l.Hard != nil && hard <= soft {
+			p.Add(path, "the hard level is then %d and must be more than the %d of soft, whose page nobody would see", hard, soft)
+		}
 	}
 }
 
@@ -174,11 +239,14 @@ func (l *RateLimit) ForConnections() string {
 	return ""
 }
 
-// References are the page and the exempt lists.
+// References are the page, the schedules and the exempt lists.
 func (l *RateLimit) References() []Reference {
 	var list []Reference
 	if l.Soft != nil {
 		list = optional(list, "soft.errorPage", "ErrorPage", l.Soft.ErrorPage)
+	}
+	for i, s := range l.Schedules {
+		list = optional(list, index("schedules", i)+".schedule", "Schedule", s.Schedule)
 	}
 	return each(list, "exempt", "AccessList", l.Exempt)
 }

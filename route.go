@@ -40,6 +40,7 @@ func (r *Route) Validate(p *Problems) {
 func (r *Route) References() []Reference {
 	list := optional(nil, "site", "Site", r.Site)
 	list = r.Match.lists(list, "match")
+	list = optional(list, "match.schedule", "Schedule", r.Match.Schedule)
 	if r.Action.Page != nil {
 		list = optional(list, "action.page.name", "ErrorPage", r.Action.Page.Name)
 	}

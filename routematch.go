@@ -22,6 +22,8 @@ type RouteMatch struct {
 	Cookies []ValueMatch `json:"cookies,omitempty"`
 	// AccessList names a list that the client's address is in.
 	AccessList string `json:"accessList,omitempty"`
+	// Schedule names a window of time outside of which the route is not there.
+	Schedule string `json:"schedule,omitempty"`
 	// Map names a Map that the path is looked up in.
 	Map string `json:"map,omitempty"`
 }
@@ -53,7 +55,7 @@ func (m *RouteMatch) Simple() bool {
 			set++
 		}
 	}
-	return set == 1 && m.Host == "" && m.Method == "" && len(m.Headers)+len(m.Query)+len(m.Cookies) == 0
+	return set == 1 && m.Host == "" && m.Method == "" && m.Schedule == "" && len(m.Headers)+len(m.Query)+len(m.Cookies) == 0
 }
 
 // values walks the conditions that have names, by the field that they stand in.
@@ -101,6 +103,9 @@ func (m *RouteMatch) validate(p *Problems, path string) {
 	if m.Method != "" && (strings.ToUpper(m.Method) != m.Method || len(m.Method) > 32 || strings.Trim(m.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "") {
 		p.Add(path+".method", "%q is no method, such as GET or POST", clip(m.Method))
 	}
+	if m.Schedule != "" {
+		required(p, path+".schedule", m.Schedule)
+	}
 	m.values(func(field string, list []ValueMatch) {
 		for i := range list {
 			list[i].validate(p, index(path+"."+field, i))
@@ -110,14 +115,14 @@ func (m *RouteMatch) validate(p *Problems, path string) {
 		}
 	})
 	set := len(m.Headers) + len(m.Query) + len(m.Cookies)
-	for _, is := range []bool{m.Host != "", m.Path != nil, m.Method != "", m.AccessList != "", m.Map != ""} {
+	for _, is := range []bool{m.Host != "", m.Path != nil, m.Method != "", m.AccessList != "", m.Schedule != "", m.Map != ""} {
 		if is {
 			set++
 		}
 	}
 	switch {
 	case set == 0:
-		p.Add(path, "needs at least one condition: host, path, method, headers, query, cookies, accessList or map")
+		p.Add(path, "needs at least one condition: host, path, method, headers, query, cookies, accessList, schedule or map")
 	case set > 1 && m.Map != "":
 		p.Add(path+".map", "stands alone; say the other conditions in routes of their own")
 	}
@@ -170,7 +175,7 @@ func CheckMatchName(s string) error {
 
 // Same says that two matches take the same requests by the same words.
 func (m *RouteMatch) Same(o *RouteMatch) bool {
-	if m.Host != o.Host || m.Method != o.Method || m.AccessList != o.AccessList || m.Map != o.Map || (m.Path == nil) != (o.Path == nil) ||
+	if m.Host != o.Host || m.Method != o.Method || m.AccessList != o.AccessList || m.Schedule != o.Schedule || m.Map != o.Map || (m.Path == nil) != (o.Path == nil) ||
 		!slices.Equal(m.Headers, o.Headers) || !slices.Equal(m.Query, o.Query) || !slices.Equal(m.Cookies, o.Cookies) {
 		return false
 	}

@@ -40,14 +40,15 @@ func ahead(a, b *RouteMatch) string {
 		if i == 2 {
 			return [...]string{pathNone: "no Map", pathRegex: "regex", pathPrefix: "prefix", pathExact: "exact path"}[before[i]]
 		}
-		return [...]string{0: "access list", 1: "host", 3: "longer prefix", 4: "method", 5: "more headers", 6: "more parameters", 7: "more cookies"}[i]
+		return [...]string{0: "access list", 1: "host", 3: "longer prefix", 4: "method", 5: "more headers", 6: "more parameters", 7: "more cookies", 8: "schedule"}[i]
 	}
 	return "list order"
 }
 
 // CompareRoutes says which of two routes requests are held against first, negative for a; 0 leaves it to their order in
 // the list. It is the precedence of Gateway API's HTTPRoute (host, exact path, longest prefix, method, number of headers,
-// number of query parameters), with access lists before and Maps behind everything.
+// number of query parameters), with access lists before and Maps behind everything. A schedule decides last: what holds at
+// times stands before what is otherwise alike and always holds, and is no more specific than that.
 func CompareRoutes(a, b *RouteMatch) int {
 	return slices.Compare(b.weight(), a.weight())
 }
@@ -87,7 +88,7 @@ func (m *RouteMatch) weight() []int {
 		}
 		return 0
 	}
-	return []int{one(m.AccessList != ""), host, path, length, one(m.Method != ""), len(m.Headers), len(m.Query), len(m.Cookies)}
+	return []int{one(m.AccessList != ""), host, path, length, one(m.Method != ""), len(m.Headers), len(m.Query), len(m.Cookies), one(m.Schedule != "")}
 }
 
 // rank says in words what weight says in numbers.
@@ -120,6 +121,7 @@ func (m *RouteMatch) rank() string {
 		add(len(of.list) == 1, "1 %s", of.one)
 		add(len(of.list) > 1, "%d %s", len(of.list), of.many)
 	}
+	add(m.Schedule != "", "schedule %s", m.Schedule)
 	return strings.Join(why, ", ")
 }
 
@@ -130,6 +132,8 @@ const (
 	// MaxFieldRegexes is how many regexes there may be for one header, parameter, cookie, for the host and for the path,
 	// where further conditions go with them.
 	MaxFieldRegexes = 4
+	// MaxRouteSchedules is how many Schedules they may go by.
+	MaxRouteSchedules = 16
 )
 
 // Conditional gives the routes, in order, that requests of a site are held against one by one: up to the last one that has
@@ -146,12 +150,15 @@ func Conditional(list []SiteRoute) []PlacedRoute {
 
 // validateTogether bounds what one site's routes ask for.
 func validateTogether(p *Problems, list []SiteRoute) {
-	size, regexes := 0, map[string]map[string]bool{}
+	size, regexes, schedules := 0, map[string]map[string]bool{}, map[string]bool{"": true}
 	for _, placed := range Conditional(list) {
 		m := &list[placed.Index].Match
 		size += 48 + len(m.Host) + len(m.Method) + len(m.AccessList)
 		if m.Path != nil {
 			size += len(m.Path.Exact) + len(m.Path.Prefix)
+		}
+		if schedules[m.Schedule] = true; m.Schedule != "" && len(schedules) > MaxRouteSchedules+1 {
+			p.Add(index("routes", placed.Index)+".match.schedule", "is one Schedule more than the %d that the routes of a site can go by", MaxRouteSchedules)
 		}
 		for _, t := range m.Terms() {
 			size += len(t.Name) + len(t.Exact) + len(t.Prefix) + len(t.List) + 8

@@ -8,7 +8,7 @@ import (
 // Term is one condition of a match in the form in which it is carried out. Exactly one of Exact, Prefix, Regex, Present
 // and List is set.
 type Term struct {
-	// Kind is list, host, method, path, header, query or cookie; the last three have a Name.
+	// Kind is list, schedule, host, method, path, header, query or cookie; the last three have a Name.
 	Kind, Name string
 	// A Prefix of a path ends with a slash, and a slash is put behind the path that is held against it.
 	Exact, Prefix, Regex string
@@ -26,6 +26,9 @@ func (m *RouteMatch) Terms() []Term {
 	var list []Term
 	if m.AccessList != "" {
 		list = append(list, Term{Kind: "list", Exact: m.AccessList})
+	}
+	if m.Schedule != "" {
+		list = append(list, Term{Kind: "schedule", Exact: m.Schedule})
 	}
 	if m.Method != "" {
 		list = append(list, Term{Kind: "method", Exact: m.Method})

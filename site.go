@@ -22,7 +22,7 @@ type Site struct {
 	Backends map[string]Backend `json:"backends,omitempty"`
 	// Routes are looked at from the most specific on: those with an access list; those with
 	// a host; exact paths; the longest prefix; regexes; no path; of equal paths those with a method, then those with
-	// more headers, queries and cookies; then in the order of the list. Maps come last. As soon as one of them is more than a prefix with a backend, paths
+	// more headers, queries and cookies; then those with a schedule; then in the order of the list. Maps come last. As soon as one of them is more than a prefix with a backend, paths
 	// are brought into their normal form first, for the routes and for the servers.
 	Routes []SiteRoute `json:"routes,omitempty"`
 	// RateLimits name the limits that each client of the site is held to; all of them count.
@@ -207,6 +207,7 @@ func (s *Site) References() []Reference {
 	if m := s.Maintenance; m != nil {
 		list = optional(list, "maintenance.page", "ErrorPage", m.Page)
 		list = optional(list, "maintenance.except", "AccessList", m.Except)
+		list = optional(list, "maintenance.schedule", "Schedule", m.Schedule)
 	}
 	return append(list, pageReferences(s.ErrorPages)...)
 }

@@ -16,6 +16,8 @@ type SiteMaintenance struct {
 	RetryAfter Duration `json:"retryAfter,omitempty"`
 	// Except names an AccessList of clients for whom the site goes on, as those who work on it.
 	Except string `json:"except,omitempty"`
+	// Schedule names a window of time outside of which the site is open; it is closed at any time when left out.
+	Schedule string `json:"schedule,omitempty"`
 }
 
 // MaintenanceStatuses are those that a site in maintenance can answer with.
@@ -38,6 +40,9 @@ func (m *SiteMaintenance) validate(p *Problems, mode string) {
 	}
 	if !slices.Contains(MaintenanceStatuses, m.Status) {
 		p.Add("maintenance.status", "%d is none of %v", int(m.Status), MaintenanceStatuses)
+	}
+	if m.Schedule != "" {
+		required(p, "maintenance.schedule", m.Schedule)
 	}
 	m.RetryAfter.within(p, "maintenance.retryAfter", time.Second, 30*24*time.Hour)
 	if m.RetryAfter.D()%time.Second != 0 {

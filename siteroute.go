@@ -101,6 +101,7 @@ func (m *PathMatch) validate(p *Problems, path string) {
 
 func (r *SiteRoute) references(list []Reference, path string) []Reference {
 	list = r.Match.lists(list, path+".match")
+	list = optional(list, path+".match.schedule", "Schedule", r.Match.Schedule)
 	if page := r.Does().Page; page != nil {
 		list = optional(list, path+".action.page.name", "ErrorPage", page.Name)
 	}

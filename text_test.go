@@ -152,7 +152,17 @@ func everyField(s string) map[string]*weir.Object {
 			x.Backends["default"] = weir.Backend{Zones: map[string]string{s: "a"}}
 			x.Routing = &weir.SiteRouting{HomeZone: s, Weights: map[string]int{s: 1}, Fallback: s}
 		}),
-		"ZoneShift.zone":        named("ZoneShift", &weir.ZoneShift{Sites: []string{s}, Zone: s, Reason: "x", ExpiresAt: time.Unix(4e9, 0)}),
+		"ZoneShift.zone":     named("ZoneShift", &weir.ZoneShift{Sites: []string{s}, Zone: s, Reason: "x", ExpiresAt: time.Unix(4e9, 0)}),
+		"ZoneShift.schedule": named("ZoneShift", &weir.ZoneShift{Sites: []string{"a"}, Zone: "a", Reason: "x", Schedule: s}),
+		"Site.schedule": site(func(x *weir.Site) {
+			x.Maintenance = &weir.SiteMaintenance{Schedule: s}
+			x.Routes = []weir.SiteRoute{{Match: weir.RouteMatch{Schedule: s}, Backend: "default"}}
+		}),
+		"Split.site":            named("Split", &weir.Split{Site: s, Backend: "a", Legs: []weir.SplitLeg{{Backend: "a", Weight: 1}, {Backend: "b"}}}),
+		"Split.backend":         named("Split", &weir.Split{Site: "a", Backend: s, Legs: []weir.SplitLeg{{Backend: s, Weight: 1}, {Backend: "b"}}}),
+		"Split.leg":             named("Split", &weir.Split{Site: "a", Backend: "a", Schedule: s, Legs: []weir.SplitLeg{{Backend: "a", Weight: 1}, {Backend: s}}}),
+		"Split.sticky":          named("Split", &weir.Split{Site: "a", Backend: "a", Sticky: s, Legs: []weir.SplitLeg{{Backend: "a", Weight: 1}, {Backend: "b"}}}),
+		"RateLimit.schedule":    named("RateLimit", &weir.RateLimit{Count: "requests", Period: weir.Duration(1e9), Hard: &weir.HardLimit{}, Schedules: []weir.RateLimitSchedule{{Schedule: s, Hard: &weir.LimitLevel{}}}}),
 		"ZoneShift.role":        named("ZoneShift", &weir.ZoneShift{Role: s, Zone: "a", Reason: "x", ExpiresAt: time.Unix(4e9, 0)}),
 		"Map.key":               named("Map", &weir.Map{Match: "prefix", Entries: []weir.MapEntry{{Key: s, Value: "a"}}}),
 		"Map.regex":             named("Map", &weir.Map{Match: "regex", Entries: []weir.MapEntry{{Key: s, Value: "a"}}}),
@@ -185,7 +195,10 @@ func held(field string, o *weir.Object) []string {
 			list = append(list, name)
 		}
 		for _, r := range spec.Routes {
-			list = append(list, r.Match.Path.Exact, r.Match.Path.Prefix)
+			if r.Match.Path != nil {
+				list = append(list, r.Match.Path.Exact, r.Match.Path.Prefix)
+			}
+			list = append(list, r.Match.Schedule)
 		}
 		if t := spec.Listeners[0].TLS; t != nil {
 			list = append(append(list, t.Profile), t.ALPN...)
@@ -193,9 +206,18 @@ func held(field string, o *weir.Object) []string {
 		if r := spec.Routing; r != nil {
 			list = append(list, r.HomeZone, r.Fallback)
 		}
+		if m := spec.Maintenance; m != nil {
+			list = append(list, m.Schedule)
+		}
 		return list
 	case *weir.ZoneShift:
-		return append(slices.Clone(spec.Sites), spec.Zone, spec.Role)
+		return append(slices.Clone(spec.Sites), spec.Zone, spec.Role, spec.Schedule)
+	case *weir.Split:
+		return []string{spec.Site, spec.Backend, spec.Legs[1].Backend, spec.Sticky, spec.Schedule}
+	case *weir.RateLimit:
+		if len(spec.Schedules) > 0 {
+			return []string{spec.Schedules[0].Schedule}
+		}
 	case *weir.Map:
 		return []string{spec.Entries[0].Key, spec.Entries[0].Value}
 	case *weir.Tuning:

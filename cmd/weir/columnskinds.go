@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"weir"
 )
@@ -56,6 +57,8 @@ var kindTables = map[string]kindTable{
 	"AccessList": {columns: []column{{title: "NETWORKS", shrinks: true}, {title: "STRINGS"}, {title: "PROGRAMMED"}}, cells: accessListCells},
 	"RateLimit":  {columns: []column{{title: "COUNTS"}, {title: "PERIOD"}, {title: "BY", shrinks: true}, {title: "SOFT", right: true}, {title: "HARD", right: true}, {title: "MODE"}, {title: "PROGRAMMED"}}, cells: rateLimitCells},
 	"Route":      {columns: []column{{title: "SITE"}, {title: "TAKES", shrinks: true}, {title: "DOES"}}, cells: routeCells},
+	"Split":      {columns: []column{{title: "SITE"}, {title: "BACKEND"}, {title: "NOW", restless: true}, {title: "NEXT STEP", restless: true}, {title: "STICKY"}, {title: "PROGRAMMED"}}, cells: splitCells},
+	"Schedule":   {columns: []column{{title: "FROM"}, {title: "UNTIL"}, {title: "NOW", restless: true}, {title: "REASON", shrinks: true}}, cells: scheduleCells},
 	"ErrorPage":  {columns: []column{{title: "TYPE"}, {title: "BYTES", right: true}, {title: "PROGRAMMED"}}, cells: pageCells},
 	"Tuning":     {columns: []column{{title: "MAXCONN", right: true}, {title: "PORTS", shrinks: true}, {title: "CLIENT"}, {title: "SERVER"}}, cells: tuningCells},
 }
@@ -258,6 +261,25 @@ func routeCells(_ *facts, o *object) []cell {
 	r := o.Spec.(*weir.Route)
 	list := []weir.SiteRoute{{Match: r.Match, Action: &r.Action}}
 	return words(r.Site, weir.OrderRoutes(list)[0].Why, r.Action.Word())
+}
+
+func scheduleCells(f *facts, o *object) []cell {
+	s, now := o.Spec.(*weir.Schedule), f.client.now()
+	end := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return clock(t)
+	}
+	state := cell{text: "holds", tone: good}
+	switch {
+	case s.Holds(now):
+	case now.Before(s.From):
+		state = cell{text: "in " + span(s.From.Sub(now))}
+	default:
+		state = cell{"over " + ago(s.Until, now), faint}
+	}
+	return []cell{{text: end(s.From)}, {text: end(s.Until)}, state, {text: s.Reason}}
 }
 
 func rateLimitCells(_ *facts, o *object) []cell {

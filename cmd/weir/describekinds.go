@@ -23,6 +23,8 @@ func (d *description) special() error {
 		d.shifts(spec)
 		d.routes(spec)
 		d.counts()
+	case *weir.Split:
+		d.split(spec)
 	case *weir.Certificate:
 		d.certificate(spec)
 	case *weir.Token:

@@ -234,15 +234,14 @@ func (f *failoverFlags) beside(cmd *cobra.Command, c *client, o *weir.Object) er
 	}
 	for _, other := range all.Items {
 		spec := other.Spec.(*weir.ZoneShift)
-		left := spec.ExpiresAt.Sub(c.now())
-		if left <= 0 {
+		if over(spec, c.now()) {
 			continue
 		}
 		how := "Beside it there is"
 		if other.Metadata.Name == o.Metadata.Name {
 			how = "This replaces"
 		}
-		noted(cmd.ErrOrStderr(), "%s %s: %s out of %s for another %s, because %s.", how, other.Ref(), whoseText(spec), spec.Zone, span(left), oneLine(spec.Reason))
+		noted(cmd.ErrOrStderr(), "%s %s: %s out of %s %s, because %s.", how, other.Ref(), whoseText(spec), spec.Zone, lasts(spec, c.now()), oneLine(spec.Reason))
 	}
 	return nil
 }

@@ -17,7 +17,26 @@ var shiftTable = kindTable{
 
 func shiftCells(f *facts, o *object) []cell {
 	spec := o.Spec.(*weir.ZoneShift)
-	return []cell{{text: whoseText(spec)}, {text: spec.Zone}, expiresCell(spec.ExpiresAt, f.client.now()), programmed(o), f.moves.byHand(o), {text: spec.Reason}}
+	return []cell{{text: whoseText(spec)}, {text: spec.Zone}, shiftExpires(spec, f.client.now()), programmed(o), f.moves.byHand(o), {text: spec.Reason}}
+}
+
+// shiftExpires says when a shift ends, or what it goes by.
+func shiftExpires(z *weir.ZoneShift, now time.Time) cell {
+	if z.Schedule != "" {
+		return cell{text: "by " + clean(z.Schedule)}
+	}
+	return expiresCell(z.ExpiresAt, now)
+}
+
+// over says that a shift has ended; of one that goes by a schedule that is not known here.
+func over(z *weir.ZoneShift, now time.Time) bool { return z.Schedule == "" && !now.Before(z.ExpiresAt) }
+
+// lasts says for how long a shift holds.
+func lasts(z *weir.ZoneShift, now time.Time) string {
+	if z.Schedule != "" {
+		return "while Schedule/" + clean(z.Schedule) + " holds"
+	}
+	return "for another " + span(z.ExpiresAt.Sub(now))
 }
 
 // expiresCell says when something that was done by hand ends.
@@ -41,7 +60,7 @@ func (d *description) shifts(site *weir.Site) {
 	}
 	live := slices.DeleteFunc(all.Items, func(o *object) bool {
 		spec := o.Spec.(*weir.ZoneShift)
-		return !spec.Shifts(o.Metadata.Role, &d.object.Object) || !site.ServesFrom(spec.Zone) || !d.client.now().Before(spec.ExpiresAt)
+		return !spec.Shifts(o.Metadata.Role, &d.object.Object) || !site.ServesFrom(spec.Zone) || over(spec, d.client.now())
 	})
 	if len(live) == 0 {
 		return
@@ -51,7 +70,11 @@ func (d *description) shifts(site *weir.Site) {
 	for _, o := range live {
 		spec := o.Spec.(*weir.ZoneShift)
 		by := cmp.Or(authors[o.Metadata.Name], "somebody")
-		d.line(d.wrapped("  ", d.warning("out of "+spec.Zone)+" until "+clock(spec.ExpiresAt)+" by "+clean(by)+": "+oneLine(spec.Reason)+d.faint(" ("+o.Ref().String()+")")))
+		until := " until " + clock(spec.ExpiresAt)
+		if spec.Schedule != "" {
+			until = " " + lasts(spec, d.client.now())
+		}
+		d.line(d.wrapped("  ", d.warning("out of "+spec.Zone)+until+" by "+clean(by)+": "+oneLine(spec.Reason)+d.faint(" ("+o.Ref().String()+")")))
 	}
 }
 
@@ -65,7 +88,7 @@ func printShifts(ctx context.Context, s *screen, c *client) {
 	if err != nil {
 		return
 	}
-	live := slices.DeleteFunc(all.Items, func(o *object) bool { return !c.now().Before(o.Spec.(*weir.ZoneShift).ExpiresAt) })
+	live := slices.DeleteFunc(all.Items, func(o *object) bool { return over(o.Spec.(*weir.ZoneShift), c.now()) })
 	for i, o := range live {
 		if i == 0 {
 			s.line("")
@@ -75,6 +98,6 @@ func printShifts(ctx context.Context, s *screen, c *client) {
 			return
 		}
 		spec := o.Spec.(*weir.ZoneShift)
-		s.line(s.wrapped("", s.warning("out of "+spec.Zone+": ")+s.strong(clean(whoseText(spec)))+", for another "+span(spec.ExpiresAt.Sub(c.now()))+": "+oneLine(spec.Reason)))
+		s.line(s.wrapped("", s.warning("out of "+spec.Zone+": ")+s.strong(clean(whoseText(spec)))+", "+lasts(spec, c.now())+": "+oneLine(spec.Reason)))
 	}
 }

@@ -46,6 +46,8 @@ var rightTable = map[string]rightRow{
 	"Server":            {write: weir.Owner, roleless: true},
 	"Pool":              {write: weir.Owner, roleless: true},
 	"Site":              {write: weir.Owner, roleless: true},
+	"Split":             {write: weir.Owner, roleless: true},
+	"Schedule":          {write: weir.Owner, roleless: true},
 	"Route":             {write: weir.Owner, roleless: true},
 	"Override":          {write: weir.Operator, roleless: true},
 	"ZoneShift":         {write: weir.Operator, roleless: true},

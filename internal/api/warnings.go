@@ -58,8 +58,12 @@ func (c *call) shifted(res result) (list []weir.Problem) {
 			continue
 		}
 		now := c.h.opts.Clock()
-		if !now.Before(shift.ExpiresAt) {
-			list = append(list, weir.Problem{Object: changed.Ref.String(), Path: "spec.expiresAt", Message: "is over: the shift moves nothing; give it a later moment"})
+		if _, until := shift.Window(res.After); !now.Before(until) {
+			path := "spec.expiresAt"
+			if shift.Schedule != "" {
+				path = "spec.schedule"
+			}
+			list = append(list, weir.Problem{Object: changed.Ref.String(), Path: path, Message: "is over: the shift moves nothing; give it a later moment"})
 			continue
 		}
 		for _, text := range compile.Leave(res.After, changed.Name, now).Words(shift.Zone) {

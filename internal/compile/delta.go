@@ -24,6 +24,8 @@ func Delta(before, after ir.Node) (put []*ir.Resource, gone []string) {
 	parts(d, "list/", before.Lists, after.Lists, func(v *ir.AccessList) string { return v.Name })
 	parts(d, "map/", before.Maps, after.Maps, func(v *ir.Map) string { return v.Name })
 	parts(d, "shift/", before.Shifts, after.Shifts, func(v *ir.Shift) string { return v.Name })
+	parts(d, "split/", before.Splits, after.Splits, func(v *ir.Split) string { return v.Name })
+	parts(d, "schedule/", before.Schedules, after.Schedules, func(v *ir.Schedule) string { return v.Name })
 	parts(d, "page/", before.Pages, after.Pages, func(v *ir.Page) string { return v.Name })
 	parts(d, "limit/", before.Limits, after.Limits, func(v *ir.RateLimit) string { return v.Name })
 	parts(d, "certificate/", before.Certificates, after.Certificates, func(v *ir.Certificate) string { return v.Name })

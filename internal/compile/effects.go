@@ -40,13 +40,15 @@ func (e *effects) object(r weir.Ref) {
 		e.forward(r)
 	case "Route":
 		e.both(r, func(o *weir.Object) { e.object(weir.Ref{Kind: "Site", Name: o.Spec.(*weir.Route).Site}) })
+	case "Split":
+		e.both(r, func(o *weir.Object) { e.object(weir.Ref{Kind: "Site", Name: o.Spec.(*weir.Split).Site}) })
 	case "Server":
 		e.server(r)
 	case "Override":
 		e.override(r)
 	case "ZoneShift":
 		e.shift(r)
-	case "Zone", "Tuning", "Pool", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit":
+	case "Zone", "Tuning", "Pool", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit", "Schedule":
 		e.back(r)
 	}
 	if r.Kind == "Certificate" {
@@ -84,7 +86,7 @@ func (e *effects) forward(r weir.Ref) {
 // zone that it names.
 func (e *effects) back(r weir.Ref) {
 	for _, set := range []*weir.Set{e.before, e.after} {
-		for _, kind := range [...]string{"LoadBalancerGroup", "LoadBalancer", "IPAddress", "Tuning", "Pool", "RateLimit", "Site", "Route"} {
+		for _, kind := range [...]string{"LoadBalancerGroup", "LoadBalancer", "IPAddress", "Tuning", "Pool", "RateLimit", "Site", "Route", "ZoneShift", "Split"} {
 			for from := range set.ReferrersOf(kind, r) {
 				e.object(from)
 			}

@@ -31,7 +31,7 @@ type list struct {
 // skeletal are the kinds that a skeleton is made of.
 var skeletal = [...]string{
 	certificateAt: "Certificate",
-	"Zone", "Tuning", "LoadBalancerGroup", "LoadBalancer", "IPAddress", "ErrorPage", "AccessList", "RateLimit", "Map", "Pool", "Site", "Route",
+	"Zone", "Tuning", "LoadBalancerGroup", "LoadBalancer", "IPAddress", "ErrorPage", "AccessList", "RateLimit", "Map", "Pool", "Site", "Route", "Schedule", "Split",
 }
 
 const certificateAt = 0
@@ -113,6 +113,7 @@ func skeleton(set *weir.Set, name string, past *group) *group {
 	for _, site := range b.sites {
 		b.site(site)
 	}
+	b.sortSplits()
 	b.collect()
 	b.problems = b.problems.sorted()
 	return b.group
@@ -216,7 +217,7 @@ func (b *builder) zones() {
 
 // collect adds what the sites that are served need.
 func (b *builder) collect() {
-	pools, certificates, lists, used, pages, limits := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	pools, certificates, lists, used, pages, limits, schedules := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, s := range b.node.Sites {
 		for _, l := range s.Listeners {
 			if l.TLS != nil {
@@ -234,6 +235,7 @@ func (b *builder) collect() {
 			for _, l := range r.Match.Lists("match") {
 				mark(lists, l.Name)
 			}
+			mark(schedules, r.Match.Schedule)
 			mark(used, r.Match.Map)
 			if page := r.Does().Page; page != nil && b.shown[page.Name] {
 				mark(pages, page.Name)
@@ -241,10 +243,14 @@ func (b *builder) collect() {
 		}
 		if m := s.Maintenance; m != nil {
 			mark(lists, m.Except)
+			mark(schedules, m.Schedule)
 			mark(pages, m.Page)
 		}
 		mark(limits, s.RateLimits...)
 		mark(pages, slices.Collect(maps.Values(s.ErrorPages))...)
+	}
+	for _, s := range b.node.Splits {
+		mark(schedules, s.Schedule)
 	}
 	mark(pages, slices.Collect(maps.Values(b.node.Tuning.ErrorPages))...)
 	for _, name := range sortedKeys(pools) {
@@ -260,7 +266,14 @@ func (b *builder) collect() {
 			mark(pages, l.Soft.ErrorPage)
 		}
 		mark(lists, l.Exempt...)
+		for _, at := range l.Schedules {
+			mark(schedules, at.Schedule)
+		}
 		b.node.Limits = append(b.node.Limits, l)
+	}
+	for _, name := range sortedKeys(schedules) {
+		s := weir.Find[weir.Schedule](b.set, "Schedule", name)
+		b.node.Schedules = append(b.node.Schedules, ir.Schedule{Name: name, From: s.From, Until: s.Until})
 	}
 	for _, name := range sortedKeys(lists) {
 		b.node.Lists = append(b.node.Lists, b.list(name))

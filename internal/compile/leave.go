@@ -44,6 +44,9 @@ func Leave(set *weir.Set, shift string, now time.Time) Leaving {
 	if o == nil {
 		return Leaving{}
 	}
+	if from, _ := o.Spec.(*weir.ZoneShift).Window(set); from.After(now) {
+		now = from // what goes by a schedule is judged when that begins
+	}
 	l := leave{set: set, now: now, worst: map[string]Burden{}, over: map[string]map[string]bool{}}
 	compiler := New()
 	for _, group := range compiler.Groups(set, set, []weir.Ref{ref}) {
@@ -127,7 +130,7 @@ func (l *leave) gone(node *ir.Node, site string, shift int) (before, after []boo
 	after = make([]bool, len(before))
 	for i, other := range node.Shifts {
 		slot := node.Group.Slot(other.Zone)
-		if _, about := slices.BinarySearch(other.Sites, site); !about || slot == 0 || !l.now.Before(other.ExpiresAt) {
+		if _, about := slices.BinarySearch(other.Sites, site); !about || slot == 0 || l.now.Before(other.From) || !l.now.Before(other.ExpiresAt) {
 			continue
 		}
 		after[slot-1] = true

@@ -49,6 +49,14 @@ func (b *builder) rateLimit(name string) ir.RateLimit {
 		}
 		lists = append(lists, list)
 	}
+	l.Schedules = nil
+	for i, at := range weir.Find[weir.RateLimit](b.set, ref.Kind, name).Schedules {
+		if !b.exists("Schedule", at.Schedule) {
+			b.problems.add(ref, fmt.Sprintf("spec.schedules[%d].schedule", i), "Schedule/%s does not exist; the usual levels hold", at.Schedule)
+			continue
+		}
+		l.Schedules = append(l.Schedules, at)
+	}
 	slices.Sort(lists)
 	l.Exempt = lists
 	return l

@@ -271,6 +271,9 @@ func (b *builder) backends(ref weir.Ref, spec *weir.Site, s *ir.Site) {
 			}
 		case b.lacksList(owner, path+".match", &r.Match):
 			continue
+		case r.Match.Schedule != "" && !b.exists("Schedule", r.Match.Schedule):
+			b.problems.add(owner, path+".match.schedule", "Schedule/%s does not exist; the route is left out", r.Match.Schedule)
+			continue
 		case r.Does().Page != nil:
 			// Without the page it is refused with the status and the site's own page.
 			b.page(r.Does().Page.Name, owner, weir.Status3(r.Does().Page.Status))
@@ -280,6 +283,7 @@ func (b *builder) backends(ref weir.Ref, spec *weir.Site, s *ir.Site) {
 		}
 		s.Routes = append(s.Routes, r)
 	}
+	b.splits(ref, spec, use)
 	for _, name := range sortedKeys(known) {
 		if used[name] {
 			s.Backends = append(s.Backends, known[name])

@@ -62,14 +62,14 @@ func (b *builder) fallback(ref weir.Ref, spec *weir.Site) string {
 // shifts are those of a group as they were worked out last. They are apart from the rest, which a shift leaves as it is:
 // of ten thousand sites nothing else is to be worked out when one of them is shifted.
 type shifts struct {
-	made *weir.Stamp
+	made [2]*weir.Stamp // of ZoneShifts and Schedules
 	list []ir.Shift
 }
 
 // shiftsOf gives the ZoneShifts of a group, by name: those about a zone that it spans, with such of its sites as may be
 // served from there. Expired ones are among them until they are deleted: HAProxy compares with its own clock.
 func (g *group) shiftsOf(set *weir.Set) []ir.Shift {
-	if stamp := set.Stamp("ZoneShift"); g.shifts.made != stamp {
+	if stamp := [2]*weir.Stamp{set.Stamp("ZoneShift"), set.Stamp("Schedule")}; g.shifts.made != stamp {
 		g.shifts = shifts{made: stamp}
 		for o := range set.All("ZoneShift") {
 			if s := g.shift(set, o); len(s.Sites) > 0 {
@@ -83,8 +83,8 @@ func (g *group) shiftsOf(set *weir.Set) []ir.Shift {
 
 func (g *group) shift(set *weir.Set, o *weir.Object) ir.Shift {
 	spec := o.Spec.(*weir.ZoneShift)
-	s := ir.Shift{Name: o.Metadata.Name, Zone: spec.Zone, ExpiresAt: spec.ExpiresAt}
-	if g.node.Group.Slot(spec.Zone) == 0 {
+	s := ir.Shift{Name: o.Metadata.Name, Zone: spec.Zone}
+	if s.From, s.ExpiresAt = spec.Window(set); g.node.Group.Slot(spec.Zone) == 0 || s.ExpiresAt.IsZero() {
 		return s
 	}
 	take := func(name string) {

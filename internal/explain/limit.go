@@ -68,14 +68,26 @@ func (w *walk) counts(l *ir.RateLimit, client netip.Addr) string {
 		text += fmt.Sprintf(" over %s", l.Period)
 	}
 	var levels []string
-	if s := l.Soft; s != nil {
+	soft, hard := l.Soft, l.Hard
+	if i := slices.IndexFunc(l.Schedules, func(s weir.RateLimitSchedule) bool { return w.holds(s.Schedule) }); i >= 0 {
+		then := l.Schedules[i]
+		text += fmt.Sprintf(", while Schedule/%s holds", then.Schedule)
+		if soft != nil && then.Soft != nil {
+			other := *soft
+			other.Above, soft = then.Soft.Above, &other
+		}
+		if hard != nil && then.Hard != nil {
+			hard = &weir.HardLimit{Above: then.Hard.Above}
+		}
+	}
+	if s := soft; s != nil {
 		page := ""
 		if s.ErrorPage != "" {
 			page = " and ErrorPage/" + s.ErrorPage
 		}
 		levels = append(levels, fmt.Sprintf("above %d it answers %d%s", s.Above, s.Status, page))
 	}
-	if h := l.Hard; h != nil {
+	if h := hard; h != nil {
 		levels = append(levels, fmt.Sprintf("above %d it closes the connection", h.Above))
 	}
 	if l.Mode == weir.LimitShadow {

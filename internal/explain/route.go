@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"weir"
 	"weir/internal/ir"
@@ -77,6 +78,11 @@ func (w *walk) missedTerm(t weir.Term, alone bool) string {
 		short = short[:cut]
 	}
 	switch {
+	case t.Kind == "schedule":
+		if !w.holds(t.Exact) {
+			return fmt.Sprintf("Schedule/%s does not hold at %s", t.Exact, w.q.At.UTC().Format(time.RFC3339))
+		}
+		return ""
 	case t.Kind == "list":
 		if !slices.Contains(w.lists, t.Exact) {
 			return fmt.Sprintf("%s is not in AccessList/%s", w.q.From, t.Exact)
@@ -94,6 +100,13 @@ func (w *walk) missedTerm(t weir.Term, alone bool) string {
 		return t.Field() + " is not there"
 	}
 	return fmt.Sprintf("%s is %s", t.Field(), clip(is))
+}
+
+// holds says that a Schedule holds when the request comes.
+func (w *walk) holds(name string) bool {
+	return slices.ContainsFunc(w.node.Schedules, func(s ir.Schedule) bool {
+		return s.Name == name && (&weir.Schedule{From: s.From, Until: s.Until}).Holds(w.q.At)
+	})
 }
 
 func clip(s string) string {

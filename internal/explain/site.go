@@ -200,6 +200,10 @@ func (w *walk) open() bool {
 	if m == nil {
 		return true
 	}
+	if m.Schedule != "" && !w.holds(m.Schedule) {
+		w.step("maintenance", w.object(), "maintenance.schedule", "the site is open while Schedule/%s does not hold", m.Schedule)
+		return true
+	}
 	if m.Except != "" && slices.Contains(w.lists, m.Except) {
 		w.step("maintenance", w.object(), "maintenance.except", "the site is closed, and goes on for AccessList/%s, which the client is in", m.Except)
 		return true

@@ -178,7 +178,7 @@ func (w *walk) up(pool string) []string {
 // shifted gives the ZoneShift that takes the site out of a zone and lasts longest, "" for none.
 func (w *walk) shifted(zone string) (name string, until time.Time) {
 	for _, s := range w.node.Shifts {
-		if s.Zone == zone && slices.Contains(s.Sites, w.site.Name) && s.ExpiresAt.Unix() > w.q.At.Unix() && s.ExpiresAt.After(until) {
+		if s.Zone == zone && slices.Contains(s.Sites, w.site.Name) && s.ExpiresAt.Unix() > w.q.At.Unix() && (s.From.IsZero() || s.From.Unix() <= w.q.At.Unix()) && s.ExpiresAt.After(until) {
 			name, until = s.Name, s.ExpiresAt
 		}
 	}

@@ -30,7 +30,7 @@ const matcher = "^(?>[^|\\n]*+\\|)*?" + // routes that don't match
 func mapTests(k int) string { return fmt.Sprintf("maps/field-tests-%d.map", k) }
 
 // letters begin the lines of a request.
-var letters = map[string]string{"list": "l", "host": "o", "method": "m", "path": "p", "header": "h", "query": "q", "cookie": "c"}
+var letters = map[string]string{"list": "l", "schedule": "s", "host": "o", "method": "m", "path": "p", "header": "h", "query": "q", "cookie": "c"}
 
 // lineOf is what stands in a line of the request before the value.
 func lineOf(t weir.Term) string { return letters[t.Kind] + t.Name + "=" }
@@ -60,6 +60,7 @@ func fieldsAsked(n *ir.Node) (asked fields, lists map[string]bool) {
 				case t.Kind == "list":
 					lists[t.Exact] = true
 				case t.List != "": // see listTests
+				case t.Kind == "schedule":
 				case t.Name != "":
 					asked[weir.Term{Kind: t.Kind, Name: t.Name}] = true
 				}
@@ -76,6 +77,9 @@ func (r *renderer) conditions(rule adder) {
 	rule("set-var(txn.program) var(txn.site),map_str(%s)", opt(mapPrograms))
 	rule("set-var(txn.in) var(txn.lists),map_str(%s) if %s { var(txn.lists) -m found }", opt(mapMembers), has)
 	line := `m=%%[method]\no=%%[var(txn.host)]\np=%%[var(txn.path),bytes(0,1025)]\nd=%%[var(txn.path),bytes(0,1025)]/\nl=%%[var(txn.in),regsub(\\+,\nl=,g)]\n`
+	if r.scheduled() {
+		line += `s=%%[var(txn.times),regsub(\+,\ns=,g)]\n`
+	}
 	for _, f := range asked.sorted() {
 		if f.Name != "" {
 			line += lineOf(f) + "%%[" + fetch(f) + fmt.Sprintf(`,bytes(0,%d)]\n`, weir.MaxMatchValue+1)

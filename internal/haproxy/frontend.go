@@ -284,6 +284,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	rule("redirect code 308 location https://%%[var(txn.host)]:%%[var(txn.to)]%%[pathq] if { var(txn.to) -m found }")
 
 	normalPath(rule)
+	r.timeRules(rule)
 	r.limitRules(s, true)
 
 	unrouted := "if { var(txn.route),strcmp(txn.site) eq 0 }"
@@ -304,6 +305,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	}
 	rule("set-var(txn.route) var(txn.site),concat(/default) %s", unrouted)
 	r.outcomes(rule)
+	r.split(s, rule)
 	r.responseHeaders(s)
 	// What knew that no zone sends back what it gets is over when the last one has its share again.
 	rule("unset-var(proc.down) if { var(proc.down) -m found } { date,sub(proc.down) gt 0 }")
@@ -346,6 +348,7 @@ func (r *renderer) tcpFrontend(p port) {
 		s.add("tcp-request content set-var(txn.site) var(sess.vip),map_str(%s)", hosts)
 		s.add("tcp-request content reject if !{ var(txn.site) -m found }")
 	}
+	r.timeRules(func(format string, args ...any) { s.add(rule+" "+format, args...) })
 	r.limitRules(s, false)
 	s.add("tcp-request content set-var(txn.route) var(txn.site),concat(/default)")
 	c := chooser{r: r, s: s, rule: rule, tcp: true}

@@ -19,6 +19,9 @@ const plainMaintenance = "<!doctype html><title>Maintenance</title><h1>We are ba
 func (r *renderer) maintenance(rule adder) {
 	const is = "{ var(txn.closed) -m found }"
 	rule("set-var(txn.closed) var(txn.site),map_str(%s)", opt(mapClosed)) // "status:seconds"
+	if r.scheduled() {
+		rule("set-var(txn.closed) var(txn.site),concat(|,txn.times),map_str(%s) if { var(txn.times) -m found }", opt(mapClosed))
+	}
 	rule("set-var(txn.open) var(txn.site),concat(|,txn.lists),map_str(%s) if %s { var(txn.lists) -m found }", opt(mapClosedExcept), is)
 	const answers = is + " !{ var(txn.open) -m found }"
 	rule("set-var(txn.page) var(txn.site),map_str(%s,%s) if %s", opt(mapClosedPages), base64.StdEncoding.EncodeToString([]byte(plainMaintenance)), answers)
@@ -36,7 +39,16 @@ func (r *renderer) siteMaintenance(s *ir.Site, sets *listSets) {
 	}
 	owner := "Site/" + s.Name
 	status, seconds := m.Answer()
-	r.put(mapClosed, s.Name, status+":"+seconds, owner)
+	when := []string{s.Name}
+	if m.Schedule != "" {
+		when = nil
+		for _, set := range r.times[s.Name].with(m.Schedule) {
+			when = append(when, timely(s.Name, set))
+		}
+	}
+	for _, key := range when {
+		r.put(mapClosed, key, status+":"+seconds, owner)
+	}
 	if m.Except != "" {
 		for _, id := range sets.networks[m.Except] {
 			r.put(mapClosedExcept, s.Name+"|"+id, "1", owner)

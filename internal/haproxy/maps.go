@@ -40,9 +40,10 @@ const (
 	mapSiteLimits    = "maps/site-limits.map"   // site → its rate limits, with colons between
 	mapLimits        = "maps/limits.map"        // rate limit|digits of an address|set of lists/ → what it counts, and its levels
 	mapLimitPages    = "maps/limit-pages.map"   // status~rate limit → page, base64
+	mapLimitTimes    = "maps/limit-times.map"   // rate limit|schedules that hold → what its levels are found by then
 	mapLog           = "maps/log.map"           // site → what is done with which headers: ,q:NAME,,s:NAME,,x:NAME, (captured of requests, of responses, stripped)
 	mapStrip         = "maps/strip.map"         // site → the headers that are stripped, as del-headers-bin takes them, base64
-	mapClosed        = "maps/closed.map"        // site in maintenance → status:seconds until clients are to come back
+	mapClosed        = "maps/closed.map"        // site in maintenance, or site|schedules that hold → status:seconds until clients are to come back
 	mapClosedExcept  = "maps/closed-except.map" // site|set of lists → 1, for whom it goes on
 	mapClosedPages   = "maps/closed-pages.map"  // site → page, base64
 	mapChallenges    = "maps/challenges.map"    // path of an http-01 challenge → its answer

@@ -198,7 +198,13 @@ func (r *renderer) limitPlace(s *Section, rule func(string, ...any), shape limit
 		rule("set-var(txn.rl."+name+") "+format, args...)
 	}
 	set("limit", "var(txn.rl.limits),field(%d,:)", place+1)
-	set("terms", "var(txn.rl.limit),concat(|,txn.rl.family,|),concat(,txn.rl.nets,/),map_beg(%s,%s)", opt(mapLimits), unlimited)
+	levels := "txn.rl.limit"
+	if r.scheduled() {
+		levels = "txn.rl.levels"
+		set("levels", "var(txn.rl.limit)")
+		set("levels", "var(txn.rl.limit),concat(|,txn.times),map_str(%s) if { var(txn.times) -m found }", opt(mapLimitTimes))
+	}
+	set("terms", "var("+levels+"),concat(|,txn.rl.family,|),concat(,txn.rl.nets,/),map_beg(%s,%s)", opt(mapLimits), unlimited)
 	set("what", "var(txn.rl.terms),field(1,:)")
 	set("digits", "var(txn.rl.terms),field(2,:)")
 	set("key", "var(txn.rl.hex),bytes(0,txn.rl.digits)")
@@ -260,7 +266,7 @@ func (r *renderer) rateLimits(sets *listSets) {
 	if !r.limits() {
 		return
 	}
-	for _, path := range []string{mapSiteLimits, mapLimits, mapLimitPages} {
+	for _, path := range []string{mapSiteLimits, mapLimits, mapLimitPages, mapLimitTimes} {
 		r.maps[path] = orEmpty(r.maps[path])
 	}
 	for _, l := range r.node.Limits {
@@ -269,12 +275,14 @@ func (r *renderer) rateLimits(sets *listSets) {
 		if k := l.Key; k != nil {
 			bits4, bits6 = k.IPv4, k.IPv6
 		}
-		for digits, bits := range map[string]int{"8": bits4, "32": bits6} {
-			key := l.Name + "|" + digits + "|"
-			r.put(mapLimits, key, limitTerms(l, bits/4), owner)
-			for _, list := range l.Exempt {
-				for _, id := range sets.networks[list] {
-					r.put(mapLimits, key+id+"/", unlimited, owner)
+		for name, levels := range r.limitLevels(l) {
+			for digits, bits := range map[string]int{"8": bits4, "32": bits6} {
+				key := name + "|" + digits + "|"
+				r.put(mapLimits, key, limitTerms(levels, bits/4), owner)
+				for _, list := range l.Exempt {
+					for _, id := range sets.networks[list] {
+						r.put(mapLimits, key+id+"/", unlimited, owner)
+					}
 				}
 			}
 		}
@@ -282,6 +290,33 @@ func (r *renderer) rateLimits(sets *listSets) {
 			r.put(mapLimitPages, fmt.Sprintf("%d~%s", l.Soft.Status, l.Name), base64.StdEncoding.EncodeToString([]byte(p.Body)), "ErrorPage/"+p.Name)
 		}
 	}
+}
+
+// limitLevels gives a limit with the levels that it has at different times, by the name that its terms are found by, and
+// puts down when which of them hold: of several schedules the first.
+func (r *renderer) limitLevels(l ir.RateLimit) map[string]ir.RateLimit {
+	out := map[string]ir.RateLimit{l.Name: l}
+	for i, at := range l.Schedules {
+		then, name := l, fmt.Sprintf("%s@%d", l.Name, i+1)
+		if at.Soft != nil && l.Soft != nil {
+			soft := *l.Soft
+			soft.Above, then.Soft = at.Soft.Above, &soft
+		}
+		if at.Hard != nil && l.Hard != nil {
+			then.Hard = &weir.HardLimit{Above: at.Hard.Above}
+		}
+		out[name] = then
+		for j := range r.node.Sites {
+			s := &r.node.Sites[j]
+			if !slices.Contains(s.RateLimits, l.Name) {
+				continue
+			}
+			for _, set := range r.times[s.Name].with(at.Schedule) {
+				r.put(mapLimitTimes, l.Name+"|"+set, name, "RateLimit/"+l.Name)
+			}
+		}
+	}
+	return out
 }
 
 func (r *renderer) limitPage(l ir.RateLimit) *ir.Page {

@@ -90,6 +90,7 @@ type renderer struct {
 	names     map[string]string // pool → backend name
 	standIns  map[string]bool   // pools that others can stand in for
 	shifted   map[string]bool   // site@slot
+	times     map[string]*siteTimes
 
 	sections []Section
 	backend  []Backend
@@ -119,6 +120,7 @@ func (r *renderer) indexNode() {
 	for i := range r.node.Addresses {
 		r.addresses[r.node.Addresses[i].Name] = &r.node.Addresses[i]
 	}
+	r.findTimes()
 	r.ordered = map[string][]Entry{}
 	for _, path := range slices.Concat(mapFiles, zoneMapFiles, []string{mapPlaces, mapWays, mapRegardless}) {
 		r.maps[path] = map[string]Entry{}

@@ -27,6 +27,8 @@ func (r *renderer) routing() {
 		r.put(mapVIPs, local, a.Name, "IPAddress/"+a.Name)
 	}
 	r.challenges()
+	r.timeMaps()
+	r.splitMaps()
 	r.zones()
 	sets := r.listSets()
 	r.rateLimits(sets)
@@ -171,7 +173,7 @@ func (r *renderer) siteRoutes(s *ir.Site, sets *listSets) {
 	r.program(s)
 	if slices.ContainsFunc(s.Routes, func(route weir.SiteRoute) bool { return !route.Plain() }) {
 		r.put(mapNormal, s.Name, "1", owner)
-	} else if s.Mode == "http" && len(s.RateLimits) == 0 && len(s.Backends) > 0 && s.Log == nil && s.Maintenance == nil {
+	} else if s.Mode == "http" && len(s.RateLimits) == 0 && len(s.Backends) > 0 && s.Log == nil && s.Maintenance == nil && !r.divided(s.Name) {
 		r.shortWay(s)
 	}
 }

@@ -15,7 +15,7 @@ const (
 	mapHomeless  = "maps/homeless.map"   // site → 1 where the home does not count
 	mapLeast     = "maps/least.map"      // site → servers up that a zone needs, where that is not 1
 	mapWeights   = "maps/weights.map"    // site → the shares of all slots, with colons between, where they are not even
-	mapShifts    = "maps/shifts.map"     // site@slot → when the shift out of the zone ends, in seconds since 1970
+	mapShifts    = "maps/shifts.map"     // site@slot, or site|schedules that hold@slot → when the shift out of the zone ends, in seconds since 1970
 	mapKeep      = "maps/keep.map"       // site → how long a client keeps its zone, in seconds
 	mapSlots     = "maps/slots.map"      // zone → slot
 	mapZoneNames = "maps/zone-names.map" // slot → zone
@@ -47,15 +47,36 @@ func (r *renderer) zones() {
 			continue
 		}
 		for _, site := range s.Sites {
-			key := fmt.Sprintf("%s@%d", site, slot)
-			r.shifted[key] = true
-			if end := s.ExpiresAt.Unix(); end > until[key] { // of several the one that lasts longest
-				until[key] = end
-				delete(r.maps[mapShifts], key)
-				r.put(mapShifts, key, strconv.FormatInt(end, 10), "ZoneShift/"+s.Name)
+			r.shifted[fmt.Sprintf("%s@%d", site, slot)] = true
+			for _, when := range r.shiftedWhen(&s, site) {
+				key := fmt.Sprintf("%s@%d", when, slot)
+				if end := s.ExpiresAt.Unix(); end > until[key] { // of several the one that lasts longest
+					until[key] = end
+					delete(r.maps[mapShifts], key)
+					r.put(mapShifts, key, strconv.FormatInt(end, 10), "ZoneShift/"+s.Name)
+				}
 			}
 		}
 	}
+}
+
+// shiftedWhen gives what a site is looked up by while a shift has begun: of one that has a beginning in the times when that
+// holds, of others always.
+func (r *renderer) shiftedWhen(s *ir.Shift, site string) (keys []string) {
+	t := r.times[site]
+	if !s.From.IsZero() {
+		for _, set := range t.with(shiftWindow(s.Name)) {
+			keys = append(keys, timely(site, set))
+		}
+		return keys
+	}
+	keys = []string{site}
+	if t != nil {
+		for _, set := range t.sets {
+			keys = append(keys, timely(site, set.id))
+		}
+	}
+	return keys
 }
 
 // siteZones fills what a site says of zones.

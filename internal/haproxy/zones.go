@@ -55,6 +55,13 @@ func (c chooser) usual() {
 func (c chooser) choose() {
 	c.s.add("# which zone: the client's own, the home, one by its share; else any; else every server, whatever its health")
 	c.set("site", "var(txn.route),field(1,/)")
+	if c.second {
+		c.r.timeRules(c.add)
+	}
+	if c.r.scheduled() {
+		c.set("shifting", "var(txn.site)")
+		c.set("shifting", "var(txn.site),concat(|,txn.times) if { var(txn.times) -m found }")
+	}
 	c.set("zones", "var(txn.route),map_str(%s)", opt(mapZones))
 	c.set("now", "date")
 	c.set("least", "var(txn.site),map_str_int(%s,1)", opt(mapLeast))
@@ -115,7 +122,11 @@ func (c chooser) slot(k int) {
 	c.set("spare", "int(%d) %s { var(txn.roll) -m int 0 }", k, up)
 	// Those that are available: with enough servers, and not shifted.
 	c.set("free", "var(txn.up),sub(txn.least)")
-	c.set("until", "var(txn.site),concat(@%d),map_str_int(%s,0),sub(txn.now)", k, opt(mapShifts))
+	site := "txn.site"
+	if c.r.scheduled() {
+		site = "txn.shifting"
+	}
+	c.set("until", "var("+site+"),concat(@%d),map_str_int(%s,0),sub(txn.now)", k, opt(mapShifts))
 	free := "if { var(txn.free) -m int ge 0 } { var(txn.until) -m int le 0 } " + up[3:]
 	c.set("weight", "var(txn.weights),field(%d,:)", k)
 	// Without a share it is for when no other is available.

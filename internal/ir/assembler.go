@@ -65,6 +65,8 @@ func (n *Node) named(list []*Resource) bool {
 		same(list, "page/", n.Pages, func(v *Page) string { return v.Name }) &&
 		same(list, "limit/", n.Limits, func(v *RateLimit) string { return v.Name }) &&
 		same(list, "shift/", n.Shifts, func(v *Shift) string { return v.Name }) &&
+		same(list, "split/", n.Splits, func(v *Split) string { return v.Name }) &&
+		same(list, "schedule/", n.Schedules, func(v *Schedule) string { return v.Name }) &&
 		same(list, "certificate/", n.Certificates, func(v *Certificate) string { return v.Name }) &&
 		same(list, "challenge/", n.Challenges, func(v *Challenge) string { return v.Token }) &&
 		same(list, "pool/", n.Pools, func(v *Pool) string { return v.Name }) &&
@@ -137,6 +139,10 @@ func (c *change) apply() error {
 			n.Maps, err = rebuilt(c, "map/", n.Maps, func(v *Map) string { return v.Name })
 		case "shift":
 			n.Shifts, err = rebuilt(c, "shift/", n.Shifts, func(v *Shift) string { return v.Name })
+		case "split":
+			n.Splits, err = rebuilt(c, "split/", n.Splits, func(v *Split) string { return v.Name })
+		case "schedule":
+			n.Schedules, err = rebuilt(c, "schedule/", n.Schedules, func(v *Schedule) string { return v.Name })
 		case "page":
 			n.Pages, err = rebuilt(c, "page/", n.Pages, func(v *Page) string { return v.Name })
 		case "limit":

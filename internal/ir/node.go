@@ -30,6 +30,8 @@ type Node struct {
 	Certificates []Certificate `json:"certificates,omitempty"` // by name
 	Challenges   []Challenge   `json:"challenges,omitempty"`   // by token
 	Shifts       []Shift       `json:"shifts,omitempty"`       // by name
+	Splits       []Split       `json:"splits,omitempty"`       // by name
+	Schedules    []Schedule    `json:"schedules,omitempty"`    // by name
 }
 
 // Self is what differs between the load balancers of a group.
@@ -122,12 +124,27 @@ type Routing struct {
 	Fallback string `json:"fallback,omitempty"`
 }
 
-// Shift takes the traffic of sites out of a zone until it expires.
+// Schedule is a window of time that something goes by: from its first second until the first one after it, either of
+// which may be zero for always.
+type Schedule struct {
+	Name  string    `json:"name"`
+	From  time.Time `json:"from,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Split divides the requests of a backend of a site, all of whose legs are backends of that site.
+type Split struct {
+	Name string `json:"name"`
+	weir.Split
+}
+
+// Shift takes the traffic of sites out of a zone until it expires, from a moment on or, when that is zero, at once.
 type Shift struct {
 	Name      string    `json:"name"`
 	Sites     []string  `json:"sites"` // sorted
 	Zone      string    `json:"zone"`
 	ExpiresAt time.Time `json:"expiresAt"`
+	From      time.Time `json:"from,omitzero"`
 }
 
 // Listener is a port of a site.

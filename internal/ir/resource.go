@@ -15,7 +15,7 @@ import (
 
 // Resource is one part of a node that is sent, kept and refused by itself. Its ID is "self", "group",
 // "tuning", or a kind and name: "address/www", "site/www", "pool/web", "server/web/web-017", "list/x",
-// "map/x", "page/x", "limit/x", "certificate/x", "challenge/<token>", "shift/x". One that is in a list is never changed, but replaced: lists of what comes after
+// "map/x", "page/x", "limit/x", "certificate/x", "challenge/<token>", "shift/x", "schedule/x", "split/x". One that is in a list is never changed, but replaced: lists of what comes after
 // each other share the rest.
 type Resource struct {
 	ID   string          `json:"id"`
@@ -68,7 +68,7 @@ func (r *Resource) Same(o *Resource) bool {
 
 // kinds are those of the objects that become one resource each, by the first part of its ID.
 var kinds = map[string]string{
-	"address": "IPAddress", "site": "Site", "pool": "Pool", "list": "AccessList", "map": "Map", "page": "ErrorPage", "limit": "RateLimit", "shift": "ZoneShift", "certificate": "Certificate",
+	"address": "IPAddress", "site": "Site", "pool": "Pool", "list": "AccessList", "map": "Map", "page": "ErrorPage", "limit": "RateLimit", "shift": "ZoneShift", "schedule": "Schedule", "split": "Split", "certificate": "Certificate",
 	"challenge": "Challenge", // no object, but those who read of one know what is meant
 }
 
@@ -148,6 +148,12 @@ func (n Node) Resources() []*Resource {
 	for _, v := range n.Shifts {
 		add("shift/"+v.Name, v)
 	}
+	for _, v := range n.Splits {
+		add("split/"+v.Name, v)
+	}
+	for _, v := range n.Schedules {
+		add("schedule/"+v.Name, v)
+	}
 	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
 	return list
 }
@@ -199,6 +205,10 @@ func (n *Node) take(r *Resource, servers map[string][]Server) error {
 		return read(r, func(v Certificate) { n.Certificates = append(n.Certificates, v) })
 	case "shift":
 		return read(r, func(v Shift) { n.Shifts = append(n.Shifts, v) })
+	case "split":
+		return read(r, func(v Split) { n.Splits = append(n.Splits, v) })
+	case "schedule":
+		return read(r, func(v Schedule) { n.Schedules = append(n.Schedules, v) })
 	case "challenge":
 		return read(r, func(v Challenge) { n.Challenges = append(n.Challenges, v) })
 	}
@@ -241,6 +251,8 @@ func (n *Node) sort() {
 	by(n.Limits, func(v RateLimit) string { return v.Name })
 	by(n.Certificates, func(v Certificate) string { return v.Name })
 	by(n.Shifts, func(v Shift) string { return v.Name })
+	by(n.Splits, func(v Split) string { return v.Name })
+	by(n.Schedules, func(v Schedule) string { return v.Name })
 	by(n.Challenges, func(v Challenge) string { return v.Token })
 }
 

@@ -37,6 +37,10 @@ func Understand(r *Resource) error {
 		return strictly[Page](r)
 	case "shift":
 		return strictly[Shift](r)
+	case "split":
+		return strictly[Split](r)
+	case "schedule":
+		return strictly[Schedule](r)
 	case "limit":
 		return strictly[RateLimit](r)
 	case "certificate":

@@ -192,6 +192,7 @@ func (d *differ) goneSection(s *haproxy.Section) []cause {
 func changedSection(h, w *haproxy.Section) []cause {
 	added, removed := lineDiff(h.Lines, w.Lines)
 	nothing := len(added)+len(removed) == 0
+	blocks, added, removed := blockCauses(added, removed)
 	limits, added, removed := limitCauses(added, removed)
 	added, removed = withoutTests(added), withoutTests(removed)
 	held, added, removed := heldCauses(added, removed)
@@ -208,7 +209,7 @@ func changedSection(h, w *haproxy.Section) []cause {
 		}
 		list = append(list, c)
 	}
-	for _, c := range slices.Concat(limits, held, zones) {
+	for _, c := range slices.Concat(blocks, limits, held, zones) {
 		say(c, c.owner)
 	}
 	if nothing {

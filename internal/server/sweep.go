@@ -50,12 +50,12 @@ func (s sweeper) sweep(ctx context.Context) (int, error) {
 	n := 0
 	for _, kind := range []string{"Override", "ZoneShift", "Token"} {
 		for o := range view.All(kind) {
-			if at := expiryOf(o); at.IsZero() || at.After(before) {
+			if at := expiryOf(view, o); at.IsZero() || at.After(before) {
 				continue
 			}
 			// One by one: what somebody has just changed stays, and holds up nothing else.
 			_, err := s.store.Apply(ctx, store.Request{
-				Author: firstAuthor, Reason: "expired at " + expiryOf(o).UTC().Format(time.RFC3339),
+				Author: firstAuthor, Reason: "expired at " + expiryOf(view, o).UTC().Format(time.RFC3339),
 				Writes: []weir.Write{{Delete: o.Ref(), IfMatch: o.Revision}},
 			})
 			switch weir.KindOf(err) {
@@ -70,12 +70,13 @@ func (s sweeper) sweep(ctx context.Context) (int, error) {
 	return n, errors.Join(errs...)
 }
 
-func expiryOf(o *weir.Object) time.Time {
+func expiryOf(view *weir.Set, o *weir.Object) time.Time {
 	switch spec := o.Spec.(type) {
 	case *weir.Override:
 		return spec.ExpiresAt
 	case *weir.ZoneShift:
-		return spec.ExpiresAt
+		_, until := spec.Window(view)
+		return until
 	case *weir.Token:
 		return spec.ExpiresAt
 	}

@@ -84,6 +84,9 @@ func RandomObjects(seed uint64, o Options) *weir.Set {
 			w.must(object("LoadBalancer", fmt.Sprintf("%s-%s-1", name, zoneName(z)), "", &weir.LoadBalancer{Group: name, Zone: zoneName(z)}))
 		}
 	}
+	if w.Zoned {
+		w.try(w.grow("Schedule"))
+	}
 	// What is referred to comes first; several attempts each, so that most of it is there in the end.
 	for _, kind := range []string{"IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit", "Server", "Pool", "Site", "Site", "Site", "Route", "Override"} {
 		for range 3 * w.most(kind) {
@@ -198,7 +201,7 @@ func (w *world) step() (weir.Write, bool) {
 	kind := weighted(w.rng, []string{"Server", "Pool", "Site", "Override", "Map", "AccessList", "RateLimit", "ErrorPage", "Certificate", "IPAddress", "Tuning", "LoadBalancer", "Route"},
 		[]int{30, 18, 20, 10, 4, 4, 4, 3, 4, 4, 1, 2, 4})
 	if w.Zoned && w.some(12) {
-		kind = "ZoneShift"
+		kind = pick(w.rng, "ZoneShift", "ZoneShift", "ZoneShift", "Schedule")
 	}
 	switch kind {
 	case "Tuning":
@@ -300,7 +303,7 @@ var roles = []string{"", "web", "media"}
 
 var shortName = map[string]string{
 	"IPAddress": "vip", "Certificate": "cert", "ErrorPage": "page", "AccessList": "list", "Map": "map", "RateLimit": "limit",
-	"Server": "srv", "Pool": "pool", "Site": "site", "Route": "route", "Override": "override", "ZoneShift": "shift",
+	"Server": "srv", "Pool": "pool", "Site": "site", "Route": "route", "Override": "override", "ZoneShift": "shift", "Schedule": "time",
 }
 
 func zoneName(i int) string { return fmt.Sprintf("az%d", i+1) }

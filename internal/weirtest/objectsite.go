@@ -52,6 +52,9 @@ func (w *world) site(name, role string) *weir.Site {
 		w.routes(s, role)
 		if w.some(8) {
 			s.Maintenance = &weir.SiteMaintenance{Page: w.anyName("ErrorPage", role), Except: w.anyName("AccessList", role)}
+			if name := w.anyName("Schedule", role); name != "" {
+				s.Maintenance.Schedule = name
+			}
 		}
 		if w.some(4) {
 			s.Log = &weir.SiteLog{RequestHeaders: map[string]int{pick(w.rng, "User-Agent", "X-Trace"): 1 + w.rng.IntN(128)}, Strip: []string{pick(w.rng, "X-Sql-Count", "X-Debug", "Server")}}
@@ -149,6 +152,7 @@ func (w *world) route(name, role string) *weir.Route {
 	r := &weir.Route{Match: weir.RouteMatch{Path: &weir.PathMatch{Prefix: "/media/" + name}}, Action: weir.RouteAction{Backend: "default"}}
 	if w.some(3) {
 		r.Match.Method, r.Action = "DELETE", weir.RouteAction{Deny: 405}
+		r.Match.Schedule = w.anyName("Schedule", role)
 	}
 	if site := w.any("Site", ""); site != nil {
 		r.Site = site.Metadata.Name

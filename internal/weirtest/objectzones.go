@@ -32,11 +32,24 @@ func (w *world) routing(s *weir.Site, role string) *weir.SiteRouting {
 	return r
 }
 
+// schedule is a window that is over, holds now, or is to come.
+func (w *world) schedule() *weir.Schedule {
+	year := 2020 + w.rng.IntN(3)*50
+	s := &weir.Schedule{Until: time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC), Reason: "it's Sunday"}
+	if w.some(2) {
+		s.From = s.Until.AddDate(-1, 0, 0)
+	}
+	return s
+}
+
 // shift takes some sites, a role's, or all out of a zone.
 func (w *world) shift(role string) *weir.ZoneShift {
 	z := &weir.ZoneShift{Zone: zoneName(w.rng.IntN(w.Zones)), Reason: "bad rollout", ExpiresAt: w.Expires}
 	if w.some(6) {
 		z.ExpiresAt = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	if name := w.anyName("Schedule", role); name != "" && w.some(4) {
+		z.ExpiresAt, z.Schedule = time.Time{}, name
 	}
 	switch n := w.rng.IntN(4); {
 	case n == 0 && role == "":

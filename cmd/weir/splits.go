@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir"
+)
+
+func splitCells(f *facts, o *object) []cell {
+	s := o.Spec.(*weir.Split)
+	next := ""
+	if step := stepToCome(s, f.client.now()); step != nil {
+		next = "in " + span(step.At.Sub(f.client.now()))
+	}
+	return []cell{{text: s.Site}, {text: s.Backend}, {text: sharesText(s, f.client.now())}, {text: next}, {text: s.Sticky}, programmed(o)}
+}
+
+// stepToCome gives the first step that is still to come, nil when there is none.
+func stepToCome(s *weir.Split, now time.Time) *weir.SplitStep {
+	for i := range s.Steps {
+		if now.Before(s.Steps[i].At) {
+			return &s.Steps[i]
+		}
+	}
+	return nil
+}
+
+// sharesText says what each leg has at a moment, whatever the split's schedule says.
+func sharesText(s *weir.Split, at time.Time) string {
+	shares := s.Shares(at)
+	list := make([]string, len(shares))
+	for i, n := range shares {
+		list[i] = s.Legs[i].Backend + " " + percent(n)
+	}
+	return strings.Join(list, ", ")
+}
+
+// percent writes thousandths.
+func percent(n int) string {
+	return strings.TrimSuffix(strconv.FormatFloat(float64(n)/10, 'f', 1, 64), ".0") + "%"
+}
+
+// split tells of each leg's share now and at each step.
+func (d *description) split(s *weir.Split) {
+	now := d.client.now()
+	d.section("Legs")
+	for i, n := range s.Shares(now) {
+		d.line(fmt.Sprintf("  %s %s", s.Legs[i].Backend, percent(n)))
+	}
+	if s.Schedule != "" {
+		kind, _ := weir.KindByName("Schedule")
+		text := "Schedule/" + s.Schedule
+		if all, err := d.client.all(d.ctx, kind, nil); err == nil {
+			for _, o := range all.Items {
+				if window := o.Spec.(*weir.Schedule); o.Metadata.Name == s.Schedule && window.Holds(now) {
+					text += ", which holds now"
+				} else if o.Metadata.Name == s.Schedule {
+					text += ", which does not hold now: everything goes to " + s.Backend
+				}
+			}
+		}
+		d.line("  while " + text)
+	}
+	next := stepToCome(s, now)
+	if next == nil {
+		return
+	}
+	d.section("Steps to come")
+	for i := range s.Steps {
+		if at := s.Steps[i].At; !at.Before(next.At) {
+			d.line("  " + clock(at) + d.faint(" (in "+span(at.Sub(now))+")") + ": " + sharesText(s, at))
+		}
+	}
+}

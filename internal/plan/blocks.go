@@ -1,0 +1,51 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"weir/internal/haproxy"
+)
+
+// blocks are rules that a group has only while something asks for them, and which come and go all together.
+var blocks = []struct {
+	first, last string
+	// of are the variables that the rules are about, and beside what is in rules that do otherwise without them.
+	of, beside []string
+}{
+	{
+		"the group goes by a Schedule for the first time", "the group goes by no Schedule any more",
+		[]string{"txn.clock)", "txn.times)", "txn.rl.levels)", "txn.shifting)"},
+		[]string{"(txn.until) ", "(txn.rl.terms) ", `(txn.line) "m=`},
+	},
+	{
+		"the group has a Split for the first time", "the group has no Split any more",
+		[]string{"txn.sp.", "# splits:"},
+		nil,
+	},
+}
+
+// blockCauses tells of such rules, and gives the other lines.
+func blockCauses(added, removed []haproxy.Line) (list []cause, restAdded, restRemoved []haproxy.Line) {
+	for _, b := range blocks {
+		holds := func(l haproxy.Line, words []string) bool {
+			return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(l.Text, word) })
+		}
+		of := func(l haproxy.Line) bool { return holds(l, b.of) }
+		come, gone := slices.ContainsFunc(added, of), slices.ContainsFunc(removed, of)
+		if come == gone { // none, or another text than that of an earlier version
+			continue
+		}
+		c := cause{what: b.first, why: whyRules}
+		if gone {
+			c.what = b.last
+		}
+		list = append(list, c)
+		told := func(l haproxy.Line) bool {
+			return of(l) || holds(l, b.beside)
+		}
+		added = slices.DeleteFunc(slices.Clone(added), told)
+		removed = slices.DeleteFunc(slices.Clone(removed), told)
+	}
+	return list, added, removed
+}
