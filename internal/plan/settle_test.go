@@ -52,3 +52,28 @@ func TestPlansFromSettledConfigurations(t *testing.T) {
 		t.Error("nothing was ever shared")
 	}
 }
+
+// A server that was made beside its predecessor has another ID than the one that is wanted: what comes after it must not take
+// that.
+func TestSettledServersKeepTheirIDs(t *testing.T) {
+	t.Parallel()
+	ids := haproxy.Elsewhere(7)
+	with := func(id int) haproxy.Config {
+		return haproxy.Config{Backends: []haproxy.Backend{{Name: "web", Profile: "p", Mode: "http", Servers: []haproxy.Server{{Name: "a.1111", Address: "192.0.2.1:80", ID: id, Weight: 1}}}}}
+	}
+	have, want := with(ids[1]), with(ids[0])
+	if p := Diff(have, want); !p.Empty() {
+		t.Errorf("planned\n%s", script(p))
+	}
+	settled := Settle(have, want)
+	if got := settled.Backends[0].Servers[0].ID; got != ids[1] {
+		t.Errorf("the ID is %d, not %d", got, ids[1])
+	}
+	next := with(ids[1])
+	next.Backends[0].Servers[0].Name = "a.2222"
+	for _, op := range Diff(settled, next).Ops {
+		if op.Kind == AddServer && op.ID == ids[1] {
+			t.Errorf("planned with an ID that is taken: %s", op)
+		}
+	}
+}
