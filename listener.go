@@ -2,6 +2,7 @@ package weir
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,6 +34,9 @@ type ListenerTLS struct {
 	// where anybody who recorded them can send them once more; others that come so, and those to other sites at the
 	// port, are answered 425, upon which clients send them again when the handshake is over (RFC 8470).
 	EarlyData bool `json:"earlyData,omitempty"`
+	// HTTP3 answers HTTP/3 as well, over UDP at the same port, and tells clients so with the header Alt-Svc of answers over
+	// TLS. Firewalls must let UDP in.
+	HTTP3 bool `json:"http3,omitempty"`
 	// HSTS tells browsers to come to this name by https alone.
 	HSTS *HSTS `json:"hsts,omitempty"`
 }
@@ -135,6 +139,11 @@ func (t *ListenerTLS) validate(p *Problems, path string, s *Site) {
 	unique(p, path+".alpn", t.ALPN)
 	if t.EarlyData && mode != "http" {
 		p.Add(path+".earlyData", "needs mode http: only of http requests it is known which may come twice")
+	}
+	if t.HTTP3 && mode != "http" {
+		p.Add(path+".http3", "needs mode http")
+	} else if t.HTTP3 && strings.Join(t.ALPN, ",") != "h2,http/1.1" {
+		p.Add(path+".http3", "is offered beside h2 and http/1.1, in this order; leave alpn out")
 	}
 	if t.HSTS != nil {
 		t.HSTS.validate(p, path+".hsts", mode)

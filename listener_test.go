@@ -23,6 +23,8 @@ func TestListenerTLSIsRefused(t *testing.T) {
 		{"http", "profile: old", `tls.profile: is called "legacy" here`},
 		{"http", "profile: strong", `tls.profile: "strong" must be one of modern, intermediate, legacy`},
 		{"tcp", "earlyData: true", "tls.earlyData: needs mode http"},
+		{"tcp", "http3: true", "tls.http3: needs mode http"},
+		{"http", "http3: true, alpn: [http/1.1]", "tls.http3: is offered beside h2 and http/1.1, in this order; leave alpn out"},
 		{"tcp", "hsts: {maxAge: 1h}", "tls.hsts: is a header of http answers"},
 		{"http", "hsts: {}", "tls.hsts.maxAge: is required"},
 		{"http", "hsts: {includeSubdomains: true}", "tls.hsts.maxAge: is required"},
@@ -42,7 +44,7 @@ func TestListenerTLSIsRefused(t *testing.T) {
 func TestListenerTLSIsAccepted(t *testing.T) {
 	t.Parallel()
 	for _, settings := range []string{
-		"profile: modern", "profile: legacy, earlyData: false", "earlyData: true", "hsts: {maxAge: 0s}",
+		"profile: modern", "profile: legacy, earlyData: false", "earlyData: true", "http3: true", "hsts: {maxAge: 0s}",
 		"hsts: {maxAge: 8760h, includeSubdomains: true, preload: true}",
 	} {
 		list, err := weir.Decode("test", []byte(secureSite("http", settings)))

@@ -259,8 +259,8 @@ func (a *Agent) open(version haproxy.Version) error {
 	a.engine = &engine{
 		log: a.log, clock: a.opts.Clock, key: a.client.Key, keyRefs: map[string]weir.SealedRef{},
 		options: control, host: owned,
-		env:    haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}},
-		folder: live, staging: staging, quarantine: held, halfKnown: map[string]string{}, refusedBinds: map[netip.AddrPort]refusal{},
+		env:    haproxy.Env{Version: version, Log: place, Unbindable: map[netip.AddrPort]bool{}, UnbindableUDP: map[netip.AddrPort]bool{}},
+		folder: live, staging: staging, quarantine: held, halfKnown: map[string]string{}, refusedBinds: map[spot]refusal{},
 		forms: forms, good: forms.resources(), figures: a.figures, prover: newProver(), tickets: a.tickets,
 	}
 	if owned != nil {

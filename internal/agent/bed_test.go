@@ -91,8 +91,8 @@ func openEngine(t testing.TB, h weirtest.HAProxy, version haproxy.Version, dir s
 		},
 		keyRefs: map[string]weir.SealedRef{},
 		options: hapctl.Options{Path: h.Path, Dir: live.dir, DieWithParent: true},
-		env:     haproxy.Env{Version: version, Unbindable: map[netip.AddrPort]bool{}},
-		folder:  live, staging: staging, quarantine: held, halfKnown: map[string]string{}, refusedBinds: map[netip.AddrPort]refusal{},
+		env:     haproxy.Env{Version: version, Unbindable: map[netip.AddrPort]bool{}, UnbindableUDP: map[netip.AddrPort]bool{}},
+		folder:  live, staging: staging, quarantine: held, halfKnown: map[string]string{}, refusedBinds: map[spot]refusal{},
 	}
 }
 

@@ -23,6 +23,31 @@ type refusal struct {
 	since time.Time
 }
 
+// spot is where a HAProxy listens, or, with port 0, where its connections to servers come from.
+type spot struct {
+	netip.AddrPort
+	udp bool
+}
+
+func (s spot) compare(o spot) int {
+	return cmp.Or(s.AddrPort.Compare(o.AddrPort), cmp.Compare(s.network(), o.network()))
+}
+
+func (s spot) network() string {
+	if s.udp {
+		return "UDP"
+	}
+	return "TCP"
+}
+
+// tell is what is told HAProxy's configuration of a spot: of what must be left out.
+func (s spot) tell(env *haproxy.Env) map[netip.AddrPort]bool {
+	if s.udp {
+		return env.UnbindableUDP
+	}
+	return env.Unbindable
+}
+
 // refuseBinds tries the addresses that HAProxy doesn't listen at yet, since one that can't be bound would
 // close all its listeners for two seconds. It says whether the list of those to leave out has changed.
 func (e *engine) refuseBinds(ctx context.Context, want haproxy.Config) bool {
@@ -45,11 +70,11 @@ func (e *engine) refuseBinds(ctx context.Context, want haproxy.Config) bool {
 		}
 	}
 	// A machine that lacks one address of a group often lacks all: that is one line in the log, not hundreds.
-	refused := map[string][]netip.AddrPort{}
+	refused := map[string][]spot{}
 	for _, f := range failed {
 		why := bindReason(f.err)
 		e.refusedBinds[f.at] = refusal{why, e.clock()}
-		e.env.Unbindable[f.at] = true
+		f.at.tell(&e.env)[f.at.AddrPort] = true
 		refused[why.Error()] = append(refused[why.Error()], f.at)
 	}
 	for _, why := range slices.Sorted(maps.Keys(refused)) {
@@ -67,7 +92,7 @@ const (
 
 // unbound is an address that can't be listened at.
 type unbound struct {
-	at  netip.AddrPort
+	at  spot
 	err error
 }
 
@@ -77,8 +102,14 @@ func taken(u unbound) bool { return errors.Is(u.err, hapctl.ErrTaken) }
 func testBinds(want haproxy.Config, ours []netip.AddrPort) []unbound {
 	var list []unbound
 	for _, b := range want.Binds() {
-		if err := hapctl.TestBind(b.AddrPort, ours); err != nil {
-			list = append(list, unbound{b.AddrPort, err})
+		var err error
+		if b.UDP {
+			err = hapctl.TestBindUDP(b.AddrPort)
+		} else {
+			err = hapctl.TestBind(b.AddrPort, ours)
+		}
+		if err != nil {
+			list = append(list, unbound{spot{b.AddrPort, b.UDP}, err})
 		}
 	}
 	return list
@@ -108,7 +139,7 @@ func bindHint(why error) string {
 }
 
 // firstBinds names a few.
-func firstBinds(list []netip.AddrPort) string {
+func firstBinds(list []spot) string {
 	const few = 3
 	var b strings.Builder
 	for i, a := range list[:min(few, len(list))] {
@@ -125,7 +156,7 @@ func firstBinds(list []netip.AddrPort) string {
 
 // retryBinds tries again what was left out; true means that some can be bound now.
 func (e *engine) retryBinds() bool {
-	var now []netip.AddrPort
+	var now []spot
 	for a := range e.refusedBinds {
 		if tryAgain(a) == nil {
 			now = append(now, a)
@@ -134,16 +165,16 @@ func (e *engine) retryBinds() bool {
 	if len(now) == 0 {
 		return false
 	}
-	slices.SortFunc(now, netip.AddrPort.Compare)
+	slices.SortFunc(now, spot.compare)
 	e.allowBinds(now)
 	e.log.Info("addresses that were left out can be listened at now", "count", len(now), "first", firstBinds(now))
 	return true
 }
 
-func (e *engine) allowBinds(list []netip.AddrPort) {
+func (e *engine) allowBinds(list []spot) {
 	for _, a := range list {
 		delete(e.refusedBinds, a)
-		delete(e.env.Unbindable, a)
+		delete(a.tell(&e.env), a.AddrPort)
 	}
 }
 
@@ -153,15 +184,15 @@ func (e *engine) forgetBinds(node ir.Node) {
 		return
 	}
 	env := e.env
-	env.Unbindable = nil
-	asked := map[netip.AddrPort]bool{}
+	env.Unbindable, env.UnbindableUDP = nil, nil
+	asked := map[spot]bool{}
 	for _, b := range haproxy.Render(node, env).Binds() {
-		asked[b.AddrPort] = true
+		asked[spot{b.AddrPort, b.UDP}] = true
 	}
 	for _, a := range node.Self.Sources {
-		asked[haproxy.SourceBind(a)] = true
+		asked[spot{AddrPort: haproxy.SourceBind(a)}] = true
 	}
-	var gone []netip.AddrPort
+	var gone []spot
 	for a := range e.refusedBinds {
 		if !asked[a] {
 			gone = append(gone, a)
@@ -174,6 +205,7 @@ func (e *engine) forgetBinds(node ir.Node) {
 type unbindable struct {
 	message string
 	since   time.Time
+	udp     bool // nothing but HTTP/3 is left out
 }
 
 // unbindables says which addresses can't be listened at, by the resource of the address.
@@ -183,16 +215,16 @@ func (e *engine) unbindables(list []*ir.Resource) map[string]unbindable {
 	}
 	out := map[string]unbindable{}
 	if message, since := e.lackedSources(); message != "" {
-		out["self"] = unbindable{message, since}
+		out["self"] = unbindable{message: message, since: since}
 	}
 	node, err := ir.Assemble(slices.DeleteFunc(slices.Clone(list), func(r *ir.Resource) bool { return e.quarantine.held[r.ID].TooNew }))
 	if err != nil {
 		return out
 	}
-	refused := slices.SortedFunc(maps.Keys(e.refusedBinds), netip.AddrPort.Compare)
+	refused := slices.SortedFunc(maps.Keys(e.refusedBinds), spot.compare)
 	for _, a := range node.Addresses {
 		local := haproxy.LocalAddress(node.Self, a.Address)
-		var of []netip.AddrPort
+		var of []spot
 		for _, at := range refused {
 			if at.Port() == 0 {
 				continue // no listener's
@@ -209,13 +241,18 @@ func (e *engine) unbindables(list []*ir.Resource) map[string]unbindable {
 }
 
 // unbindable says in a sentence for each reason why some ports of one address can't be listened at.
-func (e *engine) unbindable(of []netip.AddrPort) unbindable {
-	var u unbindable
+func (e *engine) unbindable(of []spot) unbindable {
+	u := unbindable{udp: true}
 	ports, hints := map[string][]string{}, map[string]string{}
 	for _, at := range of {
 		r := e.refusedBinds[at]
 		why := r.why.Error()
-		ports[why] = append(ports[why], strconv.Itoa(int(at.Port())))
+		port := strconv.Itoa(int(at.Port()))
+		u.udp = u.udp && at.udp
+		if at.udp {
+			port += " for HTTP/3 (UDP)"
+		}
+		ports[why] = append(ports[why], port)
 		hints[why] = bindHint(r.why)
 		if u.since.IsZero() || r.since.Before(u.since) {
 			u.since = r.since

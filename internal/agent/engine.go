@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -59,7 +58,7 @@ type engine struct {
 	interrupt   <-chan struct{}
 	waitedSince map[string]time.Time
 	// refusedBinds says why an address is left out.
-	refusedBinds map[netip.AddrPort]refusal
+	refusedBinds map[spot]refusal
 	reloads      reloads
 	ended        link.EndReport
 	waiting      []plan.Op

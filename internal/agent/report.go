@@ -154,7 +154,11 @@ func resourceReport(s link.State, e *engine, err error) link.ResourceReport {
 		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: reason, Message: message, Since: h.Since}
 	}
 	for id, u := range e.unbindables(s.Resources) {
-		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: link.CannotBind, Message: u.message, Since: u.since}
+		reason := link.CannotBind
+		if u.udp {
+			reason = link.CannotBindUDP
+		}
+		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: reason, Message: u.message, Since: u.since}
 	}
 	for id, why := range e.halfKnown {
 		rep.Deviations[id] = link.Deviation{State: link.Quarantined, Reason: link.TooNew, Message: "it " + why + "; upgrade the agent; the rest of it is heeded"}

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -15,15 +14,15 @@ import (
 // refuseSources looks which of the addresses that connections to servers come from the machine has: from one that it
 // lacks no server could be reached, and the system chooses in its place. It costs a few system calls each.
 func (e *engine) refuseSources(node ir.Node) {
-	var list []netip.AddrPort
+	var list []spot
 	for _, a := range node.Self.Sources {
-		at := haproxy.SourceBind(a)
-		if e.env.Unbindable[at] {
+		at := spot{AddrPort: haproxy.SourceBind(a)}
+		if e.env.Unbindable[at.AddrPort] {
 			continue
 		}
 		if err := hapctl.TestSource(a); err != nil {
 			e.refusedBinds[at] = refusal{bindReason(err), e.clock()}
-			e.env.Unbindable[at] = true
+			e.env.Unbindable[at.AddrPort] = true
 			list = append(list, at)
 		}
 	}
@@ -33,11 +32,14 @@ func (e *engine) refuseSources(node ir.Node) {
 }
 
 // tryAgain says why what was left out still is.
-func tryAgain(at netip.AddrPort) error {
-	if at.Port() == 0 {
+func tryAgain(at spot) error {
+	switch {
+	case at.udp:
+		return hapctl.TestBindUDP(at.AddrPort)
+	case at.Port() == 0:
 		return hapctl.TestSource(at.Addr())
 	}
-	return hapctl.TestBind(at, nil)
+	return hapctl.TestBind(at.AddrPort, nil)
 }
 
 // lackedSources says which source addresses were left out, and what to do; "" for none.

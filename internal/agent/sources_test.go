@@ -61,20 +61,30 @@ func TestSourceAddressesOfServers(t *testing.T) {
 		b.node.Pools[0].Check = weir.HealthCheck{Type: "tcp", Interval: weir.Duration(100 * time.Millisecond), Rise: 1, Fall: 3}
 		b.converge()
 		b.settled()
-		comeFrom := func(want ...netip.Addr) {
+		// come gives from where requests come once all servers are as they are wanted.
+		come := func() []string {
 			t.Helper()
-			var words []string
-			for _, a := range want {
-				words = append(words, a.String())
-			}
-			slices.Sort(words)
+			weirtest.Eventually(t, longWait, func() error {
+				b.converge()
+				if len(b.waiting) > 0 {
+					return fmt.Errorf("awaited: %v", b.waiting)
+				}
+				return nil
+			})
+			b.settled()
+			b.serves("one")
+			seen.take()
 			for range 6 {
 				if status, err := b.get("one.example", "/"); status != 200 {
-					t.Fatal(status, err)
+					t.Error(status, err)
 				}
 			}
-			if got := seen.take(); !slices.Equal(got, words) {
-				t.Errorf("requests came from %v, not %v", got, words)
+			return seen.take()
+		}
+		comeFrom := func(want netip.Addr) {
+			t.Helper()
+			if got := come(); !slices.Equal(got, []string{want.String()}) {
+				t.Errorf("requests came from %v, not %s", got, want)
 			}
 		}
 		b.serves("one")
@@ -82,15 +92,8 @@ func TestSourceAddressesOfServers(t *testing.T) {
 		reloads := b.reloads.Count
 
 		b.node.Self.Sources = []netip.Addr{b.at(50), b.at(51), b.at(52)}
-		b.converge()
-		b.settled()
 		var two []netip.Addr
-		for range 6 {
-			if _, err := b.get("one.example", "/"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, word := range seen.take() {
+		for _, word := range come() {
 			if a := netip.MustParseAddr(word); slices.Contains(b.node.Self.Sources, a) {
 				two = append(two, a)
 			}
@@ -101,8 +104,6 @@ func TestSourceAddressesOfServers(t *testing.T) {
 
 		lacked := netip.MustParseAddr("192.0.2.17")
 		b.node.Self.Sources = []netip.Addr{b.at(55), lacked}
-		b.converge()
-		b.settled()
 		comeFrom(b.at(55))
 		said := resourceReport(link.State{Resources: b.node.Resources()}, b.engine, nil).Deviations["self"]
 		if said.Reason != link.CannotBind || !strings.Contains(said.Message, fmt.Sprintf("do not come from %s (the machine does not have the address)", lacked)) {
@@ -113,8 +114,6 @@ func TestSourceAddressesOfServers(t *testing.T) {
 		}
 
 		b.node.Self.Sources = []netip.Addr{b.at(56)}
-		b.converge()
-		b.settled()
 		comeFrom(b.at(56))
 		if len(b.refusedBinds) != 0 {
 			t.Errorf("left out: %v", b.refusedBinds)

@@ -220,6 +220,9 @@ func (e *engine) heldBinds(ctx context.Context, want haproxy.Config) []netip.Add
 	var ours []netip.AddrPort
 	if e.process != nil {
 		for _, b := range e.have.Binds() {
+			if b.UDP {
+				continue // which HAProxies share
+			}
 			ours = append(ours, b.AddrPort)
 		}
 	}
@@ -230,6 +233,9 @@ func (e *engine) heldBinds(ctx context.Context, want haproxy.Config) []netip.Add
 		ours = append(ours, e.host.listening(ctx)...)
 	}
 	for _, b := range want.Binds() {
+		if b.UDP {
+			continue
+		}
 		for _, o := range ours {
 			if o.Port() == b.Port() && o.Addr().IsUnspecified() != b.Addr().IsUnspecified() {
 				ours = append(ours, b.AddrPort)

@@ -36,6 +36,16 @@ func TestBind(addr netip.AddrPort, ours []netip.AddrPort) error {
 	return nil
 }
 
+// TestBindUDP says the same of a UDP address. HAProxy lets its processes share them, so what it holds is no obstacle, nor is
+// a program that shares its port with whoever wants to.
+func TestBindUDP(addr netip.AddrPort) error {
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	if err := bindAs(unix.SOCK_DGRAM, addr, true); err != nil {
+		return fmt.Errorf("listen at %s, UDP: %w", addr, reasonOf(err))
+	}
+	return nil
+}
+
 func reasonOf(err error) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
@@ -50,13 +60,15 @@ func reasonOf(err error) error {
 
 // bind binds a socket and lets it go. The kernel compares with listeners when binding, so that listening,
 // which could take a connection from HAProxy, is not needed.
-func bind(addr netip.AddrPort, share bool) error {
+func bind(addr netip.AddrPort, share bool) error { return bindAs(unix.SOCK_STREAM, addr, share) }
+
+func bindAs(kind int, addr netip.AddrPort, share bool) error {
 	family := unix.AF_INET6
 	var sa unix.Sockaddr = &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()}
 	if addr.Addr().Is4() {
 		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}

@@ -5,9 +5,11 @@ import (
 	"strings"
 )
 
-// Bound is one address and port that a configuration listens at, with the object that asked for the port.
+// Bound is one address and port that a configuration listens at, with the object that asked for the port. UDP is where
+// QUIC comes to.
 type Bound struct {
 	netip.AddrPort
+	UDP   bool
 	Owner string
 }
 
@@ -24,11 +26,17 @@ func (c Config) Binds() []Bound {
 				continue
 			}
 			for word := range strings.SplitSeq(words[1], ",") {
-				if a, err := netip.ParseAddrPort(word); err == nil {
-					list = append(list, Bound{a, l.Owner})
+				plain := OverTCP(word)
+				if a, err := netip.ParseAddrPort(plain); err == nil {
+					list = append(list, Bound{a, plain != word, l.Owner})
 				}
 			}
 		}
 	}
 	return list
+}
+
+// OverTCP gives an address of a bind line without what says that it is for QUIC.
+func OverTCP(word string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(word, "quic4@"), "quic6@")
 }

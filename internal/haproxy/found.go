@@ -205,6 +205,9 @@ type Kept struct {
 func KeepFound(f FoundConfig, want Config, machine []netip.Addr) []Kept {
 	var binds []netip.AddrPort
 	for _, b := range want.Binds() {
+		if b.UDP {
+			continue
+		}
 		binds = append(binds, netip.AddrPortFrom(b.Addr().Unmap(), b.Port()))
 	}
 	served := func(addr netip.Addr, port uint16) bool {

@@ -52,7 +52,10 @@ func (r *renderer) frontends() {
 		}
 		switch p.mode {
 		case weir.PortHTTP, weir.PortHTTPS:
-			r.httpFrontend(p)
+			r.httpFrontend(p, false)
+			if r.http3(p) {
+				r.httpFrontend(p, true)
+			}
 		default:
 			r.tcpFrontend(p)
 		}
@@ -163,26 +166,35 @@ func (r *renderer) binds(p weir.Port) string {
 }
 
 // connection is what every frontend does with a new connection.
-func (r *renderer) connection(s *Section, p port, bindOptions string) {
-	v6 := ""
+func (r *renderer) connection(s *Section, p port, quic bool) {
+	v6, fastOpen, options, mode := "", r.fastOpen(), "", string(p.mode)
 	binds := r.binds(p.number)
 	if strings.Contains(binds, "[::]") {
 		v6 = " v6only"
 	}
-	s.own(p.owner, "bind %s name %s-%d%s%s%s", binds, p.mode, p.number, bindOptions, v6, r.fastOpen())
+	switch {
+	case quic:
+		binds, mode, options, fastOpen = r.quicBinds(p), QUIC, r.quicOptions(p), ""
+	case p.mode == weir.PortHTTPS || p.mode == weir.PortTLSTCP:
+		options = r.tlsOptions(p)
+	}
+	s.own(p.owner, "bind %s name %s-%d%s%s%s", binds, mode, p.number, options, v6, fastOpen)
 	s.add("tcp-request connection set-var(sess.vip) dst,map_ip(%s)", opt(mapVIPs))
 	s.add("tcp-request connection reject unless { var(sess.vip) -m found }")
+	if quic {
+		return // no proxy stands before it
+	}
 	s.add("tcp-request connection expect-proxy layer4 if { src,map_ip(%s) -m found }", opt(mapProxies))
 }
 
-func (r *renderer) frontend(p port) *Section {
+func (r *renderer) frontend(p port, name string) *Section {
 	mode := "http"
 	if p.mode != weir.PortHTTP && p.mode != weir.PortHTTPS {
 		mode = "tcp"
 	}
 	path := mapHosts(p.number)
 	r.maps[path] = orEmpty(r.maps[path])
-	s := r.section("frontend", fmt.Sprintf("%s-%d from clients-%s", p.mode, p.number, mode))
+	s := r.section("frontend", fmt.Sprintf("%s-%d from clients-%s", name, p.number, mode))
 	s.Spare = true
 	return s
 }
@@ -206,18 +218,23 @@ func (r *renderer) tlsOptions(p port) string {
 	return " ssl crt-list " + list + strict + more
 }
 
-func (r *renderer) httpFrontend(p port) {
-	s := r.frontend(p)
+// httpFrontend is a port's over TCP, or its second one over QUIC.
+func (r *renderer) httpFrontend(p port, quic bool) {
+	name := string(p.mode)
+	if quic {
+		name = QUIC
+	}
+	s := r.frontend(p, name)
 	secure := p.mode == weir.PortHTTPS
 	hosts := opt(mapHosts(p.number))
 	for _, path := range []string{mapRedirects(p.number), mapPaths(p.number), mapHSTS(p.number), mapEarly(p.number)} {
 		r.maps[path] = orEmpty(r.maps[path]) // those that the text names
 	}
-	bindOptions, proto, same := "", "http", ""
+	proto, same := "http", ""
 	if secure {
-		bindOptions, proto = r.tlsOptions(p), "https"
+		proto = "https"
 	}
-	r.connection(s, p, bindOptions)
+	r.connection(s, p, quic)
 	// The log's Host, as the client wrote it, for every request, refused ones too.
 	s.add("capture request header Host len 255")
 	r.compressFilter(s)
@@ -228,8 +245,15 @@ func (r *renderer) httpFrontend(p port) {
 		hostLookup(s, "tcp-request session", "sess.named", "sess.host", hosts, "{ ssl_fc_has_sni }")
 		s.add("tcp-request session set-var(sess.named) str(-) if { ssl_fc_has_sni } !{ var(sess.named) -m found }")
 		r.strictTransport(s, p)
-		if r.early(p) {
+		if r.early(p) && !quic {
 			r.refuseEarly(s, p)
+		}
+		if r.http3(p) {
+			r.alternative(s, p)
+		}
+		if quic {
+			// Other sites at the port are for those who come over TCP.
+			s.add("http-request deny deny_status 421 unless { var(sess.http3) -m found }")
 		}
 		same = " { var(txn.route),field(1,/),strcmp(sess.named) eq 0 }"
 	}
@@ -329,12 +353,8 @@ func hostLookup(s *Section, rule, site, host, hosts, also string) {
 }
 
 func (r *renderer) tcpFrontend(p port) {
-	s := r.frontend(p)
-	options := ""
-	if p.mode == weir.PortTLSTCP {
-		options = r.tlsOptions(p)
-	}
-	r.connection(s, p, options)
+	s := r.frontend(p, string(p.mode))
+	r.connection(s, p, false)
 	hosts := opt(mapHosts(p.number))
 	rule := "tcp-request content"
 	if p.mode == weir.PortTLSPassthrough {

@@ -77,6 +77,9 @@ func mapHSTS(p weir.Port) string { return fmt.Sprintf("maps/hsts-%d.map", p) }
 // mapEarly is the map of a port: site → 1 where requests may come before the handshake is over.
 func mapEarly(p weir.Port) string { return fmt.Sprintf("maps/early-%d.map", p) }
 
+// mapHTTP3 is the map of a port: site → the header Alt-Svc where it answers HTTP/3.
+func mapHTTP3(p weir.Port) string { return fmt.Sprintf("maps/http3-%d.map", p) }
+
 // mapPages is the map of a status: site → page, base64.
 func mapPages(status weir.Status3) string { return fmt.Sprintf("maps/page-%d.map", status) }
 

@@ -19,6 +19,8 @@ type Env struct {
 	Log         Log
 	// Unbindable are addresses that this machine can't listen at: they are left out, all others serve.
 	Unbindable map[netip.AddrPort]bool
+	// UnbindableUDP are those where it can't for QUIC alone: HTTP/3 is left out there, and nothing else.
+	UnbindableUDP map[netip.AddrPort]bool
 	// Home is the absolute path of the load balancer's folder where HAProxy runs elsewhere, as one that systemd started
 	// does; empty when it runs there.
 	Home string
@@ -193,6 +195,9 @@ func (r *renderer) global() {
 		s.own(owner, "group %s", r.env.Group)
 		if r.can.Chroot {
 			s.add("chroot auto")
+		}
+		if r.lowQUIC() {
+			s.add("%s", keepLowPorts)
 		}
 	}
 	for name, v := range ordered(

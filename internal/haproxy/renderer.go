@@ -33,7 +33,7 @@ func (k *Renderer) Render(n ir.Node, env Env) Config {
 	}
 	r := renderer{node: n, env: env, past: k}
 	config := r.render()
-	env.Unbindable = maps.Clone(env.Unbindable) // who gave it may change it
+	env.Unbindable, env.UnbindableUDP = maps.Clone(env.Unbindable), maps.Clone(env.UnbindableUDP) // who gave them may change them
 	*k = Renderer{ready: true, node: n, env: env, config: config, options: r.options, sources: sources(n.Self, env), sets: r.sets, at: make([]int, len(n.Pools))}
 	for i := range n.Pools {
 		name := r.names[n.Pools[i].Name]
@@ -161,7 +161,7 @@ func (k *Renderer) sameFrame(n *ir.Node, env *Env) bool {
 }
 
 func sameEnv(a, b *Env) bool {
-	return a.Version == b.Version && a.User == b.User && a.Group == b.Group && a.Log == b.Log && a.Home == b.Home && a.SocketUser == b.SocketUser && a.TicketKeys == b.TicketKeys && maps.Equal(a.Unbindable, b.Unbindable)
+	return a.Version == b.Version && a.User == b.User && a.Group == b.Group && a.Log == b.Log && a.Home == b.Home && a.SocketUser == b.SocketUser && a.TicketKeys == b.TicketKeys && maps.Equal(a.Unbindable, b.Unbindable) && maps.Equal(a.UnbindableUDP, b.UnbindableUDP)
 }
 
 // shared says whether two lists are one in memory.

@@ -72,6 +72,9 @@ func (r *renderer) siteSecurity(s *ir.Site) {
 		if l.TLS.EarlyData {
 			r.put(mapEarly(l.Port), s.Name, "1", "Site/"+s.Name)
 		}
+		if l.TLS.HTTP3 {
+			r.put(mapHTTP3(l.Port), s.Name, altSvc(l.Port), "Site/"+s.Name)
+		}
 	}
 }
 

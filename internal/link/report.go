@@ -91,7 +91,8 @@ type ResourceReport struct {
 const (
 	Refused        = "Refused"        // HAProxy refuses it; its last good form stays
 	RefusedAtFirst = "RefusedAtFirst" // HAProxy refuses it, and it has no earlier form
-	CannotBind     = "CannotBind"     // the machine can't listen at the address
+	CannotBind     = "CannotBind"     // the machine can't listen at the address, or connect from it
+	CannotBindUDP  = "CannotBindUDP"  // nor there for HTTP/3, while all else serves
 	TooNew         = "TooNew"         // the agent is too old for it; what it had of it stays
 )
 

@@ -106,6 +106,10 @@ func TestReasonsToReload(t *testing.T) {
 			b.Sections[5].Lines = lines("", "bind 127.0.0.1:443,127.0.0.2:443 ssl crt-list lists/443 allow-0rtt", "tcp-request session set-var(sess.early) var(sess.named),map_str(opt@m)",
 				"http-request deny deny_status 425 if { ssl_fc_has_early } !{ var(sess.early) -m found }", "http-request deny deny_status 425 if { ssl_fc_has_early } !{ method GET HEAD OPTIONS }", "http-request deny if bad")
 		}, []string{"port 443 takes early data for the first time (earlyData): HAProxy opens ports only when it starts"}},
+		{"HTTP/3", func(_, b *haproxy.Config) {
+			b.Sections[5].Lines = append(lines("", "tcp-request session set-var(sess.http3) var(sess.named),map_str(opt@m)"), b.Sections[5].Lines...)
+			add(b, haproxy.Section{Kind: "frontend", Name: "quic-443 from clients-http", Lines: lines("Site/www", "bind quic4@127.0.0.1:443 ssl crt-list lists/443 alpn h3")})
+		}, []string{"port 443 answers HTTP/3 for the first time (http3): HAProxy opens ports only when it starts (Site/www)"}},
 		{"a timeout that many parts repeat", func(a, b *haproxy.Config) {
 			for c, ms := range map[*haproxy.Config]string{a: "60000", b: "90000"} {
 				add(c, haproxy.Section{Kind: "defaults", Name: "servers-http", Lines: lines("Tuning/edge", "timeout server "+ms+"ms")})

@@ -102,9 +102,14 @@ func (d *differ) newFrontend(s *haproxy.Section, c cause) cause {
 		return c
 	}
 	mode, port := modeAndPort(s)
+	if mode == haproxy.QUIC {
+		http3 := http3Cause(true)
+		http3.owner, http3.section, http3.port = c.owner, c.section, port
+		return http3
+	}
 	c.port, c.what, c.many, c.why = port, "is new to the group", "are new to the group", whyPorts
 	for i := range d.have.Sections {
-		if was, p := modeAndPort(&d.have.Sections[i]); p == port && was != mode {
+		if was, p := modeAndPort(&d.have.Sections[i]); p == port && was != mode && was != haproxy.QUIC {
 			c.what = "speaks " + mode + " instead of " + was
 			c.many = "speak " + mode + " instead of " + was
 		}
@@ -129,7 +134,11 @@ func boundAt(line string) []string {
 	if len(f) < 2 || f[0] != "bind" {
 		return nil
 	}
-	return slices.DeleteFunc(strings.Split(f[1], ","), func(at string) bool { return !strings.Contains(at, ":") })
+	list := strings.Split(f[1], ",")
+	for i := range list {
+		list[i] = haproxy.OverTCP(list[i])
+	}
+	return slices.DeleteFunc(list, func(at string) bool { return !strings.Contains(at, ":") })
 }
 
 // users gives the backends of want for which something holds.
@@ -197,6 +206,7 @@ func changedSection(h, w *haproxy.Section) []cause {
 	added, removed = withoutTests(added), withoutTests(removed)
 	held, added, removed := heldCauses(added, removed)
 	zones, added, removed := zoneCauses(w, added, removed)
+	http3, added, removed := http3Causes(added, removed)
 	_, port := modeAndPort(w)
 	var list []cause
 	say := func(c cause, owner string) {
@@ -209,7 +219,7 @@ func changedSection(h, w *haproxy.Section) []cause {
 		}
 		list = append(list, c)
 	}
-	for _, c := range slices.Concat(blocks, limits, held, zones) {
+	for _, c := range slices.Concat(blocks, limits, held, zones, http3) {
 		say(c, c.owner)
 	}
 	if nothing {

@@ -68,6 +68,8 @@ func lineCause(s *haproxy.Section, now, then string) cause {
 		return bindCause(now, then)
 	case strings.Contains(line, "(sess.early)") || strings.Contains(line, "{ ssl_fc_has_early }"):
 		return earlyCause(now != "")
+	case strings.HasPrefix(line, "setcap "):
+		return cause{what: "HAProxy's workers keep other rights (http3 at a port below 1024)", why: whyTuning}
 	case asksOfRequests(line) != nil:
 		return askedCause(now, then)
 	case strings.Contains(line, headersOf):
@@ -178,6 +180,24 @@ func earlyCause(begins bool) cause {
 		return cause{what: "takes early data for the first time (earlyData)", many: "take early data for the first time (earlyData)", why: whyPorts}
 	}
 	return cause{what: "takes no early data any more (earlyData)", many: "take no early data any more (earlyData)", why: whyPorts}
+}
+
+// http3Cause tells that a port begins or ends to answer HTTP/3: there is a port of UDP for it, and rules that tell of it.
+func http3Cause(begins bool) cause {
+	if begins {
+		return cause{what: "answers HTTP/3 for the first time (http3)", many: "answer HTTP/3 for the first time (http3)", why: whyPorts}
+	}
+	return cause{what: "answers HTTP/3 no more (http3)", many: "answer HTTP/3 no more (http3)", why: whyPorts}
+}
+
+// http3Causes tells of the rules that tell clients of HTTP/3, which come and go together, and gives the other lines.
+func http3Causes(added, removed []haproxy.Line) (causes []cause, restAdded, restRemoved []haproxy.Line) {
+	is := func(l haproxy.Line) bool { return strings.Contains(l.Text, "(sess.http3)") }
+	come, leave := slices.ContainsFunc(added, is), slices.ContainsFunc(removed, is)
+	if come == leave {
+		return nil, added, removed
+	}
+	return []cause{http3Cause(come)}, slices.DeleteFunc(slices.Clone(added), is), slices.DeleteFunc(slices.Clone(removed), is)
 }
 
 func says(line, word string) bool { return slices.Contains(strings.Fields(line), word) }

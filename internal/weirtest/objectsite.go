@@ -82,6 +82,7 @@ func (w *world) listeners(s *weir.Site, role string) {
 			if s.Mode == "http" && l.TLS.Profile == "modern" {
 				l.TLS.HSTS = &weir.HSTS{MaxAge: new(weir.Duration(time.Hour)), IncludeSubdomains: len(s.Addresses) > 1}
 			}
+			l.TLS.HTTP3 = s.Mode == "http" && l.TLS.Profile == "legacy"
 			if twin := w.anyName("Certificate", role); twin != cert && w.some(3) {
 				l.TLS.Certificates = append(l.TLS.Certificates, twin)
 			}
