@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -185,15 +186,25 @@ func (e *example) by(who, role string, want int) error {
 func (e *example) trusts(issuer string) *x509.CertPool {
 	e.t.Helper()
 	pool := x509.NewCertPool()
+	pool.AddCert(e.authority(issuer))
+	return pool
+}
+
+// authority is the certificate of an Issuer of type ca.
+func (e *example) authority(issuer string) (cert *x509.Certificate) {
+	e.t.Helper()
 	weirtest.Eventually(e.t, waitLong, func() error {
 		var o struct{ Spec weir.Issuer }
 		if _, err := e.call("GET", "/api/v1/issuers/"+issuer, "", &o); err != nil {
 			return err
 		}
-		if !pool.AppendCertsFromPEM([]byte(o.Spec.Chain)) {
+		block, _ := pem.Decode([]byte(o.Spec.Chain))
+		if block == nil {
 			return fmt.Errorf("%s has no certificate yet", issuer)
 		}
-		return nil
+		var err error
+		cert, err = x509.ParseCertificate(block.Bytes)
+		return err
 	})
-	return pool
+	return cert
 }

@@ -224,3 +224,42 @@ func TestFactTicketKeysAtReload(t *testing.T) {
 		visit(false, "by another process without the file")
 	})
 }
+
+// A session of a certificate that was read from a file goes on wherever that was read from a file, and not where a line
+// of a crt-list brought it at run time, though the ticket is decrypted there; and the other way round. Setting and
+// committing the same certificate once more makes them alike.
+func TestFactSessionsOfCertificates(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		const bind = " bind ADDR:%d ssl crt-list %s strict-sni tls-ticket-keys tickets/keys\n"
+		s := newTicketSite(t, h)
+		s.lab = newLab(t, h, "frontend f from base\n"+fmt.Sprintf(bind, 8443, "one.list")+fmt.Sprintf(bind, 8444, "two.list")+" http-request return status 200\n")
+		s.file("site.pem", s.pair.pem(t))
+		s.file("one.list", "site.pem a.example\n")
+		s.file("two.list", "")
+		s.write()
+		s.start()
+		s.pay("add ssl crt-list two.list", "site.pem a.example\n")
+		for _, version := range bothVersions {
+			for from, to := range map[int]int{8443: 8444, 8444: 8443} {
+				v := s.visitor(version)
+				s.visit(v, from)
+				if s.visit(v, to) {
+					t.Errorf("TLS %x: a session goes on at port %d that began at %d: nothing has to be set once more", version, to, from)
+				}
+			}
+		}
+		if err := s.c.SetCert(bounded(t), "site.pem", s.pair.pem(t)); err != nil {
+			t.Fatal(err)
+		}
+		for _, version := range bothVersions {
+			for from, to := range map[int]int{8443: 8444, 8444: 8443} {
+				v := s.visitor(version)
+				s.visit(v, from)
+				if !s.visit(v, to) {
+					t.Errorf("TLS %x: a session does not go on at port %d that began at %d", version, to, from)
+				}
+			}
+		}
+	})
+}
