@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -144,30 +143,4 @@ func (w *walk) shown(name string) (object string, known bool) {
 		object = ""
 	}
 	return object, known
-}
-
-// within says whether a list of networks holds an address, as HAProxy looks: one of IPv4 also as one of IPv6.
-func within(list []netip.Prefix, a netip.Addr) bool {
-	holds := func(a netip.Addr) bool {
-		return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(a) })
-	}
-	return holds(a) || a.Is4() && holds(netip.AddrFrom16(a.As16()))
-}
-
-// listsOf gives the access lists that hold an address, by name. Where one of IPv4 is in a network of IPv4, networks of
-// IPv6 are not looked at.
-func (w *walk) listsOf(a netip.Addr) []string {
-	find := func(a netip.Addr) (in []string) {
-		for _, l := range w.node.Lists {
-			if slices.ContainsFunc(l.Networks, func(p netip.Prefix) bool { return p.Contains(a) }) {
-				in = append(in, l.Name)
-			}
-		}
-		return in
-	}
-	in := find(a)
-	if len(in) == 0 && a.Is4() {
-		in = find(netip.AddrFrom16(a.As16()))
-	}
-	return in
 }

@@ -47,6 +47,11 @@ func TestDisagreementsAreSeen(t *testing.T) {
 				n.Lists[i].Networks = nil
 			}
 		},
+		"strings of lists are gone": func(n *ir.Node) {
+			for i := range n.Lists {
+				n.Lists[i].Strings = nil
+			}
+		},
 		"no zone is shifted": func(n *ir.Node) { n.Shifts = nil },
 		"maps are empty": func(n *ir.Node) {
 			for i := range n.Maps {

@@ -57,11 +57,11 @@ func (h headers) last(name string) string {
 // cookie gives the last cookie of a name.
 func (h headers) cookie(name string) (value string, found bool) {
 	for _, line := range h.values("Cookie") {
-		for line != "" {
+		// HAProxy looks at no rest of a line that has no room for a value.
+		for len(line) >= len(name)+len("=?") {
 			one, rest := cutCookie(line)
 			n, v, is := strings.Cut(one, "=")
-			// HAProxy sees no value where the line ends behind the sign.
-			if is && strings.Trim(n, " \t") == name && (v != "" || one != line) {
+			if is && strings.Trim(n, " \t") == name {
 				value, found = strings.Trim(v, " \t"), true
 			}
 			line = rest

@@ -125,7 +125,7 @@ func (w *world) differServed(q explain.Request, a explain.Verdict, g got) string
 		if g.status == 400 && g.header.Get("Content-Type") == "text/plain; charset=utf-8" {
 			return "" // the origin itself does not like the path
 		}
-		if a.Outcome == explain.Tried && g.status == 503 {
+		if a.Outcome == explain.Tried && g.status == 503 { // none of them is there
 			return ""
 		}
 		return fmt.Sprintf("no server was asked, status %d", g.status)
@@ -187,6 +187,11 @@ func (w *world) compare(node ir.Node, requests int) (outcomes map[explain.Outcom
 			var steps strings.Builder
 			for _, s := range trace.Steps {
 				fmt.Fprintf(&steps, "\n\t%s %s %s: %s", s.About, s.Object, s.Field, s.Says)
+			}
+			for _, s := range node.Sites {
+				if routes, err := json.Marshal(s.Routes); err == nil && s.Name == trace.Answer.Site {
+					fmt.Fprintf(&steps, "\n\t%s", routes)
+				}
 			}
 			disagree = append(disagree, fmt.Sprintf("%s: %s%s", say(q), why, steps.String()))
 		}

@@ -21,6 +21,17 @@ func (w *world) some(n int) bool { return w.rng.IntN(n) == 0 }
 
 // enrich gives the sites of a set routes of all kinds, as far as the rules take them.
 func (w *world) enrich(set *weir.Set) {
+	for _, o := range slices.Collect(set.All("AccessList")) {
+		spec := *o.Spec.(*weir.AccessList)
+		spec.Strings = &weir.ListStrings{
+			Match: pick(w.rng, weir.MatchExact, weir.MatchPrefix, weir.MatchSuffix, weir.MatchContains), IgnoreCase: w.some(2),
+			Entries: []string{pick(w.rng, "1", "A b", "x=y"), pick(w.rng, "12", "a", "q", "~!|"), pick(w.rng, "no", "a,b", "=")},
+		}
+		put := &weir.Object{Kind: "AccessList", Metadata: o.Metadata, Spec: &spec}
+		if len(weir.Validate(put)) == 0 {
+			set.Put(put)
+		}
+	}
 	for _, o := range slices.Collect(set.All("Map")) {
 		spec := &weir.Map{Match: o.Spec.(*weir.Map).Match}
 		keys := map[string][]string{"exact": {"/x", "/m1", "/a/b"}, "prefix": {"/x/", "/m1", "/a", "/a/b"}, "regex": {"/x", "/m1.*", `/r1/[a-z]+\.(png|jpg)`}}[spec.Match]
@@ -96,11 +107,11 @@ func (w *world) conditions(m *weir.RouteMatch, s *weir.Site, set *weir.Set) {
 				m.Host = "b." + parent
 			}
 		case 2:
-			m.Headers = []weir.ValueMatch{w.value("x-a"), w.value(pick(w.rng, "x-b", "x-forwarded-for", "x-forwarded-proto", "forwarded"))}[:1+w.rng.IntN(2)]
+			m.Headers = []weir.ValueMatch{w.value("x-a", set), w.value(pick(w.rng, "x-b", "x-forwarded-for", "x-forwarded-proto", "forwarded"), set)}[:1+w.rng.IntN(2)]
 		case 3:
-			m.Query = []weir.ValueMatch{w.value("q")}
+			m.Query = []weir.ValueMatch{w.value("q", set)}
 		case 4:
-			m.Cookies = []weir.ValueMatch{w.value("c")}
+			m.Cookies = []weir.ValueMatch{w.value("c", set)}
 		case 5:
 			m.AccessList = w.name(set, "AccessList")
 		}
@@ -109,9 +120,9 @@ func (w *world) conditions(m *weir.RouteMatch, s *weir.Site, set *weir.Set) {
 
 var values = []string{"1", "12", "a b", "a", "x=y", "`~!|", "127.", "https", `"q"`, "a,b", "é"}
 
-func (w *world) value(name string) weir.ValueMatch {
+func (w *world) value(name string, set *weir.Set) weir.ValueMatch {
 	v := weir.ValueMatch{Name: name}
-	switch w.rng.IntN(4) {
+	switch w.rng.IntN(6) {
 	case 0:
 		v.Exact = pick(w.rng, values...)
 	case 1:
@@ -120,6 +131,8 @@ func (w *world) value(name string) weir.ValueMatch {
 		v.Regex = pick(w.rng, `[0-9]+`, `.`, `a.*`, `(?i)A\x20B`, `[^a]*`, `..`)
 	case 3:
 		v.Present = true
+	default:
+		v.AccessList = w.name(set, "AccessList")
 	}
 	return v
 }
@@ -252,7 +265,7 @@ func (w *world) headers(q *explain.Request) {
 	add := func(name, value string) { q.Header = append(q.Header, explain.Field{Name: name, Value: value}) }
 	for _, name := range []string{"X-A", "x-b", "X-a", "Forwarded", "X-Forwarded-For", "X-Forwarded-Proto"} {
 		if w.some(3) {
-			add(name, pick(w.rng, "1", "12", "a b", "a", "x=y", "`~!|", `"q"`, "a,b", "", "127.0.0.9", "127.0.0.9, 127.0.0.8"))
+			add(name, pick(w.rng, "1", "12", "a b", "A`B", "xa", "a", "x=y", "`~!|", `"q"`, "a,b", "", "127.0.0.9", "127.0.0.9, 127.0.0.8"))
 		}
 	}
 	if w.some(2) {

@@ -88,6 +88,13 @@ func (w *walk) missedTerm(t weir.Term, alone bool) string {
 			return fmt.Sprintf("%s is not in AccessList/%s", w.q.From, t.Exact)
 		}
 		return ""
+	case t.List != "":
+		if w.listed(t.List, is) {
+			return ""
+		}
+		if is != "" {
+			return fmt.Sprintf("%s, %s, is not in AccessList/%s", t.Field(), clip(is), t.List)
+		}
 	case t.Regex != "":
 		if w.matches(t.Regex, is, "the regex of "+t.Field()) {
 			return ""

@@ -61,6 +61,12 @@ func (c chooser) regardless() {
 	c.add("set-dst var(txn.place),field(1,|) %s", place)
 	c.add("set-dst-port var(txn.place),field(2,|) %s", place)
 	c.set("be", "var(txn.way),field(3,|) %s", place)
+	if c.second { // one that other sites have for a zone sends back too, and would be asked again and again
+		c.set("back", "var(txn.site),map_str(%s) %s", opt(mapFallbacks), none)
+		none += " !{ var(txn.back),strcmp(txn.from) eq 0 }"
+		c.set("be", "var(txn.back) %s", none)
+		return
+	}
 	c.set("be", "var(txn.site),map_str(%s) %s", opt(mapFallbacks), none)
 }
 

@@ -104,6 +104,28 @@ func TestAZoneThatDiesBetweenChecks(t *testing.T) {
 	})
 }
 
+// TestAFallbackThatSendsBackIsAskedOnce: a pool that others stand in for elsewhere sends back what it can't take; as a
+// site's fallback it is asked once more, and not again and again.
+func TestAFallbackThatSendsBackIsAskedOnce(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		p := startProxy(t, h, func(n *ir.Node) {
+			standIns(weirtestPrefixOf(n), n)
+			for i := range n.Sites {
+				if n.Sites[i].Name == "gone" {
+					n.Sites[i].Routing = &ir.Routing{Fallback: "lost"}
+				}
+			}
+		})
+		if status, _, all := p.get(t, 17, "GET / HTTP/1.1\r\nHost: gone.example\r\nConnection: close\r\n\r\n"); status != 503 {
+			t.Errorf("%d\n%s", status, all)
+		}
+		passes := regexp.MustCompile(`(?m)^again-http,FRONTEND(?:,[^,]*){5},(\d+),`).FindStringSubmatch(p.command(t, "show stat"))
+		if len(passes) != 2 || passes[1] == "0" || len(passes[1]) > 2 { // 7 servers, one after the other
+			t.Errorf("sent back %v times", passes)
+		}
+	})
+}
+
 // weirtestPrefixOf gives the network that a test's node is in.
 func weirtestPrefixOf(n *ir.Node) netip.Prefix {
 	prefix, _ := n.Group.Ranges[0].Addr().Prefix(24)
