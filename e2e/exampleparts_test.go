@@ -208,3 +208,18 @@ func (e *example) authority(issuer string) (cert *x509.Certificate) {
 	})
 	return cert
 }
+
+// sources lets a load balancer come to its servers from networks of the machine.
+func (e *example) sources(name string, networks ...string) {
+	e.t.Helper()
+	var o struct{ Spec map[string]any }
+	if _, err := e.call("GET", "/api/v1/loadbalancers/"+name, "", &o); err != nil {
+		e.t.Fatal(err)
+	}
+	o.Spec["sourceAddresses"] = networks
+	raw, err := json.Marshal(map[string]any{"kind": "LoadBalancer", "metadata": map[string]string{"name": name}, "spec": o.Spec})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.converged(e.apply(string(raw)))
+}
