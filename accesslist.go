@@ -38,6 +38,8 @@ const (
 const (
 	// MaxListEntries is how many networks, and how many strings, an AccessList can have.
 	MaxListEntries = 200_000
+	// maxListBytes is how long all strings of a list may be together, in bytes, as they are sent to agents.
+	maxListBytes = 8 << 20
 	// MaxScannedEntries is how many strings there can be that are looked for one by one: those of suffix and contains.
 	MaxScannedEntries = 2000
 )
@@ -48,17 +50,22 @@ func (s *ListStrings) Scanned() bool { return s.Match == MatchSuffix || s.Match 
 // Normalize masks the networks, and brings the strings into order, without doubles.
 func (a *AccessList) Normalize() {
 	maskAll(a.Networks)
-	if s := a.Strings; s != nil {
-		if s.IgnoreCase {
-			for i, e := range s.Entries {
-				s.Entries[i] = strings.ToLower(e)
-			}
-		}
-		if !slices.IsSorted(s.Entries) {
-			slices.Sort(s.Entries)
-		}
-		s.Entries = slices.Compact(s.Entries)
+	if a.Strings != nil {
+		a.Strings.Normalize()
 	}
+}
+
+// Normalize brings the strings into order, without doubles.
+func (s *ListStrings) Normalize() {
+	if s.IgnoreCase {
+		for i, e := range s.Entries {
+			s.Entries[i] = strings.ToLower(e)
+		}
+	}
+	if !slices.IsSorted(s.Entries) {
+		slices.Sort(s.Entries)
+	}
+	s.Entries = slices.Compact(s.Entries)
 }
 
 // Validate checks networks and strings.
@@ -75,6 +82,13 @@ func (s *ListStrings) validate(p *Problems) {
 	atMost(p, "strings.entries", len(s.Entries), MaxListEntries, "")
 	if s.Scanned() {
 		atMost(p, "strings.entries", len(s.Entries), MaxScannedEntries, " with match: "+s.Match+", which looks for each of them; exact and prefix take more")
+	}
+	size := 0
+	for _, e := range s.Entries {
+		size += 3 + len(e) + 5*(strings.Count(e, "<")+strings.Count(e, ">")+strings.Count(e, "&")) + strings.Count(e, `"`) + strings.Count(e, `\`)
+	}
+	if size > maxListBytes {
+		p.Add("strings.entries", "has %d bytes; at most %d are allowed", size, maxListBytes)
 	}
 	for i, e := range s.Entries {
 		if err := CheckListString(e); err != nil {

@@ -61,7 +61,7 @@ var kindTable = map[string]kindRow{
 	"Issuer":            {name: "inside", body: manifest("Issuer", "inside", "}\nspec: {type: ca, ca: {commonName: Inside}}"), read: granted, write: admins, needsWriting: true},
 	"Certificate":       {name: "ca", body: manifest("Certificate", "ca", roleWeb+"spec: {chain: \""+strings.ReplaceAll(authority, "\n", `\n`)+"\"}"), read: webReaders, write: webOwners, needsWriting: true},
 	"ErrorPage":         {name: "page", body: manifest("ErrorPage", "page", roleWeb+"spec: {body: sorry}"), read: webReaders, write: webOwners, needsWriting: true},
-	"AccessList":        {name: "list", body: manifest("AccessList", "list", roleWeb+"spec: {networks: [192.0.2.0/24]}"), read: webReaders, write: webOwners, needsWriting: true},
+	"AccessList":        {name: "list", body: manifest("AccessList", "list", roleWeb+"spec: {networks: [192.0.2.0/24], strings: {match: exact, entries: [a]}}"), read: webReaders, write: webOwners, needsWriting: true},
 	"RateLimit":         {name: "limit", body: manifest("RateLimit", "limit", roleWeb+"spec: {count: requests, period: 10s, soft: {above: 5}}"), read: webReaders, write: webOwners, needsWriting: true},
 	"Map":               {name: "map", body: manifest("Map", "map", roleWeb+"spec: {match: exact, entries: [{key: /a, value: b}]}"), read: webReaders, write: webOwners, needsWriting: true},
 	"DiscoverySource":   {name: "source", body: manifest("DiscoverySource", "source", "}\nspec: {file: {path: web.json}, role: web, server: {zone: az1}}"), read: granted, write: admins, needsWriting: true},
@@ -111,6 +111,8 @@ func endpointTable() map[string]endpointRow {
 		"POST /api/v1/registrations/{name}/renew":           {path: "/api/v1/registrations/web-1/renew", body: "{csr: x}", want: itself},
 		"PUT /api/v1/registrations/{name}":                  {path: "/api/v1/registrations/web-1", body: "{state: healthy}", want: itself},
 		"DELETE /api/v1/registrations/{name}":               {path: "/api/v1/registrations/web-1", want: itself},
+		"PUT /api/v1/accesslists/{name}/networks":           {path: "/api/v1/accesslists/list/networks", body: "192.0.2.0/24", want: webOwners, media: "text/plain"},
+		"PUT /api/v1/accesslists/{name}/strings":            {path: "/api/v1/accesslists/list/strings", body: "a b", want: webOwners, media: "text/plain"},
 		"POST /api/v1/discoverysources/{name}/confirm":      {path: "/api/v1/discoverysources/source/confirm?doubt=1&reason=test", want: webOwners},
 		"POST /api/v1/tokens":                               {path: "/api/v1/tokens", body: "kind: Token\nmetadata: {name: new}\nspec: {subject: robot}", want: makers},
 	}

@@ -82,6 +82,9 @@ func (rt *route) bodyContent(r huma.Registry) map[string]*huma.MediaType {
 			CSVType:            {Schema: &huma.Schema{Type: huma.TypeString, Description: "A line for each server below one that names the columns, which are the fields of an entry."}},
 		}
 	}
+	if rt.body == "lines" {
+		return map[string]*huma.MediaType{ListType: {Schema: &huma.Schema{Type: huma.TypeString, Description: "An entry a line; of networks an address stands for itself alone. Lines that begin with # are comments."}}}
+	}
 	if t, ok := bodyTypes[rt.body]; ok {
 		s := r.Schema(t, true, "")
 		return map[string]*huma.MediaType{"application/json": {Schema: s}, "application/yaml": {Schema: s}}

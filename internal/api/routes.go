@@ -21,7 +21,7 @@ type route struct {
 	// itself routes also take the certificate of the very server that is asked about.
 	itself bool
 	query  []param
-	// kind is that of the objects, body what is read: "object", "objects", "inventory", "exchange", "announcement" or nothing.
+	// kind is that of the objects, body what is read: "object", "objects", "inventory", "lines", "exchange", "announcement" or nothing.
 	kind *weir.Kind
 	body string
 	// answer and stream are the types of an answer and of a stream's line, nil for a kind's object.
@@ -113,6 +113,8 @@ func routesOf(kind weir.Kind) []*route {
 			&route{method: "POST", pattern: many + "/preview", id: "previewPool", summary: "Tell who would be in a pool, and why other servers of the role would not; the pool need not be there.", kind: &kind, body: "object", query: []param{othersParam}, answer: reflect.TypeFor[PoolPreview](), handle: of((*call).previewPool)},
 			&route{method: "GET", pattern: one + "/preview", id: "previewNamedPool", summary: "Tell who is in a pool, and why other servers of the role are not.", kind: &kind, query: []param{othersParam}, answer: reflect.TypeFor[PoolPreview](), handle: of((*call).previewNamed)})
 		list = append(list, &route{method: "GET", pattern: one + "/health", id: "poolHealth", summary: "Tell what the health checks see of a pool's servers.", kind: &kind, answer: reflect.TypeFor[PoolHealth](), handle: of((*call).health)})
+	case "AccessList":
+		list = append(list, listRoutes(one, kind)...)
 	case "Site":
 		list = append(list, &route{method: "GET", pattern: one + "/counts", id: "siteCounts", summary: "Tell what the access logs counted for a site.", kind: &kind, answer: reflect.TypeFor[SiteCounts](), handle: of((*call).siteCounts)})
 	}

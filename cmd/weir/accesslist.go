@@ -1,0 +1,145 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"weir"
+	"weir/internal/api"
+)
+
+func newAccessList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "accesslist",
+		GroupID: groupChange,
+		Short:   "Replace the entries of an AccessList by those of a file",
+		Long:    `Replace the entries of an AccessList by those of a file, at run time and all at once for every client.`,
+		Example: `  weir accesslist upload crawlers -f networks.txt --dry-run
+  weir accesslist upload crawlers -f agents.txt --strings --reason "feed of this morning"`,
+	}
+	cmd.AddCommand(newAccessListUpload())
+	return cmd
+}
+
+// uploadFlags are those of weir accesslist upload.
+type uploadFlags struct {
+	file           string
+	strings        bool
+	reason, output *string
+	dryRun, wait   *bool
+}
+
+func newAccessListUpload() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "upload NAME -f FILE",
+		Short: "Replace all networks, or strings, of an AccessList",
+		Long: `Replace all networks of an AccessList by those of a file, as one change; with --strings its strings, of which the way
+that they are matched stays. An entry is a line; of networks an address stands for itself alone, and what stands behind #
+or ; is a comment. Of strings a line that begins with # is a comment. Doubles count once.
+
+The AccessList must be there. What is wrong is told by the file's lines, and then nothing is changed. --dry-run says how
+many entries come and go, and what every load balancer would do.`,
+		Example: `  weir accesslist upload crawlers -f networks.txt --dry-run
+  weir accesslist upload crawlers -f agents.txt --strings
+  curl -s https://feed.example.com/drop.txt | weir accesslist upload drop -f - --wait`,
+		Args:              rangeArgs(1, 1, "say which AccessList"),
+		ValidArgsFunction: completeNames("AccessList"),
+	}
+	f := new(uploadFlags)
+	flags := cmd.Flags()
+	flags.StringVarP(&f.file, "filename", "f", "", "the entries, one a line: a file, or - for standard input")
+	flags.BoolVar(&f.strings, "strings", false, "the file holds strings, not networks")
+	f.reason, f.dryRun, f.wait = addReasonFlag(cmd), addDryRunFlag(cmd), addWaitFlag(cmd)
+	f.output = addOutputFlag(cmd, "text", "json", "yaml")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) }
+	return cmd
+}
+
+// listAnswer is api.ListAnswer as it is read.
+type listAnswer struct {
+	applied                 applied
+	Entries, Added, Removed int
+}
+
+// UnmarshalJSON keeps the text too.
+func (a *listAnswer) UnmarshalJSON(raw []byte) error {
+	if err := json.Unmarshal(raw, &a.applied); err != nil {
+		return err
+	}
+	type fields listAnswer
+	return json.Unmarshal(raw, (*fields)(a))
+}
+
+func (f *uploadFlags) run(cmd *cobra.Command, name string) error {
+	if err := weir.CheckName(name); err != nil {
+		return usagef("the name of the AccessList %s", err)
+	}
+	list, err := f.read(cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	c, err := connect(cmd)
+	if err != nil {
+		return err
+	}
+	c.timeout = timeoutOf(cmd, applyWithin)
+	what := "networks"
+	if f.strings {
+		what = "strings"
+	}
+	o := writeOptions{reason: *f.reason, dryRun: *f.dryRun, wait: *f.wait, output: *f.output}
+	answer := new(listAnswer)
+	send := call{method: http.MethodPut, path: "accesslists/" + name + "/" + what, query: o.query(url.Values{}), body: list.body, header: http.Header{"Content-Type": {api.ListType}}}
+	if err := c.do(cmd.Context(), send, answer); err != nil {
+		return unchanged(list.located(err))
+	}
+	if o.output != "text" {
+		return tell(cmd, c, &answer.applied, o)
+	}
+	s := stdout(cmd)
+	s.printf("%s: %s %s; %s added, %s removed.\n", s.strong("AccessList/"+name), thousands(answer.Entries), what, thousands(answer.Added), thousands(answer.Removed))
+	if o.dryRun {
+		printEffects(s, planOr(answer.applied.Plan), groupSizes(cmd), false)
+		s.line("Nothing was changed.")
+		return nil
+	}
+	// Of so many entries nobody reads before and after, which were not asked for.
+	if len(answer.applied.Change.Objects) > 0 {
+		s.printf("%s\n", s.strong("Revision "+itoa(answer.applied.Revision)+"."))
+	}
+	if !o.wait {
+		return nil
+	}
+	return c.follow(cmd, answer.applied.Revision, timeoutOf(cmd, convergeWithin), func() error {
+		return c.unserved(cmd.Context(), &answer.applied, o.asked)
+	})
+}
+
+func (f *uploadFlags) read(in io.Reader) (*serverList, error) {
+	l, from := &serverList{name: f.file}, in
+	switch f.file {
+	case "":
+		return nil, usagef("say what to read: -f FILE, or -f - for standard input")
+	case "-":
+		l.name = stdinName
+	default:
+		file, err := os.Open(f.file)
+		if err != nil {
+			return nil, fmt.Errorf("read the list: %w", err)
+		}
+		defer func() { _ = file.Close() }()
+		from = file
+	}
+	text, err := io.ReadAll(io.LimitReader(from, weir.MaxManifest+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the list: %w", err)
+	}
+	l.body = text
+	return l, nil
+}
