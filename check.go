@@ -75,12 +75,16 @@ func (c *checker) object(r Ref, old, now *Object) {
 	case *Site:
 		c.site(now, spec)
 		c.siteLists(now, spec)
+		c.logicOf(now)
 		c.routing(now, spec)
 		c.stillShifted(old, now)
 	case *Pool:
 		c.pool(old, now, spec)
+		c.logicOf(now)
 	case *Route:
 		c.route(now, spec)
+	case *Logic:
+		c.logic(now)
 	case *RateLimit:
 		c.rateLimit(now, spec)
 	case *AccessList:

@@ -188,6 +188,12 @@ func (d *decoder) union(n *yaml.Node, u union, path string, depth int) {
 func (b *Backend) word(s string) error { b.Pool = s; return nil }
 func (b *Backend) target() any         { return &b.Zones }
 
+func (u *LogicUse) word(s string) error { u.Name = s; return nil }
+func (u *LogicUse) target() any         { return (*logicUseFields)(u) }
+
+// logicUseFields is a LogicUse that is written with values.
+type logicUseFields LogicUse
+
 func (q *Queue) word(s string) error {
 	if s != "none" {
 		return fmt.Errorf(`%q must be "none" or {timeout: 60s}`, clip(s))

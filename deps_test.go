@@ -66,10 +66,11 @@ var layers = []layer{
 		own:     []string{"weir", "internal/haproxy", "internal/plan"},
 		foreign: []string{"golang.org/x/sys"},
 	},
-	{pkg: "internal/haproxy", pure: true, own: []string{"weir", "internal/ir"}},
+	{pkg: "internal/haproxy", pure: true, own: []string{"weir", "internal/ir", "internal/logic"}},
 	{pkg: "internal/inventory", pure: true, own: []string{"weir"}},
 	{pkg: "internal/ir", pure: true, own: []string{"weir"}},
 	{pkg: "internal/link", own: []string{"weir", "internal/ir", "internal/secrets"}},
+	{pkg: "internal/logic", pure: true},
 	{pkg: "internal/plan", coming: true, pure: true, own: []string{"weir", "internal/haproxy", "internal/ir"}},
 	{pkg: "internal/register", own: []string{"weir", "internal/secrets"}},
 	{pkg: "internal/registrar", own: []string{"weir", "internal/compile", "internal/discovery", "internal/secrets", "internal/store"}},
@@ -86,7 +87,7 @@ var layers = []layer{
 	{pkg: "internal/tickets", pure: true},
 	{pkg: "internal/wave", pure: true},
 	{pkg: "internal/weirtest", own: []string{"weir"}, foreign: []string{"github.com/letsencrypt/pebble", "github.com/miekg/dns"}},
-	{pkg: "weir", pure: true, foreign: []string{"github.com/tidwall/btree", "go.yaml.in/yaml/v3", "golang.org/x/net/idna"}},
+	{pkg: "weir", pure: true, own: []string{"internal/logic"}, foreign: []string{"github.com/tidwall/btree", "go.yaml.in/yaml/v3", "golang.org/x/net/idna"}},
 }
 
 // maxDepth bounds the longest chain of imports among the packages below internal/. The root

@@ -55,6 +55,7 @@ var kinds = []Kind{
 	{Name: "Schedule", Plural: "schedules", Doc: "A window of time that routes, maintenance, rate limits, shifts and splits go by.", Write: Owner, New: func() Spec { return new(Schedule) }},
 	{Name: "RateLimit", Plural: "ratelimits", Short: []string{"limit", "limits"}, Doc: "How much one client may ask of a site, and what becomes of one that asks more.", Write: Owner, New: func() Spec { return new(RateLimit) }},
 	{Name: "Map", Plural: "maps", Doc: "Keys and values that routes look up.", Write: Owner, New: func() Spec { return new(Map) }},
+	{Name: "Logic", Plural: "logics", Doc: "Business logic in HAProxy's own words, for the sites and pools that name it.", Write: Owner, New: func() Spec { return new(Logic) }},
 	{Name: "DiscoverySource", Plural: "discoverysources", Short: []string{"source", "sources"}, Doc: "A place outside that servers are learned from, which come and go with it.", Platform: true, Write: Admin, New: func() Spec { return new(DiscoverySource) }},
 	{Name: "Server", Plural: "servers", Doc: "An origin server as inventory knows it; pools select it.", Write: Owner, New: func() Spec { return new(Server) }},
 	{Name: "Pool", Plural: "pools", Doc: "Servers that do the same work, with their health check and limits.", Write: Owner, New: func() Spec { return new(Pool) }},

@@ -41,6 +41,8 @@ type Pool struct {
 	// client; WebSockets go by h1 where the server has it.
 	Protocol    string       `json:"protocol,omitempty"`
 	Compression *Compression `json:"compression,omitempty"`
+	// Logic names the Logics that are asked about each request that this pool serves, of whatever site, in this order.
+	Logic []LogicUse `json:"logic,omitempty"`
 	// SlowStart is the time over which a returning server's weight grows to its full value.
 	SlowStart Duration `json:"slowStart,omitempty"`
 	// ServerTimeout is how long a server may be silent; the group's Tuning when left out. A tcp pool's is
@@ -257,6 +259,7 @@ func (o *Pool) Validate(p *Problems) {
 		}
 	}
 	o.Compression.validate(p, o.Mode)
+	validateLogic(p, o.Mode, o.Logic)
 	if o.SlowStart != 0 {
 		o.SlowStart.within(p, "slowStart", time.Second, time.Hour)
 	}
@@ -300,7 +303,7 @@ func (t *PoolTLS) validate(p *Problems) {
 	oneOf(p, "tls.minVersion", t.MinVersion, "TLSv1.2", "TLSv1.3")
 }
 
-// References are the role and zone selected, the authority and the client certificate.
+// References are the role and zone selected, the authority and the client certificate, and logic.
 func (o *Pool) References() []Reference {
 	var list []Reference
 	if o.Selector != nil {
@@ -311,5 +314,5 @@ func (o *Pool) References() []Reference {
 		list = optional(list, "tls.ca", "Certificate", o.TLS.CA)
 		list = optional(list, "tls.clientCertificate", "Certificate", o.TLS.ClientCertificate)
 	}
-	return list
+	return logicReferences(list, o.Logic)
 }

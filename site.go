@@ -27,6 +27,9 @@ type Site struct {
 	Routes []SiteRoute `json:"routes,omitempty"`
 	// RateLimits name the limits that each client of the site is held to; all of them count.
 	RateLimits []string `json:"rateLimits,omitempty"`
+	// Logic names the Logics that are asked about each request, after the site's routes have been found and before a zone
+	// is; in this order.
+	Logic []LogicUse `json:"logic,omitempty"`
 	// Delegates let other roles add Routes.
 	Delegates []Delegation `json:"delegates,omitempty"`
 	// ErrorPages replace HAProxy's own error texts, by status.
@@ -140,6 +143,7 @@ func (s *Site) Validate(p *Problems) {
 	for status := range s.ErrorPages {
 		status.check(p, "errorPages")
 	}
+	validateLogic(p, s.Mode, s.Logic)
 	names(p, "rateLimits", s.RateLimits)
 	if n := len(s.RateLimits); n > MaxRateLimits {
 		p.Add("rateLimits", "names %d; at most %d are allowed", n, MaxRateLimits)
@@ -171,7 +175,7 @@ func (s *Site) validateBackends(p *Problems) {
 	}
 }
 
-// References are addresses, certificates, zones, pools, lists, maps, limits and pages.
+// References are addresses, certificates, zones, pools, lists, maps, limits, logic and pages.
 func (s *Site) References() []Reference {
 	list := each(nil, "addresses", "IPAddress", s.Addresses)
 	for i, l := range s.Listeners {
@@ -204,6 +208,7 @@ func (s *Site) References() []Reference {
 		list = optional(list, "routing.fallback", "Pool", r.Fallback)
 	}
 	list = each(list, "rateLimits", "RateLimit", s.RateLimits)
+	list = logicReferences(list, s.Logic)
 	if m := s.Maintenance; m != nil {
 		list = optional(list, "maintenance.page", "ErrorPage", m.Page)
 		list = optional(list, "maintenance.except", "AccessList", m.Except)

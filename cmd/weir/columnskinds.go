@@ -56,6 +56,7 @@ var kindTables = map[string]kindTable{
 	"Map":        {columns: []column{{title: "MATCH"}, {title: "ENTRIES", right: true}, {title: "PROGRAMMED"}}, cells: mapCells},
 	"AccessList": {columns: []column{{title: "NETWORKS", shrinks: true}, {title: "STRINGS"}, {title: "PROGRAMMED"}}, cells: accessListCells},
 	"RateLimit":  {columns: []column{{title: "COUNTS"}, {title: "PERIOD"}, {title: "BY", shrinks: true}, {title: "SOFT", right: true}, {title: "HARD", right: true}, {title: "MODE"}, {title: "PROGRAMMED"}}, cells: rateLimitCells},
+	"Logic":      {columns: []column{{title: "DESCRIPTION", shrinks: true}, {title: "PARAMETERS", shrinks: true}, {title: "RAW"}, {title: "PROGRAMMED"}}, cells: logicCells},
 	"Route":      {columns: []column{{title: "SITE"}, {title: "TAKES", shrinks: true}, {title: "DOES"}}, cells: routeCells},
 	"Split":      {columns: []column{{title: "SITE"}, {title: "BACKEND"}, {title: "NOW", restless: true}, {title: "NEXT STEP", restless: true}, {title: "STICKY"}, {title: "PROGRAMMED"}}, cells: splitCells},
 	"Schedule":   {columns: []column{{title: "FROM"}, {title: "UNTIL"}, {title: "NOW", restless: true}, {title: "REASON", shrinks: true}}, cells: scheduleCells},

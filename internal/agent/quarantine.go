@@ -200,7 +200,7 @@ func resourcesOf(owner string, list []*ir.Resource) []string {
 	kind, name, _ := strings.Cut(owner, "/")
 	prefix, ok := map[string]string{
 		"IPAddress": "address/", "Site": "site/", "Pool": "pool/", "AccessList": "list/", "Map": "map/",
-		"ErrorPage": "page/", "RateLimit": "limit/", "Schedule": "schedule/", "Split": "split/", "Certificate": "certificate/",
+		"ErrorPage": "page/", "RateLimit": "limit/", "Logic": "logic/", "Schedule": "schedule/", "Split": "split/", "Certificate": "certificate/",
 	}[kind]
 	switch {
 	case ok:

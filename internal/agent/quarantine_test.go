@@ -179,7 +179,7 @@ func TestResourcesOf(t *testing.T) {
 	list := []*ir.Resource{resource("server/web/a", "1"), resource("server/api/a", "1"), resource("server/web/b", "1"), resource("pool/web", "1")}
 	for owner, want := range map[string]string{
 		"Server/a": "[server/web/a server/api/a]", "Pool/web": "[pool/web]", "Tuning/fast": "[tuning]", "Site/www": "[site/www]",
-		"IPAddress/v": "[address/v]", "AccessList/l": "[list/l]", "Map/m": "[map/m]", "RateLimit/r": "[limit/r]", "ErrorPage/p": "[page/p]",
+		"IPAddress/v": "[address/v]", "AccessList/l": "[list/l]", "Map/m": "[map/m]", "RateLimit/r": "[limit/r]", "Logic/o": "[logic/o]", "ErrorPage/p": "[page/p]",
 		"Certificate/c": "[certificate/c]", "LoadBalancerGroup/edge": "[]", "": "[]",
 	} {
 		if got := fmt.Sprint(resourcesOf(owner, list)); got != want {

@@ -63,6 +63,7 @@ var kindTable = map[string]kindRow{
 	"ErrorPage":         {name: "page", body: manifest("ErrorPage", "page", roleWeb+"spec: {body: sorry}"), read: webReaders, write: webOwners, needsWriting: true},
 	"AccessList":        {name: "list", body: manifest("AccessList", "list", roleWeb+"spec: {networks: [192.0.2.0/24], strings: {match: exact, entries: [a]}}"), read: webReaders, write: webOwners, needsWriting: true},
 	"RateLimit":         {name: "limit", body: manifest("RateLimit", "limit", roleWeb+"spec: {count: requests, period: 10s, soft: {above: 5}}"), read: webReaders, write: webOwners, needsWriting: true},
+	"Logic":             {name: "logic", body: manifest("Logic", "logic", roleWeb+"spec: {text: http-request deny}"), read: webReaders, write: webOwners, needsWriting: true},
 	"Map":               {name: "map", body: manifest("Map", "map", roleWeb+"spec: {match: exact, entries: [{key: /a, value: b}]}"), read: webReaders, write: webOwners, needsWriting: true},
 	"DiscoverySource":   {name: "source", body: manifest("DiscoverySource", "source", "}\nspec: {file: {path: web.json}, role: web, server: {zone: az1}}"), read: granted, write: admins, needsWriting: true},
 	"Server":            {name: "srv", body: manifest("Server", "srv", roleWeb+"spec: {address: 10.0.0.7, zone: az1}"), read: webReaders, write: webOwners, needsWriting: true},

@@ -116,10 +116,18 @@ func mayWrite(c Caller, kind weir.Kind, o *weir.Object) error {
 		if !c.Holds(weir.Admin, "") {
 			return lacks(c, weir.Admin, o, "*")
 		}
+	case raw(o) && !c.Holds(weir.Admin, ""):
+		return weir.Errorf(weir.Forbidden, "%s: a raw Logic holds whatever HAProxy takes, files and all, so that writing it takes the right admin on all roles, which %s does not have; ask an admin, or write it without raw", o.Ref(), c.Subject)
 	case !c.Holds(kind.Write, role):
 		return lacks(c, kind.Write, o, role)
 	}
 	return nil
+}
+
+// raw says that nobody but HAProxy reads what an object holds.
+func raw(o *weir.Object) bool {
+	l, ok := o.Spec.(*weir.Logic)
+	return ok && l.Raw
 }
 
 func lacks(c Caller, need weir.Right, o *weir.Object, role string) error {

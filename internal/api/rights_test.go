@@ -41,6 +41,7 @@ var rightTable = map[string]rightRow{
 	"ErrorPage":         {write: weir.Owner, roleless: true},
 	"AccessList":        {write: weir.Owner, roleless: true},
 	"RateLimit":         {write: weir.Owner, roleless: true},
+	"Logic":             {write: weir.Owner, roleless: true},
 	"Map":               {write: weir.Owner, roleless: true},
 	"DiscoverySource":   {roleless: true},
 	"Server":            {write: weir.Owner, roleless: true},
@@ -168,5 +169,29 @@ func TestRightsHoldOnBothSides(t *testing.T) {
 		if Allowed(Caller{Subject: "me"}, Read, o, o) != nil || Allowed(Caller{Subject: "you"}, Read, o, o) == nil {
 			t.Errorf("%s: not its subject's alone to see", o.Kind)
 		}
+	}
+}
+
+// TestRawLogicIsTheAdmins: nobody else makes, changes, deletes or unmakes one, whatever role it has.
+func TestRawLogicIsTheAdmins(t *testing.T) {
+	t.Parallel()
+	object := func(raw bool) *weir.Object {
+		return &weir.Object{Kind: "Logic", Metadata: weir.Metadata{Name: "x", Role: "web"}, Spec: &weir.Logic{Raw: raw, Text: "http-request deny"}}
+	}
+	owner := Caller{Subject: "me", Grants: []weir.Grant{{Subject: "me", Role: "web", Right: weir.Owner}, {Subject: "me", Role: "web", Right: weir.Admin}, {Subject: "me", Role: "*", Right: weir.Owner}}}
+	admin := Caller{Subject: "me", Grants: []weir.Grant{{Subject: "me", Role: "*", Right: weir.Admin}}}
+	for _, sides := range [][2]*weir.Object{{nil, object(true)}, {object(true), nil}, {object(true), object(true)}, {object(true), object(false)}, {object(false), object(true)}} {
+		if Allowed(owner, Write, sides[0], sides[1]) == nil {
+			t.Errorf("an owner turns %+v into %+v", sides[0], sides[1])
+		}
+		if err := Allowed(admin, Write, sides[0], sides[1]); err != nil {
+			t.Error(err)
+		}
+		if err := Allowed(owner, Read, sides[0], sides[1]); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := Allowed(owner, Write, object(false), object(false)); err != nil {
+		t.Error(err)
 	}
 }

@@ -39,6 +39,8 @@ type (
 	portModeShape struct{}
 	chainShape    struct{}
 	objectShape   struct{}
+	logicShape    struct{}
+	valueShape    struct{}
 )
 
 // shapes are the types that are written otherwise than reflection thinks.
@@ -56,6 +58,8 @@ var shapes = map[reflect.Type]described{
 	reflect.TypeFor[weir.PortMode]():          portModeShape{},
 	reflect.TypeFor[weir.Chain]():             chainShape{},
 	reflect.TypeFor[weir.Object]():            objectShape{},
+	reflect.TypeFor[weir.LogicUse]():          logicShape{},
+	reflect.TypeFor[weir.LogicValue]():        valueShape{},
 }
 
 func (durationShape) Schema(huma.Registry) *huma.Schema {
@@ -100,6 +104,20 @@ func (namesShape) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{OneOf: []*huma.Schema{
 		{Type: huma.TypeString, Enum: []any{"auto"}, Description: "Have them ordered for the site's host names."},
 		{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}, Description: "Names of Certificates."},
+	}}
+}
+
+func (valueShape) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeInteger}, {Type: huma.TypeBoolean}}}
+}
+
+func (logicShape) Schema(r huma.Registry) *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{
+		{Type: huma.TypeString, Description: "The name of a Logic."},
+		{Type: huma.TypeObject, Required: []string{"name"}, AdditionalProperties: false, Properties: map[string]*huma.Schema{
+			"name": {Type: huma.TypeString, Description: "The name of a Logic."},
+			"with": {Type: huma.TypeObject, Description: "The values of its parameters.", AdditionalProperties: valueShape{}.Schema(r)},
+		}},
 	}}
 }
 

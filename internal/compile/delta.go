@@ -27,6 +27,7 @@ func Delta(before, after ir.Node) (put []*ir.Resource, gone []string) {
 	parts(d, "split/", before.Splits, after.Splits, func(v *ir.Split) string { return v.Name })
 	parts(d, "schedule/", before.Schedules, after.Schedules, func(v *ir.Schedule) string { return v.Name })
 	parts(d, "page/", before.Pages, after.Pages, func(v *ir.Page) string { return v.Name })
+	parts(d, "logic/", before.Logics, after.Logics, func(v *ir.Logic) string { return v.Name })
 	parts(d, "limit/", before.Limits, after.Limits, func(v *ir.RateLimit) string { return v.Name })
 	parts(d, "certificate/", before.Certificates, after.Certificates, func(v *ir.Certificate) string { return v.Name })
 	parts(d, "challenge/", before.Challenges, after.Challenges, func(v *ir.Challenge) string { return v.Token })

@@ -48,7 +48,7 @@ func (e *effects) object(r weir.Ref) {
 		e.override(r)
 	case "ZoneShift":
 		e.shift(r)
-	case "Zone", "Tuning", "Pool", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit", "Schedule":
+	case "Zone", "Tuning", "Pool", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit", "Logic", "Schedule":
 		e.back(r)
 	}
 	if r.Kind == "Certificate" {
@@ -86,7 +86,7 @@ func (e *effects) forward(r weir.Ref) {
 // zone that it names.
 func (e *effects) back(r weir.Ref) {
 	for _, set := range []*weir.Set{e.before, e.after} {
-		for _, kind := range [...]string{"LoadBalancerGroup", "LoadBalancer", "IPAddress", "Tuning", "Pool", "RateLimit", "Site", "Route", "ZoneShift", "Split"} {
+		for _, kind := range [...]string{"LoadBalancerGroup", "LoadBalancer", "IPAddress", "Tuning", "Logic", "Pool", "RateLimit", "Site", "Route", "ZoneShift", "Split"} {
 			for from := range set.ReferrersOf(kind, r) {
 				e.object(from)
 			}

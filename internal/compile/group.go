@@ -31,7 +31,7 @@ type list struct {
 // skeletal are the kinds that a skeleton is made of.
 var skeletal = [...]string{
 	certificateAt: "Certificate",
-	"Zone", "Tuning", "LoadBalancerGroup", "LoadBalancer", "IPAddress", "ErrorPage", "AccessList", "RateLimit", "Map", "Pool", "Site", "Route", "Schedule", "Split",
+	"Zone", "Tuning", "LoadBalancerGroup", "LoadBalancer", "IPAddress", "ErrorPage", "AccessList", "RateLimit", "Logic", "Map", "Pool", "Site", "Route", "Schedule", "Split",
 }
 
 const certificateAt = 0
@@ -217,7 +217,7 @@ func (b *builder) zones() {
 
 // collect adds what the sites that are served need.
 func (b *builder) collect() {
-	pools, certificates, lists, used, pages, limits, schedules := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	pools, certificates, lists, used, pages, limits, schedules, logics := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, s := range b.node.Sites {
 		for _, l := range s.Listeners {
 			if l.TLS != nil {
@@ -247,6 +247,7 @@ func (b *builder) collect() {
 			mark(pages, m.Page)
 		}
 		mark(limits, s.RateLimits...)
+		markLogic(logics, s.Logic)
 		mark(pages, slices.Collect(maps.Values(s.ErrorPages))...)
 	}
 	for _, s := range b.node.Splits {
@@ -258,6 +259,8 @@ func (b *builder) collect() {
 		if p.TLS != nil {
 			mark(certificates, p.TLS.CA, p.TLS.ClientCertificate)
 		}
+		p.Logic = b.poolLogic(p.Name)
+		markLogic(logics, p.Logic)
 		b.node.Pools = append(b.node.Pools, p)
 	}
 	for _, name := range sortedKeys(limits) {
@@ -274,6 +277,9 @@ func (b *builder) collect() {
 	for _, name := range sortedKeys(schedules) {
 		s := weir.Find[weir.Schedule](b.set, "Schedule", name)
 		b.node.Schedules = append(b.node.Schedules, ir.Schedule{Name: name, From: s.From, Until: s.Until})
+	}
+	for _, name := range sortedKeys(logics) {
+		b.node.Logics = append(b.node.Logics, b.logic(name, lists, used))
 	}
 	for _, name := range sortedKeys(lists) {
 		b.node.Lists = append(b.node.Lists, b.list(name))

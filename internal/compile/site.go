@@ -40,6 +40,7 @@ func (b *builder) site(name string) {
 		b.problems.add(ref, "spec.backends.default", "has no pool that can be used; the site is left out")
 		return
 	}
+	s.Logic = b.siteLogic(ref, spec, &s)
 	s.ErrorPages = b.pages(ref, spec.ErrorPages)
 	s.Log = spec.Log
 	s.Maintenance = b.maintenance(ref, spec)

@@ -58,6 +58,9 @@ func servers(p *ir.Pool, options string, from []netip.Addr) []Server {
 
 // poolMaps are what a pool says at run time under its backend's name.
 func (r *renderer) poolMaps(p *ir.Pool, name, owner string) {
+	if id := r.logic.pools[p.Name]; id != "" {
+		r.put(mapPoolLogic, name, id, owner)
+	}
 	if p.ServerTimeout != 0 && p.Mode == "http" {
 		r.put(mapServerTimeout, name, fmt.Sprint(p.ServerTimeout.Ms()), owner)
 	}

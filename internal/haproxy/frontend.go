@@ -329,8 +329,9 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	}
 	rule("set-var(txn.route) var(txn.site),concat(/default) %s", unrouted)
 	r.outcomes(rule)
-	r.split(s, rule)
 	r.responseHeaders(s)
+	r.siteLogic(s)
+	r.split(s, rule)
 	// What knew that no zone sends back what it gets is over when the last one has its share again.
 	rule("unset-var(proc.down) if { var(proc.down) -m found } { date,sub(proc.down) gt 0 }")
 	c := chooser{r: r, s: s, rule: "http-request"}

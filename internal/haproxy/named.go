@@ -1,7 +1,6 @@
 package haproxy
 
 import (
-	"slices"
 	"strings"
 )
 
@@ -20,7 +19,7 @@ func Named(sections []Section) Config {
 	}
 	c := Config{Sections: sections}
 	for _, path := range sortedKeys(maps) {
-		c.Maps = append(c.Maps, Map{Path: path, Ordered: slices.Contains(orderedMapFiles, path)})
+		c.Maps = append(c.Maps, Map{Path: path, Ordered: orderedMap(path)})
 	}
 	for _, path := range sortedKeys(lists) {
 		c.CrtLists = append(c.CrtLists, CrtList{Path: path})

@@ -23,13 +23,15 @@ type profile struct {
 	unchecked bool
 	// class is the server timeout of a tcp profile, which can't be set per request; 0 is the group's.
 	class time.Duration
+	// logic is the block of rules of the pool, "" for none.
+	logic string
 }
 
 // tcpClasses are the server timeouts that tcp pools can have.
 var tcpClasses = []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 24 * time.Hour}
 
 func (r *renderer) profileOf(p *ir.Pool) profile {
-	f := profile{mode: p.Mode, balance: p.Balance, header: p.BalanceHeader, cookie: p.Cookie, compression: p.Compression, unchecked: p.Check.Type == "none"}
+	f := profile{mode: p.Mode, balance: p.Balance, header: p.BalanceHeader, cookie: p.Cookie, compression: p.Compression, unchecked: p.Check.Type == "none", logic: r.logic.pools[p.Name]}
 	if p.Mode == "http" {
 		f.timeouts = p.ServerTimeout != 0 || p.QueueTimeout != 0 || p.NoQueue
 		if !r.can.SetTimeouts {
@@ -76,6 +78,9 @@ func (f profile) name() string {
 	}
 	if f.compression != nil {
 		name += "." + compressionName(f.compression)
+	}
+	if f.logic != "" {
+		name += ".l-" + f.logic
 	}
 	return name
 }
@@ -178,6 +183,7 @@ func (r *renderer) profile(f profile) {
 			s.add("http-request set-timeout queue be_name,map_str_int(%s,%d)", opt(mapQueueTimeout), r.node.Tuning.Timeouts.Queue.Ms())
 		}
 	}
+	r.poolLogic(s, f.logic)
 	if f.queue != 0 {
 		s.add("timeout queue %s", ms(weir.Duration(f.queue)))
 	}

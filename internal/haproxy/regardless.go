@@ -74,11 +74,11 @@ func (c chooser) regardless() {
 // for each way of speaking to servers, or for each pool where backends can't be made at run time.
 func (r *renderer) places() {
 	made := map[string]bool{}
-	way := func(mode, name, options, owner string) string {
+	way := func(mode, name, logic, options, owner string) string {
 		if !made[name] {
 			made[name] = true
 			r.backend = append(r.backend, Backend{
-				Name: name, Profile: anyProfile(mode), Mode: mode, Owner: owner,
+				Name: name, Profile: anyProfile(mode, logic), Mode: mode, Owner: owner,
 				Servers: []Server{
 					r.againServer(mode, "", owner),
 					{Name: "_any." + digest(options), Address: "0.0.0.0:0", Options: options, ID: 1, Weight: 1, Owner: owner},
@@ -90,17 +90,22 @@ func (r *renderer) places() {
 	group := "LoadBalancerGroup/" + r.node.Group.Name
 	plain := map[string]string{}
 	for _, mode := range []string{"http", "tcp"} {
-		plain[mode] = way(mode, "_any-"+mode+"."+digest(""), "", group)
+		plain[mode] = way(mode, "_any-"+mode+"."+digest(""), "", "", group)
 	}
 	for i := range r.node.Pools {
 		p := &r.node.Pools[i]
-		name, owner := r.names[p.Name], "Pool/"+p.Name
+		name, owner, id := r.names[p.Name], "Pool/"+p.Name, r.logic.pools[p.Name]
 		leads := plain[p.Mode]
 		switch options := strings.TrimSpace(r.speaking(p, false)); {
 		case !r.can.DynamicBackends: // one of its own, so that nothing of the pool is a reload
-			leads = way(p.Mode, "_any-"+p.Name, options, owner)
+			leads = way(p.Mode, r.ownWay(p.Name, id), id, options, owner)
+		case id != "":
+			leads = way(p.Mode, "_any-"+p.Mode+"."+digest(options, id), id, options, owner)
 		case options != "":
-			leads = way(p.Mode, "_any-"+p.Mode+"."+digest(options), options, owner)
+			leads = way(p.Mode, "_any-"+p.Mode+"."+digest(options), "", options, owner)
+		}
+		if id != "" {
+			r.put(mapPoolLogic, leads, id, owner)
 		}
 		ways, places := placesOf(p)
 		if places == "" {
@@ -201,18 +206,43 @@ func placed(p *ir.Pool) []*ir.Server {
 }
 
 // anyProfile is the profile of the backends that reach servers without health.
-func anyProfile(mode string) string { return "p-" + mode + "-any" }
+func anyProfile(mode, logic string) string {
+	if logic != "" {
+		return "p-" + mode + "-any.l-" + logic
+	}
+	return "p-" + mode + "-any"
+}
 
 // anyProfiles writes them: of two servers the first is asked, and the one that leads back when that can't be reached.
 // Many are tried, so that none may take long.
 func (r *renderer) anyProfiles() {
-	for _, mode := range []string{"http", "tcp"} {
-		s := r.section("defaults", anyProfile(mode)+" from servers-"+mode)
-		s.add("balance first")
-		s.add("retries 1")
-		s.add("timeout connect %s", ms(min(r.node.Tuning.Timeouts.Connect, anyConnect)))
-		if mode == "http" {
-			s.add("http-request disable-l7-retry unless METH_GET or { method HEAD OPTIONS }")
-		}
+	r.anyProfile("http", "")
+	r.anyProfile("tcp", "")
+	asked := map[string]bool{}
+	for _, id := range r.logic.pools {
+		asked[id] = true
 	}
+	for _, id := range sortedKeys(asked) {
+		r.anyProfile("http", id)
+	}
+}
+
+func (r *renderer) anyProfile(mode, logic string) {
+	s := r.section("defaults", anyProfile(mode, logic)+" from servers-"+mode)
+	s.Spare = logic != ""
+	s.add("balance first")
+	s.add("retries 1")
+	s.add("timeout connect %s", ms(min(r.node.Tuning.Timeouts.Connect, anyConnect)))
+	if mode == "http" {
+		s.add("http-request disable-l7-retry unless METH_GET or { method HEAD OPTIONS }")
+	}
+	r.poolLogic(s, logic)
+}
+
+// ownWay names the backend by which the servers of one pool are reached, where that can't be made at run time.
+func (r *renderer) ownWay(pool, logic string) string {
+	if logic != "" {
+		return "_any-" + pool + "." + digest(logic)
+	}
+	return "_any-" + pool
 }

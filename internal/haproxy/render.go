@@ -104,6 +104,8 @@ type renderer struct {
 	lists    []CrtList
 
 	// past is what was rendered before, nil for nothing; options are those of each pool's servers.
+	logic logics
+
 	past    *Renderer
 	options []string
 }
@@ -112,6 +114,7 @@ func (r *renderer) indexNode() {
 	r.node.Tuning.Normalize() // a node without a tuning has the defaults
 	r.pools = make(map[string]*ir.Pool, len(r.node.Pools))
 	r.names = make(map[string]string, len(r.node.Pools))
+	r.bindLogics()
 	r.standIns = r.zoned()
 	for i := range r.node.Pools {
 		p := &r.node.Pools[i]

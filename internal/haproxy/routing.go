@@ -33,6 +33,7 @@ func (r *renderer) routing() {
 	sets := r.listSets()
 	r.rateLimits(sets)
 	r.matcher(sets)
+	r.logicMaps(sets)
 	for i := range r.node.Sites {
 		s := &r.node.Sites[i]
 		r.siteListeners(s)
@@ -171,7 +172,7 @@ func (r *renderer) siteRoutes(s *ir.Site, sets *listSets) {
 		}
 	}
 	r.program(s)
-	if slices.ContainsFunc(s.Routes, func(route weir.SiteRoute) bool { return !route.Plain() }) {
+	if slices.ContainsFunc(s.Routes, func(route weir.SiteRoute) bool { return !route.Plain() }) || len(s.Logic) > 0 {
 		r.put(mapNormal, s.Name, "1", owner)
 	} else if s.Mode == "http" && len(s.RateLimits) == 0 && len(s.Backends) > 0 && s.Log == nil && s.Maintenance == nil && !r.divided(s.Name) {
 		r.shortWay(s)

@@ -64,6 +64,7 @@ func (n *Node) named(list []*Resource) bool {
 		same(list, "map/", n.Maps, func(v *Map) string { return v.Name }) &&
 		same(list, "page/", n.Pages, func(v *Page) string { return v.Name }) &&
 		same(list, "limit/", n.Limits, func(v *RateLimit) string { return v.Name }) &&
+		same(list, "logic/", n.Logics, func(v *Logic) string { return v.Name }) &&
 		same(list, "shift/", n.Shifts, func(v *Shift) string { return v.Name }) &&
 		same(list, "split/", n.Splits, func(v *Split) string { return v.Name }) &&
 		same(list, "schedule/", n.Schedules, func(v *Schedule) string { return v.Name }) &&
@@ -147,6 +148,8 @@ func (c *change) apply() error {
 			n.Pages, err = rebuilt(c, "page/", n.Pages, func(v *Page) string { return v.Name })
 		case "limit":
 			n.Limits, err = rebuilt(c, "limit/", n.Limits, func(v *RateLimit) string { return v.Name })
+		case "logic":
+			n.Logics, err = rebuilt(c, "logic/", n.Logics, func(v *Logic) string { return v.Name })
 		case "certificate":
 			n.Certificates, err = rebuilt(c, "certificate/", n.Certificates, func(v *Certificate) string { return v.Name })
 		case "challenge":

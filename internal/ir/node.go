@@ -5,6 +5,7 @@ package ir
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type Node struct {
 	Maps         []Map         `json:"maps,omitempty"`         // by name
 	Pages        []Page        `json:"pages,omitempty"`        // by name
 	Limits       []RateLimit   `json:"limits,omitempty"`       // by name
+	Logics       []Logic       `json:"logics,omitempty"`       // by name
 	Certificates []Certificate `json:"certificates,omitempty"` // by name
 	Challenges   []Challenge   `json:"challenges,omitempty"`   // by token
 	Shifts       []Shift       `json:"shifts,omitempty"`       // by name
@@ -102,6 +104,8 @@ type Site struct {
 	ErrorPages map[weir.Status3]string `json:"errorPages,omitempty"`
 	// RateLimits names the limits of the site, in the order given; at most weir.MaxRateLimits.
 	RateLimits []string `json:"rateLimits,omitempty"`
+	// Logic is asked about each request, in order; of one that is not among the node's nothing is done.
+	Logic []weir.LogicUse `json:"logic,omitempty"`
 	// Maintenance closes the site, nil when it is open.
 	Maintenance *weir.SiteMaintenance `json:"maintenance,omitempty"`
 	// Log says which headers are captured and stripped, nil for none.
@@ -181,6 +185,8 @@ type Pool struct {
 	SendProxy      string           `json:"sendProxy,omitempty"`
 	// Compression is how answers are compressed, nil for not at all.
 	Compression *weir.Compression `json:"compression,omitempty"`
+	// Logic is asked about each request that the pool serves, in order.
+	Logic []weir.LogicUse `json:"logic,omitempty"`
 	// Protocol is h2 or auto, "" for h1.
 	Protocol  string        `json:"protocol,omitempty"`
 	SlowStart weir.Duration `json:"slowStart,omitempty"`
@@ -253,6 +259,12 @@ type RateLimit struct {
 	weir.RateLimit
 }
 
+// Logic is business logic that some site or pool names.
+type Logic struct {
+	Name string `json:"name"`
+	weir.Logic
+}
+
 // Page is an error page.
 type Page struct {
 	Name        string `json:"name"`
@@ -268,4 +280,33 @@ type Certificate struct {
 	Key *weir.SealedRef `json:"key,omitempty"`
 	// Names are the DNS names of the leaf.
 	Names []string `json:"names,omitempty"`
+}
+
+// SiteLogic names the Logics that are asked about a site's requests, in order.
+func (n *Node) SiteLogic(site string) []string {
+	for i := range n.Sites {
+		if n.Sites[i].Name == site {
+			return n.logicOf(n.Sites[i].Logic)
+		}
+	}
+	return nil
+}
+
+// PoolLogic names the Logics that are asked about the requests that a pool serves, in order.
+func (n *Node) PoolLogic(pool string) []string {
+	for i := range n.Pools {
+		if n.Pools[i].Name == pool {
+			return n.logicOf(n.Pools[i].Logic)
+		}
+	}
+	return nil
+}
+
+func (n *Node) logicOf(uses []weir.LogicUse) (list []string) {
+	for _, use := range uses {
+		if slices.ContainsFunc(n.Logics, func(l Logic) bool { return l.Name == use.Name }) {
+			list = append(list, use.Name)
+		}
+	}
+	return list
 }

@@ -15,7 +15,7 @@ import (
 
 // Resource is one part of a node that is sent, kept and refused by itself. Its ID is "self", "group",
 // "tuning", or a kind and name: "address/www", "site/www", "pool/web", "server/web/web-017", "list/x",
-// "map/x", "page/x", "limit/x", "certificate/x", "challenge/<token>", "shift/x", "schedule/x", "split/x". One that is in a list is never changed, but replaced: lists of what comes after
+// "map/x", "page/x", "limit/x", "logic/x", "certificate/x", "challenge/<token>", "shift/x", "schedule/x", "split/x". One that is in a list is never changed, but replaced: lists of what comes after
 // each other share the rest.
 type Resource struct {
 	ID   string          `json:"id"`
@@ -68,7 +68,7 @@ func (r *Resource) Same(o *Resource) bool {
 
 // kinds are those of the objects that become one resource each, by the first part of its ID.
 var kinds = map[string]string{
-	"address": "IPAddress", "site": "Site", "pool": "Pool", "list": "AccessList", "map": "Map", "page": "ErrorPage", "limit": "RateLimit", "shift": "ZoneShift", "schedule": "Schedule", "split": "Split", "certificate": "Certificate",
+	"address": "IPAddress", "site": "Site", "pool": "Pool", "list": "AccessList", "map": "Map", "page": "ErrorPage", "limit": "RateLimit", "logic": "Logic", "shift": "ZoneShift", "schedule": "Schedule", "split": "Split", "certificate": "Certificate",
 	"challenge": "Challenge", // no object, but those who read of one know what is meant
 }
 
@@ -139,6 +139,9 @@ func (n Node) Resources() []*Resource {
 	for _, v := range n.Limits {
 		add("limit/"+v.Name, v)
 	}
+	for _, v := range n.Logics {
+		add("logic/"+v.Name, v)
+	}
 	for _, v := range n.Certificates {
 		add("certificate/"+v.Name, v)
 	}
@@ -201,6 +204,8 @@ func (n *Node) take(r *Resource, servers map[string][]Server) error {
 		return read(r, func(v Page) { n.Pages = append(n.Pages, v) })
 	case "limit":
 		return read(r, func(v RateLimit) { n.Limits = append(n.Limits, v) })
+	case "logic":
+		return read(r, func(v Logic) { n.Logics = append(n.Logics, v) })
 	case "certificate":
 		return read(r, func(v Certificate) { n.Certificates = append(n.Certificates, v) })
 	case "shift":
@@ -249,6 +254,7 @@ func (n *Node) sort() {
 	by(n.Maps, func(v Map) string { return v.Name })
 	by(n.Pages, func(v Page) string { return v.Name })
 	by(n.Limits, func(v RateLimit) string { return v.Name })
+	by(n.Logics, func(v Logic) string { return v.Name })
 	by(n.Certificates, func(v Certificate) string { return v.Name })
 	by(n.Shifts, func(v Shift) string { return v.Name })
 	by(n.Splits, func(v Split) string { return v.Name })

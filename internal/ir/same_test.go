@@ -45,6 +45,15 @@ func eachField(t *testing.T, base ir.Pool, changed func(string, ir.Pool)) {
 		name := v.Type().Field(i).Name
 		switch f := v.Field(i); {
 		case name == "Servers":
+		case name == "Logic":
+			for _, use := range []weir.LogicUse{{Name: "x"}, {With: map[string]weir.LogicValue{"a": "b"}}} {
+				p := base
+				p.Logic = []weir.LogicUse{use}
+				changed("Logic", p)
+				if !p.SameButServers(&ir.Pool{Name: p.Name, Mode: p.Mode, Check: p.Check, TLS: p.TLS, Logic: []weir.LogicUse{use}}) {
+					t.Error("equal logic differs")
+				}
+			}
 		case name == "TLS":
 			for j := range f.Elem().NumField() {
 				tls := *base.TLS

@@ -43,6 +43,8 @@ func Understand(r *Resource) error {
 		return strictly[Schedule](r)
 	case "limit":
 		return strictly[RateLimit](r)
+	case "logic":
+		return strictly[Logic](r)
 	case "certificate":
 		return strictly[Certificate](r)
 	case "challenge":

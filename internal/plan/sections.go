@@ -37,9 +37,9 @@ func (d *differ) sectionCauses() []cause {
 		stays[j] = stays[j] || ok
 		switch {
 		case !ok:
-			all = append(all, d.newSection(&want[i]))
+			all = append(all, d.newSection(&want[i])...)
 		case !sameLines(have[j].Lines, want[i].Lines):
-			all = append(all, changedSection(&have[j], &want[i])...)
+			all = append(all, d.changedSection(&have[j], &want[i])...)
 		}
 	}
 	for j := range have {
@@ -77,7 +77,20 @@ func (d *differ) match() (matched map[int]int, ordered bool) {
 	return matched, ordered
 }
 
-func (d *differ) newSection(s *haproxy.Section) cause {
+// newSection tells why a section comes, and of the logic in it.
+func (d *differ) newSection(s *haproxy.Section) []cause {
+	if s.Kind == "defaults" {
+		if list, _, _ := d.logicCauses(s.Lines, nil); list != nil {
+			for i := range list {
+				list[i].section = title(s)
+			}
+			return list
+		}
+	}
+	return []cause{d.firstSection(s)}
+}
+
+func (d *differ) firstSection(s *haproxy.Section) cause {
 	c := cause{owner: firstOwner(s.Lines), section: title(s)}
 	switch {
 	case s.Kind == "peers":
@@ -198,7 +211,7 @@ func (d *differ) goneSection(s *haproxy.Section) []cause {
 
 // changedSection tells what the lines that come and go mean: those whose directive comes once on either side as
 // one that takes the other's place.
-func changedSection(h, w *haproxy.Section) []cause {
+func (d *differ) changedSection(h, w *haproxy.Section) []cause {
 	added, removed := lineDiff(h.Lines, w.Lines)
 	nothing := len(added)+len(removed) == 0
 	blocks, added, removed := blockCauses(added, removed)
@@ -207,6 +220,7 @@ func changedSection(h, w *haproxy.Section) []cause {
 	held, added, removed := heldCauses(added, removed)
 	zones, added, removed := zoneCauses(w, added, removed)
 	http3, added, removed := http3Causes(added, removed)
+	logics, added, removed := d.logicCauses(added, removed)
 	_, port := modeAndPort(w)
 	var list []cause
 	say := func(c cause, owner string) {
@@ -219,7 +233,7 @@ func changedSection(h, w *haproxy.Section) []cause {
 		}
 		list = append(list, c)
 	}
-	for _, c := range slices.Concat(blocks, limits, held, zones, http3) {
+	for _, c := range slices.Concat(blocks, limits, held, zones, http3, logics) {
 		say(c, c.owner)
 	}
 	if nothing {
