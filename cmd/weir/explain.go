@@ -218,11 +218,14 @@ func verdict(a *explain.Verdict) string {
 
 // shareLine tells a pool that may serve with its chance and its servers.
 func shareLine(s *explain.Share) string {
-	chance := strings.TrimSuffix(fmt.Sprintf("%.1f", s.Percent), ".0") + " %"
-	text := chance + " pool " + s.Pool
-	if s.Zone != "" {
-		text = chance + " zone " + s.Zone + ", pool " + s.Pool
+	text := strings.TrimSuffix(fmt.Sprintf("%.1f", s.Percent), ".0") + " % "
+	if s.Backend != "" {
+		text += "backend " + s.Backend + ", "
 	}
+	if s.Zone != "" {
+		text += "zone " + s.Zone + ", "
+	}
+	text += "pool " + s.Pool
 	if len(s.Servers) == 0 {
 		return text
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"weir"
 	"weir/internal/ir"
@@ -50,6 +51,17 @@ func TestDisagreementsAreSeen(t *testing.T) {
 		"strings of lists are gone": func(n *ir.Node) {
 			for i := range n.Lists {
 				n.Lists[i].Strings = nil
+			}
+		},
+		"schedules are over": func(n *ir.Node) {
+			for i := range n.Schedules {
+				n.Schedules[i].Until = n.Schedules[i].From.Add(time.Second)
+			}
+		},
+		"nothing is divided": func(n *ir.Node) { n.Splits = nil },
+		"splits have other names": func(n *ir.Node) { // by which clients are told apart
+			for i := range n.Splits {
+				n.Splits[i].Name += "x"
 			}
 		},
 		"no zone is shifted": func(n *ir.Node) { n.Shifts = nil },

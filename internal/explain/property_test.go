@@ -125,7 +125,7 @@ func (w *world) differServed(q explain.Request, a explain.Verdict, g got) string
 		if g.status == 400 && g.header.Get("Content-Type") == "text/plain; charset=utf-8" {
 			return "" // the origin itself does not like the path
 		}
-		if a.Outcome == explain.Tried && g.status == 503 { // none of them is there
+		if (a.Outcome == explain.Tried || a.Unserved > 0) && g.status == 503 { // none of them is there
 			return ""
 		}
 		return fmt.Sprintf("no server was asked, status %d", g.status)

@@ -32,6 +32,12 @@ func (w *world) enrich(set *weir.Set) {
 			set.Put(put)
 		}
 	}
+	for name, window := range map[string][2]time.Duration{"was": {-2 * time.Hour, -time.Hour}, "is": {-time.Hour, time.Hour}, "comes": {time.Hour, 2 * time.Hour}} {
+		put := &weir.Object{Kind: "Schedule", Metadata: weir.Metadata{Name: name}, Spec: &weir.Schedule{From: time.Now().Add(window[0]), Until: time.Now().Add(window[1]), Reason: "tests"}}
+		if len(weir.Validate(put)) == 0 {
+			set.Put(put)
+		}
+	}
 	for _, o := range slices.Collect(set.All("Map")) {
 		spec := &weir.Map{Match: o.Spec.(*weir.Map).Match}
 		keys := map[string][]string{"exact": {"/x", "/m1", "/a/b"}, "prefix": {"/x/", "/m1", "/a", "/a/b"}, "regex": {"/x", "/m1.*", `/r1/[a-z]+\.(png|jpg)`}}[spec.Match]
@@ -46,7 +52,7 @@ func (w *world) enrich(set *weir.Set) {
 			continue
 		}
 		if spec.Maintenance = nil; w.some(6) {
-			spec.Maintenance = &weir.SiteMaintenance{Page: w.name(set, "ErrorPage"), Except: w.name(set, "AccessList"), Status: 410}
+			spec.Maintenance = &weir.SiteMaintenance{Page: w.name(set, "ErrorPage"), Except: w.name(set, "AccessList"), Status: 410, Schedule: pick(w.rng, "", "was", "is", "comes")}
 			o = &weir.Object{Kind: "Site", Metadata: o.Metadata, Spec: &spec}
 			set.Put(o)
 		}
@@ -62,6 +68,30 @@ func (w *world) enrich(set *weir.Set) {
 				set.Put(put)
 			}
 		}
+		w.split(o, set)
+	}
+}
+
+// split divides a backend of a site, if the rules take that.
+func (w *world) split(site *weir.Object, set *weir.Set) {
+	spec := &weir.Split{Site: site.Metadata.Name, Sticky: pick(w.rng, "", weir.StickyCookie, weir.StickySource), Schedule: pick(w.rng, "", "", "was", "is")}
+	names := slices.Sorted(maps.Keys(site.Spec.(*weir.Site).Backends))
+	for _, i := range w.rng.Perm(len(names)) {
+		spec.Legs = append(spec.Legs, weir.SplitLeg{Backend: names[i], Weight: pick(w.rng, 0, 10, 500, 1000)})
+	}
+	if len(spec.Legs) < 2 || w.some(3) {
+		return
+	}
+	spec.Backend = spec.Legs[0].Backend
+	if w.some(2) {
+		spec.Steps = []weir.SplitStep{{At: time.Now().Add(pick(w.rng, -time.Hour, time.Hour)), Weights: map[string]int{spec.Legs[1].Backend: 700}}}
+	}
+	put := &weir.Object{Kind: "Split", Metadata: weir.Metadata{Name: "split-" + site.Metadata.Name, Role: site.Metadata.Role}, Spec: spec}
+	if len(weir.Validate(put)) > 0 {
+		return
+	}
+	if after := weirtest.Apply(set, []weir.Write{{Put: put}}); len(weir.Check(set, after, []weir.Ref{put.Ref()})) == 0 {
+		set.Put(put)
 	}
 }
 
@@ -98,7 +128,9 @@ func (w *world) name(set *weir.Set, kind string) string {
 
 func (w *world) conditions(m *weir.RouteMatch, s *weir.Site, set *weir.Set) {
 	for range 1 + w.rng.IntN(2) {
-		switch w.rng.IntN(6) {
+		switch w.rng.IntN(7) {
+		case 6:
+			m.Schedule = pick(w.rng, "was", "is", "comes")
 		case 0:
 			m.Method = pick(w.rng, "GET", "POST", "DELETE", "PURGE-IT")
 		case 1:
@@ -271,7 +303,7 @@ func (w *world) headers(q *explain.Request) {
 	if w.some(2) {
 		var parts []string
 		for range 1 + w.rng.IntN(3) {
-			parts = append(parts, pick(w.rng, "c=1", "c=12", "c=a b", "c=", "c", `c="q"`, " c = a ", "d=1", "cc=1", "C=1", `c="a;c=1"`, "c=a,c=12", "$c=1", "WEIRZONE=az1", "WEIRZONE=az2", "WEIRZONE=az3", "WEIRZONE=none", "c=x=y"))
+			parts = append(parts, pick(w.rng, "c=1", "c=12", "c=a b", "c=", "c", `c="q"`, " c = a ", "d=1", "cc=1", "C=1", `c="a;c=1"`, "c=a,c=12", "$c=1", "WEIRZONE=az1", "WEIRZONE=az2", "WEIRZONE=az3", "WEIRZONE=none", "c=x=y", "WEIRSPLIT=1", "WEIRSPLIT=3000000000", "WEIRSPLIT=x y z and what goes on behind thirty-two bytes"))
 		}
 		add("Cookie", strings.Join(parts, pick(w.rng, "; ", ";", " ; ")))
 	}

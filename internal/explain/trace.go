@@ -54,7 +54,7 @@ type Trace struct {
 // Step is one decision.
 type Step struct {
 	// About is what was decided in a word: port, address, client, tls, site, redirect, path, limit, maintenance, route,
-	// headers, zone, servers.
+	// headers, split, zone.
 	About string `json:"about"`
 	// Object made the decision, as in "Site/www"; it is empty where nobody can change it.
 	Object string `json:"object,omitempty"`
@@ -112,6 +112,8 @@ type Verdict struct {
 	Zones []Share `json:"zones,omitempty"`
 	// Fallback is the pool that takes it when none of the servers that are tried can be reached.
 	Fallback *Share `json:"fallback,omitempty"`
+	// Unserved is how many of a hundred such requests come to a leg of a Split that may have nobody to serve them.
+	Unserved float64 `json:"unserved,omitempty"`
 }
 
 // Pools gives the zones with the fallback.
@@ -137,6 +139,8 @@ type Share struct {
 	// Zone is empty where the pool is that of no zone.
 	Zone string `json:"zone,omitempty"`
 	Pool string `json:"pool"`
+	// Backend is that of the leg, where a Split divides by chance.
+	Backend string `json:"backend,omitempty"`
 	// Percent is how many of a hundred such requests it serves.
 	Percent float64 `json:"percent"`
 	// Servers may answer; those that the checks see down only where everything is tried.
@@ -152,7 +156,7 @@ func Explain(n ir.Node, q Request, v View) Trace {
 	}
 	w := &walk{node: &n, q: q, view: v}
 	if w.connection() && w.request() {
-		w.zone()
+		w.serve()
 	}
 	return w.trace
 }
