@@ -24,6 +24,8 @@ type Split struct {
 	Steps []SplitStep `json:"steps,omitempty"`
 	// Schedule names a window of time outside of which nothing is divided.
 	Schedule string `json:"schedule,omitempty"`
+	// Abort takes legs out that fail. The first of a group is a reload, the last, and the first for each window.
+	Abort *SplitAbort `json:"abort,omitempty"`
 }
 
 // SplitLeg is a backend with its share.
@@ -61,6 +63,7 @@ const (
 func (s *Split) Normalize() {
 	setDefault(&s.Backend, "default")
 	setDefault(&s.Sticky, StickyNone)
+	s.Abort.normalize()
 	for i := range s.Steps {
 		s.Steps[i].At = wholeSecond(s.Steps[i].At)
 	}
@@ -112,6 +115,7 @@ func (s *Split) Validate(p *Problems) {
 		}
 		someWeight(p, path+".weights", weights)
 	}
+	s.Abort.validate(p)
 	if s.Schedule != "" {
 		required(p, "schedule", s.Schedule)
 	}

@@ -64,6 +64,9 @@ func (d *description) split(s *weir.Split) {
 		}
 		d.line("  while " + text)
 	}
+	if a := s.Abort; a != nil {
+		d.line(fmt.Sprintf("  a leg with more than %d%% of 5xx among %d answers or more within %s is out until the split changes", a.Errors, a.Requests, a.Window))
+	}
 	next := stepToCome(s, now)
 	if next == nil {
 		return

@@ -16,6 +16,8 @@ type Counts struct {
 	Series           []Series `json:"series,omitempty"`
 	// Limited are those who were over a rate limit, by site and limit.
 	Limited []Limited `json:"limited,omitempty"`
+	// Diverted are what splits kept from legs that fail, by site, split and leg.
+	Diverted []Diverted `json:"diverted,omitempty"`
 }
 
 // Get returns the series of a key, a zero one when there is none.
@@ -65,6 +67,7 @@ func (c *Counts) Merge(o Counts) {
 	}
 	c.Series = append(append(merged, a...), b...)
 	c.Limited = mergeLimited(c.Limited, o.Limited)
+	c.Diverted = mergeDiverted(c.Diverted, o.Diverted)
 }
 
 // Sub returns what was counted since an earlier snapshot of the same receiver. A series or
@@ -89,6 +92,7 @@ func (c Counts) Sub(earlier Counts) Counts {
 		}
 	}
 	d.Limited = limitedSince(c.Limited, earlier.Limited)
+	d.Diverted = divertedSince(c.Diverted, earlier.Diverted)
 	return d
 }
 

@@ -55,14 +55,14 @@ func (l *Limited) count(does []byte) {
 	}
 }
 
-// countLimited counts the limits that a line was over, "429:edge,hard:other,".
+// countLimited counts the limits that a line was over, "429:edge,hard:other,", and what splits did, "away:new/canary,".
 func (t *table) countLimited(l *Line) {
 	rest := l.Limited
 	for len(rest) > 0 {
 		var one []byte
 		one, rest, _ = bytes.Cut(rest, []byte{','})
 		does, name, ok := bytes.Cut(one, []byte{':'})
-		if ok {
+		if ok && !t.countDiverted(l.Site, does, name) {
 			t.limited(l.Site, name).count(does)
 		}
 	}

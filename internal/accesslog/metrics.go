@@ -7,7 +7,7 @@ type Collector struct {
 	source func() Counts
 
 	requests, bytesIn, bytesOut, errors, retries, total, response *prometheus.Desc
-	limited                                                       *prometheus.Desc
+	limited, aborts, diverted                                     *prometheus.Desc
 	lines, dropped, overflowed, connections                       *prometheus.Desc
 }
 
@@ -27,6 +27,8 @@ func NewCollector(source func() Counts, labels prometheus.Labels) *Collector {
 		total:       desc("request_duration_seconds", "Duration of requests from their first byte to the end, or of tcp connections.", "site", "pool", "zone"),
 		response:    desc("response_time_seconds", "Time that servers took to begin their answer.", "site", "pool", "zone"),
 		limited:     desc("rate_limited_total", "Requests and connections that were over a rate limit: answered with a page (soft), closed (hard), or in shadow mode only counted.", "site", "rate_limit", "level", "mode"),
+		aborts:      desc("split_aborts_total", "How often a Split took out a leg that failed.", "site", "split", "backend"),
+		diverted:    desc("split_diverted_total", "Requests that went to the first leg of a Split because their own, backend, is out.", "site", "split", "backend"),
 		lines:       desc("accesslog_lines_total", "Log lines of HAProxy that were counted."),
 		dropped:     desc("accesslog_dropped_total", "Log lines that were not counted: lost on the way, malformed, or foreign (without the token).", "reason"),
 		overflowed:  desc("accesslog_overflowed_total", "Log lines counted under site other because there were too many series."),
@@ -37,7 +39,7 @@ func NewCollector(source func() Counts, labels prometheus.Labels) *Collector {
 // Describe sends the descriptions of all metrics.
 func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.requests, c.bytesIn, c.bytesOut, c.errors, c.retries, c.total, c.response, c.limited,
+		c.requests, c.bytesIn, c.bytesOut, c.errors, c.retries, c.total, c.response, c.limited, c.aborts, c.diverted,
 		c.lines, c.dropped, c.overflowed, c.connections,
 	} {
 		out <- d
@@ -61,6 +63,10 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		counter(c.limited, l.Hard, l.Site, l.RateLimit, "hard", "enforce")
 		counter(c.limited, l.ShadowSoft, l.Site, l.RateLimit, "soft", "shadow")
 		counter(c.limited, l.ShadowHard, l.Site, l.RateLimit, "hard", "shadow")
+	}
+	for _, d := range counts.Diverted {
+		counter(c.aborts, d.Aborts, d.Site, d.Split, d.Backend)
+		counter(c.diverted, d.Diverts, d.Site, d.Split, d.Backend)
 	}
 	for i := range counts.Series {
 		s := &counts.Series[i]

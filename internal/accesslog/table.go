@@ -12,12 +12,14 @@ type table struct {
 	counts Counts // without Series
 	series map[string]*Series
 	limits map[string]*Limited
-	room   int
-	key    []byte // scratch
+	// diverted are by what they are of, with counts of zero.
+	diverted map[Diverted]*Diverted
+	room     int
+	key      []byte // scratch
 }
 
 func newTable(room int) *table {
-	return &table{series: make(map[string]*Series), limits: make(map[string]*Limited), room: room}
+	return &table{series: make(map[string]*Series), limits: make(map[string]*Limited), diverted: make(map[Diverted]*Diverted), room: room}
 }
 
 func (t *table) count(l *Line) {
@@ -71,10 +73,14 @@ func (t *table) snapshot() Counts {
 	for _, l := range t.limits {
 		c.Limited = append(c.Limited, *l)
 	}
+	for _, d := range t.diverted {
+		c.Diverted = append(c.Diverted, *d)
+	}
 	return c
 }
 
 func (c *Counts) sort() {
 	slices.SortFunc(c.Series, func(a, b Series) int { return a.compare(b.Key) })
 	slices.SortFunc(c.Limited, Limited.compare)
+	slices.SortFunc(c.Diverted, Diverted.compare)
 }

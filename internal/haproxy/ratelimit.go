@@ -89,7 +89,7 @@ func seconds(d weir.Duration) string { return fmt.Sprintf("%ds", int(d.D()/time.
 
 // limitPeers is where counts are kept and handed on at a reload.
 func (r *renderer) limitPeers() {
-	if !r.limits() {
+	if !r.limits() && !r.aborts() {
 		return
 	}
 	entries, room, first := weir.DefaultRateLimitEntries, "", ""
@@ -116,6 +116,7 @@ func (r *renderer) limitPeers() {
 		}
 		s.own(owner, "table %s type binary len 20 size %d expire %s store %s", limitTable(d), entries, seconds(2*d), counters)
 	}
+	r.legTables(s)
 }
 
 // limitNames are the headers and cookies that limits go by, each as the word that stands for it in maps with what

@@ -213,9 +213,13 @@ func (r *renderer) global() {
 	if r.can.SmallBuffers {
 		s.add("tune.bufsize.small %d", smallBuffer)
 	}
-	if r.limits() {
+	if r.limits() || r.aborts() {
 		s.add("localpeer weir")
-		s.add("tune.stick-counters %d", weir.MaxRateLimits)
+		counters := weir.MaxRateLimits
+		if r.aborts() {
+			counters = legCounter + 1
+		}
+		s.add("tune.stick-counters %d", counters)
 	}
 	s.own(owner, "spread-checks %d", *t.SpreadChecks)
 	s.own(owner, "hard-stop-after %s", ms(t.HardStopAfter))

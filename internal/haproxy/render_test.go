@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"weir"
 	"weir/internal/haproxy"
@@ -120,6 +121,12 @@ func TestAllOfItPassesHAProxy(t *testing.T) {
 		www := &n.Sites[len(n.Sites)-1]
 		www.Log = &weir.SiteLog{RequestHeaders: map[string]int{"User-Agent": 64}, ResponseHeaders: map[string]int{"X-Id": 20}, Strip: []string{"X-Sql"}}
 		www.Routing = &ir.Routing{KeepZone: weir.Duration(3600e9), Fallback: "api"}
+		www.Maintenance = &weir.SiteMaintenance{Status: 503, Schedule: "night"}
+		n.Schedules = []ir.Schedule{{Name: "night", Until: time.Unix(2e9, 0)}}
+		n.Splits = []ir.Split{{Name: "new", Split: weir.Split{
+			Site: "www", Backend: "default", Legs: []weir.SplitLeg{{Backend: "default", Weight: 1}, {Backend: "api", Weight: 1}},
+			Abort: &weir.SplitAbort{Errors: 5, Window: weir.Duration(time.Minute), Requests: 5},
+		}}}
 		env := haproxy.Env{Version: version, Log: haproxy.Log{Target: "log 127.0.0.1:5140 format raw local0", HTTPFormat: "%b", TCPFormat: "%b", ErrorFormat: "%f"}}
 		dir := weirtest.TempDir(t)
 		writeFiles(t, dir, haproxy.Render(n, env))

@@ -16,7 +16,7 @@ import (
 // the point of the moment there gives where its shares begin, on another such line, and a number drawn below a thousand is
 // a point among them.
 const (
-	mapSplits     = "maps/splits.map"      // route → where its moments begin:sticky:split
+	mapSplits     = "maps/splits.map"      // route → where its moments begin:sticky:split, and see abortWords
 	mapSplitTimes = "maps/split-times.map" // from:to, moments of routes → where the shares of that time begin
 	mapSplitLegs  = "maps/split-legs.map"  // from:to, numbers that clients draw → the route that they go
 )
@@ -53,6 +53,7 @@ func (r *renderer) split(s *Section, rule adder) {
 	rule("set-var(txn.sp.who) var(txn.sp.has) if { var(txn.sp.has) -m len gt 0 }")
 	rule("set-var(txn.sp.roll) var(txn.sp.who),concat(/,txn.sp.name),xxh32,mod(%d) %s", weir.SplitShares, is)
 	rule("set-var(txn.sp.leg) var(txn.sp.shares),add(txn.sp.roll),map_int(%s) %s", opt(mapSplitLegs), is)
+	r.abort(s, rule)
 	rule("set-var(txn.route) var(txn.sp.leg) if { var(txn.sp.leg) -m found }")
 	s.add(`http-response add-header Set-Cookie "%s=%%[var(txn.sp.given)]; Path=/; Max-Age=%d; HttpOnly; SameSite=Lax" if { var(txn.sp.given) -m found }`, splitCookie, splitCookieAge)
 	s.add("http-response add-header Cache-Control private if { var(txn.sp.given) -m found }")
@@ -112,7 +113,7 @@ func (r *renderer) splitMaps() {
 	for i := range r.node.Splits {
 		s := &r.node.Splits[i]
 		owner, base := "Split/"+s.Name, bases[of(s)]*moments
-		r.put(mapSplits, of(s), fmt.Sprintf("%d:%s:%s", base, cmp.Or(s.Sticky, weir.StickyNone), s.Name), owner)
+		r.put(mapSplits, of(s), fmt.Sprintf("%d:%s:%s", base, cmp.Or(s.Sticky, weir.StickyNone), s.Name)+abortWords(s), owner)
 		for _, p := range r.periods(s) {
 			begin := begins[lot(s, p)] * 1024
 			r.put(mapSplitTimes, stretch(base, p.from, p.to), strconv.FormatInt(begin, 10), owner)

@@ -1,12 +1,14 @@
 package haproxy_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"weir"
+	"weir/internal/haproxy"
 	"weir/internal/ir"
 	"weir/internal/weirtest"
 )
@@ -136,6 +138,93 @@ func TestSplit(t *testing.T) {
 			if got := g.share(host, 10, nil); got["web2"] != 10 {
 				t.Errorf("%s, at its time: %v", host, got)
 			}
+		}
+	})
+}
+
+func pidOf(info string) string {
+	_, rest, _ := strings.Cut(info, "\nPid: ")
+	pid, _, _ := strings.Cut(rest, "\n")
+	return pid
+}
+
+// TestSplitAborts: a leg whose answers are errors gets nothing any more as soon as its answers say so, by HAProxy alone,
+// also after a reload, and comes back when its split changes. A leg that is fine stays, and so does the first one.
+func TestSplitAborts(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		split := func(site string, first, bad, good int) ir.Split {
+			return ir.Split{Name: site, Split: weir.Split{
+				Site: site, Backend: "default", Sticky: weir.StickyNone, Abort: &weir.SplitAbort{Errors: 50, Window: weir.Duration(10 * time.Minute), Requests: 5},
+				Legs: []weir.SplitLeg{{Backend: "default", Weight: first}, {Backend: "bad", Weight: bad}, {Backend: "good", Weight: good}},
+			}}
+		}
+		g := startGate(t, h, func(n *ir.Node) {
+			for _, name := range []string{"first", "second", "third"} {
+				n.Sites = append(n.Sites, ir.Site{
+					Name: name, Mode: "http", Hostnames: []string{name + ".example"}, Addresses: []string{"vip1"}, Listeners: []ir.Listener{{Port: 8080, Mode: weir.PortHTTP}},
+					Backends: []ir.Backend{{Name: "bad", Pool: "web2"}, {Name: "default", Pool: "web1"}, {Name: "good", Pool: "api"}},
+				})
+			}
+			closed := n.Pools[0]
+			closed.Name, closed.Servers = "closed", []ir.Server{{Name: "s", Address: n.Pools[0].Servers[0].Address, Weight: 100, Owner: "Server/s", Maintenance: true}}
+			n.Pools = append([]ir.Pool{n.Pools[0], closed}, n.Pools[1:]...)
+			n.Sites[len(n.Sites)-2].Backends[0].Pool = "closed"
+			n.Splits = []ir.Split{split("first", 0, 1, 0), split("second", 0, 1, 1), split("third", 1, 1, 0)}
+			n.Splits[2].Abort = nil
+		})
+		g.origins[36].SetStatus("/x", 500)
+		one := func(host string) string {
+			status, answer := g.ask(17, host, "/x")
+			_, rest, _ := strings.Cut(answer, "x-origin: ")
+			name, _, _ := strings.Cut(rest, "\r\n")
+			if status != 200 {
+				return fmt.Sprint(status)
+			}
+			return name
+		}
+		ask := func(host string, n int) (list []string) {
+			for range n {
+				list = append(list, one(host))
+			}
+			return list
+		}
+		if got, want := fmt.Sprint(ask("first.example", 8)), "[500 500 500 500 500 web1 web1 web1]"; got != want {
+			t.Errorf("a leg that fails: %s, want %s", got, want)
+		}
+		// One without servers, which HAProxy answers for: half of the requests go to either leg until it has failed five times.
+		got := map[string]int{}
+		for range 200 {
+			got[one("second.example")]++
+		}
+		if got["503"] != 5 || got["api"] < 60 || got["web1"] < 60 {
+			t.Errorf("one of two legs that fails: %v", got)
+		}
+		if got := g.share("third.example", 100, nil); got["web2"] < 20 {
+			t.Errorf("a split that takes none out: %v", got)
+		}
+		before := g.tell(haproxy.AdminSocket, "show info")
+		g.tell("run/master.sock", "reload")
+		weirtest.Eventually(t, weirtest.Patience, func() error {
+			if pidOf(g.tell(haproxy.AdminSocket, "show info")) == pidOf(before) {
+				return errors.New("still the worker of before")
+			}
+			return nil
+		})
+		if got := fmt.Sprint(ask("first.example", 3)); got != "[web1 web1 web1]" {
+			t.Errorf("after a reload: %s", got)
+		}
+		g.change(func(n *ir.Node) {
+			n.Splits = append([]ir.Split{}, n.Splits...)
+			changed := *n.Splits[0].Abort
+			changed.Requests = 6
+			n.Splits[0].Abort = &changed
+		})
+		if got, want := fmt.Sprint(ask("first.example", 7)), "[500 500 500 500 500 500 web1]"; got != want {
+			t.Errorf("of a split that has changed: %s, want %s", got, want)
+		}
+		if got := fmt.Sprint(ask("second.example", 30)); strings.Contains(got, "503") {
+			t.Errorf("of one that has not: %s", got)
 		}
 	})
 }

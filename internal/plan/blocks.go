@@ -7,6 +7,12 @@ import (
 	"weir/internal/haproxy"
 )
 
+// What it means when rules or tables come or go by which Splits take legs out.
+const (
+	firstAborts = "a Split takes out legs that fail as none of the group did before (abort)"
+	lastAborts  = "no Split takes out legs any more as one did before (abort)"
+)
+
 // blocks are rules that a group has only while something asks for them, and which come and go all together.
 var blocks = []struct {
 	first, last string
@@ -19,10 +25,22 @@ var blocks = []struct {
 		[]string{"(txn.until) ", "(txn.rl.terms) ", `(txn.line) "m=`},
 	},
 	{
+		firstAborts, lastAborts,
+		[]string{"txn.sp.window)", "txn.sp.out)", "table split-", "tune.stick-counters 5"},
+		[]string{"localpeer ", "tune.stick-counters "},
+	},
+	{
 		"the group has a Split for the first time", "the group has no Split any more",
 		[]string{"txn.sp.", "# splits:"},
 		nil,
 	},
+}
+
+// onlyLegs says of a section of tables that none of it is for rate limits.
+func onlyLegs(s *haproxy.Section) bool {
+	return !slices.ContainsFunc(s.Lines, func(l haproxy.Line) bool {
+		return tableOf(l.Text) != "" && !strings.HasPrefix(tableOf(l.Text), "split-")
+	})
 }
 
 // blockCauses tells of such rules, and gives the other lines.

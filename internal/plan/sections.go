@@ -95,6 +95,9 @@ func (d *differ) firstSection(s *haproxy.Section) cause {
 	switch {
 	case s.Kind == "peers":
 		c.what, c.why = firstLimits, whyCounters
+		if onlyLegs(s) {
+			c.what, c.why = firstAborts, whyRules
+		}
 		return c
 	case s.Kind == "frontend":
 		return d.newFrontend(s, c)
@@ -191,6 +194,9 @@ func (d *differ) goneSection(s *haproxy.Section) []cause {
 	c := cause{owner: firstOwner(s.Lines), section: title(s), what: thing(s) + " goes", why: whyRules}
 	if s.Kind == "peers" {
 		c.what, c.why = lastLimits, whyCounters
+		if onlyLegs(s) {
+			c.what, c.why = lastAborts, whyRules
+		}
 	}
 	if s.Kind != "frontend" {
 		return []cause{c}
