@@ -34,7 +34,9 @@ func Count(p Plan) Counts {
 		case MapSwap:
 			c.Entries += o.Changes
 		case SetCA, SetCert, DelCA, DelCert, AddCrt, DelCrt:
-			c.Certs++
+			if !o.Again {
+				c.Certs++
+			}
 		}
 	}
 	c.Servers = len(servers)
@@ -278,7 +280,7 @@ func (t *teller) cert(o *Op) {
 	}
 	again := t.shown[[2]string{o.Path, o.File}] && t.hidden[[2]string{o.Path, o.File}]
 	switch {
-	case again && o.Kind == DelCrt:
+	case o.Again, again && o.Kind == DelCrt:
 	case again:
 		t.say(saying{"shows", "certificate", "certificates", " otherwise on " + o.Path}, 1, o.File)
 	case o.Kind == AddCrt:
