@@ -19,7 +19,7 @@ func Prefix(t testing.TB) netip.Prefix {
 	t.Helper()
 	// A random start rather than the next number: an address used a moment ago may still
 	// have connections of the last test in the kernel.
-	const first, count = 64, 128 // 127.64.0.0 to 127.191.255.0
+	const first, count = 120, 128 // 127.120.0.0 to 127.247.255.0; demos are below
 	start := rand.IntN(count * 256)
 	for i := range count * 256 {
 		n := (start + i) % (count * 256)
