@@ -176,7 +176,7 @@ spec: {address: 203.0.113.2, groups: [edge]}
 ---
 kind: Site
 metadata: {name: www, role: web}
-spec: {hostnames: [www.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: web, canary: web}}
+spec: {hostnames: [www.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: web, green: web}}
 ---
 kind: Site
 metadata: {name: films, role: media}
