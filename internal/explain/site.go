@@ -148,9 +148,10 @@ func (w *walk) moved() bool {
 	return false
 }
 
-// normal brings the path into its normal form, where the site's routes ask for more than prefixes.
+// normal brings the path into its normal form, where the site's routes ask for more than prefixes, and where it
+// has logic.
 func (w *walk) normal() bool {
-	if !slices.ContainsFunc(w.site.Routes, func(r weir.SiteRoute) bool { return !r.Plain() }) {
+	if !slices.ContainsFunc(w.site.Routes, func(r weir.SiteRoute) bool { return !r.Plain() }) && len(w.site.Logic) == 0 {
 		return true
 	}
 	switch {

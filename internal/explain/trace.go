@@ -54,7 +54,7 @@ type Trace struct {
 // Step is one decision.
 type Step struct {
 	// About is what was decided in a word: port, address, client, tls, site, redirect, path, limit, maintenance, route,
-	// headers, split, zone.
+	// headers, logic, split, zone.
 	About string `json:"about"`
 	// Object made the decision, as in "Site/www"; it is empty where nobody can change it.
 	Object string `json:"object,omitempty"`
@@ -156,6 +156,7 @@ func Explain(n ir.Node, q Request, v View) Trace {
 	}
 	w := &walk{node: &n, q: q, view: v}
 	if w.connection() && w.request() {
+		w.logic()
 		w.serve()
 	}
 	return w.trace

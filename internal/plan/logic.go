@@ -9,7 +9,7 @@ import (
 )
 
 // logicCauses tells of the rules of each Logic that come, go or change, and for whom, and gives the other lines.
-func (d *differ) logicCauses(added, removed []haproxy.Line) (list []cause, restAdded, restRemoved []haproxy.Line) {
+func (d *differ) logicCauses(s *haproxy.Section, added, removed []haproxy.Line) (list []cause, restAdded, restRemoved []haproxy.Line) {
 	come, restAdded := logicLines(added)
 	gone, restRemoved := logicLines(removed)
 	owners := map[string]bool{}
@@ -27,9 +27,9 @@ func (d *differ) logicCauses(added, removed []haproxy.Line) (list []cause, restA
 		case come[owner] == nil:
 			what = "its rules go"
 		}
-		who := usersOfLogic(d.want, come[owner])
+		who := usersOfLogic(d.want, s, come[owner])
 		if come[owner] == nil {
-			who = usersOfLogic(d.have, gone[owner])
+			who = usersOfLogic(d.have, s, gone[owner])
 		}
 		if who != "" {
 			what += " for " + who
@@ -57,41 +57,32 @@ func logicLines(lines []haproxy.Line) (of map[string][]string, rest []haproxy.Li
 	return of, rest
 }
 
-// usersOfLogic names the sites and pools that rules are for.
-func usersOfLogic(c *haproxy.Config, lines []string) string {
-	var sites, pools []string
+// usersOfLogic names the sites that rules of a frontend are for, or the pools that have a profile.
+func usersOfLogic(c *haproxy.Config, s *haproxy.Section, lines []string) string {
+	path, word := haproxy.LogicOfSites, "site"
+	if s.Kind == "defaults" {
+		path, word = haproxy.LogicOfPools, "pool"
+	}
+	var names []string
 	for i := range c.Maps {
-		m := &c.Maps[i]
-		into := &sites
-		switch m.Path {
-		case haproxy.LogicOfSites:
-		case haproxy.LogicOfPools:
-			into = &pools
-		default:
+		if c.Maps[i].Path != path {
 			continue
 		}
-		for _, e := range m.Entries {
+		for _, e := range c.Maps[i].Entries {
 			name := e.Key
-			if into == &pools {
+			if word == "pool" {
 				name = haproxy.BaseName(name)
 			}
-			if !haproxy.Own(name) && !slices.Contains(*into, name) && slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, " l."+e.Value) || strings.Contains(l, "!l."+e.Value) }) {
-				*into = append(*into, name)
+			if !haproxy.Own(name) && !slices.Contains(names, name) && slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, "l."+e.Value) }) {
+				names = append(names, name)
 			}
 		}
 	}
-	var said []string
-	for _, of := range []struct {
-		word  string
-		names []string
-	}{{"site", sites}, {"pool", pools}} {
-		switch len(of.names) {
-		case 0:
-		case 1:
-			said = append(said, of.word+" "+of.names[0])
-		default:
-			said = append(said, of.word+"s "+some(of.names, 3))
-		}
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return word + " " + names[0]
 	}
-	return strings.Join(said, " and ")
+	return word + "s " + some(names, 3)
 }

@@ -80,7 +80,7 @@ func (d *differ) match() (matched map[int]int, ordered bool) {
 // newSection tells why a section comes, and of the logic in it.
 func (d *differ) newSection(s *haproxy.Section) []cause {
 	if s.Kind == "defaults" {
-		if list, _, _ := d.logicCauses(s.Lines, nil); list != nil {
+		if list, _, _ := d.logicCauses(s, s.Lines, nil); list != nil {
 			for i := range list {
 				list[i].section = title(s)
 			}
@@ -226,7 +226,7 @@ func (d *differ) changedSection(h, w *haproxy.Section) []cause {
 	held, added, removed := heldCauses(added, removed)
 	zones, added, removed := zoneCauses(w, added, removed)
 	http3, added, removed := http3Causes(added, removed)
-	logics, added, removed := d.logicCauses(added, removed)
+	logics, added, removed := d.logicCauses(w, added, removed)
 	_, port := modeAndPort(w)
 	var list []cause
 	say := func(c cause, owner string) {
