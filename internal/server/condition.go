@@ -211,6 +211,8 @@ func (v *view) accepted() weir.Condition {
 func (v *view) programmed() weir.Condition {
 	c := weir.Condition{Type: weir.Programmed, Ready: v.ready, Of: v.of}
 	switch {
+	case v.of == 0 && v.ref.Kind == "Schedule":
+		c.Status, c.Reason, c.Message = "Unknown", "NotInUse", "no active load balancer needs it for a site; a ZoneShift that goes by it tells who has that"
 	case v.of == 0:
 		c.Status, c.Reason, c.Message = "Unknown", "NotInUse", "no active load balancer needs it"
 	case v.ready == v.of:

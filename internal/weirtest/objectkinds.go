@@ -46,6 +46,8 @@ func (w *world) make(kind, name string) *weir.Object {
 			spec.Strings = &weir.ListStrings{Match: pick(w.rng, "exact", "prefix", "suffix", "contains"), IgnoreCase: w.some(2), Entries: []string{"a", pick(w.rng, "b", "a b", "(c", "d\"'\\;%[src]")}}
 		}
 		o.Spec = spec
+	case "Split":
+		o.Spec = w.split(role)
 	case "Schedule":
 		o.Spec = w.schedule()
 	case "RateLimit":

@@ -96,6 +96,7 @@ func RandomObjects(seed uint64, o Options) *weir.Set {
 		}
 	}
 	if w.Zoned {
+		w.try(w.grow("Split"))
 		for range w.most("ZoneShift") {
 			w.try(w.grow("ZoneShift"))
 		}
@@ -201,7 +202,7 @@ func (w *world) step() (weir.Write, bool) {
 	kind := weighted(w.rng, []string{"Server", "Pool", "Site", "Override", "Map", "AccessList", "RateLimit", "ErrorPage", "Certificate", "IPAddress", "Tuning", "LoadBalancer", "Route"},
 		[]int{30, 18, 20, 10, 4, 4, 4, 3, 4, 4, 1, 2, 4})
 	if w.Zoned && w.some(12) {
-		kind = pick(w.rng, "ZoneShift", "ZoneShift", "ZoneShift", "Schedule")
+		kind = pick(w.rng, "ZoneShift", "ZoneShift", "ZoneShift", "Schedule", "Split")
 	}
 	switch kind {
 	case "Tuning":
@@ -303,7 +304,7 @@ var roles = []string{"", "web", "media"}
 
 var shortName = map[string]string{
 	"IPAddress": "vip", "Certificate": "cert", "ErrorPage": "page", "AccessList": "list", "Map": "map", "RateLimit": "limit",
-	"Server": "srv", "Pool": "pool", "Site": "site", "Route": "route", "Override": "override", "ZoneShift": "shift", "Schedule": "time",
+	"Server": "srv", "Pool": "pool", "Site": "site", "Route": "route", "Override": "override", "ZoneShift": "shift", "Schedule": "time", "Split": "split",
 }
 
 func zoneName(i int) string { return fmt.Sprintf("az%d", i+1) }

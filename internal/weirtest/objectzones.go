@@ -42,6 +42,24 @@ func (w *world) schedule() *weir.Schedule {
 	return s
 }
 
+// split divides a backend of some site between two of its own.
+func (w *world) split(role string) *weir.Split {
+	s := &weir.Split{Site: w.anyName("Site", role), Schedule: w.anyName("Schedule", role), Sticky: pick(w.rng, weir.StickyNone, weir.StickyCookie, weir.StickySource)}
+	other := backendNames[0]
+	if site := weir.Find[weir.Site](w.set, "Site", s.Site); site != nil {
+		for _, name := range backendNames {
+			if _, has := site.Backends[name]; has {
+				other = name
+			}
+		}
+	}
+	s.Legs = []weir.SplitLeg{{Backend: "default", Weight: w.rng.IntN(100)}, {Backend: other, Weight: 1 + w.rng.IntN(100)}}
+	if w.some(2) {
+		s.Steps = []weir.SplitStep{{At: time.Date(2020+w.rng.IntN(2)*80, 1, 1, 0, 0, 0, 0, time.UTC), Weights: map[string]int{other: 100}}}
+	}
+	return s
+}
+
 // shift takes some sites, a role's, or all out of a zone.
 func (w *world) shift(role string) *weir.ZoneShift {
 	z := &weir.ZoneShift{Zone: zoneName(w.rng.IntN(w.Zones)), Reason: "bad rollout", ExpiresAt: w.Expires}
