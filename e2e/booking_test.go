@@ -25,7 +25,18 @@ func TestBooking(t *testing.T) {
 	}
 	e.balancerAt("white", "white", "zone1", h, map[string]string{"203.0.113.64/28": e.at(64).String() + "/28", "203.0.113.80/28": e.at(80).String() + "/28"}, map[int]int{80: 8080, 443: 8443, 22: 2200})
 	e.converged(e.revision)
-	roots, reloads := e.trusts("balancer"), e.reloads()
+	// blue counts the reloads of that group.
+	blue := func() (n int) {
+		for _, g := range e.status().Groups {
+			for _, lb := range g.LoadBalancers {
+				if g.Name == "blue" {
+					n += lb.Reloads.Count
+				}
+			}
+		}
+		return n
+	}
+	roots, reloads := e.trusts("balancer"), blue()
 	const host = "www.booking.example"
 	// at is where the load balancer of one zone has the address of another; white is that of no zone.
 	at := func(balancer, home int) string { return fmt.Sprintf("%s:8080", e.at(16*balancer+home)) }
@@ -131,6 +142,20 @@ func TestBooking(t *testing.T) {
 			})
 		}},
 		{"paths lead to other pools, of the zone too", func() error { return ask(at(2, 2), "/searchresults?city=x", "").is(200, "search-zone2-1/") }},
+		{"business logic does what it does for the site that names it", func() error {
+			for name, want := range map[string]string{host: "search-zone1", "extranet.booking.example": "web-zone1"} {
+				v := e.visit(visit{at: at(1, 1), host: name, path: "/list", header: map[string]string{"X-Affiliate": "7"}})
+				if err := v.is(200, want); err != nil {
+					return fmt.Errorf("%s: %v", name, err)
+				}
+				seen := e.origins[v.origin].Requests("/list")
+				if got := seen[len(seen)-1].Header.Get("X-Site"); !strings.HasPrefix(name, map[string]string{"hotels": "www", "extranet": "extranet"}[got]) || got == "" {
+					return fmt.Errorf("%s: the server is told of site %q", name, got)
+				}
+			}
+			return nil
+		}},
+		{"and nothing to who does not ask for it", func() error { return ask(at(1, 1), "/list", "").is(200, "web-zone1") }},
 		{"TLS 1.2 and newer", func() error {
 			client := tlsClient{w: e.world, roots: roots, sni: host}
 			for version, want := range map[uint16]bool{0x0301: false, 0x0302: false, 0x0303: true, 0x0304: true} {
@@ -204,8 +229,8 @@ func TestBooking(t *testing.T) {
 			}
 			return eventually(func() error { return only(at(1, 1), "zone1") })
 		}},
-		{"all that was changed was changed at run time", func() error {
-			if n := e.reloads(); n != reloads {
+		{"all that was changed was changed at run time, but for a text that is new to a group", func() error {
+			if n := blue(); n != reloads {
 				return fmt.Errorf("%d reloads", n-reloads)
 			}
 			return nil
