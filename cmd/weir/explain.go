@@ -24,10 +24,15 @@ sent. What hangs on how much a client has asked for before, as rate limits do, i
 What is not said is assumed and told: a client of no network, an address of the site, now. With --at something else than
 now counts for what ends or begins by itself; the checks are those of now, or with --healthy good ones.
 
+With --live the request is also sent from here, with all that it does, and what comes back is held against what was
+explained. Which server answered can be seen only where pools or sites leave cookies.
+
 For connections that are passed on as they are the URL is tcp://ADDRESS:PORT, or tls://NAME:PORT.`,
 		Example: `  weir explain https://www.example.com/api/x
   weir explain https://www.example.com/ --from 203.0.113.9 --zone az2 --at 2026-12-06T10:00Z
   weir explain https://www.example.com/ -X POST -H 'X-Canary: 1' -H 'Cookie: WEIRZONE=az1' --all
+  weir explain https://www.example.com/ --live
+  weir explain https://www.example.com/ --live --connect 127.0.0.1:8443 --ca-of-site ca.pem
   weir explain tcp://203.0.113.1:389 --lb lb-az1-1
   weir explain https://www.example.com/ -o json`,
 		Args: exactArgs(1, "say which URL"),
@@ -40,7 +45,8 @@ For connections that are passed on as they are the URL is tcp://ADDRESS:PORT, or
 type explainFlags struct {
 	method, from, zone, address, group, lb, at, output *string
 	headers                                            *[]string
-	healthy, all                                       *bool
+	healthy, all, live, insecure                       *bool
+	connect, ca                                        *string
 }
 
 func addExplainFlags(cmd *cobra.Command) *explainFlags {
@@ -57,6 +63,11 @@ func addExplainFlags(cmd *cobra.Command) *explainFlags {
 		healthy: flags.Bool("healthy", false, "take every server for healthy"),
 		all:     flags.Bool("all", false, "show the routes too that the request does not take, and why"),
 	}
+	f.live = flags.Bool("live", false, "send the request too, and compare")
+	f.connect = flags.String("connect", "", "with --live: where to send it, as HOST:PORT; the IPAddress when left out")
+	f.ca = flags.String("ca-of-site", "", "with --live: a file with the authorities of the site's certificate; the system's when left out")
+	f.insecure = flags.Bool("insecure", false, "with --live: believe any certificate")
+	_ = cmd.MarkFlagFilename("ca-of-site")
 	f.output = addOutputFlag(cmd, "text", "json", "yaml")
 	for flag, kind := range map[string]string{"zone": "Zone", "address": "IPAddress", "group": "LoadBalancerGroup", "lb": "LoadBalancer"} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, completeNames(kind))
@@ -65,6 +76,9 @@ func addExplainFlags(cmd *cobra.Command) *explainFlags {
 }
 
 func (f *explainFlags) run(cmd *cobra.Command, target string) error {
+	if err := f.check(target); err != nil {
+		return err
+	}
 	query, err := f.query(target)
 	if err != nil {
 		return err
@@ -77,10 +91,70 @@ func (f *explainFlags) run(cmd *cobra.Command, target string) error {
 	if err := c.get(cmd.Context(), "explain", query, answer); err != nil {
 		return err
 	}
-	if *f.output != "text" {
-		return printValue(cmd.OutOrStdout(), *f.output, answer)
+	var live *liveAnswer
+	if *f.live {
+		if live, answer, err = f.ask(cmd, c, query, answer); err != nil {
+			return err
+		}
 	}
-	printExplanation(stdout(cmd), answer, *f.all)
+	if *f.output != "text" {
+		if err := printValue(cmd.OutOrStdout(), *f.output, struct {
+			*api.Explanation
+			Live *liveAnswer `json:"live,omitempty"`
+		}{answer, live}); err != nil {
+			return err
+		}
+	} else {
+		printExplanation(stdout(cmd), answer, *f.all)
+		if live != nil {
+			printLive(stdout(cmd), live)
+		}
+	}
+	if live != nil && len(live.Differs) > 0 {
+		return fmt.Errorf("what came back is not what was explained")
+	}
+	return nil
+}
+
+// ask sends the request that was explained. Where nobody said who the client is, it is explained once more for who it is.
+func (f *explainFlags) ask(cmd *cobra.Command, c *client, query url.Values, answer *api.Explanation) (*liveAnswer, *api.Explanation, error) {
+	flags := &liveFlags{connect: *f.connect, ca: *f.ca, insecure: *f.insecure, within: timeoutOf(cmd, c.timeout)}
+	conn, to, err := flags.dial(cmd.Context(), &answer.Request)
+	if conn == nil && to == "" {
+		return nil, nil, err
+	}
+	live := &liveAnswer{}
+	if err != nil {
+		live.Closed = err.Error()
+	} else {
+		if from := fromOf(conn); *f.from == "" && from != "" {
+			query.Set("from", from)
+			again := new(api.Explanation)
+			if err := c.get(cmd.Context(), "explain", query, again); err != nil {
+				_ = conn.Close()
+				return nil, nil, err
+			}
+			answer = again
+		}
+		if live, err = flags.send(conn, &answer.Request); err != nil {
+			return nil, nil, fmt.Errorf("send the request to %s: %w", to, err)
+		}
+	}
+	live.To = to
+	live.hold(&answer.Answer)
+	return live, answer, nil
+}
+
+// check refuses what can't be asked live.
+func (f *explainFlags) check(target string) error {
+	switch {
+	case !*f.live && (*f.connect != "" || *f.ca != "" || *f.insecure):
+		return usagef("--connect, --ca-of-site and --insecure are for --live")
+	case *f.live && (*f.at != "" || *f.healthy):
+		return usagef("--live asks now, and whoever is up; leave out --at and --healthy")
+	case *f.live && !strings.HasPrefix(target, "http"):
+		return usagef("--live sends requests of http and https alone")
+	}
 	return nil
 }
 

@@ -20,6 +20,7 @@ var somebody = netip.MustParseAddr("192.0.2.1")
 // askedRequest is what was asked, on its way to an explain.Request.
 type askedRequest struct {
 	url                      *url.URL
+	text                     string // of the URL
 	request                  explain.Request
 	zone, address, group, lb string
 	healthy                  bool
@@ -106,7 +107,7 @@ func (a *askedRequest) read(text string) error {
 	if c, err := weir.CanonicalHostname(host); err == nil {
 		host = c
 	}
-	a.url, a.request.Port, a.request.Host = u, port, host
+	a.url, a.text, a.request.Port, a.request.Host = u, text, port, host
 	if u.Port() != "" {
 		a.request.Host = host + ":" + u.Port()
 		if strings.Contains(host, ":") {
@@ -217,7 +218,7 @@ func (a *askedRequest) where() string {
 // told is the request as it is told back.
 func (a *askedRequest) told(n *ir.Node) ExplainedRequest {
 	q := &a.request
-	r := ExplainedRequest{URL: a.url.Redacted(), Method: q.Method, Headers: a.headers, From: q.From, Address: q.Address, Port: q.Port, At: q.At.UTC().Truncate(time.Second), Healthy: a.healthy}
+	r := ExplainedRequest{URL: a.text, Method: q.Method, Headers: a.headers, From: q.From, Address: q.Address, Port: q.Port, At: q.At.UTC().Truncate(time.Second), Healthy: a.healthy}
 	for _, at := range n.Addresses {
 		if at.Name == q.Address {
 			r.IP = at.Address.String()

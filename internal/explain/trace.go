@@ -143,6 +143,8 @@ type Share struct {
 	Backend string `json:"backend,omitempty"`
 	// Percent is how many of a hundred such requests it serves.
 	Percent float64 `json:"percent"`
+	// Cookie is the name of the one by which the pool's servers keep their clients, with the server's name in it.
+	Cookie string `json:"cookie,omitempty"`
 	// Servers may answer; those that the checks see down only where everything is tried.
 	Servers []string `json:"servers,omitempty"`
 }

@@ -214,7 +214,7 @@ func (w *walk) chosen(list []place, share func(place) int) {
 	a := &w.trace.Answer
 	a.Outcome = Served
 	for _, p := range list {
-		a.Zones = append(a.Zones, Share{Zone: p.zone, Pool: p.pool, Percent: 100 * float64(share(p)) / float64(total), Servers: p.up})
+		a.Zones = append(a.Zones, Share{Zone: p.zone, Pool: p.pool, Cookie: w.poolOf(p.pool).Cookie, Percent: 100 * float64(share(p)) / float64(total), Servers: p.up})
 	}
 }
 
