@@ -21,7 +21,7 @@ func TestRendererOverRandomWalks(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(6) {
 		rng := rand.New(rand.NewPCG(seed, 77))
-		options := weirtest.Options{}
+		options := weirtest.Options{Logic: seed%3 == 2}
 		set := weirtest.RandomObjects(seed, options)
 		compiler := compile.New()
 		var assembler ir.Assembler

@@ -52,6 +52,8 @@ func (w *world) make(kind, name string) *weir.Object {
 		o.Spec = w.schedule()
 	case "RateLimit":
 		o.Spec = w.rateLimit(role)
+	case "Logic":
+		o.Spec = w.logic(role)
 	case "Map":
 		o.Spec = w.mapping()
 	case "Server":
@@ -216,6 +218,7 @@ func (w *world) pool(role string) *weir.Pool {
 	}
 	p.Balance = pick(w.rng, "roundrobin", "roundrobin", "leastconn", "random", "source")
 	if p.Mode == "http" {
+		p.Logic = w.logics(role)
 		if w.some(6) {
 			p.Compression = &weir.Compression{MinSize: pick(w.rng, 0, 200)}
 		}

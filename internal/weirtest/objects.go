@@ -31,6 +31,8 @@ type Options struct {
 	Registered bool
 	// Zoned lets sites say how they choose between zones, and takes some out of zones.
 	Zoned bool
+	// Logic gives sites and pools some.
+	Logic bool
 	// Expires is when overrides and shifts end; 2100 when zero.
 	Expires time.Time
 }
@@ -88,7 +90,7 @@ func RandomObjects(seed uint64, o Options) *weir.Set {
 		w.try(w.grow("Schedule"))
 	}
 	// What is referred to comes first; several attempts each, so that most of it is there in the end.
-	for _, kind := range []string{"IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit", "Server", "Pool", "Site", "Site", "Site", "Route", "Override"} {
+	for _, kind := range w.kinds("IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "Logic", "RateLimit", "Server", "Pool", "Site", "Site", "Site", "Route", "Override") {
 		for range 3 * w.most(kind) {
 			if w.set.Len(kind) < w.most(kind) {
 				w.try(w.grow(kind))
@@ -204,6 +206,9 @@ func (w *world) step() (weir.Write, bool) {
 	if w.Zoned && w.some(12) {
 		kind = pick(w.rng, "ZoneShift", "ZoneShift", "ZoneShift", "Schedule", "Split")
 	}
+	if w.Logic && w.some(12) {
+		kind = "Logic"
+	}
 	switch kind {
 	case "Tuning":
 		return weir.Write{Put: object("Tuning", "tuning", "", w.tuning())}, true
@@ -260,6 +265,11 @@ func (w *world) grow(kind string) weir.Write {
 	return weir.Write{Put: w.make(kind, fmt.Sprintf("%s-%02d", shortName[kind], w.rng.IntN(w.most(kind))))}
 }
 
+// kinds leaves out what was not asked for.
+func (w *world) kinds(list ...string) []string {
+	return slices.DeleteFunc(list, func(kind string) bool { return kind == "Logic" && !w.Logic })
+}
+
 func (w *world) most(kind string) int {
 	switch kind {
 	case "IPAddress":
@@ -303,7 +313,7 @@ func (w *world) some(n int) bool { return w.rng.IntN(n) == 0 }
 var roles = []string{"", "web", "media"}
 
 var shortName = map[string]string{
-	"IPAddress": "vip", "Certificate": "cert", "ErrorPage": "page", "AccessList": "list", "Map": "map", "RateLimit": "limit",
+	"IPAddress": "vip", "Certificate": "cert", "ErrorPage": "page", "AccessList": "list", "Map": "map", "RateLimit": "limit", "Logic": "logic",
 	"Server": "srv", "Pool": "pool", "Site": "site", "Route": "route", "Override": "override", "ZoneShift": "shift", "Schedule": "time", "Split": "split",
 }
 

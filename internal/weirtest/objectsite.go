@@ -50,6 +50,7 @@ func (w *world) site(name, role string) *weir.Site {
 			s.Delegates = []weir.Delegation{{Role: "media", Path: "/media"}}
 		}
 		w.routes(s, role)
+		s.Logic = w.logics(role)
 		if w.some(8) {
 			s.Maintenance = &weir.SiteMaintenance{Page: w.anyName("ErrorPage", role), Except: w.anyName("AccessList", role)}
 			if name := w.anyName("Schedule", role); name != "" {
