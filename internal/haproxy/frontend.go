@@ -330,6 +330,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	rule("set-var(txn.route) var(txn.site),concat(/default) %s", unrouted)
 	r.outcomes(rule)
 	r.responseHeaders(s)
+	r.countLegs(s)
 	r.siteLogic(s)
 	r.split(s, rule)
 	// What knew that no zone sends back what it gets is over when the last one has its share again.

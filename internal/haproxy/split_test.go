@@ -172,6 +172,8 @@ func TestSplitAborts(t *testing.T) {
 			n.Sites[len(n.Sites)-2].Backends[0].Pool = "closed"
 			n.Splits = []ir.Split{split("first", 0, 1, 0), split("second", 0, 1, 1), split("third", 1, 1, 0)}
 			n.Splits[2].Abort = nil
+			n.Logics = []ir.Logic{logicOf(t, "marks", "http-after-response set-header x-marked yes", nil)}
+			use(n, "third", weir.LogicUse{Name: "marks"})
 		})
 		g.origins[36].SetStatus("/x", 500)
 		one := func(host string) string {
@@ -202,6 +204,9 @@ func TestSplitAborts(t *testing.T) {
 		}
 		if got := g.share("third.example", 100, nil); got["web2"] < 20 {
 			t.Errorf("a split that takes none out: %v", got)
+		}
+		if _, answer := g.ask(17, "third.example", "/x"); !strings.Contains(answer, "x-marked: yes") {
+			t.Errorf("the logic of another site was not asked:\n%s", answer)
 		}
 		before := g.tell(haproxy.AdminSocket, "show info")
 		g.tell("run/master.sock", "reload")

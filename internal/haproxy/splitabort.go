@@ -82,9 +82,17 @@ func (r *renderer) abort(s *Section, rule adder) {
 	rule("set-var-fmt(txn.limited) %%[var(txn.limited)]away:%%[var(txn.sp.name)]/%%[var(txn.sp.leg),field(2,/)], if %s", out)
 	rule("unset-var(txn.sp.leg) if %s", out)
 	rule("unset-var(txn.sp.window) if %s", out)
+}
 
+// countLegs counts what legs answer. Behind it comes the logic of sites alone, whose rules would end it; all other answers
+// pay a look at two variables.
+func (r *renderer) countLegs(s *Section) {
+	if !r.aborts() {
+		return
+	}
+	const is = "{ var(txn.sp.window) -m found }"
 	after := func(format string, args ...any) { s.add("http-after-response "+format+" if "+is, args...) }
-	s.add("http-after-response allow if !%s", is)
+	s.add("http-after-response allow if !%s !{ var(txn.logic) -m found }", is)
 	after("sc-inc-gpc(0,%d)", legCounter)
 	s.add("http-after-response sc-inc-gpc(1,%d) if %s { status ge 500 }", legCounter, is)
 	after("set-var(txn.sp.n) sc_gpc_rate(0,%d)", legCounter)
