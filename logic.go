@@ -291,14 +291,6 @@ func (p *LogicProgram) Maps() []string {
 	return p.program.Maps()
 }
 
-// Answers says that it has rules for answers that HAProxy itself makes.
-func (p *LogicProgram) Answers() bool {
-	if p.raw != nil {
-		return p.raw.Answers()
-	}
-	return p.program.Answers()
-}
-
 // Print writes the lines for HAProxy.
 func (p *LogicProgram) Print(c logic.Context) []logic.Line {
 	if p.raw != nil {

@@ -149,11 +149,7 @@ func (r *renderer) siteLogic(s *Section) {
 	}
 	s.add("# logic of sites")
 	s.add("http-request set-var(txn.logic) var(txn.site),map_str(%s)", opt(mapLogic))
-	ids := sortedKeys(here)
-	if slices.ContainsFunc(ids, func(id string) bool { return r.logic.blocks[id].answers() }) {
-		s.add("http-after-response allow if !{ var(txn.logic) -m found }")
-	}
-	for _, id := range ids {
+	for _, id := range sortedKeys(here) {
 		b := r.logic.blocks[id]
 		guard := "l." + id
 		s.own(b.parts[0].owner(), "acl %s var(txn.logic) -m str %s", guard, id)
@@ -182,10 +178,6 @@ func (r *renderer) logicRules(s *Section, b *logicBlock, guard, answers string) 
 			s.own(part.owner(), "%s", l.Text)
 		}
 	}
-}
-
-func (b *logicBlock) answers() bool {
-	return slices.ContainsFunc(b.parts, func(p logicPart) bool { return p.program.Answers() })
 }
 
 // logicMaps says whose which block is, and fills what logic looks up.

@@ -170,11 +170,6 @@ func (p *Program) Backends() []string {
 	})
 }
 
-// Answers says that there are rules for answers that HAProxy itself makes.
-func (p *Program) Answers() bool {
-	return slices.ContainsFunc(p.Statements, func(s Statement) bool { return s.Rule != nil && directives[s.Rule.Directive] == after })
-}
-
 func (p *Program) named(walk func(add func(string))) []string {
 	found := map[string]bool{}
 	walk(func(name string) { found[name] = true })

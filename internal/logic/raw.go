@@ -112,16 +112,6 @@ func rawWords(line string) (words []rawWord, err error) {
 	return words, nil
 }
 
-// Answers says that there are rules for answers that HAProxy itself makes.
-func (r *Raw) Answers() bool {
-	for _, l := range r.lines {
-		if directives[l.words[0].read] == after {
-			return true
-		}
-	}
-	return false
-}
-
 // Print writes the lines with guards and with names of their own for acls.
 func (r *Raw) Print(c Context) []Line {
 	lines := make([]Line, 0, len(r.lines))
