@@ -39,6 +39,7 @@ func (c *checker) site(o *Object, s *Site) {
 }
 
 func (c *checker) pool(old, o *Object, p *Pool) {
+	c.sockets(o, p)
 	if s := p.Selector; s != nil && o.Metadata.Role != "" && s.Role != o.Metadata.Role && !c.sharesServers(s.Role, o.Metadata.Role) {
 		c.add(o.Ref(), "spec.selector.role", "no Server of role %s is shared with role %s; their owner must add that to metadata.shareWith of the Servers", clip(s.Role), o.Metadata.Role)
 	}

@@ -111,9 +111,12 @@ func (o *Pool) HasMember(name string) bool {
 // Member is a server that is named in the pool itself.
 type Member struct {
 	Name    string     `json:"name"`
-	Address netip.Addr `json:"address"`
-	Port    Port       `json:"port"`
-	Weight  *int       `json:"weight,omitempty"`
+	Address netip.Addr `json:"address,omitzero"`
+	Port    Port       `json:"port,omitempty"`
+	// Socket is the name of an abstract socket on the load balancer's own machine, in place of address and port. Whoever
+	// is on a machine may listen there and at all of its sockets, so only pools without a role, an admin's, may name one.
+	Socket string `json:"socket,omitempty"`
+	Weight *int   `json:"weight,omitempty"`
 }
 
 // Persistence keeps a client at one server.
@@ -277,8 +280,12 @@ func (o *Pool) validateMembers(p *Problems) {
 			p.Add(path+".name", "%q is listed twice", clip(m.Name))
 		}
 		seen[m.Name] = true
-		checkOrigin(p, path+".address", m.Address)
-		m.Port.check(p, path+".port")
+		if m.Socket == "" {
+			checkOrigin(p, path+".address", m.Address)
+			m.Port.check(p, path+".port")
+		} else {
+			m.validateSocket(p, path, o)
+		}
 		between(p, path+".weight", *m.Weight, 0, 256)
 	}
 }

@@ -20,7 +20,7 @@ func (c *Compiler) members(p *pool) {
 	}
 	for _, m := range p.spec.Members {
 		p.servers = append(p.servers, ir.Server{
-			Name: m.Name, Address: netip.AddrPortFrom(m.Address, uint16(m.Port)), Weight: weight(m.Weight), Owner: p.object.Ref().String(),
+			Name: m.Name, Address: at(m), Socket: m.Socket, Weight: weight(m.Weight), Owner: p.object.Ref().String(),
 			Overrides: c.overridesOf(p, m.Name, nil),
 		})
 	}
@@ -127,4 +127,12 @@ func head(o *weir.Object) ir.Pool {
 		p.NoQueue, p.QueueTimeout = spec.Queue.None, spec.Queue.Timeout
 	}
 	return p
+}
+
+// at gives where a static member is, nothing valid for one at a socket.
+func at(m weir.Member) netip.AddrPort {
+	if m.Socket != "" {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(m.Address, uint16(m.Port))
 }

@@ -34,7 +34,7 @@ func Preview(set *weir.Set, o *weir.Object) []Candidate {
 	c.syncOverrides(set)
 	list := make([]Candidate, 0, len(p.spec.Members))
 	for _, m := range p.spec.Members {
-		list = append(list, Candidate{Name: m.Name, At: netip.AddrPortFrom(m.Address, uint16(m.Port)), Standing: weir.StandingIn, Overrides: c.movedBy(p, m.Name, nil)})
+		list = append(list, Candidate{Name: m.Name, At: at(m), Standing: weir.StandingIn, Overrides: c.movedBy(p, m.Name, nil)})
 	}
 	if s := p.spec.Selector; s != nil {
 		for server := range set.All("Server") {

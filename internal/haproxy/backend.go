@@ -87,7 +87,7 @@ func server(p *ir.Pool, s *ir.Server, options string, taken map[int]bool) Server
 		options += " cookie " + s.Name
 	}
 	out := Server{
-		Address: s.Address.String(), Options: strings.TrimSpace(options), Check: p.Check.Type != "none",
+		Address: s.At(), Options: strings.TrimSpace(options), Check: p.Check.Type != "none",
 		Weight: s.Weight, MaxConnections: p.MaxConnections, Maintenance: s.Maintenance, Owner: s.Object(),
 	}
 	out.Name = s.Name + "." + digest(out.Address, out.Options)

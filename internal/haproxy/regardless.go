@@ -182,12 +182,13 @@ func replaced(all []Map, changed map[string]*ir.Pool) []Map {
 	return all
 }
 
-// placed gives the servers of a pool that may be tried without health: not those that are out by hand. Of many only some
+// placed gives the servers of a pool that may be tried without health: not those that are out by hand, nor at a socket, which
+// no set-dst reaches. Of many only some
 // are, chosen by their names alone, so that few entries change when a server comes or goes.
 func placed(p *ir.Pool) []*ir.Server {
 	list := make([]*ir.Server, 0, len(p.Servers))
 	for i := range p.Servers {
-		if s := &p.Servers[i]; !s.Maintenance && s.Weight > 0 {
+		if s := &p.Servers[i]; !s.Maintenance && s.Weight > 0 && s.Socket == "" {
 			list = append(list, s)
 		}
 	}

@@ -32,6 +32,9 @@ type dealer struct {
 
 // source gives the next source for a server's address as words of its line, none when the system is to choose.
 func (d *dealer) source(to netip.AddrPort) string {
+	if !to.IsValid() {
+		return "" // a socket
+	}
 	var fit []netip.Addr
 	for _, a := range d.from {
 		if a.Is4() == to.Addr().Is4() {

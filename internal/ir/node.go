@@ -199,7 +199,9 @@ type Pool struct {
 type Server struct {
 	Name    string         `json:"name"`
 	Address netip.AddrPort `json:"address"`
-	Weight  int            `json:"weight"`
+	// Socket is the name of an abstract socket in place of Address, which is not valid then.
+	Socket string `json:"socket,omitempty"`
+	Weight int    `json:"weight"`
 	// Maintenance takes all traffic and the checks away, but for an Override with the state ready.
 	Maintenance bool `json:"maintenance,omitempty"`
 	// Owner is the object the member comes from when that is not the Server of its name: the pool of a static one. Of
@@ -207,6 +209,15 @@ type Server struct {
 	Owner string `json:"owner"`
 	// Overrides move the member by hand until they expire; see Node.At.
 	Overrides []Override `json:"overrides,omitempty"` // by name
+}
+
+// At is where the member is, as HAProxy's configuration has it. Names of sockets end by themselves, as other programs' do
+// (TestFactAbstractSockets in internal/hapctl).
+func (s *Server) At() string {
+	if s.Socket != "" {
+		return "abnsz@" + s.Socket
+	}
+	return s.Address.String()
 }
 
 // Object names the object that the member comes from: "Server/web-017", or the pool of a static one.
