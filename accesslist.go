@@ -13,6 +13,8 @@ type AccessList struct {
 	Networks []netip.Prefix `json:"networks,omitempty"`
 	// Strings are what routes hold headers, parameters and cookies against.
 	Strings *ListStrings `json:"strings,omitempty"`
+	// Source is where the networks or the strings come from; the control plane fetches them.
+	Source *ListSource `json:"source,omitempty"`
 }
 
 // ListStrings are the strings of an AccessList.
@@ -53,6 +55,9 @@ func (a *AccessList) Normalize() {
 	if a.Strings != nil {
 		a.Strings.Normalize()
 	}
+	if a.Source != nil {
+		a.Source.normalize()
+	}
 }
 
 // Normalize brings the strings into order, without doubles.
@@ -74,6 +79,9 @@ func (a *AccessList) Validate(p *Problems) {
 	checkPrefixes(p, "networks", a.Networks)
 	if a.Strings != nil {
 		a.Strings.validate(p)
+	}
+	if a.Source != nil {
+		a.Source.validate(p, a)
 	}
 }
 
@@ -121,5 +129,10 @@ func CheckListString(s string) error {
 	return nil
 }
 
-// References are none.
-func (a *AccessList) References() []Reference { return nil }
+// References are the authority of the source.
+func (a *AccessList) References() []Reference {
+	if a.Source == nil {
+		return nil
+	}
+	return optional(nil, "source.authority", "Certificate", a.Source.Authority)
+}

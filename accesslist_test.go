@@ -44,6 +44,28 @@ func TestAccessListsAreRefused(t *testing.T) {
 	}
 }
 
+func TestSourcesOfListsAreRefused(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]string{
+		`url: "https://feed.example.com/a.txt?x=y"`: "",
+		`url: ""`:                                                   "source.url: is required",
+		`url: "file:///etc/passwd"`:                                 "can be fetched",
+		`url: "feed.example.com/a"`:                                 "can be fetched",
+		`url: "https:///a"`:                                         "can be fetched",
+		`url: "https://ann:pw@feed.example.com/a"`:                  "no user or password",
+		`url: "https://feed.example.com/a#b"`:                       "after #",
+		`url: "https://feed.example.com/a", interval: 1m`:           "outside 5m to",
+		`url: "https://feed.example.com/a", holds: strings`:         "strings: is required",
+		`url: "https://feed.example.com/a", holds: regexes`:         "must be one of networks, strings",
+		`url: "https://feed.example.com/a", authority: "../secret"`: "may hold only",
+	} {
+		_, err := weir.Decode("t.yaml", []byte("{kind: AccessList, metadata: {name: l}, spec: {source: {"+source+"}}}"))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", source, err, want)
+		}
+	}
+}
+
 // Where values are held against a list it has strings, whichever of the two is written.
 func TestValuesAreHeldAgainstStrings(t *testing.T) {
 	t.Parallel()

@@ -67,6 +67,9 @@ func (c *call) putEntries(kind weir.Kind, what string) error {
 	if what == "strings" && now.Spec.(*weir.AccessList).Strings == nil {
 		return invalid("%s has no strings: say with spec.strings.match how they are to be matched, and then send them", now.Ref())
 	}
+	if s := now.Spec.(*weir.AccessList).Source; s != nil && s.Holds == what {
+		return invalid("the %s of %s come from its source; take spec.source out to send them", what, now.Ref())
+	}
 	read, err := c.listEntries(what)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ func (f *fleet) Status(o *weir.Object) *weir.Status {
 		conditions = append(conditions, issued)
 	}
 	conditions = append(conditions, v.watched()...)
+	conditions = append(conditions, v.fetchedList()...)
 	if certified, ok := v.certified(); ok {
 		conditions = append(conditions, certified)
 	}

@@ -50,6 +50,7 @@ type fleet struct {
 	challenges challenges
 	orders     *orders
 	found      foundServers
+	fetched    fetchedLists
 }
 
 // groupState is what was made of one group last. It is replaced, never changed.

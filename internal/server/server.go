@@ -306,6 +306,7 @@ func (s *server) once() map[string]func(context.Context) error {
 		leadCertificates:  s.accepted(s.certificates().Run),
 		leadSealing:       s.driveSealing,
 		leadSources:       s.accepted(s.sources().Run),
+		leadLists:         s.accepted(s.lists().Run),
 		leadRegistrations: s.accepted(s.registrar.Tend),
 	}
 	if s.backups != nil {
@@ -375,6 +376,7 @@ func (s *server) serve(ctx context.Context) error {
 	go s.followOrders(ctx)
 	go s.followAccounts(ctx)
 	go s.followSources(ctx)
+	go s.followLists(ctx)
 	go s.followCA(ctx, func() {
 		if err := keeper.renew(); err != nil {
 			s.opts.Log.Error("renew the server's certificate", "error", err)

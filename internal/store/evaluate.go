@@ -134,7 +134,7 @@ func (s *Store) draft(ctx context.Context, base *weir.Set, r *request, d *draft,
 	}
 	d.after.Revision = base.Revision + 1
 	if !r.Registers {
-		d.keepRegistration()
+		d.keepObserved()
 	}
 	d.carryOver(r.undo, now)
 	d.pinIssuers(issuers)

@@ -2,41 +2,52 @@ package store
 
 import "weir"
 
-// keepRegistration gives a Server that people or machines wish for the registration that it has: what an older export says
-// of it, or an undo, is not so any more.
-func (d *draft) keepRegistration() {
-	after, ok := d.after.Spec.(*weir.Server)
-	if !ok {
-		return
-	}
-	after.Registration = nil
-	if d.before != nil {
-		after.Registration = d.before.Spec.(*weir.Server).Registration
+// keepObserved gives what people or machines wish for what was observed of it last: of a Server its registration, of an
+// AccessList what was fetched. What an older export says of that, or an undo, is not so any more.
+func (d *draft) keepObserved() {
+	switch after := d.after.Spec.(type) {
+	case *weir.Server:
+		after.Registration = nil
+		if d.before != nil {
+			after.Registration = d.before.Spec.(*weir.Server).Registration
+		}
+	case *weir.AccessList:
+		if d.before != nil {
+			if kept, ok := after.Fetched(d.before.Spec.(*weir.AccessList)); ok {
+				d.after.Spec = kept
+			}
+		}
 	}
 }
 
 // wishes gives what an object is now, and was before and after a change, as they are held against each other to see what
-// an undo would take back: without the registration, which no undo does.
+// an undo would take back: without what is observed, which no undo does.
 func (e *entry) wishes(present *weir.Object) (now, before, after []byte, err error) {
-	if e.ref.Kind != "Server" {
+	if e.ref.Kind != "Server" && e.ref.Kind != "AccessList" {
 		now, err = canonical(present)
 		return now, e.beforeJSON, e.afterJSON, err
 	}
-	if now, err = unregistered(present); err == nil {
-		before, err = unregistered(e.before)
+	if now, err = unobserved(present); err == nil {
+		before, err = unobserved(e.before)
 	}
 	if err == nil {
-		after, err = unregistered(e.after)
+		after, err = unobserved(e.after)
 	}
 	return now, before, after, err
 }
 
-func unregistered(o *weir.Object) ([]byte, error) {
-	if o != nil {
-		spec, bare := *o.Spec.(*weir.Server), *o
-		spec.Registration = nil
-		bare.Spec = &spec
-		o = &bare
+func unobserved(o *weir.Object) ([]byte, error) {
+	if o == nil {
+		return canonical(o)
 	}
-	return canonical(o)
+	bare := *o
+	switch spec := o.Spec.(type) {
+	case *weir.Server:
+		without := *spec
+		without.Registration = nil
+		bare.Spec = &without
+	case *weir.AccessList:
+		bare.Spec = spec.Unfetched()
+	}
+	return canonical(&bare)
 }
