@@ -124,7 +124,11 @@ func (c *call) balancer(view *weir.Set, asked *askedRequest) (balancer, error) {
 		if first == nil {
 			first = b
 		}
-		if asked.arrive(&node, true) && (found == nil || found.up == nil && up != nil) {
+		// In the midst of a wave one of a group may have the site and another not.
+		if !asked.arrive(&node, true) {
+			continue
+		}
+		if found == nil || found.up == nil && up != nil {
 			found = b
 			if up != nil {
 				break

@@ -21,6 +21,15 @@ type Arrival struct {
 func Arrivals(n *ir.Node, host string, port weir.Port) []Arrival {
 	var list []Arrival
 	at, _ := netip.ParseAddr(strings.Trim(host, "[]"))
+	few, names := *n, namesFor(canonicalHost(host)) // of ten thousand sites some may be it
+	few.Sites = nil
+	for i := range n.Sites {
+		s := &n.Sites[i]
+		if slices.ContainsFunc(s.Listeners, func(l ir.Listener) bool { return l.Port == port }) && (at.IsValid() || slices.ContainsFunc(s.Hostnames, func(h string) bool { return slices.Contains(names, h) })) {
+			few.Sites = append(few.Sites, *s)
+		}
+	}
+	n = &few
 	for i := range n.Addresses {
 		a := &n.Addresses[i]
 		w := &walk{node: n, q: Request{Port: port, Address: a.Name}, address: a}

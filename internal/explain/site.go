@@ -99,8 +99,17 @@ func (w *walk) at(is func(*ir.Site) bool) *ir.Site {
 // lookup finds the site of a host name, and by which of its names: as it stands, below a wildcard, the longest first, or
 // any.
 func (w *walk) lookup(host string) (*ir.Site, string) {
-	names := []string{host}
-	rest := host
+	for _, name := range namesFor(host) {
+		if s := w.at(func(s *ir.Site) bool { return s.Mode != "tcp" && slices.Contains(s.Hostnames, name) }); s != nil {
+			return s, name
+		}
+	}
+	return nil, ""
+}
+
+// namesFor gives the names of sites that stand for a host name, the narrowest first.
+func namesFor(host string) []string {
+	names, rest := []string{host}, host
 	for range mostLabels {
 		_, parent, ok := strings.Cut(rest, ".")
 		if !ok {
@@ -108,12 +117,7 @@ func (w *walk) lookup(host string) (*ir.Site, string) {
 		}
 		names, rest = append(names, "*."+parent), parent
 	}
-	for _, name := range append(names, "*") {
-		if s := w.at(func(s *ir.Site) bool { return s.Mode != "tcp" && slices.Contains(s.Hostnames, name) }); s != nil {
-			return s, name
-		}
-	}
-	return nil, ""
+	return append(names, "*")
 }
 
 // challenge answers authorities that ask who holds a name, before anything else.
