@@ -222,6 +222,9 @@ func (r *renderer) global() {
 		s.add("tune.stick-counters %d", counters)
 	}
 	s.own(owner, "spread-checks %d", *t.SpreadChecks)
+	// When HAProxy starts, first checks are spread over the shortest interval of a second or more: where all servers are
+	// checked every hour the last would be let in after one.
+	s.add("max-spread-checks 5s")
 	s.own(owner, "hard-stop-after %s", ms(t.HardStopAfter))
 }
 

@@ -131,7 +131,8 @@ func TestAllOfItPassesHAProxy(t *testing.T) {
 		dir := weirtest.TempDir(t)
 		writeFiles(t, dir, haproxy.Render(n, env))
 		check := weirtest.Command(t, "sh", "-c", "cd "+dir+" && "+h.Path+" -c -dW -f haproxy.cfg")
-		if err := check.Wait(); err != nil {
+		// A busy machine takes long for a password, which hapctl lets pass too.
+		if err := check.Wait(); err != nil && !strings.Contains(check.Output(), "the hash algorithm used for this password takes") {
 			t.Errorf("%v\n%s", err, check.Output())
 		}
 	})
