@@ -99,3 +99,17 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// Times, networks and addresses that are none are refused in words of people, not of the library that reads them.
+func TestTextIsRefusedInWords(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"{kind: Schedule, metadata: {name: s}, spec: {reason: x, until: 2030-01-01}}":              `spec.until: "2030-01-01" is no time, such as 2030-01-31T12:00:00Z`,
+		"{kind: AccessList, metadata: {name: l}, spec: {networks: [10.0.0.0/33]}}":                 `spec.networks[0]: "10.0.0.0/33" is no network, such as 192.0.2.0/24 or 2001:db8::/32`,
+		"{kind: IPAddress, metadata: {name: a, role: r}, spec: {address: 10.0.0, groups: [edge]}}": `spec.address: "10.0.0" is no address, such as 192.0.2.7 or 2001:db8::7`,
+	} {
+		if _, err := weir.Decode("f.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}

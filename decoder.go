@@ -3,9 +3,11 @@ package weir
 import (
 	"encoding"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -73,7 +75,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, depth int) {
 		return
 	}
 	if v.Addr().Type().Implements(textType) {
-		d.scalar(n, path, func(s string) error { return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)) })
+		d.scalar(n, path, func(s string) error { return readText(v.Addr().Interface().(encoding.TextUnmarshaler), s) })
 		return
 	}
 	switch v.Kind() {
@@ -113,6 +115,23 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, depth int) {
 	default:
 		d.fail(n, path, "can't be read")
 	}
+}
+
+// readText reads what is written as text, and refuses times, networks and addresses in words of people.
+func readText(into encoding.TextUnmarshaler, s string) error {
+	err := into.UnmarshalText([]byte(s))
+	if err == nil {
+		return nil
+	}
+	switch into.(type) {
+	case *time.Time:
+		return fmt.Errorf("%q is no time, such as 2030-01-31T12:00:00Z", clip(s))
+	case *netip.Prefix:
+		return fmt.Errorf("%q is no network, such as 192.0.2.0/24 or 2001:db8::/32", clip(s))
+	case *netip.Addr:
+		return fmt.Errorf("%q is no address, such as 192.0.2.7 or 2001:db8::7", clip(s))
+	}
+	return err
 }
 
 func (d *decoder) scalar(n *yaml.Node, path string, set func(string) error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -97,7 +98,11 @@ func (f *uploadFlags) run(cmd *cobra.Command, name string) error {
 	answer := new(listAnswer)
 	send := call{method: http.MethodPut, path: "accesslists/" + name + "/" + what, query: o.query(url.Values{}), body: list.body, header: http.Header{"Content-Type": {api.ListType}}}
 	if err := c.do(cmd.Context(), send, answer); err != nil {
-		return unchanged(list.located(err))
+		err = unchanged(list.located(err))
+		if r := new(refusal); !f.strings && errors.As(err, &r) && len(r.Errors) > 0 {
+			r.Detail += "; strings, as of user agents, are uploaded with --strings"
+		}
+		return err
 	}
 	if o.output != "text" {
 		return tell(cmd, c, &answer.applied, o)

@@ -260,8 +260,7 @@ func mapCells(_ *facts, o *object) []cell {
 
 func routeCells(_ *facts, o *object) []cell {
 	r := o.Spec.(*weir.Route)
-	list := []weir.SiteRoute{{Match: r.Match, Action: &r.Action}}
-	return words(r.Site, weir.OrderRoutes(list)[0].Why, r.Action.Word())
+	return words(r.Site, matches(&r.Match), outcome(&weir.SiteRoute{Match: r.Match, Action: &r.Action}))
 }
 
 func scheduleCells(f *facts, o *object) []cell {

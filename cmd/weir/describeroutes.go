@@ -138,5 +138,9 @@ func matches(m *weir.RouteMatch) string {
 	values("header", m.Headers)
 	values("parameter", m.Query)
 	values("cookie", m.Cookies)
+	add("while Schedule/", m.Schedule)
+	if len(parts) == 0 {
+		return "everything"
+	}
 	return strings.Join(parts, ", ")
 }

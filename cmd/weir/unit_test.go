@@ -287,3 +287,16 @@ func TestExportOfWhatIsOrdered(t *testing.T) {
 		}
 	}
 }
+
+func TestMatchesAreTold(t *testing.T) {
+	t.Parallel()
+	for want, m := range map[string]weir.RouteMatch{
+		"everything":                     {},
+		"while Schedule/night":           {Schedule: "night"},
+		"prefix /, while Schedule/night": {Path: &weir.PathMatch{Prefix: "/"}, Schedule: "night"},
+	} {
+		if got := matches(&m); got != want {
+			t.Errorf("%+v: %q, want %q", m, got, want)
+		}
+	}
+}

@@ -16,21 +16,23 @@ const (
 // blocks are rules that a group has only while something asks for them, and which come and go all together.
 var blocks = []struct {
 	first, last string
+	// once says that a section which has such rules tells nothing of more of them: others are why those come.
+	once bool
 	// of are the variables that the rules are about, and beside what is in rules that do otherwise without them.
 	of, beside []string
 }{
 	{
-		"the group goes by a Schedule for the first time", "the group goes by no Schedule any more",
+		"the group goes by a Schedule for the first time", "the group goes by no Schedule any more", true,
 		[]string{"txn.clock)", "txn.times)", "txn.rl.levels)", "txn.shifting)"},
 		[]string{"(txn.until) ", "(txn.rl.terms) ", `(txn.line) "m=`},
 	},
 	{
-		firstAborts, lastAborts,
+		firstAborts, lastAborts, false,
 		[]string{"txn.sp.window)", "txn.sp.out)", "table split-", "tune.stick-counters 5"},
 		[]string{"localpeer ", "tune.stick-counters "},
 	},
 	{
-		"the group has a Split for the first time", "the group has no Split any more",
+		"the group has a Split for the first time", "the group has no Split any more", false,
 		[]string{"txn.sp.", "# splits:"},
 		nil,
 	},
@@ -43,8 +45,8 @@ func onlyLegs(s *haproxy.Section) bool {
 	})
 }
 
-// blockCauses tells of such rules, and gives the other lines.
-func blockCauses(added, removed []haproxy.Line) (list []cause, restAdded, restRemoved []haproxy.Line) {
+// blockCauses tells of such rules, and gives the other lines of what comes into a section and goes out of it.
+func blockCauses(have, want *haproxy.Section, added, removed []haproxy.Line) (list []cause, restAdded, restRemoved []haproxy.Line) {
 	for _, b := range blocks {
 		holds := func(l haproxy.Line, words []string) bool {
 			return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(l.Text, word) })
@@ -52,6 +54,9 @@ func blockCauses(added, removed []haproxy.Line) (list []cause, restAdded, restRe
 		of := func(l haproxy.Line) bool { return holds(l, b.of) }
 		come, gone := slices.ContainsFunc(added, of), slices.ContainsFunc(removed, of)
 		if come == gone { // none, or another text than that of an earlier version
+			continue
+		}
+		if b.once && slices.ContainsFunc(have.Lines, of) && slices.ContainsFunc(want.Lines, of) {
 			continue
 		}
 		c := cause{what: b.first, why: whyRules}

@@ -49,7 +49,10 @@ func TestReasonsOfBlocks(t *testing.T) {
 		}
 		return haproxy.Render(n, haproxy.Env{Version: haproxy.Version{Major: 3, Minor: 4}})
 	}
-	const rules = ": HAProxy reads its rules only when it starts"
+	const (
+		rules  = ": HAProxy reads its rules only when it starts"
+		counts = ": " + whyCounters
+	)
 	for _, c := range []struct {
 		what         string
 		with, as     []func(*ir.Node)
@@ -57,6 +60,8 @@ func TestReasonsOfBlocks(t *testing.T) {
 	}{
 		{"a schedule", nil, []func(*ir.Node){schedule}, "the group goes by a Schedule for the first time", "the group goes by no Schedule any more"},
 		{"a schedule, beside a limit and a split", []func(*ir.Node){limit, abort}, []func(*ir.Node){schedule}, "the group goes by a Schedule for the first time", "the group goes by no Schedule any more"},
+		{"a limit", nil, []func(*ir.Node){limit}, firstLimits + counts, lastLimits + counts},
+		{"a limit beside a schedule", []func(*ir.Node){schedule}, []func(*ir.Node){limit}, firstLimits + counts, lastLimits + counts},
 		{"a split", nil, []func(*ir.Node){split}, "the group has a Split for the first time", "the group has no Split any more"},
 		{"an abort", []func(*ir.Node){split}, []func(*ir.Node){abort}, firstAborts, lastAborts},
 		{"an abort beside limits", []func(*ir.Node){split, limit}, []func(*ir.Node){abort}, firstAborts, lastAborts},

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,10 @@ func limitCauses(added, removed []haproxy.Line) (list []cause, restAdded, restRe
 			restRemoved = append(restRemoved, l)
 		}
 	}
+	if i := slices.IndexFunc(list, func(c cause) bool { return c.what == firstLimits || c.what == lastLimits }); i >= 0 {
+		whole := list[i]
+		list = append(slices.DeleteFunc(list, func(c cause) bool { return c.owner == "" }), cause{what: whole.what, why: whole.why})
+	}
 	if len(list) == 0 { // text that has no words of its own, as a new version of Weir may bring
 		return nil, added, removed
 	}
@@ -76,7 +81,10 @@ func limitSays(line, block string) string {
 		return say("rate limits may count "+kind, "no rate limit counts "+kind+" any more")
 	case len(f) > 2 && f[1] == "set-var(txn.rl.limit)":
 		_, place, _ := strings.Cut(strings.TrimSuffix(f[2], ",:)"), "field(")
-		return say("sites may have "+place+" rate limits", "no site has "+place+" rate limits any more")
+		if place == "1" {
+			return say("a site may have a rate limit", "no site has a rate limit any more")
+		}
+		return say("a site may have "+place+" rate limits", "no site has "+place+" rate limits any more")
 	case len(f) > 2 && f[1] == "set-var(txn.rl.key)" && f[2] == "path":
 		return say("rate limits may go by the path", "no rate limit goes by the path any more")
 	case len(f) > 2 && f[1] == "set-var(txn.rl.key)" && strings.HasPrefix(f[2], "req."):

@@ -220,7 +220,7 @@ func (d *differ) goneSection(s *haproxy.Section) []cause {
 func (d *differ) changedSection(h, w *haproxy.Section) []cause {
 	added, removed := lineDiff(h.Lines, w.Lines)
 	nothing := len(added)+len(removed) == 0
-	blocks, added, removed := blockCauses(added, removed)
+	blocks, added, removed := blockCauses(h, w, added, removed)
 	limits, added, removed := limitCauses(added, removed)
 	added, removed = withoutTests(added), withoutTests(removed)
 	held, added, removed := heldCauses(added, removed)
