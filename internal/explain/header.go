@@ -97,8 +97,9 @@ func parameter(query, name string) string {
 	return ""
 }
 
-// decoded is empty for what HAProxy does not decode: a broken escape, and a byte 0.
+// decoded leaves what can't be decoded as it is; line ends and a byte 0 are underscores.
 func decoded(v string) string {
+	v = strings.ReplaceAll(v, "%00", "_")
 	var b strings.Builder
 	for i := 0; i < len(v); i++ {
 		switch c := v[i]; {
@@ -107,14 +108,11 @@ func decoded(v string) string {
 		case c != '%':
 			b.WriteByte(c)
 		case i+2 >= len(v) || badEscape(v[i:i+3]):
-			return ""
+			return v
 		default:
 			b.WriteByte(unhex(v[i+1])<<4 | unhex(v[i+2]))
 			i += 2
 		}
-	}
-	if strings.Contains(b.String(), "\x00") {
-		return ""
 	}
 	return strings.NewReplacer("\r", "_", "\n", "_").Replace(b.String())
 }

@@ -162,8 +162,8 @@ func (w *walk) normal() bool {
 	case strings.Contains(w.path, `\`):
 		w.step("path", w.object(), "routes", "a backslash may not stand in a path")
 		return w.refuse(400)
-	case badEscape(w.path), badEscape(w.query):
-		w.step("path", w.object(), "routes", "a %% without two hexadecimal digits may not stand in a path or a query")
+	case badEscape(w.path):
+		w.step("path", w.object(), "routes", "a %% without two hexadecimal digits may not stand in a path")
 		return w.refuse(400)
 	}
 	w.query = normalEscapes(w.query)
@@ -174,15 +174,20 @@ func (w *walk) normal() bool {
 	return true
 }
 
-// normalEscapes does to the escapes of a query what weir.NormalPath does to those of a path.
+// normalEscapes decodes letters, digits and '-._~' in a query, and leaves all else as it is.
 func normalEscapes(query string) string {
-	parts := strings.Split(query, "/") // nothing but escapes is looked at in a part
-	for i, part := range parts {
-		if strings.Contains(part, "%") {
-			parts[i] = weir.NormalPath("/" + part)[1:]
+	var b strings.Builder
+	for i := 0; i < len(query); i++ {
+		if query[i] == '%' && i+2 < len(query) && !badEscape(query[i:i+3]) {
+			if c := unhex(query[i+1])<<4 | unhex(query[i+2]); weir.NormalPath("/"+query[i:i+3]) == "/"+string(rune(c)) || c == '.' {
+				b.WriteByte(c)
+				i += 2
+				continue
+			}
 		}
+		b.WriteByte(query[i])
 	}
-	return strings.Join(parts, "/")
+	return b.String()
 }
 
 func badEscape(path string) bool {

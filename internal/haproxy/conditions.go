@@ -3,6 +3,7 @@ package haproxy
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -76,6 +77,9 @@ func (r *renderer) conditions(rule adder) {
 	const has = "{ var(txn.program) -m found }"
 	rule("set-var(txn.program) var(txn.site),map_str(%s)", opt(mapPrograms))
 	rule("set-var(txn.in) var(txn.lists),map_str(%s) if %s { var(txn.lists) -m found }", opt(mapMembers), has)
+	for _, name := range parametersAsked(&r.node) {
+		decode(rule, name, has)
+	}
 	line := `m=%%[method]\no=%%[var(txn.host)]\np=%%[var(txn.path),bytes(0,1025)]\nd=%%[var(txn.path),bytes(0,1025)]/\nl=%%[var(txn.in),regsub(\\+,\nl=,g)]\n`
 	if r.scheduled() {
 		line += `s=%%[var(txn.times),regsub(\+,\ns=,g)]\n`
@@ -108,7 +112,31 @@ func (r *renderer) conditions(rule adder) {
 // a field for want of room, and the longest is the path with 1025 bytes.
 const longestSubject = 16384 - 1200
 
-// fetch gives a field of a request. What is decoded can't have a line end any more.
+// parametersAsked gives the names of the parameters that routes with several conditions look at in a group, sorted.
+func parametersAsked(n *ir.Node) []string {
+	names := map[string]bool{}
+	for i := range n.Sites {
+		routes := n.Sites[i].Routes
+		for _, placed := range weir.Conditional(routes) {
+			for _, m := range routes[placed.Index].Match.Query {
+				names[m.Name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// parameter is the variable of a parameter of the query.
+func parameter(name string) string { return "txn.q." + longDigest(name) }
+
+// decode notes a parameter as the servers read it. One that HAProxy can't decode stays as it is, and a byte 0, which would
+// end what stands behind it, becomes an underscore: no parameter is hidden from a condition by how it is written.
+func decode(rule adder, name, has string) {
+	rule("set-var(%s) url_param(%s),regsub(%%00,_,g) if %s", parameter(name), name, has)
+	rule(`set-var(%s) var(%s),url_dec(1),regsub([\r\n],_,g) if %s`, parameter(name), parameter(name), has)
+}
+
+// fetch gives a field of a request, without line ends.
 func fetch(f weir.Term) string {
 	switch f.Kind {
 	case "header":
@@ -116,7 +144,7 @@ func fetch(f weir.Term) string {
 	case "cookie":
 		return "req.cook(" + f.Name + ")"
 	case "query":
-		return `url_param(` + f.Name + `),url_dec(1),regsub([\r\n],_,g)`
+		return "var(" + parameter(f.Name) + ")"
 	case "host":
 		return "var(txn.host)"
 	}

@@ -18,13 +18,20 @@ type adder func(format string, args ...any)
 // normalPath brings the path into its normal form, for those sites where more depends on it than the choice of a pool:
 // what rules are held against is what the servers see. weir.NormalPath does the same. A '%' without two
 // digits is refused, since "%6%31" would become "%61", which the servers read as "a"; so is a backslash, which may not
-// stand in a path (RFC 3986, 3.3) and is a slash to browsers.
+// stand in a path (RFC 3986, 3.3) and is a slash to browsers. normalize-uri looks at the query as well, which stands
+// aside meanwhile: clients write "?q=100%". Of it only letters, digits, '-._~' are decoded, so that "%64ebug=1" is seen
+// as "debug=1".
 func normalPath(rule adder) {
+	const normal, has = "{ var(txn.normal) -m found }", "{ var(txn.asked) -m found }"
 	rule("set-var(txn.normal) var(txn.site),map_str(%s)", opt(mapNormal))
-	rule("deny deny_status 400 if { var(txn.normal) -m found } { path -m sub \\\\ }")
+	rule("deny deny_status 400 if %s { path -m sub \\\\ }", normal)
+	rule("set-var-fmt(txn.asked) ?%%[query] if %s { pathq -m sub ? }", normal)
+	rule("set-pathq %%[path] if %s", has)
 	for _, step := range []string{"percent-decode-unreserved strict", "percent-to-uppercase", "path-merge-slashes", "path-strip-dot", "path-strip-dotdot full"} {
-		rule("normalize-uri %s if { var(txn.normal) -m found }", step)
+		rule("normalize-uri %s if %s", step, normal)
 	}
+	rule("set-pathq %%[path]%%[var(txn.asked)] if %s", has)
+	rule("normalize-uri percent-decode-unreserved if %s", has)
 }
 
 // doing stands in a route between its backend and what is done besides, or instead.

@@ -183,5 +183,15 @@ func TestNormalPathIsHAProxys(t *testing.T) {
 				t.Errorf("%s: %s, want %s", path, got, want)
 			}
 		}
+		// Of a query only what need not have been encoded is decoded, and nothing in it is refused.
+		for asked, want := range map[string]string{
+			"//a?q=100%":                "/a?q=100%",
+			"/a?%2f%zz=%4a%7e&r=//../.": "/a?%2f%zz=J~&r=//../.",
+			`/%61?b?c="|<\>{}'%25`:      `/a?b?c="|<\>{}'%25`,
+		} {
+			if got := p.outcome(t, "rich.example", asked); got != "302 to //o.example"+want {
+				t.Errorf("%s: %s, want %s", asked, got, want)
+			}
+		}
 	})
 }
