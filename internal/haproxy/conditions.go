@@ -175,7 +175,7 @@ func (r *renderer) program(s *ir.Site) {
 				known[name] = true
 				places[t.Field()]++
 				test(lineOf(t))
-				r.push(mapTests(places[t.Field()]), "^"+s.Name+`\n`+strings.ReplaceAll(lineOf(t), ".", `\.`)+"(?:"+t.Regex+")$", name, owner)
+				r.push(mapTests(places[t.Field()]), bounded("^"+s.Name+`\n`+strings.ReplaceAll(lineOf(t), ".", `\.`)+"(?:"+t.Regex+")$"), name, owner)
 			case t.List != "":
 				b.WriteString("`" + testedFor(t, t.List))
 				if r.sets.words(t.List) {

@@ -108,6 +108,7 @@ func (r *renderer) logicContext(b *logicBlock, i int) logic.Context {
 	return logic.Context{
 		ACLs: fmt.Sprintf("l.%s.%d", b.id, i), Variables: "l." + longDigest(b.parts[i].name),
 		Route: func(backend string) string { return "var(txn.site),concat(/" + backend + ")" },
+		Regex: boundedBy,
 		List: func(names []string) string {
 			return fmt.Sprintf("src,map_ip(%s),map_str(%s) -m sub -- ,%s,", opt(mapLists), opt(mapLogicLists), strings.Join(names, ", ,"))
 		},
@@ -216,7 +217,7 @@ func (r *renderer) logicMap(m *ir.Map) {
 		}
 		r.ordered[path] = []Entry{}
 		for _, e := range m.Entries {
-			r.push(path, "^(?:"+e.Key+")$", e.Value, owner)
+			r.push(path, bounded("^(?:"+e.Key+")$"), e.Value, owner)
 		}
 		return
 	}

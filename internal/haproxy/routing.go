@@ -254,7 +254,7 @@ func (r *renderer) siteMap(s *ir.Site, name string) {
 // prefixKey ends with a slash, as the path that is looked up does, so that whole elements match.
 func prefixKey(site, prefix string) string { return site + strings.TrimRight(prefix, "/") + "/" }
 
-func regexKey(site, regex string) string { return `^` + site + `\|(?:` + regex + `)$` }
+func regexKey(site, regex string) string { return bounded(`^` + site + `\|(?:` + regex + `)$`) }
 
 func (r *renderer) sitePages(s *ir.Site) {
 	for status, name := range s.ErrorPages {

@@ -13,6 +13,10 @@ import (
 const (
 	MaxText  = 16 << 10
 	MaxRules = 100
+	// MaxRegexes is how many regexes a text can hold, maxOften how many of them that are held against many parts of one
+	// value: all may be asked of one request, while others wait.
+	MaxRegexes = 100
+	maxOften   = 8
 	// maxWords is how many words a printed line can have: HAProxy takes 64.
 	maxWords = 60
 )
@@ -130,6 +134,12 @@ func Parse(text string, values map[string]string, header func(string) error) (*P
 	case n > MaxRules:
 		p.problems = append(p.problems, Problem{0, fmt.Sprintf("holds %d directives, conditions in braces among them; at most %d are allowed", n, MaxRules)})
 	}
+	switch n, many := p.program.regexes(); {
+	case n > MaxRegexes:
+		p.problems = append(p.problems, Problem{0, fmt.Sprintf("holds %d regexes; at most %d are allowed: look long lists up in a Map", n, MaxRegexes)})
+	case many > maxOften:
+		p.problems = append(p.problems, Problem{0, fmt.Sprintf("holds %d replace-value and regsub with the flag g, which look at each part of a value; at most %d are allowed", many, maxOften)})
+	}
 	return p.program, p.problems
 }
 
@@ -168,6 +178,38 @@ func (p *Program) Backends() []string {
 			}
 		}
 	})
+}
+
+// regexes counts those of a program, and among them those that are held against many parts of one value.
+func (p *Program) regexes() (n, many int) {
+	for _, s := range p.Statements {
+		switch {
+		case s.ACL != nil && s.ACL.Match == "reg":
+			n += len(s.ACL.Values)
+		case s.Rule != nil && slices.Contains(actions[s.Rule.Action].words, aRegex):
+			n++
+			if often(s.Rule.Action, nil) {
+				many++
+			}
+		}
+	}
+	p.exprs(func(e *Expr) {
+		for _, c := range e.Converters {
+			if !slices.Contains(converters[c.Name].args, aRegex) {
+				continue
+			}
+			n++
+			if often(c.Name, c.Args) {
+				many++
+			}
+		}
+	})
+	return n, many
+}
+
+// often says that an action or converter holds its regex against many parts of one value.
+func often(name string, args []string) bool {
+	return name == "replace-value" || name == "regsub" && len(args) > 2 && strings.Contains(args[2], "g")
 }
 
 func (p *Program) named(walk func(add func(string))) []string {

@@ -2,6 +2,7 @@ package logic_test
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -110,6 +111,24 @@ func TestHostileSnippetsAreRefused(t *testing.T) {
 			t.Errorf("%s\n\tis taken, and should be refused: %s", text, why)
 		case !strings.Contains(problems[0].Message, why) || text != "" && problems[0].Line != 2:
 			t.Errorf("%s\n\tis refused at line %d with %q, not %q", text, problems[0].Line, problems[0].Message, why)
+		}
+	}
+}
+
+// All regexes of a text may be asked of one request.
+func TestRegexesAreCounted(t *testing.T) {
+	for text, why := range map[string]string{
+		"acl x path -m reg" + strings.Repeat(" a", 100):                                     "",
+		"acl x path -m reg" + strings.Repeat(" a", 101):                                     "holds 101 regexes; at most 100",
+		strings.Repeat("http-request replace-path a b\nacl x path -m reg a\n", 50):          "",
+		strings.Repeat("http-request set-header X %[path,regsub(a,b,g)]\n", 8):              "",
+		strings.Repeat("http-request set-header X %[path,regsub(a,b,i)]\n", 20):             "",
+		strings.Repeat("http-request set-header X %[path,regsub(a,b,gi)]\n", 9):             "holds 9 replace-value and regsub",
+		strings.Repeat("http-request replace-value X a b\nacl x path,regsub(a,b,g) b\n", 5): "holds 10 replace-value and regsub",
+	} {
+		_, problems := logic.Parse(text, nil, nil)
+		if told := fmt.Sprint(problems); (len(problems) > 0) != (why != "") || !strings.Contains(told, why) {
+			t.Errorf("%.60s: %s, want %q", text, told, why)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package logic
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -16,6 +17,8 @@ type Context struct {
 	// Weir's own words.
 	List func(names []string) string
 	Map  func(name string, otherwise *string) string
+	// Regex gives a regex as it is written; often says that it is held against many parts of one value. nil leaves it.
+	Regex func(regex string, often bool) string
 }
 
 // Line is one directive.
@@ -95,6 +98,9 @@ func (c Context) acl(a *ACL) string {
 		words = append(words, "--")
 	}
 	for _, v := range a.Values {
+		if a.Match == "reg" {
+			v = c.regex(v, false)
+		}
 		words = append(words, bare(seams.Replace(v)))
 	}
 	return strings.Join(words, " ")
@@ -110,7 +116,7 @@ func (c Context) rule(r *Rule) string {
 		words = append(words, c.operands(r.Words)...)
 	default:
 		words = append(words, r.Action)
-		words = append(words, c.operands(r.Words)...)
+		words = append(words, c.operands(c.bounded(r))...)
 	}
 	for _, o := range r.Options {
 		words = append(words, o.Name)
@@ -175,6 +181,24 @@ func (r *Rule) length() int {
 	return n
 }
 
+// bounded gives the words of a rule with its regexes as they are written.
+func (c Context) bounded(r *Rule) []Operand {
+	list := slices.Clone(r.Words)
+	for i := range list {
+		if actions[r.Action].words[i] == aRegex {
+			list[i].Text = c.regex(list[i].Text, often(r.Action, nil))
+		}
+	}
+	return list
+}
+
+func (c Context) regex(s string, often bool) string {
+	if c.Regex == nil {
+		return s
+	}
+	return c.Regex(s, often)
+}
+
 func (c Context) operands(list []Operand) []string {
 	words := make([]string, 0, len(list))
 	for _, o := range list {
@@ -226,6 +250,8 @@ func (c Context) call(one Call, list map[string]call) string {
 	for i, arg := range one.Args {
 		if k := list[one.Name].args[i]; k == aVariable || k == aTerm && variable.MatchString(arg) {
 			args[i] = c.variable(arg)
+		} else if k == aRegex {
+			args[i] = Argument(c.regex(arg, often(one.Name, one.Args)))
 		} else {
 			args[i] = Argument(arg)
 		}
