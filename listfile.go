@@ -66,6 +66,40 @@ func ReadStrings(file string, text []byte) ([]string, []Problem) {
 	return slices.Compact(list), problems
 }
 
+// ReadMap reads the entries of a Map that matches as match says, one a line: the key, blanks and the value; a line that
+// begins with '#' is a comment. They come in the order of the lines, an entry that is repeated once. Problems name the
+// file's lines.
+func ReadMap(file string, text []byte, match string) ([]MapEntry, []Problem) {
+	m, values := &Map{Match: match}, map[string]string{}
+	problems := readLines(file, text, func(line string) string {
+		if line[0] == '#' {
+			return ""
+		}
+		key, value := line, ""
+		if i := strings.IndexAny(line, " \t"); i >= 0 {
+			key, value = m.normalKey(line[:i]), strings.TrimSpace(line[i:])
+		}
+		if value == "" {
+			return quotedLine(line) + " is no entry: a line is a key, blanks and a value"
+		}
+		if err := m.checkKey(key); err != nil {
+			return "the key: " + err.Error()
+		}
+		if err := checkMapValue(value); err != nil {
+			return "the value: " + err.Error()
+		}
+		switch before, ok := values[key]; {
+		case !ok:
+			values[key] = value
+			m.Entries = append(m.Entries, MapEntry{key, value})
+		case before != value:
+			return "the key " + quotedLine(key) + " has the value " + quotedLine(before) + " already"
+		}
+		return ""
+	})
+	return m.Entries, problems
+}
+
 // readLines calls take for each line that is not empty; what it says against it becomes a problem.
 func readLines(file string, text []byte, take func(line string) string) []Problem {
 	var problems []Problem

@@ -33,11 +33,49 @@ func TestListsAreReadByLines(t *testing.T) {
 	}
 }
 
+func TestMapsAreReadByLines(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ match, text, want string }{
+		{"exact", "\ufeff# moved\r\n\r\n/b/../a  api\r\n/a\tapi\n /c default \n", "[{/a api} {/c default}]"},
+		{"regex", "/b.* api\n/a.* api\n/b.* api", "[{/b.* api} {/a.* api}]"},
+		{"exact", "/a", `1: "/a" is no entry`},
+		{"exact", "/a b\n/a c", `2: the key "/a" has the value "b" already`},
+		{"exact", "a b\n/a?x b", `1: the key: "a" must begin with`},
+		{"regex", "/\x02 b", "1: the key: "},
+		{"exact", "/a b\n/b \x01", "2: the value: "},
+	} {
+		entries, problems := weir.ReadMap("f", []byte(c.text), c.match)
+		got := fmt.Sprint(entries)
+		if len(problems) > 0 {
+			got = fmt.Sprintf("%d: %s", problems[0].Line, problems[0].Message)
+		}
+		if !strings.HasPrefix(got, c.want) {
+			t.Errorf("%q: %s, want %s", c.text, got, c.want)
+		}
+	}
+}
+
 // Whatever a file holds, what is taken of it obeys the rules of AccessLists, and reads the same when it is written again.
 func FuzzReadList(f *testing.F) {
 	f.Add([]byte("10.0.0.0/8\n192.0.2.7 # x\n"))
 	f.Add([]byte("\ufeffmy bot\r\n#c\n`\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, match := range []string{"exact", "prefix", "regex"} {
+			m := &weir.Map{Match: match}
+			m.Entries, _ = weir.ReadMap("f", text, match)
+			m.Normalize()
+			var p weir.Problems
+			if m.Validate(&p); len(p.List()) > 0 {
+				t.Fatal(p.List())
+			}
+			var b strings.Builder
+			for _, e := range m.Entries {
+				b.WriteString(e.Key + " " + e.Value + "\n")
+			}
+			if again, problems := weir.ReadMap("f", []byte(b.String()), match); !slices.Equal(again, m.Entries) || len(problems) > 0 {
+				t.Fatalf("%v became %v, %v", m.Entries, again, problems)
+			}
+		}
 		networks, _ := weir.ReadNetworks("f", text)
 		entries, _ := weir.ReadStrings("f", text)
 		l := &weir.AccessList{Networks: networks, Strings: &weir.ListStrings{Match: "exact", Entries: entries}}

@@ -9,58 +9,6 @@ import (
 	"time"
 )
 
-// Map is a list of keys and values that a Site's routes look paths up in.
-type Map struct {
-	// Match says how a key is held against the path: exact, prefix (whole path elements, longest wins) or
-	// regex (PCRE, the first that matches wins).
-	Match   string     `json:"match"`
-	Entries []MapEntry `json:"entries"`
-}
-
-// MapEntry is one key with its value.
-type MapEntry struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
-}
-
-// Normalize brings paths into their normal form.
-func (m *Map) Normalize() {
-	if m.Match == "regex" {
-		return
-	}
-	for i := range m.Entries {
-		m.Entries[i].Key = NormalPath(m.Entries[i].Key)
-	}
-}
-
-// Validate checks keys and values.
-func (m *Map) Validate(p *Problems) {
-	oneOf(p, "match", m.Match, "exact", "prefix", "regex")
-	seen := make(map[string]int, len(m.Entries))
-	for i, e := range m.Entries {
-		path := index("entries", i)
-		if m.Match == "regex" {
-			checkRegex(p, path+".key", e.Key)
-		} else if err := checkMatchPath(e.Key); err != nil {
-			p.Add(path+".key", "%s", err)
-		}
-		if first, ok := seen[e.Key]; ok {
-			p.Add(path+".key", "%q is the key of entries[%d] already", clip(e.Key), first)
-		}
-		seen[e.Key] = i
-		required(p, path+".value", e.Value)
-	}
-}
-
-// References are none; a value is only read as the name of a backend where a Site uses the map.
-func (m *Map) References() []Reference { return nil }
-
-func checkRegex(p *Problems, path, v string) {
-	if err := CheckRegex(v); err != nil {
-		p.Add(path, "%s", err)
-	}
-}
-
 // ErrorPage is a body that stands for HAProxy's own text.
 type ErrorPage struct {
 	ContentType string `json:"contentType,omitempty"`

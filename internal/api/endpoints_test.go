@@ -113,6 +113,7 @@ func endpointTable() map[string]endpointRow {
 		"PUT /api/v1/registrations/{name}":                  {path: "/api/v1/registrations/web-1", body: "{state: healthy}", want: itself},
 		"DELETE /api/v1/registrations/{name}":               {path: "/api/v1/registrations/web-1", want: itself},
 		"PUT /api/v1/accesslists/{name}/networks":           {path: "/api/v1/accesslists/list/networks", body: "192.0.2.0/24", want: webOwners, media: "text/plain"},
+		"PUT /api/v1/maps/{name}/entries":                   {path: "/api/v1/maps/map/entries", body: "/a c", want: webOwners, media: "text/plain"},
 		"PUT /api/v1/accesslists/{name}/strings":            {path: "/api/v1/accesslists/list/strings", body: "a b", want: webOwners, media: "text/plain"},
 		"POST /api/v1/discoverysources/{name}/confirm":      {path: "/api/v1/discoverysources/source/confirm?doubt=1&reason=test", want: webOwners},
 		"POST /api/v1/tokens":                               {path: "/api/v1/tokens", body: "kind: Token\nmetadata: {name: new}\nspec: {subject: robot}", want: makers},

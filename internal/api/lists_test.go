@@ -58,3 +58,43 @@ func TestEntriesOfAListAreReplaced(t *testing.T) {
 		t.Errorf("the list is %s", got)
 	}
 }
+
+func TestEntriesOfAMapAreReplaced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i, c := range []struct {
+		who, query, body string
+		status           int
+		want             string
+	}{
+		{"owner", "", "/a b", 404, "there is no Map/m"},
+		{"owner", "?dryRun=true", "# shop\n/a c\n/d b\n", 200, "2: +2 -1"},
+		{"owner", "", "/a c\n/d b\n/d b\n", 200, "2: +2 -1"},
+		{"owner", "", "/d b\n/a c\n", 200, "2: +0 -0"},
+		{"owner", "", "/a c\n\n/d\n", 400, `body:3:  "/d" is no entry`},
+		{"owner", "", "#\n", 400, "holds no entry"},
+		{"operator", "", "/a b", 403, ""},
+		{"other", "", "/a b", 403, ""},
+	} {
+		if i == 1 {
+			w.want(w.do("owner", "PUT", "/api/v1/maps/m", manifest("Map", "m", roleWeb+"spec: {match: exact, entries: [{key: /a, value: b}]}")), 201)
+		}
+		a, got := w.want(w.do(c.who, "PUT", "/api/v1/maps/m/entries"+c.query, c.body, "Content-Type", ListType), c.status), ""
+		if c.status == 200 {
+			v := read[ListAnswer](t, a)
+			got = fmt.Sprintf("%d: +%d -%d", v.Entries, v.Added, v.Removed)
+		} else {
+			p := a.problem(t)
+			got = p.Detail
+			for _, e := range p.Errors {
+				got += fmt.Sprintf("\n%s:%d: %s %s", e.File, e.Line, e.Path, e.Message)
+			}
+		}
+		if !strings.Contains(got, c.want) {
+			t.Errorf("%q: %s, want %s", c.body, got, c.want)
+		}
+	}
+	if m := w.store.View().Get(weir.Ref{Kind: "Map", Name: "m"}).Spec.(*weir.Map); fmt.Sprint(m.Entries) != "[{/d b} {/a c}]" {
+		t.Errorf("the map has %v", m.Entries)
+	}
+}

@@ -83,7 +83,7 @@ func (rt *route) bodyContent(r huma.Registry) map[string]*huma.MediaType {
 		}
 	}
 	if rt.body == "lines" {
-		return map[string]*huma.MediaType{ListType: {Schema: &huma.Schema{Type: huma.TypeString, Description: "An entry a line; of networks an address stands for itself alone. Lines that begin with # are comments."}}}
+		return map[string]*huma.MediaType{ListType: {Schema: &huma.Schema{Type: huma.TypeString, Description: "An entry a line; of networks an address stands for itself alone, of Maps a line is a key, blanks and a value. Lines that begin with # are comments."}}}
 	}
 	if t, ok := bodyTypes[rt.body]; ok {
 		s := r.Schema(t, true, "")

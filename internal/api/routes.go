@@ -113,7 +113,7 @@ func routesOf(kind weir.Kind) []*route {
 			&route{method: "POST", pattern: many + "/preview", id: "previewPool", summary: "Tell who would be in a pool, and why other servers of the role would not; the pool need not be there.", kind: &kind, body: "object", query: []param{othersParam}, answer: reflect.TypeFor[PoolPreview](), handle: of((*call).previewPool)},
 			&route{method: "GET", pattern: one + "/preview", id: "previewNamedPool", summary: "Tell who is in a pool, and why other servers of the role are not.", kind: &kind, query: []param{othersParam}, answer: reflect.TypeFor[PoolPreview](), handle: of((*call).previewNamed)})
 		list = append(list, &route{method: "GET", pattern: one + "/health", id: "poolHealth", summary: "Tell what the health checks see of a pool's servers.", kind: &kind, answer: reflect.TypeFor[PoolHealth](), handle: of((*call).health)})
-	case "AccessList":
+	case "AccessList", "Map":
 		list = append(list, listRoutes(one, kind)...)
 	case "Site":
 		list = append(list, &route{method: "GET", pattern: one + "/counts", id: "siteCounts", summary: "Tell what the access logs counted for a site.", kind: &kind, answer: reflect.TypeFor[SiteCounts](), handle: of((*call).siteCounts)})
