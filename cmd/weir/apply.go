@@ -136,6 +136,8 @@ type writeOptions struct {
 	reason       string
 	dryRun, wait bool
 	output       string
+	// told says that people have been told of the change already.
+	told bool
 	// note is said to people once the change is made.
 	note string
 	// asked are the objects that were to be written, changed by it or not.
@@ -190,11 +192,13 @@ func tell(cmd *cobra.Command, c *client, answer *applied, o writeOptions) error 
 		}
 		return nil
 	}
-	if o.output != "text" {
+	switch {
+	case o.told:
+	case o.output != "text":
 		if err := printValue(cmd.OutOrStdout(), o.output, answer); err != nil {
 			return err
 		}
-	} else {
+	default:
 		tellApplied(stdout(cmd), answer)
 		if o.note != "" {
 			stdout(cmd).line(o.note)

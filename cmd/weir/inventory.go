@@ -147,13 +147,13 @@ func (f *inventoryFlags) tell(cmd *cobra.Command, c *client, answer *inventoryAn
 	if o.output == "text" {
 		s.printf("%s: %s %s; %s.\n", s.strong(clean(list.name)), thousands(answer.Entries), plural(answer.Entries, "server", "servers"), answer.counts())
 		if len(list.body) > largeList { // before and after were not asked for
-			o.output = ""
+			o.told = true
 			if !o.dryRun && len(answer.applied.Change.Objects) > 0 {
 				s.printf("%s\n", s.strong("Revision "+itoa(answer.applied.Revision)+"."))
 			}
 		}
 	}
-	if o.output == "" && o.dryRun {
+	if o.told && o.dryRun {
 		printEffects(s, planOr(answer.applied.Plan), groupSizes(cmd), false)
 		s.line("Nothing was changed.")
 		return nil
