@@ -55,7 +55,7 @@ var kindTables = map[string]kindTable{
 	"Secret":     {columns: []column{{title: "GENERATION", right: true}}, cells: secretCells},
 	"Map":        {columns: []column{{title: "MATCH"}, {title: "ENTRIES", right: true}, {title: "PROGRAMMED"}}, cells: mapCells},
 	"AccessList": {columns: []column{{title: "NETWORKS", shrinks: true}, {title: "STRINGS"}, {title: "PROGRAMMED"}}, cells: accessListCells},
-	"RateLimit":  {columns: []column{{title: "COUNTS"}, {title: "PERIOD"}, {title: "BY", shrinks: true}, {title: "SOFT", right: true}, {title: "HARD", right: true}, {title: "MODE"}, {title: "PROGRAMMED"}}, cells: rateLimitCells},
+	"RateLimit":  {columns: []column{{title: "COUNTS"}, {title: "PERIOD"}, {title: "BY", shrinks: true}, {title: "SOFT", right: true}, {title: "HARD", right: true}, {title: "MODE"}, {title: "OVER", right: true, restless: true}, {title: "PROGRAMMED"}}, learn: learnCounts, cells: rateLimitCells},
 	"Logic":      {columns: []column{{title: "DESCRIPTION", shrinks: true}, {title: "PARAMETERS", shrinks: true}, {title: "RAW"}, {title: "PROGRAMMED"}}, cells: logicCells},
 	"Route":      {columns: []column{{title: "SITE"}, {title: "TAKES", shrinks: true}, {title: "DOES"}}, cells: routeCells},
 	"Split":      {columns: []column{{title: "SITE"}, {title: "BACKEND"}, {title: "NOW", restless: true}, {title: "NEXT STEP", restless: true}, {title: "STICKY"}, {title: "PROGRAMMED"}}, cells: splitCells},
@@ -282,7 +282,7 @@ func scheduleCells(f *facts, o *object) []cell {
 	return []cell{{text: end(s.From)}, {text: end(s.Until)}, state, {text: s.Reason}}
 }
 
-func rateLimitCells(_ *facts, o *object) []cell {
+func rateLimitCells(f *facts, o *object) []cell {
 	l := o.Spec.(*weir.RateLimit)
 	soft, hard, period, by := "", "", "", "address"
 	if l.Soft != nil {
@@ -307,7 +307,7 @@ func rateLimitCells(_ *facts, o *object) []cell {
 	if l.Mode == weir.LimitShadow {
 		mode.tone = warning
 	}
-	return append(words(l.Count, period, by, soft, hard), mode, programmed(o))
+	return append(words(l.Count, period, by, soft, hard), mode, overCell(f, o.Metadata.Name), programmed(o))
 }
 
 func accessListCells(_ *facts, o *object) []cell {

@@ -25,6 +25,9 @@ func (d *description) special() error {
 		d.counts()
 	case *weir.Split:
 		d.split(spec)
+		d.legsOut(spec)
+	case *weir.RateLimit:
+		d.limited()
 	case *weir.Certificate:
 		d.certificate(spec)
 	case *weir.Token:
@@ -174,6 +177,7 @@ func (d *description) counts() {
 	if pools := d.shares(counts.Pools, counts.Requests); pools != "" {
 		d.line(d.wrapped("  ", "pools: "+pools))
 	}
+	d.limitsAndSplits(counts)
 }
 
 func (d *description) shares(counts map[string]uint64, of uint64) string {

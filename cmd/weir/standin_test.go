@@ -224,7 +224,9 @@ func (s *standIn) SiteCounts() map[string]api.SiteCounts {
 	return map[string]api.SiteCounts{"www": {
 		Requests: 1_234_567, Statuses: map[string]uint64{"2xx": 1_230_000, "4xx": 4_500, "5xx": 67},
 		Zones: map[string]uint64{"az1": 617_283, "az2": 617_284}, Pools: map[string]uint64{"web-az1": 617_283, "web-az2": 617_284},
-		Latency: api.Latency{P50: 1.4, P90: 3.2, P99: 18.5},
+		Latency:    api.Latency{P50: 1.4, P90: 3.2, P99: 18.5},
+		RateLimits: map[string]api.LimitCounts{"usual": {Soft: 12_345, ShadowHard: 3}},
+		Splits:     []api.LegCounts{{Split: "canary", Backend: "api", Aborts: 1, Diverted: 310}},
 	}}
 }
 

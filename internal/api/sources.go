@@ -264,29 +264,6 @@ type GroupProgress struct {
 	Halted bool `json:"halted,omitempty"`
 }
 
-// SiteCounts is what the access logs of all load balancers counted for one site since their agents began. The
-// numbers only grow, except when an agent begins anew.
-type SiteCounts struct {
-	Requests uint64 `json:"requests"`
-	// Statuses are by class: "2xx".
-	Statuses map[string]uint64 `json:"statuses,omitempty"`
-	// Pools and Zones are by the pool and the zone that answered.
-	Pools map[string]uint64 `json:"pools,omitempty"`
-	Zones map[string]uint64 `json:"zones,omitempty"`
-	// BytesIn came from clients, BytesOut went to them.
-	BytesIn  uint64 `json:"bytesIn"`
-	BytesOut uint64 `json:"bytesOut"`
-	// Latency is from the first byte of the request to the last of the answer.
-	Latency Latency `json:"latency"`
-}
-
-// Latency are estimates, in milliseconds; 0 when nothing was counted.
-type Latency struct {
-	P50 float64 `json:"p50Ms"`
-	P90 float64 `json:"p90Ms"`
-	P99 float64 `json:"p99Ms"`
-}
-
 // ServerHealth is one server of a pool as the load balancers see it.
 type ServerHealth struct {
 	Server string `json:"server"`

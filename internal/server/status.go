@@ -160,7 +160,25 @@ func (f *fleet) SiteCounts() map[string]api.SiteCounts {
 			}
 		}
 	}
+	refused(out, &counts)
 	return out
+}
+
+// refused adds what rate limits and splits did to the counts of sites.
+func refused(sites map[string]api.SiteCounts, counts *accesslog.Counts) {
+	for _, l := range counts.Limited {
+		site := sites[l.Site]
+		if site.RateLimits == nil {
+			site.RateLimits = map[string]api.LimitCounts{}
+		}
+		site.RateLimits[l.RateLimit] = api.LimitCounts{Soft: l.Soft, Hard: l.Hard, ShadowSoft: l.ShadowSoft, ShadowHard: l.ShadowHard}
+		sites[l.Site] = site
+	}
+	for _, d := range counts.Diverted {
+		site := sites[d.Site]
+		site.Splits = append(site.Splits, api.LegCounts{Split: d.Split, Backend: d.Backend, Aborts: d.Aborts, Diverted: d.Diverts})
+		sites[d.Site] = site
+	}
 }
 
 func (f *fleet) counts() accesslog.Counts {
