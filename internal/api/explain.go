@@ -82,7 +82,11 @@ func (c *call) explain() error {
 	}
 	answer.Trace = explain.Explain(lb.node, asked.request, v)
 	if site := answer.Answer.Site; site != "" {
-		if o := view.Get(weir.Ref{Kind: "Site", Name: site}); o != nil {
+		o := view.Get(weir.Ref{Kind: "Site", Name: site})
+		if o == nil && !c.who.Holds(weir.Viewer, "") { // still served: whose it was is not known any more
+			return weir.Errorf(weir.Forbidden, "the site that answers is deleted, and %s still serves it; until that changes it takes the right %s on all roles to ask about it", lb.self, weir.Viewer)
+		}
+		if o != nil {
 			if err := c.may(o); err != nil {
 				return err
 			}

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"weir"
 )
 
 // explained asks for an explanation as somebody.
@@ -61,5 +63,17 @@ func TestExplain(t *testing.T) {
 		if strings.Contains(string(got.body), "secret@") {
 			t.Errorf("%s", got.body)
 		}
+	}
+}
+
+// A site that load balancers serve although it is deleted, as they do until their wave comes, is nobody's to see.
+func TestExplainDeletedSite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	before := w.status.view()
+	w.status.view = func() *weir.Set { return before }
+	w.want(w.do("owner", "DELETE", "/api/v1/sites/www", ""), 200)
+	for who, want := range map[string]int{"auditor": 200, "viewer": 403, "other": 403} {
+		w.want(w.do(who, "GET", "/api/v1/explain?url=http%3A%2F%2Fwww.example.com", ""), want)
 	}
 }
