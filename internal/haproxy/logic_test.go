@@ -188,8 +188,10 @@ func TestLogicOfPools(t *testing.T) {
 	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		g := startGate(t, h, func(n *ir.Node) {
-			n.Logics = []ir.Logic{logicOf(t, "below", "http-request set-path /in/${pool}%[path]\nhttp-request deny if { path_end /no } or { client in none }\nhttp-response add-header X-By ${pool}\nhttp-after-response add-header X-After ${pool}", nil),
-				logicOf(t, "same", "http-request set-path /once%[path]\nhttp-response add-header X-Once yes", nil)}
+			n.Logics = []ir.Logic{
+				logicOf(t, "below", "http-request set-path /in/${pool}%[path]\nhttp-request deny if { path_end /no } or { client in none }\nhttp-response add-header X-By ${pool}\nhttp-after-response add-header X-After ${pool}", nil),
+				logicOf(t, "same", "http-request set-path /once%[path]\nhttp-response add-header X-Once yes", nil),
+			}
 			n.Pools[2].Check = weir.HealthCheck{Type: "tcp", Interval: weir.Duration(100e6), Rise: 1, Fall: 1}
 			n.Pools[0].Logic = []weir.LogicUse{{Name: "below"}, {Name: "same"}}
 			n.Pools[2].Logic, n.Pools[3].Logic = []weir.LogicUse{{Name: "same"}}, []weir.LogicUse{{Name: "same"}}

@@ -143,7 +143,7 @@ func (p *parser) term(w word) (Term, error) {
 		if len(w.text) == 0 {
 			var ok bool
 			if w, ok = p.next(); !ok {
-				return t, fmt.Errorf("has no condition behind !")
+				return t, fmt.Errorf("has a ! without a condition behind it")
 			}
 		}
 	}

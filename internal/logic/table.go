@@ -54,8 +54,10 @@ type action struct {
 	several string
 }
 
-var header = action{in: anywhere, words: []kind{aHeader, aFormat}}
-var replace = action{in: anywhere, words: []kind{aHeader, aRegex, aFormat}}
+var (
+	header  = action{in: anywhere, words: []kind{aHeader, aFormat}}
+	replace = action{in: anywhere, words: []kind{aHeader, aRegex, aFormat}}
+)
 
 // actions are all that a Logic can do.
 var actions = map[string]action{
@@ -78,9 +80,11 @@ var actions = map[string]action{
 	"deny":             {in: request | response, options: map[string][]kind{"deny_status": {aRefusal}}},
 	"set-status":       {in: answers, words: []kind{aStatus}, options: map[string][]kind{"reason": {aString}}},
 	"redirect": {in: request, one: []string{"location", "prefix", "scheme"}, options: map[string][]kind{
-		"location": {aFormat}, "prefix": {aFormat}, "scheme": {aFormat}, "code": {aRedirect}, "drop-query": nil, "append-slash": nil}},
+		"location": {aFormat}, "prefix": {aFormat}, "scheme": {aFormat}, "code": {aRedirect}, "drop-query": nil, "append-slash": nil,
+	}},
 	"return": {in: request | response, several: "hdr", options: map[string][]kind{
-		"status": {aStatus}, "content-type": {aType}, "string": {aString}, "lf-string": {aFormat}, "hdr": {aHeader, aFormat}}},
+		"status": {aStatus}, "content-type": {aType}, "string": {aString}, "lf-string": {aFormat}, "hdr": {aHeader, aFormat},
+	}},
 }
 
 // value is the type of a sample, which says how it is held against patterns when nothing else does.
