@@ -87,6 +87,11 @@ func TestHostileSnippetsAreRefused(t *testing.T) {
 		"http-request set-header X %[var(txn.x),strcmp(proc.again)]":                  `"proc.again" is not a variable`,
 		"http-request set-header X %[int(1),add(proc.again)]":                         `"proc.again" is not a variable`,
 		"http-request set-header X %[path,regsub(a,b,gz)]":                            "is not g, i or gi",
+		"http-request set-header X ''":                                                "this is empty",
+		"http-request set-header X ${empty}":                                          "this is empty",
+		"http-request redirect location ''":                                           "this is empty",
+		"http-request return status 204 content-type text/plain string x":             "has no body",
+		"http-request return content-type text/plain string x status 304":             "has no body",
 		"http-request set-header X %[path,field(1)]":                                  "takes 2 to 3",
 		"":                                  "holds no directive",
 		"http-request deny deny_status 200": "refuses with",
@@ -101,7 +106,7 @@ func TestHostileSnippetsAreRefused(t *testing.T) {
 		"http-request deny if { path ${flag} /x }": "",
 		"http-request set-header X ${newline}":     "no printable ASCII",
 	} {
-		values := map[string]string{"name": "moved", "action": "http-request", "deny": "deny", "fetch": "src", "cond": "TRUE", "flag": "-f", "newline": "a\nbackend b"}
+		values := map[string]string{"name": "moved", "action": "http-request", "deny": "deny", "fetch": "src", "cond": "TRUE", "flag": "-f", "empty": "", "newline": "a\nbackend b"}
 		_, problems := logic.Parse("# first\n"+text, values, noHost)
 		switch {
 		case why == "" && len(problems) > 0:

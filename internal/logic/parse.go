@@ -277,8 +277,17 @@ func (p *parser) options(r *Rule, a action) error {
 		return fmt.Errorf("%s has both string and lf-string", r.Action)
 	case (seen["string"] || seen["lf-string"]) != seen["content-type"]:
 		return fmt.Errorf("%s needs a content-type with its string or lf-string, and only then", r.Action)
+	case seen["content-type"] && r.bodyless():
+		return fmt.Errorf("%s: an answer of status 204 or 304 has no body; leave out content-type and what follows it", r.Action)
 	}
 	return nil
+}
+
+// bodyless says that the status of an answer is one of those that have no body.
+func (r *Rule) bodyless() bool {
+	return slices.ContainsFunc(r.Options, func(o Option) bool {
+		return o.Name == "status" && (o.Words[0].Text == "204" || o.Words[0].Text == "304")
+	})
 }
 
 // operand reads a word of an action.
@@ -287,6 +296,9 @@ func (p *parser) operand(of string, k kind) (Operand, error) {
 	w, ok := p.next()
 	if !ok {
 		return o, fmt.Errorf("%s needs %s behind it", of, k)
+	}
+	if len(w.text) == 0 {
+		return o, fmt.Errorf("%s needs %s behind it, and this is empty, which HAProxy does not take", of, k)
 	}
 	var err error
 	switch k {
