@@ -66,8 +66,8 @@ func (c *Counts) Merge(o Counts) {
 		}
 	}
 	c.Series = append(append(merged, a...), b...)
-	c.Limited = mergeLimited(c.Limited, o.Limited)
-	c.Diverted = mergeDiverted(c.Diverted, o.Diverted)
+	c.Limited = mergedSums(c.Limited, o.Limited)
+	c.Diverted = mergedSums(c.Diverted, o.Diverted)
 }
 
 // Sub returns what was counted since an earlier snapshot of the same receiver. A series or
@@ -91,8 +91,8 @@ func (c Counts) Sub(earlier Counts) Counts {
 			d.Series = append(d.Series, s)
 		}
 	}
-	d.Limited = limitedSince(c.Limited, earlier.Limited)
-	d.Diverted = divertedSince(c.Diverted, earlier.Diverted)
+	d.Limited = sumsSince(c.Limited, earlier.Limited)
+	d.Diverted = sumsSince(c.Diverted, earlier.Diverted)
 	return d
 }
 

@@ -3,7 +3,6 @@ package accesslog
 import (
 	"bytes"
 	"cmp"
-	"slices"
 	"strings"
 )
 
@@ -59,34 +58,18 @@ func (t *table) divertedOf(site, split, backend []byte) *Diverted {
 	return d
 }
 
-func mergeDiverted(a, b []Diverted) []Diverted {
-	if len(b) == 0 {
-		return a
-	}
-	sum := slices.Concat(a, b)
-	slices.SortStableFunc(sum, Diverted.compare)
-	merged := sum[:0]
-	for _, d := range sum {
-		if n := len(merged); n > 0 && merged[n-1].compare(d) == 0 {
-			merged[n-1].Aborts += d.Aborts
-			merged[n-1].Diverts += d.Diverts
-			continue
-		}
-		merged = append(merged, d)
-	}
-	return merged
+func (d Diverted) plus(o Diverted) Diverted {
+	d.Aborts += o.Aborts
+	d.Diverts += o.Diverts
+	return d
 }
 
-// divertedSince gives what was counted after an earlier list; what began anew is given whole.
-func divertedSince(now, was []Diverted) (list []Diverted) {
-	for _, d := range now {
-		if i, ok := slices.BinarySearchFunc(was, d, Diverted.compare); ok && d.Aborts >= was[i].Aborts && d.Diverts >= was[i].Diverts {
-			d.Aborts -= was[i].Aborts
-			d.Diverts -= was[i].Diverts
-		}
-		if d.Aborts+d.Diverts > 0 {
-			list = append(list, d)
-		}
+func (d Diverted) since(o Diverted) Diverted {
+	if d.Aborts >= o.Aborts && d.Diverts >= o.Diverts {
+		d.Aborts -= o.Aborts
+		d.Diverts -= o.Diverts
 	}
-	return list
+	return d
 }
+
+func (d Diverted) none() bool { return d.Aborts+d.Diverts == 0 }

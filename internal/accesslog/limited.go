@@ -3,7 +3,6 @@ package accesslog
 import (
 	"bytes"
 	"cmp"
-	"slices"
 	"strings"
 )
 
@@ -21,14 +20,14 @@ func (l Limited) compare(o Limited) int {
 	return cmp.Or(strings.Compare(l.Site, o.Site), strings.Compare(l.RateLimit, o.RateLimit))
 }
 
-func (l *Limited) add(o Limited) {
+func (l Limited) plus(o Limited) Limited {
 	l.Soft += o.Soft
 	l.Hard += o.Hard
 	l.ShadowSoft += o.ShadowSoft
 	l.ShadowHard += o.ShadowHard
+	return l
 }
 
-// since gives what was counted after an earlier l; one that began anew is given whole.
 func (l Limited) since(o Limited) Limited {
 	if l.Soft < o.Soft || l.Hard < o.Hard || l.ShadowSoft < o.ShadowSoft || l.ShadowHard < o.ShadowHard {
 		return l
@@ -39,6 +38,8 @@ func (l Limited) since(o Limited) Limited {
 	l.ShadowHard -= o.ShadowHard
 	return l
 }
+
+func (l Limited) none() bool { return l == Limited{Site: l.Site, RateLimit: l.RateLimit} }
 
 // count counts by the word with which the rules in haproxy.cfg say what they do: the status of the page, cut, or soft and
 // hard in shadow mode.
@@ -83,33 +84,4 @@ func (t *table) limited(site, name []byte) *Limited {
 	l := &Limited{Site: string(site), RateLimit: string(name)}
 	t.limits[string(t.key)] = l
 	return l
-}
-
-func mergeLimited(a, b []Limited) []Limited {
-	if len(b) == 0 {
-		return a
-	}
-	sum := slices.Concat(a, b)
-	slices.SortStableFunc(sum, Limited.compare)
-	merged := sum[:0]
-	for _, l := range sum {
-		if n := len(merged); n > 0 && merged[n-1].compare(l) == 0 {
-			merged[n-1].add(l)
-			continue
-		}
-		merged = append(merged, l)
-	}
-	return merged
-}
-
-func limitedSince(now, was []Limited) (list []Limited) {
-	for _, l := range now {
-		if i, ok := slices.BinarySearchFunc(was, l, Limited.compare); ok {
-			l = l.since(was[i])
-		}
-		if l != (Limited{Site: l.Site, RateLimit: l.RateLimit}) {
-			list = append(list, l)
-		}
-	}
-	return list
 }
