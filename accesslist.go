@@ -56,7 +56,7 @@ func (a *AccessList) Normalize() {
 		a.Strings.Normalize()
 	}
 	if a.Source != nil {
-		a.Source.normalize()
+		a.Source.normalize(HoldsNetworks)
 	}
 }
 
@@ -81,7 +81,10 @@ func (a *AccessList) Validate(p *Problems) {
 		a.Strings.validate(p)
 	}
 	if a.Source != nil {
-		a.Source.validate(p, a)
+		a.Source.validate(p, HoldsNetworks, HoldsStrings)
+		if a.Source.Holds == HoldsStrings && a.Strings == nil {
+			p.Add("strings", "is required: match says how the strings of the source are matched")
+		}
 	}
 }
 
@@ -131,8 +134,5 @@ func CheckListString(s string) error {
 
 // References are the authority of the source.
 func (a *AccessList) References() []Reference {
-	if a.Source == nil {
-		return nil
-	}
-	return optional(nil, "source.authority", "Certificate", a.Source.Authority)
+	return a.Source.references()
 }

@@ -63,6 +63,17 @@ func TestSourcesOfListsAreRefused(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", source, err, want)
 		}
+		if strings.Contains(source, "holds") {
+			continue
+		}
+		_, err = weir.Decode("t.yaml", []byte("{kind: Map, metadata: {name: m}, spec: {match: exact, source: {"+source+"}}}"))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("of a Map, %s: %v, want %s", source, err, want)
+		}
+	}
+	_, err := weir.Decode("t.yaml", []byte(`{kind: Map, metadata: {name: m}, spec: {match: exact, source: {url: "https://feed.example.com/a", holds: networks}}}`))
+	if err == nil || !strings.Contains(err.Error(), "source.holds") {
+		t.Errorf("a Map of networks: %v", err)
 	}
 }
 

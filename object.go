@@ -176,7 +176,7 @@ const (
 	Programmed  = "Programmed"  // read back from n of m load balancers
 	Serving     = "Serving"     // the health checks see something that answers
 	Issued      = "Issued"      // its issuer has given it, and will again in time
-	Watched     = "Watched"     // of a discovery source, or an AccessList's: it answers, and what it has is written
+	Watched     = "Watched"     // of a discovery source, or the source of a list or a Map: it answers, and what it has is written
 	Believed    = "Believed"    // of a discovery source: false while it says that more is gone than is believed
 	Admitted    = "Admitted"    // of servers and pools: registrations let in who is to take traffic
 	Certified   = "Certified"   // of a site with TLS: each of its host names has a certificate

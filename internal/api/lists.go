@@ -109,14 +109,10 @@ func (c *call) putEntries(kind weir.Kind, what string) error {
 
 // takesEntries says why an object does not take entries.
 func takesEntries(o *weir.Object, what string) error {
-	l, ok := o.Spec.(*weir.AccessList)
-	if !ok {
-		return nil
-	}
-	if what == "strings" && l.Strings == nil {
+	if l, ok := o.Spec.(*weir.AccessList); ok && what == "strings" && l.Strings == nil {
 		return invalid("%s has no strings: say with spec.strings.match how they are to be matched, and then send them", o.Ref())
 	}
-	if l.Source != nil && l.Source.Holds == what {
+	if s := o.Spec.(weir.Sourced).From(); s != nil && s.Holds == what {
 		return invalid("the %s of %s come from its source; take spec.source out to send them", what, o.Ref())
 	}
 	return nil

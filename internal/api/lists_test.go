@@ -97,4 +97,8 @@ func TestEntriesOfAMapAreReplaced(t *testing.T) {
 	if m := w.store.View().Get(weir.Ref{Kind: "Map", Name: "m"}).Spec.(*weir.Map); fmt.Sprint(m.Entries) != "[{/d b} {/a c}]" {
 		t.Errorf("the map has %v", m.Entries)
 	}
+	w.want(w.do("owner", "PUT", "/api/v1/maps/m", manifest("Map", "m", roleWeb+`spec: {match: exact, source: {url: "https://feed.example.com/m"}, entries: [{key: /a, value: b}]}`)), 200)
+	if p := w.want(w.do("owner", "PUT", "/api/v1/maps/m/entries", "/a c", "Content-Type", ListType), 400).problem(t); !strings.Contains(p.Detail, "come from its source") {
+		t.Errorf("refused with %s", p.Detail)
+	}
 }

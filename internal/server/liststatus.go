@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 
 	"weir"
@@ -12,19 +11,19 @@ import (
 	"weir/internal/store"
 )
 
-// leadLists is the work of fetching AccessLists, which one server does.
+// leadLists is the work of fetching AccessLists and Maps, which one server does.
 const leadLists = "lists"
 
-// fetchedLists is what is known of the sources of AccessLists, whichever server fetches them.
+// fetchedLists is what is known of the sources of AccessLists and Maps, whichever server fetches them.
 type fetchedLists struct {
 	mu    sync.RWMutex
-	lists map[string]*weir.ListStatus
+	lists map[weir.Ref]*weir.ListStatus
 }
 
-func (l *fetchedLists) of(name string) *weir.ListStatus {
+func (l *fetchedLists) of(ref weir.Ref) *weir.ListStatus {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.lists[name]
+	return l.lists[ref]
 }
 
 func (s *server) lists() *sources.Lists {
@@ -38,29 +37,29 @@ func (s *server) followLists(ctx context.Context) {
 		known.mu.Lock()
 		defer known.mu.Unlock()
 		for _, v := range changed {
-			name := strings.TrimPrefix(v.Name, sources.ListPrefix)
+			ref := sources.ListOf(v.Name)
 			status := new(weir.ListStatus)
 			if v.Generation == 0 || json.Unmarshal(v.Value.Bytes(), status) != nil {
-				delete(known.lists, name)
+				delete(known.lists, ref)
 				continue
 			}
 			if known.lists == nil {
-				known.lists = map[string]*weir.ListStatus{}
+				known.lists = map[weir.Ref]*weir.ListStatus{}
 			}
-			known.lists[name] = status
+			known.lists[ref] = status
 		}
 	})
 }
 
-// fetchedList says of an AccessList with a source whether that answers, and whether all is believed that it says.
+// fetchedList says of an AccessList or a Map with a source whether that answers, and whether all is believed that it says.
 func (v *view) fetchedList() []weir.Condition {
-	spec, ok := v.object.Spec.(*weir.AccessList)
-	if !ok || spec.Source == nil {
+	spec, ok := v.object.Spec.(weir.Sourced)
+	if !ok || spec.From() == nil {
 		return nil
 	}
 	c := weir.Condition{Type: weir.Watched, Status: "Unknown", Reason: "NotYet", Message: "it was not fetched yet"}
-	s := v.fleet.fetched.of(v.ref.Name)
-	if s == nil || s.URL != spec.Source.URL {
+	s := v.fleet.fetched.of(v.ref)
+	if s == nil || s.URL != spec.From().URL {
 		return []weir.Condition{c}
 	}
 	stands := "nothing was fetched of it yet; the entries that the list has stay"
@@ -79,7 +78,7 @@ func (v *view) fetchedList() []weir.Condition {
 	if !s.FewerSince.IsZero() {
 		list = append(list, weir.Condition{
 			Type: weir.Believed, Status: "False", Reason: "Doubted", Since: s.FewerSince, Of: s.Entries, Ready: s.Fewer,
-			Message: fmt.Sprintf("the place has only %d entries, and the list had %d: those stay until %s unless there are more again; to have fewer at once, take source out of the list and upload them", s.Fewer, s.Entries, clock(s.FewerUntil)),
+			Message: fmt.Sprintf("the place has only %d entries, and the list had %d: those stay until %s unless there are more again; to have fewer at once, take its source out and upload them", s.Fewer, s.Entries, clock(s.FewerUntil)),
 		})
 	}
 	return list

@@ -23,7 +23,7 @@ func TestFetchedListsAreTold(t *testing.T) {
 		"Watched Unknown NotYet: it was not fetched yet ":                                            {URL: "https://feed.example.com/before", Entries: 3, FetchedAt: at},
 	} {
 		f := &fleet{}
-		f.fetched.lists = map[string]*weir.ListStatus{"drop": s}
+		f.fetched.lists = map[weir.Ref]*weir.ListStatus{o.Ref(): s}
 		var said []string
 		for _, c := range (&view{fleet: f, object: o, ref: o.Ref()}).fetchedList() {
 			said = append(said, fmt.Sprintf("%s %s %s: %s", c.Type, c.Status, c.Reason, c.Message))
@@ -31,6 +31,12 @@ func TestFetchedListsAreTold(t *testing.T) {
 		if !strings.Contains(strings.Join(said, "\n"), strings.TrimSpace(want)) {
 			t.Errorf("%q, want %s", said, want)
 		}
+	}
+	m := &weir.Object{Kind: "Map", Metadata: weir.Metadata{Name: "drop"}, Spec: &weir.Map{Source: source}}
+	f := &fleet{}
+	f.fetched.lists = map[weir.Ref]*weir.ListStatus{o.Ref(): {URL: source.URL, Entries: 3, FetchedAt: at}}
+	if list := (&view{fleet: f, object: m, ref: m.Ref()}).fetchedList(); len(list) != 1 || list[0].Reason != "NotYet" {
+		t.Errorf("of a Map with the name of a list: %v", list)
 	}
 	plain := &weir.Object{Kind: "AccessList", Spec: &weir.AccessList{}}
 	if list := (&view{fleet: &fleet{}, object: plain}).fetchedList(); len(list) > 0 {

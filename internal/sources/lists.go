@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -17,7 +16,7 @@ import (
 )
 
 const (
-	// ListPrefix begins the names of what is kept of the sources of AccessLists among the values of the platform.
+	// ListPrefix begins the names of what is kept of the sources of AccessLists and Maps among the values of the platform.
 	ListPrefix = "lists/"
 	// ListAuthor writes what was fetched.
 	ListAuthor = "list-source"
@@ -30,14 +29,33 @@ const (
 	fewerFor = 6 * time.Hour
 )
 
-// Lists fetches the entries of AccessLists that have a source.
+// mapPrefix stands behind it for Maps; no name of an AccessList holds a slash.
+const mapPrefix = "map/"
+
+func listRecord(ref weir.Ref) string {
+	if ref.Kind == "Map" {
+		return ListPrefix + mapPrefix + ref.Name
+	}
+	return ListPrefix + ref.Name
+}
+
+// ListOf gives the object whose source the value of that name is kept of.
+func ListOf(record string) weir.Ref {
+	name := strings.TrimPrefix(record, ListPrefix)
+	if of, ok := strings.CutPrefix(name, mapPrefix); ok {
+		return weir.Ref{Kind: "Map", Name: of}
+	}
+	return weir.Ref{Kind: "AccessList", Name: name}
+}
+
+// Lists fetches the entries of AccessLists and Maps that have a source.
 type Lists struct {
 	opts  Options
 	turns chan struct{}
 	every time.Duration // between two looks at what is due
 
 	mu    sync.Mutex
-	known map[string]*fetched
+	known map[weir.Ref]*fetched
 	work  sync.WaitGroup
 }
 
@@ -63,13 +81,13 @@ func (l *Lists) Run(ctx context.Context) error {
 	if err != nil {
 		return unlessOver(ctx, err)
 	}
-	l.known = map[string]*fetched{}
+	l.known = map[weir.Ref]*fetched{}
 	for _, v := range values {
 		f := &fetched{generation: v.Generation}
 		if json.Unmarshal(v.Value.Bytes(), &f.status) != nil {
 			f.status = weir.ListStatus{}
 		}
-		l.known[strings.TrimPrefix(v.Name, ListPrefix)] = f
+		l.known[ListOf(v.Name)] = f
 	}
 	tick := time.NewTicker(l.every)
 	defer tick.Stop()
@@ -88,41 +106,48 @@ func (l *Lists) look(ctx context.Context) {
 	view, now := l.opts.Store.View(), l.opts.Clock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	there := map[string]bool{}
-	for o := range view.All("AccessList") {
-		s := o.Spec.(*weir.AccessList).Source
-		if s == nil {
-			continue
-		}
-		name := o.Metadata.Name
-		there[name] = true
-		f := l.known[name]
-		if f == nil {
-			f = &fetched{}
-			l.known[name] = f
-		}
-		as := fmt.Sprint(*s, revisionOf(view, s.Authority))
-		if f.as != as {
-			// A new leader goes on where the last one was.
-			if f.as == "" && f.status.URL == s.URL && !f.status.TriedAt.IsZero() {
-				f.due = f.status.TriedAt.Add(s.Interval.D())
-			} else {
-				f.due = now
+	there := map[weir.Ref]bool{}
+	for _, kind := range []string{"AccessList", "Map"} {
+		for o := range view.All(kind) {
+			if s := o.Spec.(weir.Sourced).From(); s != nil {
+				there[o.Ref()] = true
+				l.due(ctx, view, o, s, now)
 			}
-			f.as = as
-		}
-		if f.busy || now.Before(f.due) {
-			continue
-		}
-		f.busy = true
-		l.work.Go(func() { l.fetch(ctx, o, f) })
-	}
-	for name, f := range l.known {
-		if !there[name] && !f.busy {
-			delete(l.known, name)
-			l.work.Go(func() { l.forget(ctx, name, f.generation) })
 		}
 	}
+	for ref, f := range l.known {
+		if !there[ref] && !f.busy {
+			delete(l.known, ref)
+			l.work.Go(func() { l.forget(ctx, ref, f.generation) })
+		}
+	}
+}
+
+// due begins to fetch one list if it is time; l.mu is held.
+func (l *Lists) due(ctx context.Context, view *weir.Set, o *weir.Object, s *weir.ListSource, now time.Time) {
+	f := l.known[o.Ref()]
+	if f == nil {
+		f = &fetched{}
+		l.known[o.Ref()] = f
+	}
+	as := fmt.Sprint(*s, revisionOf(view, s.Authority))
+	if m, ok := o.Spec.(*weir.Map); ok {
+		as += fmt.Sprint(m.Match == "regex") // other keys are read then
+	}
+	if f.as != as {
+		// A new leader goes on where the last one was.
+		if f.as == "" && f.status.URL == s.URL && !f.status.TriedAt.IsZero() {
+			f.due = f.status.TriedAt.Add(s.Interval.D())
+		} else {
+			f.due = now
+		}
+		f.as = as
+	}
+	if f.busy || now.Before(f.due) {
+		return
+	}
+	f.busy = true
+	l.work.Go(func() { l.fetch(ctx, o, f) })
 }
 
 func revisionOf(view *weir.Set, certificate string) int64 {
@@ -132,12 +157,12 @@ func revisionOf(view *weir.Set, certificate string) int64 {
 	return 0
 }
 
-func (l *Lists) forget(ctx context.Context, name string, generation int64) {
+func (l *Lists) forget(ctx context.Context, ref weir.Ref, generation int64) {
 	if generation == 0 {
 		return
 	}
-	if err := l.opts.Store.SetPlatform(ctx, ListPrefix+name, nil, generation); err != nil && ctx.Err() == nil {
-		l.opts.Log.Warn("what is kept of a list's source that is gone stays for now", "list", name, "error", err)
+	if err := l.opts.Store.SetPlatform(ctx, listRecord(ref), nil, generation); err != nil && ctx.Err() == nil {
+		l.opts.Log.Warn("what is kept of a list's source that is gone stays for now", "list", ref.String(), "error", err)
 	}
 }
 
@@ -149,10 +174,10 @@ func (l *Lists) fetch(ctx context.Context, o *weir.Object, f *fetched) {
 	case <-ctx.Done():
 		return
 	}
-	spec := o.Spec.(*weir.AccessList)
+	spec := o.Spec.(weir.Sourced)
 	status := f.status
-	if status.URL != spec.Source.URL {
-		status = weir.ListStatus{URL: spec.Source.URL}
+	if source := spec.From(); status.URL != source.URL {
+		status = weir.ListStatus{URL: source.URL}
 	}
 	got, err := l.ask(ctx, spec)
 	now := l.opts.Clock()
@@ -171,31 +196,23 @@ func (l *Lists) fetch(ctx context.Context, o *weir.Object, f *fetched) {
 			status.FailedAt = now.UTC()
 		}
 		status.Error = err.Error()
-		l.opts.Log.Warn("fetch the entries of an AccessList", "list", o.Metadata.Name, "error", err)
+		l.opts.Log.Warn("fetch the entries of a list", "list", o.Ref().String(), "error", err)
 	}
-	l.keep(ctx, o.Metadata.Name, f, status)
+	l.keep(ctx, o.Ref(), f, status)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f.busy, f.due = false, now.Add(spec.Source.Interval.D())
+	f.busy, f.due = false, now.Add(spec.From().Interval.D())
 }
-
-// entries are those of one kind.
-type entries struct {
-	networks []netip.Prefix
-	strings  []string
-}
-
-func (e *entries) count() int { return len(e.networks) + len(e.strings) }
 
 // ask gives what the place has.
-func (l *Lists) ask(ctx context.Context, spec *weir.AccessList) (*entries, error) {
+func (l *Lists) ask(ctx context.Context, spec weir.Sourced) (weir.Sourced, error) {
 	const done = "fetch the list"
-	u, err := httpget.CheckURL(spec.Source.URL)
+	u, err := httpget.CheckURL(spec.From().URL)
 	if err != nil {
 		return nil, err
 	}
 	authority := ""
-	if name := spec.Source.Authority; name != "" {
+	if name := spec.From().Authority; name != "" {
 		c := weir.Find[weir.Certificate](l.opts.Store.View(), "Certificate", name)
 		if c == nil {
 			return nil, fmt.Errorf("its Certificate/%s is not there", name)
@@ -217,50 +234,45 @@ func (l *Lists) ask(ctx context.Context, spec *weir.AccessList) (*entries, error
 	case len(answer.Body) > maxList:
 		return nil, fmt.Errorf("%s: the answer has more than %d MiB", done, maxList>>20)
 	}
-	return readEntries(spec.Source, answer.Body)
+	return readEntries(spec, answer.Body)
 }
 
-func readEntries(s *weir.ListSource, text []byte) (*entries, error) {
-	var e entries
-	var problems []weir.Problem
-	if s.Holds == weir.HoldsStrings {
-		e.strings, problems = weir.ReadStrings("", text)
-	} else {
-		e.networks, problems = weir.ReadNetworks("", text)
-	}
+func readEntries(spec weir.Sourced, text []byte) (weir.Sourced, error) {
+	got, problems := spec.Read(text)
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("read the list: line %d: %s", problems[0].Line, httpget.OneLine(problems[0].Message, 200))
 	}
-	if e.count() == 0 {
+	if got.Held() == 0 {
 		return nil, errors.New("read the list: it holds no entry, which is not believed")
 	}
-	return &e, nil
+	return got, nil
 }
 
 // take writes entries unless they are too few to be believed.
-func (l *Lists) take(ctx context.Context, o *weir.Object, got *entries, status *weir.ListStatus, now time.Time) error {
-	if had := heldBy(o.Spec.(*weir.AccessList)); got.count() < (had+1)/2 && !status.FetchedAt.IsZero() {
+func (l *Lists) take(ctx context.Context, o *weir.Object, got weir.Sourced, status *weir.ListStatus, now time.Time) error {
+	if had := o.Spec.(weir.Sourced).Held(); got.Held() < (had+1)/2 && !status.FetchedAt.IsZero() {
 		if status.FewerSince.IsZero() {
 			status.FewerSince, status.FewerUntil = now.UTC(), now.Add(fewerFor).UTC()
 		}
-		status.Fewer = got.count()
+		status.Fewer = got.Held()
 		if now.Before(status.FewerUntil) {
 			return nil
 		}
 	}
 	res, err := l.opts.Store.Apply(ctx, store.Request{
-		Author: ListAuthor, Reason: fmt.Sprintf("fetched %d entries", got.count()), Registers: true,
+		Author: ListAuthor, Reason: fmt.Sprintf("fetched %d entries", got.Held()), Registers: true,
 		Expand: func(base *weir.Set) ([]weir.Write, error) {
 			is := base.Get(o.Ref())
 			if is == nil {
 				return nil, nil
 			}
-			spec := is.Spec.(*weir.AccessList)
-			if spec.Source == nil || *spec.Source != *o.Spec.(*weir.AccessList).Source {
+			spec := is.Spec.(weir.Sourced)
+			now, ok := spec.Fetched(got)
+			if !ok || *spec.From() != *got.From() {
 				return nil, nil // it is asked anew
 			}
 			put := *is
-			put.Spec, _ = spec.Fetched(&weir.AccessList{Source: spec.Source, Networks: got.networks, Strings: &weir.ListStrings{Entries: got.strings}})
+			put.Spec = now
 			return []weir.Write{{Put: &put}}, nil
 		},
 	})
@@ -271,37 +283,24 @@ func (l *Lists) take(ctx context.Context, o *weir.Object, got *entries, status *
 	case err != nil:
 		return fmt.Errorf("write the list: %w", err)
 	}
-	if after := weir.Find[weir.AccessList](res.After, "AccessList", o.Metadata.Name); after != nil {
-		status.Entries = heldBy(after)
+	if after := res.After.Get(o.Ref()); after != nil {
+		status.Entries = after.Spec.(weir.Sourced).Held()
 	}
 	status.FetchedAt, status.Fewer, status.FewerSince, status.FewerUntil = now.UTC(), 0, time.Time{}, time.Time{}
 	return nil
 }
 
-// heldBy counts the entries of the kind that a list's source holds.
-func heldBy(l *weir.AccessList) int {
-	switch {
-	case l.Source == nil:
-		return 0
-	case l.Source.Holds == weir.HoldsNetworks:
-		return len(l.Networks)
-	case l.Strings != nil:
-		return len(l.Strings.Entries)
-	}
-	return 0
-}
-
 // keep writes down what is so of a source, for people and for who fetches it next.
-func (l *Lists) keep(ctx context.Context, name string, f *fetched, status weir.ListStatus) {
+func (l *Lists) keep(ctx context.Context, ref weir.Ref, f *fetched, status weir.ListStatus) {
 	raw, err := json.Marshal(status)
 	if err == nil {
-		err = l.opts.Store.SetPlatform(ctx, ListPrefix+name, raw, f.generation)
+		err = l.opts.Store.SetPlatform(ctx, listRecord(ref), raw, f.generation)
 	}
 	if weir.KindOf(err) == weir.Stale { // sealed anew meanwhile, or written by who did this before
 		var generation int64
-		if _, generation, err = l.opts.Store.Platform(ctx, ListPrefix+name); err == nil || weir.KindOf(err) == weir.NotFound {
+		if _, generation, err = l.opts.Store.Platform(ctx, listRecord(ref)); err == nil || weir.KindOf(err) == weir.NotFound {
 			f.generation = generation
-			err = l.opts.Store.SetPlatform(ctx, ListPrefix+name, raw, generation)
+			err = l.opts.Store.SetPlatform(ctx, listRecord(ref), raw, generation)
 		}
 	}
 	l.mu.Lock()
@@ -309,7 +308,7 @@ func (l *Lists) keep(ctx context.Context, name string, f *fetched, status weir.L
 	f.status = status
 	if err != nil {
 		if ctx.Err() == nil {
-			l.opts.Log.Warn("what is known of a list's source is not kept", "list", name, "error", err)
+			l.opts.Log.Warn("what is known of a list's source is not kept", "list", ref.String(), "error", err)
 		}
 		return
 	}

@@ -197,3 +197,49 @@ func TestListsAreFetched(t *testing.T) {
 	}
 	fetched(func(s weir.ListStatus) bool { return s.URL == "" })
 }
+
+// A Map's source goes the same way, apart from an AccessList of that name.
+func TestMapsAreFetched(t *testing.T) {
+	t.Parallel()
+	b, p, nets := newBed(t), newPlace(t), newPlace(t)
+	nets.text("10.0.0.0/8\n")
+	p.text("# shop\n/b api\n/a default\n")
+	const manifest = "{kind: Map, metadata: {name: drop, role: web}, spec: {match: %s, source: {url: %q}}}"
+	b.apply(fmt.Sprintf(manifest, "exact", p.URL) + "\n---\n{kind: AccessList, metadata: {name: drop, role: web}, spec: {source: {url: \"" + nets.URL + "\"}}}")
+	l := NewLists(Options{Store: b.store, Reach: b.reach, Clock: time.Now, Log: slog.New(slog.NewTextHandler(&b.log, nil)), Server: "s1"})
+	l.every = 10 * time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	has := func(want string) {
+		t.Helper()
+		weirtest.Eventually(t, patience, func() error {
+			m := weir.Find[weir.Map](b.store.View(), "Map", "drop")
+			a := weir.Find[weir.AccessList](b.store.View(), "AccessList", "drop")
+			if got := fmt.Sprint(m.Entries, a.Networks); got != want {
+				return fmt.Errorf("%s, want %s", got, want)
+			}
+			return nil
+		})
+	}
+	has("[{/b api} {/a default}] [10.0.0.0/8]")
+	for _, ref := range []weir.Ref{{Kind: "Map", Name: "drop"}, {Kind: "AccessList", Name: "drop"}} {
+		weirtest.Eventually(t, patience, func() error { // written after the entries
+			_, _, err := b.store.Platform(t.Context(), listRecord(ref))
+			return err
+		})
+		if got := ListOf(listRecord(ref)); got != ref {
+			t.Errorf("%s is kept as that of %s", ref, got)
+		}
+	}
+	// What were paths are no regexes: they are asked for anew.
+	p.text("/b.* api\n")
+	b.apply(fmt.Sprintf(manifest, "regex", p.URL))
+	has("[{/b.* api}] [10.0.0.0/8]")
+}

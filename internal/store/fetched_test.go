@@ -53,3 +53,31 @@ func TestFetchedEntriesAreTheControlPlanes(t *testing.T) {
 	put(false, false, "x", "10.0.0.0/8")
 	is("without the source", "x[10.0.0.0/8]")
 }
+
+func TestFetchedEntriesOfMapsAreTheControlPlanes(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	for i, c := range []struct {
+		registers, source bool
+		match, key, want  string
+	}{
+		{false, true, "exact", "/export", "/export"},
+		{true, true, "exact", "/fetched", "/fetched"},
+		{false, true, "prefix", "/mine", "/fetched"},
+		{false, true, "regex", "/mine", "/mine"},
+		{true, true, "regex", "/f.*", "/f.*"},
+		{false, false, "regex", "/mine", "/mine"},
+	} {
+		spec := &weir.Map{Match: c.match, Entries: []weir.MapEntry{{Key: c.key, Value: "a"}}}
+		if c.source {
+			spec.Source = &weir.ListSource{URL: "https://feed.example.com/a"}
+		}
+		o := &weir.Object{Kind: "Map", Metadata: weir.Metadata{Name: "drop"}, Spec: spec}
+		if _, err := s.Apply(t.Context(), Request{Author: "a", Registers: c.registers, Writes: []weir.Write{{Put: o}}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := weir.Find[weir.Map](s.View(), "Map", "drop").Entries[0].Key; got != c.want {
+			t.Errorf("%d: the map has %s, want %s", i, got, c.want)
+		}
+	}
+}

@@ -3,7 +3,7 @@ package store
 import "weir"
 
 // keepObserved gives what people or machines wish for what was observed of it last: of a Server its registration, of an
-// AccessList what was fetched. What an older export says of that, or an undo, is not so any more.
+// AccessList or a Map what was fetched. What an older export says of that, or an undo, is not so any more.
 func (d *draft) keepObserved() {
 	switch after := d.after.Spec.(type) {
 	case *weir.Server:
@@ -11,9 +11,9 @@ func (d *draft) keepObserved() {
 		if d.before != nil {
 			after.Registration = d.before.Spec.(*weir.Server).Registration
 		}
-	case *weir.AccessList:
+	case weir.Sourced:
 		if d.before != nil {
-			if kept, ok := after.Fetched(d.before.Spec.(*weir.AccessList)); ok {
+			if kept, ok := after.Fetched(d.before.Spec); ok {
 				d.after.Spec = kept
 			}
 		}
@@ -23,7 +23,7 @@ func (d *draft) keepObserved() {
 // wishes gives what an object is now, and was before and after a change, as they are held against each other to see what
 // an undo would take back: without what is observed, which no undo does.
 func (e *entry) wishes(present *weir.Object) (now, before, after []byte, err error) {
-	if e.ref.Kind != "Server" && e.ref.Kind != "AccessList" {
+	if e.ref.Kind != "Server" && e.ref.Kind != "AccessList" && e.ref.Kind != "Map" {
 		now, err = canonical(present)
 		return now, e.beforeJSON, e.afterJSON, err
 	}
@@ -46,7 +46,7 @@ func unobserved(o *weir.Object) ([]byte, error) {
 		without := *spec
 		without.Registration = nil
 		bare.Spec = &without
-	case *weir.AccessList:
+	case weir.Sourced:
 		bare.Spec = spec.Unfetched()
 	}
 	return canonical(&bare)
