@@ -133,6 +133,10 @@ type LoadBalancer struct {
 	// time as net.ipv4.ip_local_port_range has ports; members of a pool that have the same address and port get one
 	// source address after the other, so that listing a server once for each multiplies that.
 	SourceAddresses []netip.Prefix `json:"sourceAddresses,omitempty"`
+	// Namespace is a network namespace of this machine, a name in /var/run/netns, that all listeners of sites are bound in;
+	// HAProxy's own when it is left out. Servers are reached from HAProxy's own either way, and HTTP/3 is not answered in
+	// another. The agent and HAProxy need CAP_SYS_ADMIN to enter it; while they can't, this load balancer listens nowhere.
+	Namespace string `json:"namespace,omitempty"`
 	// EnrolledAt is made by the control plane: agents' certificates from before it are refused.
 	EnrolledAt time.Time `json:"enrolledAt,omitzero"`
 }
@@ -153,6 +157,7 @@ func (l *LoadBalancer) Validate(p *Problems) {
 	oneOf(p, "state", string(l.State), string(Active), string(Draining), string(Maintenance))
 	checkLocal(p, "", l.LocalRanges, l.LocalPorts)
 	l.validateSources(p)
+	l.validateNamespace(p)
 }
 
 // checkLocal: translations are one to one.

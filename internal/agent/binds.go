@@ -26,12 +26,15 @@ type refusal struct {
 // spot is where a HAProxy listens, or, with port 0, where its connections to servers come from.
 type spot struct {
 	netip.AddrPort
-	udp bool
+	udp       bool
+	namespace string // "" for HAProxy's own
 }
 
 func (s spot) compare(o spot) int {
-	return cmp.Or(s.AddrPort.Compare(o.AddrPort), cmp.Compare(s.network(), o.network()))
+	return cmp.Or(s.AddrPort.Compare(o.AddrPort), cmp.Compare(s.network(), o.network()), cmp.Compare(s.namespace, o.namespace))
 }
+
+func spotOf(b haproxy.Bound) spot { return spot{b.AddrPort, b.UDP, b.Namespace} }
 
 func (s spot) network() string {
 	if s.udp {
@@ -98,26 +101,9 @@ type unbound struct {
 
 func taken(u unbound) bool { return errors.Is(u.err, hapctl.ErrTaken) }
 
-// testBinds gives the addresses of a configuration that can't be listened at; ours are those of the HAProxy that runs.
-func testBinds(want haproxy.Config, ours []netip.AddrPort) []unbound {
-	var list []unbound
-	for _, b := range want.Binds() {
-		var err error
-		if b.UDP {
-			err = hapctl.TestBindUDP(b.AddrPort)
-		} else {
-			err = hapctl.TestBind(b.AddrPort, ours)
-		}
-		if err != nil {
-			list = append(list, unbound{spot{b.AddrPort, b.UDP}, err})
-		}
-	}
-	return list
-}
-
 // bindReason gives one of the reasons that bindHint knows, without the address, or the kernel's own.
 func bindReason(err error) error {
-	for _, known := range []error{hapctl.ErrNoAddress, hapctl.ErrTaken, hapctl.ErrNoRight} {
+	for _, known := range []error{hapctl.ErrNoAddress, hapctl.ErrTaken, hapctl.ErrNoRight, hapctl.ErrNoNamespace, hapctl.ErrNoEntry} {
 		if errors.Is(err, known) {
 			return known
 		}
@@ -134,6 +120,10 @@ func bindHint(why error) string {
 		return "end that program or let it listen elsewhere, or give this machine another port in localPorts of its LoadBalancer"
 	case errors.Is(why, hapctl.ErrNoRight):
 		return "give the agent CAP_NET_BIND_SERVICE, or set net.ipv4.ip_unprivileged_port_start, or give this machine another port in localPorts of its LoadBalancer"
+	case errors.Is(why, hapctl.ErrNoNamespace):
+		return "make it with ip netns add, or name another in namespace of this LoadBalancer"
+	case errors.Is(why, hapctl.ErrNoEntry):
+		return "give the agent and HAProxy CAP_SYS_ADMIN (docs/operating.md, Network namespaces), or take namespace out of this LoadBalancer"
 	}
 	return "they are tried again every " + bindRetry.String()
 }
@@ -156,6 +146,7 @@ func firstBinds(list []spot) string {
 
 // retryBinds tries again what was left out; true means that some can be bound now.
 func (e *engine) retryBinds() bool {
+	back := e.retryNamespace()
 	var now []spot
 	for a := range e.refusedBinds {
 		if tryAgain(a) == nil {
@@ -163,7 +154,7 @@ func (e *engine) retryBinds() bool {
 		}
 	}
 	if len(now) == 0 {
-		return false
+		return back
 	}
 	slices.SortFunc(now, spot.compare)
 	e.allowBinds(now)
@@ -180,14 +171,17 @@ func (e *engine) allowBinds(list []spot) {
 
 // forgetBinds forgets those left out that nobody asks for any more.
 func (e *engine) forgetBinds(node ir.Node) {
+	if node.Self.Namespace != e.env.NoNamespace {
+		e.env.NoNamespace = ""
+	}
 	if len(e.refusedBinds) == 0 {
 		return
 	}
 	env := e.env
-	env.Unbindable, env.UnbindableUDP = nil, nil
+	env.Unbindable, env.UnbindableUDP, env.NoNamespace = nil, nil, ""
 	asked := map[spot]bool{}
 	for _, b := range haproxy.Render(node, env).Binds() {
-		asked[spot{b.AddrPort, b.UDP}] = true
+		asked[spotOf(b)] = true
 	}
 	for _, a := range node.Self.Sources {
 		asked[spot{AddrPort: haproxy.SourceBind(a)}] = true
@@ -210,7 +204,7 @@ type unbindable struct {
 
 // unbindables says which addresses can't be listened at, by the resource of the address.
 func (e *engine) unbindables(list []*ir.Resource) map[string]unbindable {
-	if len(e.refusedBinds) == 0 {
+	if !e.leavesOut() {
 		return nil
 	}
 	out := map[string]unbindable{}
@@ -223,6 +217,10 @@ func (e *engine) unbindables(list []*ir.Resource) map[string]unbindable {
 	}
 	refused := slices.SortedFunc(maps.Keys(e.refusedBinds), spot.compare)
 	for _, a := range node.Addresses {
+		if e.env.NoNamespace != "" {
+			out["address/"+a.Name] = unbindable{message: e.lackedNamespace(), since: e.noNamespace.since}
+			continue
+		}
 		local := haproxy.LocalAddress(node.Self, a.Address)
 		var of []spot
 		for _, at := range refused {
@@ -264,7 +262,7 @@ func (e *engine) unbindable(of []spot) unbindable {
 		if len(ports[why]) > 1 {
 			word = "ports "
 		}
-		said = append(said, fmt.Sprintf("can't listen at %s, %s: %s; %s", of[0].Addr(), word+strings.Join(ports[why], ", "), why, hints[why]))
+		said = append(said, fmt.Sprintf("can't listen at %s, %s%s: %s; %s", of[0].Addr(), word+strings.Join(ports[why], ", "), within(of[0].namespace), why, hints[why]))
 	}
 	u.message = strings.Join(said, "; ")
 	return u

@@ -59,11 +59,13 @@ type engine struct {
 	waitedSince map[string]time.Time
 	// refusedBinds says why an address is left out.
 	refusedBinds map[spot]refusal
-	reloads      reloads
-	ended        link.EndReport
-	waiting      []plan.Op
-	acted        time.Time // when run-time commands were last sent
-	unnoted      *running  // which text runs, as long as that is not on disk
+	// noNamespace says why the one in env.NoNamespace can't be entered.
+	noNamespace refusal
+	reloads     reloads
+	ended       link.EndReport
+	waiting     []plan.Op
+	acted       time.Time // when run-time commands were last sent
+	unnoted     *running  // which text runs, as long as that is not on disk
 	// mode says what becomes of what other hands did; hands remembers that, worker is the process that was met last, and
 	// lost says that the one before ended without this agent.
 	mode   weir.DriftMode
@@ -186,6 +188,9 @@ func (e *engine) apply(ctx context.Context, want haproxy.Config, out *outcome) (
 		return false, err
 	}
 	starting := e.process == nil
+	if (starting || len(p.Reload) > 0 || risky(p)) && e.leaveNamespace(want) {
+		return false, nil
+	}
 	if starting && e.host != nil {
 		return false, e.join(ctx, want, out)
 	}

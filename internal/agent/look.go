@@ -68,7 +68,7 @@ func (h *host) look(ctx context.Context, want haproxy.Config) (Look, error) {
 		}
 	}
 	for _, b := range want.Binds() {
-		if !b.UDP && !slices.ContainsFunc(found.Listeners, func(f haproxy.Listener) bool { return covers(f, b.AddrPort) }) {
+		if !b.UDP && (b.Namespace != "" || !slices.ContainsFunc(found.Listeners, func(f haproxy.Listener) bool { return covers(f, b.AddrPort) })) {
 			l.New = append(l.New, b.AddrPort.String())
 		}
 	}

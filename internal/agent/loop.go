@@ -110,7 +110,7 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 		a.say(s, outcome{}, nil, begin)
 		return farFuture
 	}
-	if len(a.engine.refusedBinds) > 0 {
+	if a.engine.leavesOut() {
 		a.engine.retryBinds()
 	}
 	a.report.applying(s)
@@ -148,7 +148,7 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 	if len(a.engine.prover.failed) > 0 {
 		wait = min(wait, a.engine.prover.retry)
 	}
-	if len(a.engine.refusedBinds) > 0 || a.engine.quarantine.mayPass() {
+	if a.engine.leavesOut() || a.engine.quarantine.mayPass() {
 		wait = min(wait, bindRetry)
 	}
 	return wait

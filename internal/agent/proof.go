@@ -208,7 +208,7 @@ func (e *engine) prove(ctx context.Context, node *ir.Node, want *haproxy.Config)
 	for _, s := range haproxy.Showings(node, want, e.env, files) {
 		name := s.Names[rand.IntN(len(s.Names))]
 		asks[s.Path] = append(asks[s.Path], hapctl.Handshake{
-			At: s.At[rand.IntN(len(s.At))], Name: name, Chain: s.Chain, Others: s.Rivals[name], Modern: s.Modern,
+			At: s.At[rand.IntN(len(s.At))], Namespace: node.Self.Namespace, Name: name, Chain: s.Chain, Others: s.Rivals[name], Modern: s.Modern,
 			Proxied: node.Group.ProxyProtocol, Patience: proofPatience,
 		})
 	}

@@ -33,13 +33,10 @@ func (e *engine) refuseSources(node ir.Node) {
 
 // tryAgain says why what was left out still is.
 func tryAgain(at spot) error {
-	switch {
-	case at.udp:
-		return hapctl.TestBindUDP(at.AddrPort)
-	case at.Port() == 0:
+	if at.Port() == 0 {
 		return hapctl.TestSource(at.Addr())
 	}
-	return hapctl.TestBind(at.AddrPort, nil)
+	return hapctl.InNamespace(at.namespace, func() error { return testBind(at, nil) })
 }
 
 // lackedSources says which source addresses were left out, and what to do; "" for none.

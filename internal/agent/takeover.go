@@ -216,29 +216,31 @@ func (h *host) undo(text string, before takeover) error {
 
 // heldBinds are the addresses that HAProxy has already, for testing others. A HAProxy of another account shares a
 // port between all addresses and single ones with itself, which the agent could not try.
-func (e *engine) heldBinds(ctx context.Context, want haproxy.Config) []netip.AddrPort {
-	var ours []netip.AddrPort
+func (e *engine) heldBinds(ctx context.Context, want haproxy.Config) []spot {
+	var ours []spot
 	if e.process != nil {
 		for _, b := range e.have.Binds() {
 			if b.UDP {
 				continue // which HAProxies share
 			}
-			ours = append(ours, b.AddrPort)
+			ours = append(ours, spotOf(b))
 		}
 	}
 	if e.host == nil {
 		return ours
 	}
 	if e.process == nil {
-		ours = append(ours, e.host.listening(ctx)...)
+		for _, at := range e.host.listening(ctx) {
+			ours = append(ours, spot{AddrPort: at})
+		}
 	}
 	for _, b := range want.Binds() {
 		if b.UDP {
 			continue
 		}
 		for _, o := range ours {
-			if o.Port() == b.Port() && o.Addr().IsUnspecified() != b.Addr().IsUnspecified() {
-				ours = append(ours, b.AddrPort)
+			if o.namespace == b.Namespace && o.Port() == b.Port() && o.Addr().IsUnspecified() != b.Addr().IsUnspecified() {
+				ours = append(ours, spotOf(b))
 				break
 			}
 		}

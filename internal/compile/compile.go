@@ -28,7 +28,7 @@ func Self(set *weir.Set, loadBalancer string) (ir.Self, bool) {
 	if spec == nil {
 		return ir.Self{}, false
 	}
-	self := ir.Self{Name: loadBalancer, Zone: spec.Zone, State: spec.State}
+	self := ir.Self{Name: loadBalancer, Zone: spec.Zone, State: spec.State, Namespace: spec.Namespace}
 	if len(spec.LocalPorts) > 0 {
 		self.LocalPorts = maps.Clone(spec.LocalPorts)
 	}

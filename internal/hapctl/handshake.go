@@ -20,6 +20,8 @@ import (
 type Handshake struct {
 	At   netip.AddrPort
 	Name string
+	// Namespace is the network namespace that At is in, "" for the agent's own.
+	Namespace string
 	// Chain is what is wanted, PEM. Others are chains that HAProxy may as well show for the name to a client that
 	// understands their kind of key.
 	Chain  weir.Chain
@@ -64,7 +66,7 @@ func (e *NotShown) Unwrap() error { return e.Err }
 // ErrUnprovable. Whether anybody trusts the chain is not asked, nor what the time is: that is for clients to judge.
 func (h Handshake) Prove(ctx context.Context) error {
 	wanted := certificatesOf(h.Chain)
-	if len(wanted) == 0 || !local(h.At) {
+	if len(wanted) == 0 || !h.local() {
 		return ErrUnprovable
 	}
 	served, err := h.shake(ctx, wanted[0])
@@ -92,7 +94,11 @@ func (h Handshake) Prove(ctx context.Context) error {
 func (h Handshake) shake(ctx context.Context, wanted *x509.Certificate) ([]*x509.Certificate, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.Patience)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", h.At.String())
+	var conn net.Conn
+	err := InNamespace(h.Namespace, func() (err error) {
+		conn, err = new(net.Dialer).DialContext(ctx, "tcp", h.At.String()) // an address, so that nobody else makes the socket
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +165,14 @@ func certificatesOf(chain weir.Chain) []*x509.Certificate {
 			list = append(list, c)
 		}
 	}
+}
+
+// local says whether a connection to the address stays on this machine; where nobody can look, the handshake says why.
+func (h Handshake) local() (is bool) {
+	if err := InNamespace(h.Namespace, func() error { is = local(h.At); return nil }); err != nil {
+		return true
+	}
+	return is
 }
 
 // local says whether a connection to an address stays on this machine: then the kernel gives it a loopback source, or

@@ -6,11 +6,12 @@ import (
 )
 
 // Bound is one address and port that a configuration listens at, with the object that asked for the port. UDP is where
-// QUIC comes to.
+// QUIC comes to; Namespace is the network namespace, "" for HAProxy's own.
 type Bound struct {
 	netip.AddrPort
-	UDP   bool
-	Owner string
+	UDP       bool
+	Owner     string
+	Namespace string
 }
 
 // Binds lists what the frontends listen at, in the order of the text.
@@ -25,10 +26,11 @@ func (c Config) Binds() []Bound {
 			if len(words) < 2 || words[0] != "bind" {
 				continue
 			}
+			namespace := NamespaceOf(words)
 			for word := range strings.SplitSeq(words[1], ",") {
 				plain := OverTCP(word)
 				if a, err := netip.ParseAddrPort(plain); err == nil {
-					list = append(list, Bound{a, plain != word, l.Owner})
+					list = append(list, Bound{a, plain != word, l.Owner, namespace})
 				}
 			}
 		}

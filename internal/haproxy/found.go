@@ -205,7 +205,7 @@ type Kept struct {
 func KeepFound(f FoundConfig, want Config, machine []netip.Addr) []Kept {
 	var binds []netip.AddrPort
 	for _, b := range want.Binds() {
-		if b.UDP {
+		if b.UDP || b.Namespace != "" {
 			continue
 		}
 		binds = append(binds, netip.AddrPortFrom(b.Addr().Unmap(), b.Port()))

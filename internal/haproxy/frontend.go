@@ -123,6 +123,9 @@ func orEmpty(m map[string]Entry) map[string]Entry {
 
 // binds gives what a port is bound at on this machine.
 func (r *renderer) binds(p weir.Port) string {
+	if lacksNamespace(r.node.Self, r.env) {
+		return ""
+	}
 	var listed []string
 	local := r.localPort(p)
 	total := 0
@@ -178,7 +181,7 @@ func (r *renderer) connection(s *Section, p port, quic bool) {
 	case p.mode == weir.PortHTTPS || p.mode == weir.PortTLSTCP:
 		options = r.tlsOptions(p)
 	}
-	s.own(p.owner, "bind %s name %s-%d%s%s%s", binds, mode, p.number, options, v6, fastOpen)
+	s.own(p.owner, "bind %s name %s-%d%s%s%s%s", binds, mode, p.number, options, v6, fastOpen, r.namespace())
 	s.add("tcp-request connection set-var(sess.vip) dst,map_ip(%s)", opt(mapVIPs))
 	s.add("tcp-request connection reject unless { var(sess.vip) -m found }")
 	if quic {

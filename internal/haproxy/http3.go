@@ -18,9 +18,10 @@ const altSvcAge = 3600
 // altSvc is the header by which clients learn of HTTP/3 (RFC 9114, 3.1.1), without blanks.
 func altSvc(p weir.Port) string { return fmt.Sprintf(`h3=":%d";ma=%d`, p, altSvcAge) }
 
-// http3 says whether some site at a port answers HTTP/3, and the machine can listen for it.
+// http3 says whether some site at a port answers HTTP/3, and the machine can listen for it. In a network namespace nobody
+// does: HAProxy 3.4 and 3.2 answer no handshake there.
 func (r *renderer) http3(p port) bool {
-	return p.mode == weir.PortHTTPS && len(r.maps[mapHTTP3(p.number)]) > 0 && r.quicBinds(p) != ""
+	return r.node.Self.Namespace == "" && p.mode == weir.PortHTTPS && len(r.maps[mapHTTP3(p.number)]) > 0 && r.quicBinds(p) != ""
 }
 
 // alternative tells clients of a site that asks for it that it answers HTTP/3. Who is told what site a connection is for

@@ -21,6 +21,8 @@ type Env struct {
 	Unbindable map[netip.AddrPort]bool
 	// UnbindableUDP are those where it can't for QUIC alone: HTTP/3 is left out there, and nothing else.
 	UnbindableUDP map[netip.AddrPort]bool
+	// NoNamespace is the network namespace that can't be entered, "" for none: what listens there is left out.
+	NoNamespace string
 	// Home is the absolute path of the load balancer's folder where HAProxy runs elsewhere, as one that systemd started
 	// does; empty when it runs there.
 	Home string

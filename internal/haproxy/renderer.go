@@ -161,7 +161,7 @@ func (k *Renderer) sameFrame(n *ir.Node, env *Env) bool {
 }
 
 func sameEnv(a, b *Env) bool {
-	return a.Version == b.Version && a.User == b.User && a.Group == b.Group && a.Log == b.Log && a.Home == b.Home && a.SocketUser == b.SocketUser && a.TicketKeys == b.TicketKeys && maps.Equal(a.Unbindable, b.Unbindable) && maps.Equal(a.UnbindableUDP, b.UnbindableUDP)
+	return a.Version == b.Version && a.User == b.User && a.Group == b.Group && a.Log == b.Log && a.Home == b.Home && a.SocketUser == b.SocketUser && a.TicketKeys == b.TicketKeys && a.NoNamespace == b.NoNamespace && maps.Equal(a.Unbindable, b.Unbindable) && maps.Equal(a.UnbindableUDP, b.UnbindableUDP)
 }
 
 // shared says whether two lists are one in memory.

@@ -137,7 +137,7 @@ func (s *showings) asked(e *CrtEntry) []string {
 // at gives where a site's port is on this machine.
 func (s *showings) at(owner string, p weir.Port) []netip.AddrPort {
 	site := s.sites[owner]
-	if site == nil {
+	if site == nil || lacksNamespace(s.node.Self, s.env) {
 		return nil
 	}
 	var out []netip.AddrPort

@@ -46,6 +46,8 @@ type Self struct {
 	LocalPorts  map[weir.Port]weir.Port `json:"localPorts,omitempty"`
 	// Sources are the addresses of the machine that connections to servers come from, none when the system chooses.
 	Sources []netip.Addr `json:"sources,omitempty"` // sorted
+	// Namespace is the network namespace of the machine that the listeners of sites are in, "" for HAProxy's own.
+	Namespace string `json:"namespace,omitempty"`
 }
 
 // Translation maps a range one to one onto another of the same size.

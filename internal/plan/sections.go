@@ -157,6 +157,14 @@ func boundAt(line string) []string {
 	return slices.DeleteFunc(list, func(at string) bool { return !strings.Contains(at, ":") })
 }
 
+// namespaceOf names the network namespace of a bind line.
+func namespaceOf(line string) string {
+	if name := haproxy.NamespaceOf(strings.Fields(line)); name != "" {
+		return "the network namespace " + name
+	}
+	return "HAProxy's own network namespace"
+}
+
 // users gives the backends of want for which something holds.
 func (d *differ) users(holds func(*haproxy.Backend) bool) []*haproxy.Backend {
 	var list []*haproxy.Backend

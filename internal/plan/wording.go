@@ -111,6 +111,9 @@ func bindCause(now, then string) cause {
 	if port, before := portOf(a), portOf(b); port != before && port != "" && before != "" {
 		return is("opened as " + port + " instead of " + before + " on this machine")
 	}
+	if in := namespaceOf(now); in != namespaceOf(then) {
+		return is("opened in " + in + " (namespace)")
+	}
 	strict, early := says(now, "strict-sni"), says(now, "allow-0rtt")
 	switch {
 	case len(come) > 0 && len(gone) > 0:

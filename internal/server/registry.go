@@ -68,7 +68,7 @@ func (r *registry) enrol(ctx context.Context, e link.Enrolment, issue func(name 
 	if old := view.Get(weir.Ref{Kind: "LoadBalancer", Name: name}); old != nil {
 		write.IfMatch = old.Revision
 		before := old.Spec.(*weir.LoadBalancer)
-		spec.State = before.State
+		spec.State, spec.SourceAddresses, spec.Namespace = before.State, before.SourceAddresses, before.Namespace
 		if spec.LocalRanges == nil && spec.LocalPorts == nil {
 			spec.LocalRanges, spec.LocalPorts = before.LocalRanges, before.LocalPorts
 		}
