@@ -77,14 +77,17 @@ func heldCauses(added, removed []haproxy.Line) (causes []cause, restAdded, restR
 	return causes, restAdded, restRemoved
 }
 
-// withoutTests leaves out the rules that hold regexes against those, which come and go with them, and of the rules for
-// headers all but the first.
+// parameterOf is in the rules that note a parameter for those that look at it.
+const parameterOf = "set-var(txn.q."
+
+// withoutTests leaves out the rules that hold regexes against those, and that note parameters for them, which come and go
+// with them, and of the rules for headers all but the first.
 func withoutTests(lines []haproxy.Line) []haproxy.Line {
 	headers := false
 	return slices.DeleteFunc(slices.Clone(lines), func(l haproxy.Line) bool {
 		known := headers && strings.Contains(l.Text, headersOf)
 		headers = headers || strings.Contains(l.Text, headersOf)
-		return known || strings.Contains(l.Text, testedOf) && heldAgainst(l.Text) == ""
+		return known || strings.Contains(l.Text, parameterOf) || strings.Contains(l.Text, testedOf) && heldAgainst(l.Text) == ""
 	})
 }
 
