@@ -72,7 +72,7 @@ func TestProfileChangesAtRunTime(t *testing.T) {
 		oldest := map[string]uint16{"modern": tls.VersionTLS13, "intermediate": tls.VersionTLS12, "legacy": tls.VersionTLS10}
 		for _, profile := range []string{"modern", "legacy", "intermediate", "modern", "intermediate", "legacy"} {
 			change := profiled("profile: " + profile)
-			if plan := w.plans(change); len(plan.Reload) > 0 || len(plan.Commands) != 6 { // each certificate is set once more for the sake of its sessions
+			if plan := w.plans(change); len(plan.Reload) > 0 || len(plan.Commands) != 4 {
 				t.Errorf("to %s: the plan is %q, reload %v", profile, plan.Commands, plan.Reload)
 			}
 			w.converged(w.apply(change))

@@ -52,33 +52,14 @@ func setCert(c *haproxy.Cert) Op {
 // A list that have doesn't know is a reason to reload.
 func (d *differ) crtLists() {
 	byPath := func(a, b *haproxy.CrtList) int { return strings.Compare(a.Path, b.Path) }
-	named := map[string]bool{}
-	var replaced []Op
 	merge(d.have.CrtLists, d.want.CrtLists, byPath, func(h, w *haproxy.CrtList) {
 		if w == nil {
 			w = &haproxy.CrtList{Path: h.Path, Entries: d.unmanaged(h.Entries)}
 		}
 		if h != nil && !slices.EqualFunc(h.Entries, w.Entries, sameCrt) {
-			replaced = append(replaced, d.crtList(h, w, named)...)
+			d.crtList(h, w)
 		}
 	})
-	d.setAgain(named)
-	d.stages.certsIn = append(d.stages.certsIn, replaced...)
-}
-
-// setAgain sets certificates once more, of which lines with names have just been added: until then HAProxy has the names in
-// no session's context, and sessions that began where it read the line from a file don't go on here.
-func (d *differ) setAgain(files map[string]bool) {
-	if len(files) == 0 {
-		return
-	}
-	for i := range d.want.Certs {
-		if c := &d.want.Certs[i]; files[c.Path] && !c.Authority {
-			op := setCert(c)
-			op.Again = true
-			d.stages.certsIn = append(d.stages.certsIn, op)
-		}
-	}
 }
 
 // unmanaged gives the lines of files that are no certificate of anybody's, as the one that keeps a list from
@@ -124,29 +105,26 @@ func (d *differ) protocolCauses() []cause {
 	return list
 }
 
-// crtList gives what takes away the lines in whose place others are, and notes the files of lines with names that it adds.
-func (d *differ) crtList(h, w *haproxy.CrtList, named map[string]bool) (replaced []Op) {
+func (d *differ) crtList(h, w *haproxy.CrtList) {
 	shown := map[string]bool{}
 	for i := range w.Entries {
 		for _, name := range shownNames(&w.Entries[i]) {
 			shown[name] = true
 		}
 	}
+	var replaced []Op
 	merge(h.Entries, w.Entries, compareCrt, func(he, we *haproxy.CrtEntry) {
 		s := &d.stages
 		switch {
 		case he == nil:
 			s.certsIn = append(s.certsIn, crtOp(AddCrt, w.Path, we))
-			if len(we.SNI) > 0 {
-				named[we.File] = true
-			}
 		case we == nil && !slices.ContainsFunc(shownNames(he), func(n string) bool { return !shown[n] }):
 			replaced = append(replaced, crtOp(DelCrt, w.Path, he))
 		case we == nil:
 			s.crtOut = append(s.crtOut, crtOp(DelCrt, w.Path, he))
 		}
 	})
-	return replaced
+	d.stages.certsIn = append(d.stages.certsIn, replaced...)
 }
 
 // shownNames are what an entry is for: its names, or the file when those of the certificate count.

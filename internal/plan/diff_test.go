@@ -144,7 +144,7 @@ func TestDiffByHand(t *testing.T) {
 				}
 			},
 			"set ssl ca-file certs/ca.pem <<…; set ssl cert certs/www.pem <<…; new ssl cert certs/x.pem; set ssl cert certs/x.pem <<…; " +
-				"add ssl crt-list lists/443 <<… certs/www.pem [ssl-min-ver TLSv1.3] www.example.com; add ssl crt-list lists/443 <<… certs/x.pem; set ssl cert certs/www.pem <<…; " +
+				"add ssl crt-list lists/443 <<… certs/www.pem [ssl-min-ver TLSv1.3] www.example.com; add ssl crt-list lists/443 <<… certs/x.pem; " +
 				"del ssl crt-list lists/443 certs/www.pem [ssl-min-ver TLSv1.2] www.example.com",
 			"renews certificates ca and www; loads certificate x; shows certificate certs/www.pem otherwise on lists/443; shows certificate certs/x.pem on lists/443",
 		},

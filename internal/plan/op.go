@@ -18,7 +18,7 @@ const (
 	DelCA Kind = "del-ca"
 	// NewCert makes an empty certificate known: Path.
 	NewCert Kind = "new-cert"
-	// SetCert fills a certificate from its file and commits it: Path, Digest, Certificate, Again.
+	// SetCert fills a certificate from its file and commits it: Path, Digest, Certificate.
 	SetCert Kind = "set-cert"
 	// DelCert forgets a certificate: Path.
 	DelCert Kind = "del-cert"
@@ -97,8 +97,6 @@ type Op struct {
 	// Digest tells one content of a file from another; Certificate is the name of the ir.Certificate.
 	Digest      string `json:"digest,omitempty"`
 	Certificate string `json:"certificate,omitempty"`
-	// Again says of a SetCert that it brings what is there already, for the sake of lines that were added.
-	Again bool `json:"again,omitempty"`
 
 	// Pools are the names of the pools that a map entry's new value leads to, for people.
 	Pools []string `json:"pools,omitempty"`

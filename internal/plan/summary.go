@@ -34,9 +34,7 @@ func Count(p Plan) Counts {
 		case MapSwap:
 			c.Entries += o.Changes
 		case SetCA, SetCert, DelCA, DelCert, AddCrt, DelCrt:
-			if !o.Again {
-				c.Certs++
-			}
+			c.Certs++
 		}
 	}
 	c.Servers = len(servers)
@@ -280,7 +278,7 @@ func (t *teller) cert(o *Op) {
 	}
 	again := t.shown[[2]string{o.Path, o.File}] && t.hidden[[2]string{o.Path, o.File}]
 	switch {
-	case o.Again, again && o.Kind == DelCrt:
+	case again && o.Kind == DelCrt:
 	case again:
 		t.say(saying{"shows", "certificate", "certificates", " otherwise on " + o.Path}, 1, o.File)
 	case o.Kind == AddCrt:
