@@ -25,22 +25,27 @@ demo: build ## run a fleet on loopback until Ctrl-C, or DEMO_SECONDS=20 and tell
 	exec bin/weir demo --haproxy "$$haproxy" --seconds "$(DEMO_SECONDS)"
 
 .PHONY: build
-build: ## build bin/weir
+build: web ## build bin/weir, with its console
 	@mkdir -p bin
 	@$(GO) build -trimpath -o bin/weir ./cmd/weir
 
+.PHONY: web
+web: ## build the console into internal/console/dist, when something of web/ has changed
+	@scripts/web.sh build
+
 .PHONY: packages
-packages: ## build Debian packages into dist/
+packages: web ## build Debian packages into dist/
 	@scripts/packages.sh dist
 
 .PHONY: test
 test: ## get what the tests need, lint, then run all tests on both HAProxy versions
-	@$(MAKE) -j -O programs consul lint
+	@$(MAKE) -j -O programs consul web lint
 	@scripts/test.sh "$(RACE)" "$(FIRST)" $(TESTFLAGS)
 
 .PHONY: lint
-lint: tools ## gofumpt, go vet, staticcheck, at the versions of tools/go.mod
+lint: tools ## gofumpt, go vet, staticcheck, at the versions of tools/go.mod; types and unit tests of web/
 	@scripts/lint.sh
+	@scripts/web.sh check
 
 .PHONY: fmt
 fmt: tools ## format the code with gofumpt

@@ -49,7 +49,7 @@ var layers = []layer{
 	},
 	{pkg: "internal/certs", own: []string{"weir", "internal/acme", "internal/dns01", "internal/secrets", "internal/store"}},
 	{pkg: "internal/compile", coming: true, pure: true, own: []string{"weir", "internal/ir"}, foreign: []string{"golang.org/x/net/idna"}},
-	{pkg: "internal/console", coming: true},
+	{pkg: "internal/console"},
 	{pkg: "internal/discovery", own: []string{"weir"}},
 	{pkg: "internal/discovery/consul", own: []string{"internal/discovery", "internal/discovery/httpget"}},
 	{pkg: "internal/discovery/dns", own: []string{"internal/discovery"}, foreign: []string{"github.com/miekg/dns"}},

@@ -2,6 +2,8 @@ module weir
 
 go 1.26.0
 
+ignore ./web
+
 require (
 	charm.land/lipgloss/v2 v2.0.6 // indirect
 	filippo.io/age v1.3.2 // indirect

@@ -21,6 +21,7 @@ import (
 
 	"weir"
 	"weir/internal/api"
+	"weir/internal/console"
 	"weir/internal/dns01"
 	"weir/internal/link"
 	"weir/internal/registrar"
@@ -334,7 +335,7 @@ func (s *server) serve(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle(link.Prefix, s.hub.Handler())
 	mux.HandleFunc("POST "+joinPath, s.letIn)
-	mux.Handle("/", s.handler)
+	mux.Handle("/", front(s.handler))
 	main := &http.Server{
 		Handler: mux, TLSConfig: config, HTTP2: link.HTTP2(), ReadHeaderTimeout: headerPatience,
 		BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
@@ -441,4 +442,16 @@ func (s *server) certificate(at net.Addr) *keeper {
 		names = append(names, host)
 	}
 	return &keeper{issue: func() (tls.Certificate, error) { return s.ca.ServerCertificate(s.path(serverFile), names, addresses) }, clock: s.opts.Clock, log: s.opts.Log}
+}
+
+// front gives people the console and programs the API, at one address.
+func front(handler http.Handler) http.Handler {
+	pages := console.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if console.Takes(r) {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
 }

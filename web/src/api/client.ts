@@ -1,0 +1,128 @@
+// How the console asks the API: in the name of who is signed in, by the cookie that the browser keeps.
+
+/** What the API says when it refuses (RFC 9457). */
+export interface Problem {
+  title: string
+  status: number
+  detail: string
+  errors: { path: string; message: string; object?: string }[]
+}
+
+/** Refusal is an answer that is no success, or none at all (status 0). */
+export class Refusal extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.detail || problem.title)
+  }
+  get status() {
+    return this.problem.status
+  }
+}
+
+export interface Answer<T> {
+  value: T
+  etag: string
+  /** The revision of a write, 0 when there was none. */
+  revision: number
+}
+
+export type Query = Record<string, string | number | boolean | string[] | undefined>
+
+/** address makes a path and a query; what is undefined or empty is left out. */
+export function address(path: string, query: Query = {}): string {
+  const q = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined || value === '' || value === false) continue
+    for (const v of Array.isArray(value) ? value : [value]) q.append(name, String(v))
+  }
+  const text = q.toString()
+  return text ? `${path}?${text}` : path
+}
+
+/** at makes the path of an object; names are escaped. */
+export function at(plural: string, name: string, more = ''): string {
+  return `/api/v1/${plural}/${encodeURIComponent(name)}${more}`
+}
+
+interface Ask {
+  method?: string
+  query?: Query
+  /** body is sent as JSON, yaml as it is. */
+  body?: unknown
+  yaml?: string
+  etag?: string
+  /** known is the ETag of what is shown already: then value may be undefined, which says that nothing changed. */
+  known?: string
+  signal?: AbortSignal
+}
+
+// onSignedOut is told when the API no longer knows who asks.
+let onSignedOut = () => {}
+export function whenSignedOut(f: () => void) {
+  onSignedOut = f
+}
+
+async function send(path: string, ask: Ask): Promise<Response> {
+  const headers: Record<string, string> = { Accept: 'application/json, application/problem+json' }
+  let body: string | undefined
+  if (ask.yaml !== undefined) {
+    headers['Content-Type'] = 'application/yaml'
+    body = ask.yaml
+  } else if (ask.body !== undefined) {
+    headers['Content-Type'] = 'application/json'
+    body = JSON.stringify(ask.body)
+  }
+  if (ask.etag) headers['If-Match'] = ask.etag
+  if (ask.known) headers['If-None-Match'] = ask.known
+  let res: Response
+  try {
+    res = await fetch(address(path, ask.query), { method: ask.method ?? 'GET', headers, body, signal: ask.signal, credentials: 'same-origin', cache: 'no-store' })
+  } catch (e) {
+    if (e instanceof DOMException && e.name === 'AbortError') throw e
+    throw new Refusal({ title: 'No answer', status: 0, detail: 'The control plane does not answer. Load balancers go on as they are; this page tries again.', errors: [] })
+  }
+  if (res.ok || res.status === 304) return res
+  const refusal = new Refusal(await problemOf(res))
+  if (res.status === 401) onSignedOut()
+  throw refusal
+}
+
+async function problemOf(res: Response): Promise<Problem> {
+  const fallback: Problem = { title: res.statusText || 'Refused', status: res.status, detail: `The answer was ${res.status}.`, errors: [] }
+  try {
+    const given = await res.json()
+    return {
+      title: String(given.title ?? fallback.title),
+      status: res.status,
+      detail: String(given.detail ?? given.title ?? fallback.detail),
+      errors: Array.isArray(given.errors) ? given.errors.map((e: Record<string, unknown>) => ({ path: String(e.path ?? e.location ?? ''), message: String(e.message ?? ''), object: e.object === undefined ? undefined : String(e.object) })) : [],
+    }
+  } catch {
+    return fallback
+  }
+}
+
+/** ask sends one request and reads a JSON answer. */
+export async function ask<T>(path: string, how: Ask = {}): Promise<Answer<T>> {
+  const res = await send(path, how)
+  const text = res.status === 304 || res.status === 204 ? '' : await res.text()
+  return { value: (text ? JSON.parse(text) : undefined) as T, etag: res.headers.get('ETag') ?? '', revision: Number(res.headers.get('Weir-Revision') ?? 0) }
+}
+
+/** get is the value alone. */
+export async function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
+  return (await ask<T>(path, { query, signal })).value
+}
+
+/** lines reads a stream of JSON values, one a line, until it ends or is aborted. */
+export async function* lines<T>(path: string, query: Query, signal: AbortSignal): AsyncGenerator<T> {
+  const res = await send(path, { query, signal })
+  const reader = res.body!.pipeThrough(new TextDecoderStream()).getReader()
+  let rest = ''
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return
+    const parts = (rest + value).split('\n')
+    rest = parts.pop()!
+    for (const part of parts) if (part.trim()) yield JSON.parse(part) as T
+  }
+}

@@ -1,0 +1,62 @@
+import { ask, Refusal, type Query } from './client'
+
+/**
+ * Live keeps a value of the API fresh while a page shows it: asked for again every few seconds, never while the tab is
+ * hidden, never twice at a time. The old value stays while a new one is awaited or can't be had; problem says why.
+ */
+export class Live<T> {
+  value = $state.raw<T>()
+  problem = $state.raw<Refusal>()
+  /** at is when the value was last known to be true, in milliseconds. */
+  at = $state(0)
+  #etag = ''
+  #path: string
+  #query: Query
+  #every: number
+  #timer = 0
+  #asking?: AbortController
+
+  constructor(path: string, query: Query = {}, every = 5000) {
+    this.#path = path
+    this.#query = query
+    this.#every = every
+  }
+
+  /** start asks until the function that it gives is called: $effect(() => live.start()). */
+  start(): () => void {
+    const wake = () => document.visibilityState === 'visible' && this.refresh()
+    document.addEventListener('visibilitychange', wake)
+    void this.refresh()
+    return () => {
+      document.removeEventListener('visibilitychange', wake)
+      clearTimeout(this.#timer)
+      this.#asking?.abort()
+      this.#asking = undefined
+    }
+  }
+
+  /** refresh asks now. */
+  async refresh(): Promise<void> {
+    if (this.#asking) return
+    clearTimeout(this.#timer)
+    const control = new AbortController()
+    this.#asking = control
+    try {
+      const answer = await ask<T>(this.#path, { query: this.#query, known: this.#etag, signal: control.signal })
+      if (control.signal.aborted) return
+      if (answer.value !== undefined) {
+        this.value = answer.value
+        this.#etag = answer.etag
+      }
+      this.problem = undefined
+      this.at = Date.now()
+    } catch (e) {
+      if (control.signal.aborted) return
+      if (!(e instanceof Refusal)) throw e
+      this.problem = e
+    } finally {
+      if (this.#asking === control) this.#asking = undefined
+    }
+    if (this.#every > 0 && document.visibilityState === 'visible') this.#timer = window.setTimeout(() => void this.refresh(), this.#every)
+  }
+}

@@ -1,0 +1,120 @@
+// What the API answers, as far as the console looks at it. /openapi.json has everything.
+
+export type State = 'serving' | 'degraded' | 'down' | 'unknown'
+export type Right = 'viewer' | 'operator' | 'owner' | 'admin'
+
+export interface Grant {
+  subject: string
+  role: string
+  right: Right
+}
+
+export interface WhoAmI {
+  subject: string
+  grants: Grant[]
+  groups?: string[]
+  token?: string
+  expiresAt?: string
+  version: string
+  revision: number
+}
+
+export interface Session {
+  signedIn: boolean
+  me?: WhoAmI
+  providers: { name: string; title: string; url: string }[]
+  expiresAt?: string
+}
+
+export interface Kind {
+  name: string
+  plural: string
+  area: string
+  platform: boolean
+  readOnly: boolean
+  write: Right
+  doc: string
+}
+
+export interface Metadata {
+  name: string
+  role?: string
+  labels?: Record<string, string>
+  managedBy?: string
+  shareWith?: string[]
+}
+
+export interface Condition {
+  type: string
+  status: 'True' | 'False' | 'Unknown'
+  reason?: string
+  message?: string
+  since?: string
+}
+
+export interface Obj<S = Record<string, unknown>> {
+  kind: string
+  metadata: Metadata
+  spec: S
+  status?: { conditions?: Condition[] } & Record<string, unknown>
+  revision?: number
+}
+
+export interface Traffic {
+  requests: number
+  errorRatio: number
+  p95Ms?: number
+  spark?: (number | null)[]
+  errorSpark?: (number | null)[]
+}
+
+export interface Row {
+  name: string
+  role?: string
+  state: State
+  why?: string
+  revision?: number
+  changed?: string
+  loadBalancers?: { ready: number; of: number }
+  traffic?: Traffic
+  [more: string]: unknown
+}
+
+export interface Rows<R = Row> {
+  revision: number
+  total: number
+  states: Partial<Record<State, number>>
+  rows: R[]
+}
+
+export interface ObjectProblem {
+  object?: string
+  path?: string
+  message: string
+}
+
+export interface Change {
+  revision: number
+  author: string
+  reason?: string
+  time: string
+  objects: { kind: string; name: string; role?: string; verb?: string; before?: Obj; after?: Obj }[]
+  hidden?: number
+}
+
+export interface Applied {
+  revision: number
+  dryRun?: boolean
+  change: Change
+  objects?: Obj[]
+  warnings?: ObjectProblem[]
+  plan?: PlanAnswer
+  planError?: string
+}
+
+/** What every load balancer would do. */
+export interface PlanAnswer {
+  groups?: PlanGroup[]
+  [more: string]: unknown
+}
+export type PlanGroup = Record<string, unknown>

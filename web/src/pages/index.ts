@@ -1,0 +1,51 @@
+import type { Component } from 'svelte'
+import { who } from '../state/session.svelte'
+
+// Which page an address shows. Each page is a file of its own, loaded when it is first shown.
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type Loader = () => Promise<{ default: Component<any> }>
+
+export interface Found {
+  /** rail is the entry of the rail that the page belongs to. */
+  rail: string
+  title: string
+  /** key tells pages apart: the same one stays while only its props change. */
+  key: string
+  load: Loader
+  props: Record<string, unknown>
+}
+
+const home: Loader = () => import('./Home.svelte')
+const missing: Loader = () => import('./Missing.svelte')
+
+// Pages at one address each.
+const fixed: Record<string, [rail: string, title: string, load: Loader]> = {
+  '': ['home', 'Home', home],
+  me: ['', 'My rights', () => import('./Me.svelte')],
+  objects: ['objects', 'Objects', () => import('./Objects.svelte')],
+}
+
+// Lists and pages of single kinds that have one of their own; all others share one.
+const lists: Record<string, Loader> = {}
+const ofObjects: Record<string, Loader> = {}
+const anyList: Loader = () => import('./List.svelte')
+const anyObject: Loader = () => import('./ObjectPage.svelte')
+const makers: Record<string, [title: string, load: Loader]> = {}
+
+// The entry of the rail that shows a kind.
+const rails: Record<string, string> = { sites: 'sites', pools: 'pools', servers: 'servers', loadbalancers: 'fleet', certificates: 'tls', zoneshifts: 'failover' }
+
+/** find tells the page of a path's parts. */
+export function find(parts: string[]): Found {
+  const [one = '', name, tab = ''] = parts
+  const at = fixed[one]
+  if (at && name === undefined) return { rail: at[0], title: at[1], key: one, load: at[2], props: {} }
+  const kind = who.kind(one)
+  if (!kind || parts.length > 3) return { rail: '', title: 'Not here', key: 'missing', load: missing, props: {} }
+  const rail = rails[one] ?? 'objects'
+  if (name === undefined) return { rail, title: kind.name + 's', key: one, load: lists[one] ?? anyList, props: { kind } }
+  const maker = makers[one]
+  if (name === 'new' && maker) return { rail, title: maker[0], key: one + '/new', load: maker[1], props: { kind } }
+  return { rail, title: `${name} · ${kind.name}`, key: `${one}/${name}`, load: ofObjects[one] ?? anyObject, props: { kind, name, tab } }
+}
