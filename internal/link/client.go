@@ -33,6 +33,8 @@ type Options struct {
 	// Tickets, when set, is given each brief on TLS ticket keys as it comes. It must not wait, and not keep the text
 	// anywhere but in memory.
 	Tickets func(brief []byte)
+	// Errands are those that the agent does, by kind; nil for none.
+	Errands map[string]Errander
 	// Sweeping, when set, is called before keys are removed that no certificate of a State refers to any more; after an
 	// error they stay. It may be called while the sink works.
 	Sweeping func() error

@@ -152,6 +152,7 @@ var errStep = errors.New("a report builds on one that is not known here")
 // Listen takes over what another control plane of the store at url is told, until ctx ends; it comes back when
 // the connection breaks. show gives the certificate of this control plane.
 func (h *Hub) Listen(ctx context.Context, url string, show func() (secrets.ClientConfig, error)) {
+	defer h.know(url, show)()
 	var last string
 	for ctx.Err() == nil {
 		err := h.listenOnce(ctx, url, show)

@@ -57,6 +57,8 @@ type Hub struct {
 	members  map[string]*member
 	rosters  map[string][]string // who was placed in each group last; some may be in another by now
 	held     *holding            // nil unless held
+	errands  map[string]*given   // by their names
+	others   map[string]func() (secrets.ClientConfig, error)
 	revision int64
 	closed   bool
 	stopped  chan struct{} // closed with closed
@@ -78,6 +80,12 @@ type member struct {
 type watcher struct {
 	cancel context.CancelCauseFunc
 	briefs chan struct{} // holds a value when there may be something new about ticket keys
+	// ctx ends with the stream; does are the errands that the agent does, asked is how many it has, errands are those that
+	// it is to be told of.
+	ctx     context.Context
+	does    []string
+	asked   int
+	errands chan string
 }
 
 // maxPast is how many changes of its self an agent may miss and still need no snapshot.
@@ -116,7 +124,8 @@ func NewHub(o HubOptions) (*Hub, error) {
 	}
 	h := &Hub{
 		opts: o, reports: newReports(), limiter: newLimiter(),
-		groups: map[viewKey]*group{}, former: map[string]*group{}, members: map[string]*member{}, rosters: map[string][]string{}, stopped: make(chan struct{}),
+		groups: map[viewKey]*group{}, former: map[string]*group{}, members: map[string]*member{}, rosters: map[string][]string{},
+		errands: map[string]*given{}, others: map[string]func() (secrets.ClientConfig, error){}, stopped: make(chan struct{}),
 		keyReaders: make(chan struct{}, keyReaders), released: make(chan struct{}),
 	}
 	if o.Held {
@@ -243,5 +252,8 @@ func (h *Hub) Handler() http.Handler {
 	mux.HandleFunc("GET "+ticketsPath, h.serve(h.tellTickets))
 	mux.HandleFunc("POST "+ticketsPath, h.serve(h.takeTickets))
 	mux.HandleFunc("GET "+heldPath, h.serve(h.tellHeld))
+	mux.HandleFunc("GET "+errandsPath+"{id}", h.serve(h.tellErrand))
+	mux.HandleFunc("POST "+errandsPath+"{id}", h.serve(h.takeErrand))
+	mux.HandleFunc("POST "+askPath, h.serve(h.passOn))
 	return mux
 }

@@ -31,6 +31,8 @@ type message struct {
 	// Tickets is the agent's brief on TLS ticket keys; it is on a line of its own, which is no part of a transaction
 	// and is kept nowhere.
 	Tickets json.RawMessage `json:"tickets,omitempty"`
+	// Errand names something that the agent is asked; it is on a line of its own, which is no part of a transaction.
+	Errand string `json:"errand,omitempty"`
 	// Revision and Hash describe all resources of the load balancer after the transaction.
 	Revision int64 `json:"rev,omitempty"`
 	Hash     *Hash `json:"hash,omitempty"`

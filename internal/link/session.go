@@ -7,7 +7,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -106,6 +108,9 @@ func (c *Client) watch(ctx context.Context, t http.RoundTripper, base string) er
 			}
 		})
 	}
+	does := c.errands(ctx, base)
+	defer does.end()
+	f.errand = does.begin
 	f.heard = sync.OnceFunc(func() {
 		c.up(base)
 		wg.Go(func() { c.reporter.run(ctx, t, base, c.opts.Log) })
@@ -130,6 +135,9 @@ func because(ctx context.Context, err error) error {
 func (c *Client) say(h http.Header) {
 	h.Set(trustHeader, trustOf(c.identity().trust))
 	h.Set(tellHeader, "1")
+	if kinds := slices.Sorted(maps.Keys(c.opts.Errands)); len(kinds) > 0 {
+		h.Set(errandsHeader, strings.Join(kinds, ","))
+	}
 	if c.replica.epoch == "" || c.distrust {
 		return
 	}
@@ -150,6 +158,7 @@ type follower struct {
 	in     *bufio.Reader
 	alive  func() // a line has come
 	tell   func() // the control plane asks what is there
+	errand func(id string)
 	heard  func() // the first transaction has come: the control plane takes us for who we are
 
 	epoch string
@@ -206,6 +215,9 @@ func (f *follower) take(m message) error {
 	}
 	if m.Tell {
 		f.tell()
+	}
+	if m.Errand != "" {
+		f.errand(m.Errand)
 	}
 	f.t.add(m)
 	if m.Hash == nil {

@@ -65,7 +65,7 @@ func (s *stream) more() (*batch, error) {
 	return b, nil
 }
 
-func (s *stream) run(ctx context.Context, r *http.Request, b *batch, briefs <-chan struct{}) error {
+func (s *stream) run(ctx context.Context, r *http.Request, b *batch, own *watcher) error {
 	if err := s.write(appendStart(nil, s.hub.opts.Epoch, b.reset)); err != nil {
 		return err
 	}
@@ -94,8 +94,12 @@ func (s *stream) run(ctx context.Context, r *http.Request, b *batch, briefs <-ch
 				return err
 			}
 			beat.Reset(s.hub.opts.Heartbeat)
-		case <-briefs:
+		case <-own.briefs:
 			if err := s.brief(); err != nil {
+				return err
+			}
+		case id := <-own.errands:
+			if err := s.errand(id); err != nil {
 				return err
 			}
 		case <-beat.C:

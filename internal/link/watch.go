@@ -37,7 +37,7 @@ func (h *Hub) watch(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	own := &watcher{cancel: cancel, briefs: make(chan struct{}, 1)}
+	own := &watcher{cancel: cancel, briefs: make(chan struct{}, 1), ctx: ctx, does: doesOf(r), errands: make(chan string, maxErrands)}
 	s := &stream{hub: h, name: name, cert: cert, w: w, rc: http.NewResponseController(w), owed: map[string]weir.SealedRef{}, believes: r.Header.Get(trustHeader)}
 	b, err := h.begin(s, own, resume, lacks, tellsOf(r))
 	if err != nil {
@@ -56,7 +56,7 @@ func (h *Hub) watch(w http.ResponseWriter, r *http.Request) error {
 	if b.held {
 		err = s.hold(ctx, r, *resume)
 	} else {
-		err = s.run(ctx, r, b, own.briefs)
+		err = s.run(ctx, r, b, own)
 	}
 	s.finish()
 	if cause := context.Cause(ctx); cause != nil {
