@@ -87,21 +87,36 @@ export interface Rows<R = Row> {
   rows: R[]
 }
 
+/** What is wrong with an object, or part of one. */
 export interface ObjectProblem {
   object?: string
   path?: string
   message: string
 }
 
-export interface Change {
-  revision: number
-  author: string
-  reason?: string
-  time: string
-  objects: { kind: string; name: string; role?: string; verb?: string; before?: Obj; after?: Obj }[]
-  hidden?: number
+export interface ObjectChange {
+  kind: string
+  name: string
+  before?: Obj
+  after?: Obj
 }
 
+export interface Change {
+  author: string
+  reason?: string
+  at: string
+  undoes?: number
+  objects: ObjectChange[]
+}
+
+/** A change that was made; omitted counts its objects that the person may not see. */
+export interface ChangeRecord extends Change {
+  revision: number
+  omitted?: number
+  waves?: { group: string; state: string }[]
+}
+
+/** What a write did, or would do. */
 export interface Applied {
   revision: number
   dryRun?: boolean
@@ -114,7 +129,18 @@ export interface Applied {
 
 /** What every load balancer would do. */
 export interface PlanAnswer {
-  groups?: PlanGroup[]
-  [more: string]: unknown
+  loadBalancers: LoadBalancerPlan[] | null
+  problems?: ObjectProblem[]
+  certificates?: { object?: string; text: string }[]
+  waves?: string[]
 }
-export type PlanGroup = Record<string, unknown>
+
+export interface LoadBalancerPlan {
+  name: string
+  group: string
+  zone: string
+  version?: string
+  commands?: string[]
+  reload?: { object?: string; text: string }[]
+  sentences?: string[]
+}

@@ -1,0 +1,71 @@
+import { get } from './client'
+
+// The shape of objects, from the API's own description: what completion and forms go by.
+
+/** A value's shape; of what OpenAPI has only what Weir's kinds use. */
+export interface Shape {
+  type: string
+  description: string
+  enum?: string[]
+  readOnly: boolean
+  required: string[]
+  properties?: Record<string, Shape>
+  /** items of a list, values of a map. */
+  items?: Shape
+  values?: Shape
+}
+
+interface Raw {
+  $ref?: string
+  type?: string | string[]
+  description?: string
+  enum?: unknown[]
+  readOnly?: boolean
+  required?: string[]
+  properties?: Record<string, Raw>
+  items?: Raw
+  additionalProperties?: Raw | boolean
+}
+
+let schemas: Promise<Record<string, Raw>> | undefined
+
+/** shapeOf gives the shape of a kind's objects; it is asked for once. */
+export async function shapeOf(kind: string): Promise<Shape | undefined> {
+  schemas ??= get<{ components: { schemas: Record<string, Raw> } }>('/openapi.json').then(
+    (d) => d.components.schemas,
+    (e) => {
+      schemas = undefined
+      throw e
+    },
+  )
+  const all = await schemas
+  return all[kind] && shape(all[kind], all, [])
+}
+
+/** shape follows references; a reference into itself ends in a shape without properties. */
+export function shape(raw: Raw, all: Record<string, Raw>, inside: string[]): Shape {
+  const name = raw.$ref?.replace('#/components/schemas/', '')
+  if (name !== undefined) {
+    const target = all[name]
+    if (!target || inside.includes(name)) return { type: 'object', description: raw.description ?? '', readOnly: !!raw.readOnly, required: [] }
+    const s = shape(target, all, [...inside, name])
+    return { ...s, description: raw.description || s.description, readOnly: !!raw.readOnly || s.readOnly }
+  }
+  const more = raw.additionalProperties
+  return {
+    type: (Array.isArray(raw.type) ? raw.type.find((t) => t !== 'null') : raw.type) ?? '',
+    description: raw.description ?? '',
+    enum: raw.enum?.map(String),
+    readOnly: !!raw.readOnly,
+    required: raw.required ?? [],
+    properties: raw.properties && Object.fromEntries(Object.entries(raw.properties).map(([k, v]) => [k, shape(v, all, inside)])),
+    items: raw.items && shape(raw.items, all, inside),
+    values: more && typeof more === 'object' ? shape(more, all, inside) : undefined,
+  }
+}
+
+/** within follows a path of keys, of which numbers stand for items of lists. */
+export function within(s: Shape | undefined, path: (string | number)[]): Shape | undefined {
+  for (const key of path) s = typeof key === 'number' ? s?.items : (s?.properties?.[key] ?? s?.values)
+  return s
+}
