@@ -41,6 +41,7 @@ var benches = []bench{
 	{shiftFigures, measureShift},
 	{newSiteFigures, measureNewSite},
 	{accessListFigures, measureAccessList},
+	{mapFigures, measureMap},
 }
 
 // TestFigures measures what WEIR_BENCH names, a figure or "all", and prints «name value unit» lines. Without

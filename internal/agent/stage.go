@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"weir"
 	"weir/internal/hapctl"
@@ -22,7 +21,7 @@ func risky(p plan.Plan) bool {
 		case plan.NewCert, plan.SetCert, plan.NewCA, plan.SetCA, plan.MapSwap:
 			return true
 		case plan.MapAdd, plan.MapSet:
-			return strings.Contains(op.Path, "regex")
+			return haproxy.OfRegexes(op.Path)
 		}
 		return false
 	})

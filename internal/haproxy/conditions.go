@@ -28,7 +28,9 @@ const matcher = "^(?>[^|\\n]*+\\|)*?" + // routes that don't match
 
 // mapTests is the map of the regexes that stand at place k among those that a site holds against one field:
 // ^site\nfield=regex$ → its name.
-func mapTests(k int) string { return fmt.Sprintf("maps/field-tests-%d.map", k) }
+func mapTests(k int) string { return fmt.Sprintf("%s%d.map", fieldTests, k) }
+
+const fieldTests = "maps/field-tests-"
 
 // letters begin the lines of a request.
 var letters = map[string]string{"list": "l", "schedule": "s", "host": "o", "method": "m", "path": "p", "header": "h", "query": "q", "cookie": "c"}

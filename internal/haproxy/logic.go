@@ -29,10 +29,13 @@ func mapOfLogic(m *ir.Map) string {
 	if m.Match == "regex" {
 		return regexesOfLogic + m.Name + ".map"
 	}
-	return "maps/logic." + m.Name + ".map"
+	return ofLogic + m.Name + ".map"
 }
 
-const regexesOfLogic = "maps/logic.re."
+const (
+	ofLogic        = "maps/logic."
+	regexesOfLogic = ofLogic + "re."
+)
 
 // orderedMap says of a map that it is searched from the top.
 func orderedMap(path string) bool {
@@ -221,12 +224,5 @@ func (r *renderer) logicMap(m *ir.Map) {
 		}
 		return
 	}
-	r.maps[path] = orEmpty(r.maps[path])
-	for _, e := range m.Entries {
-		key := e.Key
-		if m.Match == "prefix" {
-			key = prefixKey("", key)
-		}
-		r.put(path, key, e.Value, owner)
-	}
+	r.whole[path] = r.keyed(m, nil)
 }

@@ -52,7 +52,7 @@ const (
 // mapFiles are in every configuration, whether they hold anything or not.
 var mapFiles = []string{
 	mapVIPs, mapProxies, mapForwarders, mapListRoutes, mapExact, mapPrefixes,
-	mapUserExact, mapUserPrefixes, mapPools, mapZones, mapServerTimeout, mapQueueTimeout,
+	mapPools, mapZones, mapServerTimeout, mapQueueTimeout,
 	mapCheckPath, mapCheckHost, mapCheckHello, mapCheckBody, mapPageTypes, mapChallenges, mapLog, mapStrip, mapClosed, mapClosedExcept, mapClosedPages,
 	mapNormal, mapRoutePages, mapRequestDel, mapRequestAdd, mapResponseDel, mapResponseAdd, mapOutcomes, mapPrograms, mapMembers, mapHolders, mapTested, // of routes
 }
@@ -104,4 +104,12 @@ func mapWords(list string) string { return "maps/words-" + list + ".map" }
 // leads to one of them.
 func OfClients(path string) bool {
 	return path == mapLists || strings.HasPrefix(path, "maps/strings-") || strings.HasPrefix(path, "maps/words-")
+}
+
+// OfLogic says that a map is one that logic looks up: nothing leads to its keys, and its values lead to nothing.
+func OfLogic(path string) bool { return strings.HasPrefix(path, ofLogic) && path != mapLogic }
+
+// OfRegexes says that a map's keys are regexes that people have written.
+func OfRegexes(path string) bool {
+	return path == mapRegexes || path == mapUserRegexes || strings.HasPrefix(path, fieldTests) || strings.HasPrefix(path, regexesOfLogic)
 }

@@ -102,12 +102,13 @@ type renderer struct {
 	ordered  map[string][]Entry
 	whole    map[string][]Entry // maps that are put down at once, by key
 	sets     *listSets
+	keys     mapKeys
 	certs    []Cert
 	lists    []CrtList
 
-	// past is what was rendered before, nil for nothing; options are those of each pool's servers.
 	logic logics
 
+	// past is what was rendered before, nil for nothing; options are those of each pool's servers.
 	past    *Renderer
 	options []string
 }

@@ -22,6 +22,7 @@ type Renderer struct {
 	options []string // of the servers of each pool of node
 	sources []netip.Addr
 	sets    *listSets
+	keys    mapKeys
 	at      []int // place of each pool's backend in config
 }
 
@@ -34,7 +35,7 @@ func (k *Renderer) Render(n ir.Node, env Env) Config {
 	r := renderer{node: n, env: env, past: k}
 	config := r.render()
 	env.Unbindable, env.UnbindableUDP = maps.Clone(env.Unbindable), maps.Clone(env.UnbindableUDP) // who gave them may change them
-	*k = Renderer{ready: true, node: n, env: env, config: config, options: r.options, sources: sources(n.Self, env), sets: r.sets, at: make([]int, len(n.Pools))}
+	*k = Renderer{ready: true, node: n, env: env, config: config, options: r.options, sources: sources(n.Self, env), sets: r.sets, keys: r.keys, at: make([]int, len(n.Pools))}
 	for i := range n.Pools {
 		name := r.names[n.Pools[i].Name]
 		j, found := slices.BinarySearchFunc(config.Backends, name, func(b Backend, name string) int { return strings.Compare(b.Name, name) })

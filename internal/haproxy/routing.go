@@ -46,6 +46,7 @@ func (r *renderer) routing() {
 		r.sitePages(s)
 		r.siteLimits(s)
 	}
+	r.joinMaps()
 }
 
 // local translates an address of the group to what this machine binds.
@@ -226,29 +227,6 @@ func hostSpellings(host string, l ir.Listener) []string {
 		return []string{host}
 	}
 	return []string{host, host + ":" + l.Port.String()}
-}
-
-// siteMap copies a Map's entries under the site's name, as far as they name backends of the site.
-func (r *renderer) siteMap(s *ir.Site, name string) {
-	i := slices.IndexFunc(r.node.Maps, func(m ir.Map) bool { return m.Name == name })
-	if i < 0 {
-		return
-	}
-	m, owner := r.node.Maps[i], "Map/"+name
-	for _, e := range m.Entries {
-		if !slices.ContainsFunc(s.Backends, func(b ir.Backend) bool { return b.Name == e.Value }) {
-			continue
-		}
-		target := s.Name + "/" + e.Value
-		switch m.Match {
-		case "exact":
-			r.put(mapUserExact, s.Name+"|"+e.Key, target, owner)
-		case "prefix":
-			r.put(mapUserPrefixes, prefixKey(s.Name, e.Key), target, owner)
-		case "regex":
-			r.push(mapUserRegexes, regexKey(s.Name, e.Key), target, owner)
-		}
-	}
 }
 
 // prefixKey ends with a slash, as the path that is looked up does, so that whole elements match.

@@ -207,6 +207,54 @@ func TestLargeMapsAreSwapped(t *testing.T) {
 	}
 }
 
+// All of a map is exchanged once where nothing else changes, and twice beside what may be found in its place.
+func TestAMapIsExchangedOnce(t *testing.T) {
+	t.Parallel()
+	host := func(c *haproxy.Config, path, prefix string) {
+		for i := range 300 {
+			c.Maps[0].Entries = append(c.Maps[0].Entries, haproxy.Entry{Key: fmt.Sprintf("%s%03d.example.com", prefix, i), Value: "www", Owner: "Site/www"})
+		}
+		c.Maps[0].Path = path
+	}
+	swaps := func(p Plan) (list []string) {
+		for _, o := range p.Ops {
+			if o.Kind == MapSwap {
+				list = append(list, fmt.Sprint(len(o.Entries), " ", o.Changes))
+			}
+		}
+		return list
+	}
+	a, b := edge(), edge()
+	host(&a, "maps/hosts", "x")
+	host(&b, "maps/hosts", "y")
+	slices.SortFunc(a.Maps[0].Entries, func(x, y haproxy.Entry) int { return strings.Compare(x.Key, y.Key) })
+	slices.SortFunc(b.Maps[0].Entries, func(x, y haproxy.Entry) int { return strings.Compare(x.Key, y.Key) })
+	if p := holds(t, a, b, "alone"); !slices.Equal(swaps(p), []string{"301 600"}) || len(p.Ops) != 1 {
+		t.Errorf("alone: %v", p.Ops)
+	}
+	b.Maps[2].Entries = append(b.Maps[2].Entries, haproxy.Entry{Key: "www/new", Value: "api.aaaa"})
+	if p := holds(t, a, b, "beside others"); !slices.Equal(swaps(p), []string{"601 300", "301 300"}) {
+		t.Errorf("beside others: %v", p.Ops)
+	}
+
+	// What logic looks up leads to nothing: its values are not taken for names, and it comes first.
+	a, b = edge(), edge()
+	host(&a, "maps/logic.words.map", "x")
+	host(&b, "maps/logic.words.map", "y")
+	b.Maps[2].Entries = append(b.Maps[2].Entries, haproxy.Entry{Key: "www/new", Value: "api.aaaa"})
+	p := Diff(a, b)
+	if got := commands(p); !slices.Equal(got, []string{"commit map @new maps/logic.words.map <<… 301 entries", "add map maps/routes www/new api.aaaa"}) {
+		t.Errorf("logic: %q", got)
+	}
+	if after := Apply(p, a); !Equivalent(after, b) || !Diff(after, b).Empty() {
+		t.Error("Apply does not end at b")
+	}
+	b.Maps[0].Entries = a.Maps[0].Entries[2:]
+	if got := commands(Diff(a, b)); len(got) != 3 || got[1] != "del map maps/logic.words.map x000.example.com" {
+		t.Errorf("two that go: %q", got)
+	}
+}
+
 // Of many routes the first are named and the others counted; their zones are one sentence.
 func TestSummaryOfManyRoutes(t *testing.T) {
 	t.Parallel()

@@ -224,6 +224,9 @@ func (c *change) visit(sorted []*change) []*change {
 // link fills in what must come before what. What is added needs only what else is added: keys that are set
 // lead somewhere all the time.
 func link(list []*change) {
+	if !slices.ContainsFunc(list, func(c *change) bool { return c.op.Path != list[0].op.Path }) {
+		return // a map's entries lead to none of its own
+	}
 	fresh, known := map[string][]*change{}, map[string][]*change{} // by key, with all its heads
 	for _, c := range list {
 		for _, e := range c.edits {

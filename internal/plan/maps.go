@@ -29,6 +29,7 @@ func (d *differ) maps() {
 	if len(list) == 0 {
 		return
 	}
+	list = d.atOnce(list)
 	d.holdBack(list)
 	s := &d.stages
 	for _, c := range inSequence(list) {
@@ -80,7 +81,11 @@ type edit struct {
 // mapChanges gives the changes of one map, one by one or as swaps. Entries that a new backend reads by its own
 // name (how to check, how long to wait) go in before it, and out after it, and are not among them.
 func (d *differ) mapChanges(h, w *haproxy.Map) []*change {
-	if w.Ordered || h.Ordered {
+	switch {
+	case haproxy.OfLogic(w.Path):
+		d.logicChanges(h, w)
+		return nil
+	case w.Ordered || h.Ordered:
 		return d.orderedChanges(h, w)
 	}
 	if !unique(h.Entries) || !unique(w.Entries) {
@@ -118,25 +123,6 @@ func (d *differ) mapChanges(h, w *haproxy.Map) []*change {
 	return list
 }
 
-// clientChanges gives the changes of a map whose keys are what clients have, to which nothing leads: all at once, when they
-// are many, so that no client is seen by half of a list.
-func (d *differ) clientChanges(w *haproxy.Map, all []edit) []*change {
-	if len(all) > swapAbove {
-		c := d.swap(w, w.Entries, setting, all)
-		c.edits = nil // what they lead to is added before, and goes after
-		return []*change{c}
-	}
-	var in, out []edit
-	for _, e := range all {
-		if e.gets {
-			in = append(in, e)
-		} else {
-			out = append(out, e)
-		}
-	}
-	return d.oneByOne(w.Path, in, out)
-}
-
 // orderedChanges appends to a map that is searched from the top, and swaps it for anything else: entries that
 // go stay at the end until the others have their place.
 func (d *differ) orderedChanges(h, w *haproxy.Map) []*change {
@@ -155,8 +141,7 @@ func (d *differ) orderedChanges(h, w *haproxy.Map) []*change {
 		}
 		return list
 	}
-	out := slices.DeleteFunc(slices.Clone(all), func(e edit) bool { return e.gets })
-	in := slices.DeleteFunc(all, func(e edit) bool { return !e.gets })
+	in, out := gets(all, true), gets(all, false)
 	var list []*change
 	if !slices.EqualFunc(without(h.Entries, out), w.Entries, sameEntry) {
 		list = append(list, d.swap(w, slices.Concat(w.Entries, kept(out)), setting, in))
@@ -208,19 +193,6 @@ func nested(list []*change, f func(long, short *change)) {
 		}
 		open = append(open, c)
 	}
-}
-
-func (d *differ) swap(w *haproxy.Map, entries []haproxy.Entry, s step, ed []edit) *change {
-	op := Op{Kind: MapSwap, Path: w.Path, Entries: entries, Changes: len(ed)}
-	for i := range ed {
-		if i == 0 {
-			op.Owner = ed[0].owner
-		} else if ed[i].owner != op.Owner {
-			op.Owner = ""
-			break
-		}
-	}
-	return &change{op: op, step: s, edits: ed}
 }
 
 func (d *differ) entryOp(k Kind, path string, e edit) Op {
@@ -280,27 +252,4 @@ func unique(list []haproxy.Entry) bool {
 		seen[e.Key] = true
 	}
 	return true
-}
-
-func kept(out []edit) []haproxy.Entry {
-	list := make([]haproxy.Entry, 0, len(out))
-	for _, e := range out {
-		list = append(list, haproxy.Entry{Key: e.key, Value: e.oldVal, Owner: e.owner})
-	}
-	return list
-}
-
-func without(list []haproxy.Entry, out []edit) []haproxy.Entry {
-	gone := make(map[string]bool, len(out))
-	for _, e := range out {
-		gone[e.key] = true
-	}
-	return slices.DeleteFunc(slices.Clone(list), func(e haproxy.Entry) bool { return gone[e.Key] })
-}
-
-// union joins lists of different keys, by key.
-func union(lists ...[]haproxy.Entry) []haproxy.Entry {
-	list := slices.Concat(lists...)
-	slices.SortStableFunc(list, func(a, b haproxy.Entry) int { return strings.Compare(a.Key, b.Key) })
-	return list
 }
