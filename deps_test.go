@@ -44,7 +44,7 @@ var layers = []layer{
 	},
 	{
 		pkg:     "internal/api",
-		own:     []string{"weir", "internal/compile", "internal/explain", "internal/haproxy", "internal/inventory", "internal/ir", "internal/plan", "internal/registrar", "internal/secrets", "internal/store"},
+		own:     []string{"weir", "internal/compile", "internal/explain", "internal/haproxy", "internal/inventory", "internal/ir", "internal/plan", "internal/registrar", "internal/secrets", "internal/signin", "internal/store"},
 		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
 	},
 	{pkg: "internal/certs", own: []string{"weir", "internal/acme", "internal/dns01", "internal/secrets", "internal/store"}},
@@ -78,9 +78,10 @@ var layers = []layer{
 	{
 		pkg:     "internal/server",
 		coming:  true,
-		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/certs", "internal/compile", "internal/console", "internal/discovery", "internal/dns01", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/registrar", "internal/secrets", "internal/sources", "internal/store", "internal/tally", "internal/tickets", "internal/wave"},
+		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/certs", "internal/compile", "internal/console", "internal/discovery", "internal/dns01", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/registrar", "internal/secrets", "internal/signin", "internal/sources", "internal/store", "internal/tally", "internal/tickets", "internal/wave"},
 		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
 	},
+	{pkg: "internal/signin", own: []string{"weir", "internal/secrets", "internal/store"}},
 	{pkg: "internal/sources", own: []string{"weir", "internal/discovery", "internal/discovery/consul", "internal/discovery/dns", "internal/discovery/filesd", "internal/discovery/httpget", "internal/discovery/kubernetes", "internal/discovery/zookeeper", "internal/secrets", "internal/store"}},
 	{pkg: "internal/store", own: []string{"weir", "internal/secrets"}, foreign: []string{"filippo.io/age", "go.etcd.io/etcd", "go.uber.org/zap"}},
 	{pkg: "internal/tally", pure: true, own: []string{"internal/haproxy"}},

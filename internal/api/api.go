@@ -16,6 +16,7 @@ import (
 	"weir/internal/compile"
 	"weir/internal/registrar"
 	"weir/internal/secrets"
+	"weir/internal/signin"
 	"weir/internal/store"
 )
 
@@ -50,6 +51,8 @@ type Options struct {
 	Sources ConfirmSource
 	// Registrar takes the registrations of servers; nil takes none.
 	Registrar *registrar.Registrar
+	// SignIn makes the sessions of browsers; nil makes none.
+	SignIn *signin.Desk
 	// Spool is the folder in which backups lie, encrypted, until they are sent; the system's for such files when
 	// empty.
 	Spool string
@@ -81,8 +84,10 @@ type Handler struct {
 	people   *directory
 	refused  refusals
 	// tries are exchanges of tokens that failed.
-	tries   refusals
-	metrics *metrics
+	tries refusals
+	// signIns are tries to sign in that failed, unknown those with a session that nobody knows.
+	signIns, unknown refusals
+	metrics          *metrics
 	// large holds a place for each large body that is being decoded.
 	large chan struct{}
 	// lists holds a place for each list of servers that is being read.

@@ -21,6 +21,7 @@ import (
 	"weir/internal/ir"
 	"weir/internal/registrar"
 	"weir/internal/secrets"
+	"weir/internal/signin"
 	"weir/internal/store"
 	"weir/internal/weirtest"
 )
@@ -39,6 +40,7 @@ type world struct {
 	restore *fakeRestore
 	spool   string
 	ca      *secrets.CA
+	desk    *signin.Desk
 	close   func() // the store, once
 
 	mu  sync.Mutex
@@ -236,7 +238,9 @@ func newWorld(t testing.TB) *world {
 	if w.ca, err = secrets.ParseCA(text, w.clock); err != nil {
 		t.Fatal(err)
 	}
+	w.desk = w.newDesk()
 	w.handler = New(Options{
+		SignIn:    w.desk,
 		Registrar: registrar.New(registrar.Options{Store: w.store, CA: w.ca, Clock: w.clock}),
 		Store:     w.store, Planner: fakePlanner{}, Status: w.status, Audit: audit, Clock: w.clock, Version: "test",
 		Logger: slog.New(slog.NewJSONHandler(w.log, nil)), CAHash: func() string { return "sha256:" + strings.Repeat("ab", 32) }, CA: &fakeCA{}, Members: fakeMembers{}, Metrics: w.metrics,

@@ -11,13 +11,17 @@ import (
 
 // credential is what a request proved to have. It is judged again while a stream lasts.
 type credential struct {
-	hash string
+	// hash is that of a token, session the ID of a session; one of them is empty.
+	hash, session string
 }
 
 // authenticate finds out who asks. A client certificate counts for nothing here: agents have no rights.
 func (h *Handler) authenticate(r *http.Request) (credential, Caller, error) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
+		if cred, caller, ok, err := h.bySession(r); ok {
+			return cred, caller, err
+		}
 		return credential{}, Caller{}, unauthenticated("a credential is required: send \"Authorization: Bearer weir_…\"")
 	}
 	scheme, text, _ := strings.Cut(values[0], " ")
@@ -29,13 +33,16 @@ func (h *Handler) authenticate(r *http.Request) (credential, Caller, error) {
 	if err != nil {
 		return credential{}, Caller{}, unauthenticated("the credential is no token: it has a typing mistake or was cut")
 	}
-	cred := credential{hash}
+	cred := credential{hash: hash}
 	caller, err := h.judge(cred, h.opts.Clock())
 	return cred, caller, err
 }
 
 // judge says whose a credential is at a moment, with the rights of that moment.
 func (h *Handler) judge(cred credential, now time.Time) (Caller, error) {
+	if cred.session != "" {
+		return h.judgeSession(cred.session, now)
+	}
 	o := h.people.token(cred.hash)
 	if o == nil {
 		return Caller{}, unauthenticated("the token is not known: it was revoked, or belongs to another control plane")

@@ -32,6 +32,8 @@ const (
 	allReaders   = "401 401 403 403 403 403 403 200 200"
 	admins       = "401 401 403 403 403 403 403 403 200"
 	itself       = "401 401 401 401 401 401 401 401 401" // a server's certificate is asked for
+	nothing      = "204 204 204 204 204 204 204 204 204"
+	noToken      = "401 401 401 401 401 401 401 401 401" // what is exchanged is in the body
 	makers       = "401 401 403 403 403 403 403 403 201"
 )
 
@@ -82,6 +84,9 @@ func endpointTable() map[string]endpointRow {
 	table := map[string]endpointRow{
 		"GET /openapi.json":                                 {path: "/openapi.json", want: anybody},
 		"GET /api/v1/whoami":                                {path: "/api/v1/whoami", want: signedIn},
+		"GET /api/v1/session":                               {path: "/api/v1/session", want: anybody},
+		"POST /api/v1/session":                              {path: "/api/v1/session", body: "token: nonsense", want: noToken},
+		"DELETE /api/v1/session":                            {path: "/api/v1/session", want: nothing},
 		"POST /api/v1/apply":                                {path: "/api/v1/apply", body: site, want: webOwners},
 		"POST /api/v1/inventory":                            {path: "/api/v1/inventory?dryRun=true", body: `[{"name": "cmdb", "role": "web", "address": "10.0.0.9", "zone": "az1"}]`, want: webOwners, media: "application/json"},
 		"POST /api/v1/plan":                                 {path: "/api/v1/plan", body: site, want: webOwners},

@@ -15,8 +15,12 @@ import (
 type WhoAmI struct {
 	Subject string       `json:"subject"`
 	Grants  []weir.Grant `json:"grants"`
-	// Token is the name of the credential's object, ExpiresAt its end.
-	Token     string    `json:"token"`
+	// Groups are those that the identity provider says the subject is in, as Grants name them.
+	Groups []string `json:"groups,omitempty"`
+	// Token is the name of the credential's object, or of the one that the session was exchanged for; Provider is the
+	// identity provider that the session comes from. ExpiresAt is the end of credential or session.
+	Token     string    `json:"token,omitempty"`
+	Provider  string    `json:"provider,omitempty"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 	// Version and Revision are the control plane's.
 	Version  string `json:"version"`
@@ -24,18 +28,32 @@ type WhoAmI struct {
 }
 
 func (c *call) whoami() error {
-	o := c.h.people.token(c.cred.hash)
-	if o == nil {
-		return unauthenticated("the token was revoked just now")
+	me, err := c.me()
+	if err != nil {
+		return err
 	}
+	return c.answer(http.StatusOK, me)
+}
+
+// me tells of the caller's credential.
+func (c *call) me() (WhoAmI, error) {
 	me := WhoAmI{
-		Subject: c.who.Subject, Grants: slices.Clone(c.who.Grants), Token: o.Metadata.Name,
-		ExpiresAt: o.Spec.(*weir.Token).ExpiresAt, Version: c.h.opts.Version, Revision: c.h.opts.Store.Revision(),
+		Subject: c.who.Subject, Groups: c.who.Groups, Grants: slices.Clone(c.who.Grants), Version: c.h.opts.Version, Revision: c.h.opts.Store.Revision(),
 	}
 	if me.Grants == nil {
 		me.Grants = []weir.Grant{}
 	}
-	return c.answer(http.StatusOK, me)
+	if c.cred.session != "" {
+		s, err := c.h.opts.SignIn.Session(c.cred.session)
+		me.Token, me.Provider, me.ExpiresAt = s.Token, s.Provider, s.Ends
+		return me, err
+	}
+	o := c.h.people.token(c.cred.hash)
+	if o == nil {
+		return me, unauthenticated("the token was revoked just now")
+	}
+	me.Token, me.ExpiresAt = o.Metadata.Name, o.Spec.(*weir.Token).ExpiresAt
+	return me, nil
 }
 
 // status answers the fleet's state, or streams how it comes to a revision.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"sync"
 
 	"weir"
@@ -26,12 +27,16 @@ func (d *directory) token(hash string) *weir.Object {
 	return d.byHash[hash]
 }
 
-// caller gives a subject with the grants of this moment.
-func (d *directory) caller(subject string) Caller {
+// caller gives a subject, and the groups that it is in, with the grants of this moment.
+func (d *directory) caller(subject string, groups ...string) Caller {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.refresh()
-	return Caller{Subject: subject, Grants: d.bySubject[subject]}
+	who := Caller{Subject: subject, Groups: groups, Grants: d.bySubject[subject]}
+	for _, g := range groups {
+		who.Grants = append(slices.Clip(who.Grants), d.bySubject[g]...)
+	}
+	return who
 }
 
 func (d *directory) refresh() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 
 	"weir"
 	"weir/internal/inventory"
+	"weir/internal/signin"
 )
 
 // document makes the OpenAPI 3.1 document out of the routes and the Go types.
@@ -28,9 +30,9 @@ func document(list []*route, version string) ([]byte, error) {
 		},
 		Components: &huma.Components{
 			Schemas:         r,
-			SecuritySchemes: map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "A token made by POST /api/v1/tokens."}, "registrant": {Type: "mutualTLS", Description: "A certificate that POST /api/v1/registrations gave."}},
+			SecuritySchemes: map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "A token made by POST /api/v1/tokens."}, "session": {Type: "apiKey", In: "cookie", Name: signin.Cookie, Description: "What POST /api/v1/session gives a browser; writes with it must come from the same origin."}, "registrant": {Type: "mutualTLS", Description: "A certificate that POST /api/v1/registrations gave."}},
 		},
-		Security: []map[string][]string{{"token": {}}},
+		Security: []map[string][]string{{"token": {}}, {"session": {}}},
 	}
 	for _, rt := range list {
 		doc.AddOperation(rt.operation(r))
@@ -62,7 +64,7 @@ func (rt *route) operation(r huma.Registry) *huma.Operation {
 	case rt.open:
 		op.Security = []map[string][]string{}
 	case rt.itself:
-		op.Security = []map[string][]string{{"token": {}}, {"registrant": {}}}
+		op.Security = []map[string][]string{{"token": {}}, {"session": {}}, {"registrant": {}}}
 	case rt.registrant:
 		op.Security = []map[string][]string{{"registrant": {}}}
 	}
@@ -73,7 +75,7 @@ func (rt *route) operation(r huma.Registry) *huma.Operation {
 }
 
 // bodyTypes are of the bodies that are one value.
-var bodyTypes = map[string]reflect.Type{"exchange": reflect.TypeFor[ExchangeRequest](), "announcement": reflect.TypeFor[weir.Announcement]()}
+var bodyTypes = map[string]reflect.Type{"signin": reflect.TypeFor[SignInRequest](), "exchange": reflect.TypeFor[ExchangeRequest](), "announcement": reflect.TypeFor[weir.Announcement]()}
 
 func (rt *route) bodyContent(r huma.Registry) map[string]*huma.MediaType {
 	if rt.body == "inventory" {
@@ -146,6 +148,9 @@ func (rt *route) responses(r huma.Registry) map[string]*huma.Response {
 		ok.Headers["Weir-Revision"] = &huma.Param{Description: "The revision of the change, for status?wait=; absent after a dry run.", Schema: &huma.Schema{Type: huma.TypeInteger}}
 	}
 	list := map[string]*huma.Response{"default": problem, "200": ok}
+	if slices.Contains(rt.statuses, http.StatusNoContent) {
+		return map[string]*huma.Response{"default": problem, "204": {Description: "Done."}}
+	}
 	for _, status := range rt.statuses {
 		list[strconv.Itoa(status)] = ok
 	}

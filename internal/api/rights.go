@@ -1,6 +1,8 @@
 package api
 
 import (
+	"slices"
+
 	"weir"
 )
 
@@ -17,7 +19,14 @@ const (
 type Caller struct {
 	// Subject comes from the credential and is the author of what they change.
 	Subject string
-	Grants  []weir.Grant
+	// Groups are those that an identity provider says they are in, as Grants name them.
+	Groups []string
+	Grants []weir.Grant
+}
+
+// is says whether a Grant's or a Token's subject means the caller.
+func (c Caller) is(subject string) bool {
+	return subject == c.Subject || slices.Contains(c.Groups, subject)
 }
 
 // Holds says whether the caller has at least a right on a role's objects; "" asks for the platform's, which only
@@ -76,7 +85,7 @@ func mayRead(c Caller, kind weir.Kind, o *weir.Object) error {
 	}
 	switch spec := o.Spec.(type) {
 	case *weir.Grant:
-		if spec.Subject == c.Subject {
+		if c.is(spec.Subject) {
 			return nil
 		}
 	case *weir.Token:

@@ -130,9 +130,9 @@ func TestRightsHoldOnBothSides(t *testing.T) {
 	pool := func(role string) *weir.Object {
 		return &weir.Object{Kind: "Pool", Metadata: weir.Metadata{Name: "p", Role: role}, Spec: new(weir.Pool)}
 	}
-	owner := Caller{"me", []weir.Grant{{Role: "web", Right: weir.Owner}}}
-	both := Caller{"me", []weir.Grant{{Role: "web", Right: weir.Owner}, {Role: "media", Right: weir.Owner}}}
-	admin := Caller{"me", []weir.Grant{{Role: "*", Right: weir.Admin}}}
+	owner := Caller{Subject: "me", Grants: []weir.Grant{{Role: "web", Right: weir.Owner}}}
+	both := Caller{Subject: "me", Grants: []weir.Grant{{Role: "web", Right: weir.Owner}, {Role: "media", Right: weir.Owner}}}
+	admin := Caller{Subject: "me", Grants: []weir.Grant{{Role: "*", Right: weir.Admin}}}
 	for _, c := range []struct {
 		who      Caller
 		from, to string
@@ -159,7 +159,7 @@ func TestRightsHoldOnBothSides(t *testing.T) {
 		t.Error("the unknown is allowed")
 	}
 	// An empty role in a grant is nobody's, not the platform's.
-	if (Caller{"me", []weir.Grant{{Role: "", Right: weir.Admin}}}).Holds(weir.Viewer, "") {
+	if (Caller{Subject: "me", Grants: []weir.Grant{{Role: "", Right: weir.Admin}}}).Holds(weir.Viewer, "") {
 		t.Error("a grant on no role reaches the platform")
 	}
 	// Somebody's own grants and tokens are theirs to see.

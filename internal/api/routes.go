@@ -21,7 +21,7 @@ type route struct {
 	// itself routes also take the certificate of the very server that is asked about.
 	itself bool
 	query  []param
-	// kind is that of the objects, body what is read: "object", "objects", "inventory", "lines", "exchange", "announcement" or nothing.
+	// kind is that of the objects, body what is read: "object", "objects", "inventory", "lines", "exchange", "announcement", "signin" or nothing.
 	kind *weir.Kind
 	body string
 	// answer and stream are the types of an answer and of a stream's line, nil for a kind's object.
@@ -50,6 +50,9 @@ var (
 func routes() []*route {
 	list := []*route{
 		{method: "GET", pattern: "/api/v1/whoami", id: "whoami", summary: "Tell who the credential says I am, and what was granted.", answer: reflect.TypeFor[WhoAmI](), handle: (*call).whoami},
+		{method: "GET", pattern: "/api/v1/session", id: "session", summary: "Tell whether somebody is signed in with this browser, and the ways to sign in.", open: true, answer: reflect.TypeFor[SessionAnswer](), handle: (*call).session},
+		{method: "POST", pattern: "/api/v1/session", id: "signIn", summary: "Exchange a token for a session, which the browser is given a cookie of.", open: true, body: "signin", statuses: []int{http.StatusNoContent}, handle: (*call).signIn},
+		{method: "DELETE", pattern: "/api/v1/session", id: "signOut", summary: "End the session of this browser.", open: true, statuses: []int{http.StatusNoContent}, handle: (*call).signOut},
 		{method: "POST", pattern: "/api/v1/apply", id: "apply", summary: "Make many objects, and deletions, one atomic change.", body: "objects", query: []param{dryRunParam, reasonParam, planParam, briefParam, deleteParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).applyMany},
 		{method: "POST", pattern: "/api/v1/plan", id: "plan", summary: "Tell what apply would do, load balancer by load balancer, and leave no trace.", body: "objects", query: []param{deleteParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).plan},
 		{method: "POST", pattern: "/api/v1/inventory", id: "inventory", summary: "Make a list of servers, as a CMDB exports it, one atomic change.", body: "inventory", query: []param{replaceParam, zoneParam, removeParam, dryRunParam, reasonParam, planParam, briefParam}, answer: reflect.TypeFor[InventoryAnswer](), handle: (*call).inventory},

@@ -32,9 +32,9 @@ type lineText struct {
 	Progress *Progress
 }
 
-func (w *world) stream(t *testing.T, who, path string) *streamed {
+func (w *world) stream(t *testing.T, who, path string, headers ...string) *streamed {
 	t.Helper()
-	resp, err := w.server.Client().Do(w.request(who, "GET", path, ""))
+	resp, err := w.server.Client().Do(w.request(who, "GET", path, "", headers...))
 	if err != nil {
 		t.Fatal(err)
 	}

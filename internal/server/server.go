@@ -26,6 +26,7 @@ import (
 	"weir/internal/link"
 	"weir/internal/registrar"
 	"weir/internal/secrets"
+	"weir/internal/signin"
 	"weir/internal/sources"
 	"weir/internal/store"
 )
@@ -142,6 +143,8 @@ type server struct {
 	metrics  *prometheus.Registry
 	// registrar takes the registrations of servers.
 	registrar *registrar.Registrar
+	// signIn makes the sessions of browsers.
+	signIn *signin.Desk
 	// restored is the restore that the store comes from, nil without one.
 	restored atomic.Pointer[api.Restored]
 	backups  *backups // nil when none are to be made
@@ -284,11 +287,12 @@ func (s *server) build(ctx context.Context) error {
 	s.registerBackups(s.metrics)
 	s.registrar = registrar.New(registrar.Options{Store: s.store, CA: s.ca, Lease: s.opts.RegistrationLease, Clock: s.opts.Clock, Log: s.opts.Log})
 	s.registerRegistrations(s.metrics)
+	s.signIn = signin.New(signin.Options{Store: s.store, Audit: s.audit, Clock: s.opts.Clock, Log: s.opts.Log})
 	s.handler = api.New(api.Options{
 		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
 		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,
 		Restore: s, Spool: s.opts.Dir, Waves: s.fleet, TicketKeys: book, Sources: s.fleet,
-		Members: memberSource{s.store}, Registrar: s.registrar,
+		Members: memberSource{s.store}, Registrar: s.registrar, SignIn: s.signIn,
 		CA:    &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock, unaware: s.registrar.Unaware},
 		Ready: func(context.Context) error { return s.fleet.ready() },
 	})
@@ -303,6 +307,7 @@ func (s *server) once() map[string]func(context.Context) error {
 			return ctx.Err()
 		},
 		leadWaves:         s.fleet.driveWaves,
+		leadSessions:      s.signIn.Tend,
 		leadTickets:       s.fleet.tickets.drive,
 		leadCertificates:  s.accepted(s.certificates().Run),
 		leadSealing:       s.driveSealing,
@@ -371,6 +376,7 @@ func (s *server) serve(ctx context.Context) error {
 	go s.followRestored(ctx)
 	go s.fleet.followWaves(ctx)
 	go s.registrar.Follow(ctx)
+	go s.signIn.Follow(ctx)
 	go s.fleet.tickets.follow(ctx)
 	go s.fleet.tickets.watch(ctx)
 	go s.followChallenges(ctx)

@@ -135,7 +135,7 @@ func (s *Store) backup(ctx context.Context, f *os.File, to Recipients, version s
 // passing tells the keys that belong to servers that run, and not to what they keep, and those that must not outlive
 // their time. Which key seals is found out anew by the store that is restored.
 func passing(key string) bool {
-	return strings.HasPrefix(key, prefixPlatform+PrefixTickets) || strings.HasPrefix(key, prefixLead) || strings.HasPrefix(key, keySealing) || strings.HasPrefix(key, prefixMember) || strings.HasPrefix(key, prefixRegistration) || strings.HasPrefix(key, prefixHeard) || key == keyRestore
+	return strings.HasPrefix(key, prefixPlatform+PrefixTickets) || strings.HasPrefix(key, prefixLead) || strings.HasPrefix(key, keySealing) || strings.HasPrefix(key, prefixMember) || strings.HasPrefix(key, prefixRegistration) || strings.HasPrefix(key, prefixHeard) || strings.HasPrefix(key, prefixSession) || strings.HasPrefix(key, prefixSpent) || key == keyRestore
 }
 
 // generationOf is that of a value of the platform, which etcd counts; 0 for all else.

@@ -25,6 +25,8 @@ import (
 //	m/<id>                        a server that runs, under its lease
 //	r/<name>                      an origin server that registers itself
 //	h/<id>/<n>                    origin servers that one server has heard, by turns, for a while
+//	i/<hash>                      somebody who is signed in, under a lease
+//	i-spent/<hash>                what lets in once and was used, under a lease
 //	sealing                       the id of the key that seals; every write of something sealed asks for it
 //	sealing/anew                  how far what older keys have sealed is sealed anew
 //	restore                       while a backup is being restored: nobody else may open the store
@@ -45,6 +47,8 @@ const (
 	prefixMember       = root + "m/"
 	prefixRegistration = root + "r/"
 	prefixHeard        = root + "h/"
+	prefixSession      = root + "i/"
+	prefixSpent        = root + "i-spent/"
 	keySealing         = root + "sealing"
 	keySealingAnew     = keySealing + "/anew"
 	keyRestore         = root + "restore"
