@@ -36,7 +36,8 @@ func (w *certsWorld) asks(lb, n int) error {
 
 func (w *certsWorld) haproxyDir(lb int) string { return filepath.Join(w.dir, fleetName(lb), "haproxy") }
 
-// copied gives a folder that holds what HAProxy of a load balancer would start from now, at another port.
+// copied gives a folder that holds what HAProxy of a load balancer would start from now, at another port
+// and other sockets.
 func (w *certsWorld) copied(lb int) string {
 	w.t.Helper()
 	to := filepath.Join(w.dir, "raw", fleetName(lb))
@@ -58,6 +59,7 @@ func (w *certsWorld) copied(lb int) string {
 		}
 		if name == haproxy.ConfigFile {
 			raw = bytes.ReplaceAll(raw, fmt.Appendf(nil, ":%d", certsPort), fmt.Appendf(nil, ":%d", rawPort))
+			raw = bytes.ReplaceAll(raw, []byte("@weir-again-"), []byte("@weir-raw-again-")) // one process alone has a name of a socket
 		}
 		return os.WriteFile(filepath.Join(to, name), raw, 0o600)
 	})
