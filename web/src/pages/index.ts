@@ -22,6 +22,7 @@ const missing: Loader = () => import('./Missing.svelte')
 // Pages at one address each.
 const fixed: Record<string, [rail: string, title: string, load: Loader]> = {
   '': ['home', 'Home', home],
+  fleet: ['fleet', 'Fleet', () => import('./Fleet.svelte')],
   me: ['', 'My rights', () => import('./Me.svelte')],
   objects: ['objects', 'Objects', () => import('./Objects.svelte')],
 }
