@@ -75,10 +75,11 @@ var layers = []layer{
 	{pkg: "internal/register", own: []string{"weir", "internal/secrets"}},
 	{pkg: "internal/registrar", own: []string{"weir", "internal/compile", "internal/discovery", "internal/secrets", "internal/store"}},
 	{pkg: "internal/secrets", coming: true, own: []string{"weir"}},
+	{pkg: "internal/series", pure: true},
 	{
 		pkg:     "internal/server",
 		coming:  true,
-		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/certs", "internal/compile", "internal/console", "internal/discovery", "internal/dns01", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/registrar", "internal/secrets", "internal/signin", "internal/sources", "internal/store", "internal/tally", "internal/tickets", "internal/wave"},
+		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/certs", "internal/compile", "internal/console", "internal/discovery", "internal/dns01", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/registrar", "internal/secrets", "internal/series", "internal/signin", "internal/sources", "internal/store", "internal/tally", "internal/tickets", "internal/wave"},
 		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
 	},
 	{pkg: "internal/signin", own: []string{"weir", "internal/secrets", "internal/store"}},

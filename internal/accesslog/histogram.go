@@ -12,6 +12,9 @@ var bounds = [...]int64{
 	1000, 1500, 2000, 3000, 5000, 7000, 10000, 15000, 20000, 30000, 60000,
 }
 
+// Bounds gives the upper ends of a Histogram's buckets in milliseconds, all but the last one's, which is open.
+func Bounds() []int64 { return slices.Clone(bounds[:]) }
+
 // Histogram counts durations in buckets from 1 ms to 60 s, each some 1.4 times the one before.
 // HAProxy cuts durations to whole milliseconds, so one that it calls 4 ms may have lasted
 // until just below 5: it is in the bucket up to 5 ms, and the sum is low by half a millisecond

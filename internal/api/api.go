@@ -53,6 +53,8 @@ type Options struct {
 	Registrar *registrar.Registrar
 	// SignIn makes the sessions of browsers; nil makes none.
 	SignIn *signin.Desk
+	// Series knows figures over time; nil knows none.
+	Series SeriesSource
 	// Spool is the folder in which backups lie, encrypted, until they are sent; the system's for such files when
 	// empty.
 	Spool string

@@ -139,6 +139,7 @@ type server struct {
 	store    *store.Store
 	hub      *link.Hub
 	fleet    *fleet
+	annals   *annals
 	handler  *api.Handler
 	metrics  *prometheus.Registry
 	// registrar takes the registrations of servers.
@@ -282,6 +283,7 @@ func (s *server) build(ctx context.Context) error {
 	s.fleet = newFleet(s.store, s.hub, s.opts)
 	s.fleet.restored = s.Restored
 	s.fleet.tickets, book.fleet = book, s.fleet
+	s.annals = newAnnals(s.hub.Reports().All, s.fleet.believed, s.opts.Clock)
 	s.metrics = prometheus.NewRegistry()
 	s.metrics.MustRegister(s.fleet)
 	s.registerBackups(s.metrics)
@@ -291,7 +293,7 @@ func (s *server) build(ctx context.Context) error {
 	s.handler = api.New(api.Options{
 		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
 		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,
-		Restore: s, Spool: s.opts.Dir, Waves: s.fleet, TicketKeys: book, Sources: s.fleet,
+		Restore: s, Spool: s.opts.Dir, Waves: s.fleet, TicketKeys: book, Sources: s.fleet, Series: s.annals,
 		Members: memberSource{s.store}, Registrar: s.registrar, SignIn: s.signIn,
 		CA:    &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock, unaware: s.registrar.Unaware},
 		Ready: func(context.Context) error { return s.fleet.ready() },
@@ -375,6 +377,7 @@ func (s *server) serve(ctx context.Context) error {
 	go s.hearOthers(ctx, own)
 	go s.followRestored(ctx)
 	go s.fleet.followWaves(ctx)
+	go s.annals.run(ctx)
 	go s.registrar.Follow(ctx)
 	go s.signIn.Follow(ctx)
 	go s.fleet.tickets.follow(ctx)

@@ -263,6 +263,23 @@ func (f *fleet) with(ref weir.Ref) []string {
 	return names
 }
 
+// believed gives what says whether a load balancer's group has to do with an object: of others it can say nothing.
+func (f *fleet) believed(lb string) func(weir.Ref) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	for _, g := range f.groups {
+		if !slices.ContainsFunc(g.selves, func(s ir.Self) bool { return s.Name == lb }) {
+			continue
+		}
+		return func(ref weir.Ref) bool {
+			f.mu.RLock()
+			defer f.mu.RUnlock()
+			return f.holds(g, ref)
+		}
+	}
+	return func(weir.Ref) bool { return false }
+}
+
 func sortedNames[V any](m map[string]V) []string {
 	names := make([]string, 0, len(m))
 	for name := range m {

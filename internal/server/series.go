@@ -1,0 +1,231 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"weir"
+	"weir/internal/accesslog"
+	"weir/internal/api"
+	"weir/internal/link"
+	"weir/internal/series"
+	"weir/internal/tally"
+)
+
+// The pace at which figures over time are taken from reports: each second, but access logs, which take longest to read,
+// at most so often of one load balancer.
+const (
+	seriesPace = time.Second
+	logPace    = 5 * time.Second
+)
+
+// annals keep figures over time, of what all agents report. Each server of a store has its own: reports are told to all of
+// them, so that they are alike from the moment on when a server began.
+type annals struct {
+	reports func() map[string]link.Reported
+	// believed gives what says whether a load balancer has an object, so that it can say something of it.
+	believed func(lb string) func(weir.Ref) bool
+	clock    func() time.Time
+
+	mu    sync.Mutex
+	store *series.Store
+	heard map[string]*heard
+	// measured is when measures were taken last.
+	measured time.Time
+}
+
+// heard is what was taken from a load balancer's reports last.
+type heard struct {
+	counts    json.RawMessage
+	log       accesslog.Counts
+	loggedAt  time.Time
+	figures   json.RawMessage
+	tally     tallied
+	talliedAt time.Time
+}
+
+func newAnnals(reports func() map[string]link.Reported, believed func(lb string) func(weir.Ref) bool, clock func() time.Time) *annals {
+	return &annals{reports: reports, believed: believed, clock: clock, store: series.New(accesslog.Bounds(), clock()), heard: map[string]*heard{}}
+}
+
+// run follows the reports until ctx ends.
+func (a *annals) run(ctx context.Context) {
+	tick := time.NewTicker(seriesPace)
+	defer tick.Stop()
+	for {
+		a.take(a.reports(), a.clock())
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// take takes what is new in reports.
+func (a *annals) take(reports map[string]link.Reported, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.store.Advance(now)
+	for name := range a.heard {
+		if _, ok := reports[name]; !ok {
+			delete(a.heard, name)
+		}
+	}
+	for name, rep := range reports {
+		h := a.heard[name]
+		if h == nil {
+			h = &heard{}
+			a.heard[name] = h
+		}
+		a.takeLog(name, h, rep)
+		a.takeTally(name, h, rep)
+	}
+	if now.Sub(a.measured) >= series.Step {
+		a.measured = now
+		a.measure(now)
+	}
+}
+
+// sameText says whether two texts are one in memory.
+func sameText(a, b json.RawMessage) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// takeLog takes what the access log counted.
+func (a *annals) takeLog(lb string, h *heard, rep link.Reported) {
+	if len(rep.Counts) == 0 || rep.At.Sub(h.loggedAt) < logPace {
+		return
+	}
+	before, since := h.log, h.loggedAt
+	if !sameText(h.counts, rep.Counts) {
+		var now accesslog.Counts
+		if json.Unmarshal(rep.Counts, &now) != nil {
+			return
+		}
+		h.log, h.counts = now, rep.Counts
+	}
+	h.loggedAt = rep.At
+	if since.IsZero() { // what was counted before this server began is nobody's
+		return
+	}
+	d, has := h.log.Sub(before), a.believed(lb)
+	for i := range d.Series {
+		s := &d.Series[i]
+		all := logged(s)
+		if ref := (weir.Ref{Kind: "Site", Name: s.Site}); s.Site != "" && has(ref) {
+			a.store.Add(ref.String(), since, rep.At, all)
+		}
+		if ref := (weir.Ref{Kind: "Pool", Name: s.Pool}); s.Pool != "" && has(ref) {
+			a.store.Add(ref.String(), since, rep.At, only(all, ofPools))
+		}
+		front := only(all, ofFronts)
+		a.store.Add("LoadBalancer/"+lb, since, rep.At, front)
+		a.store.Add("Fleet", since, rep.At, front)
+	}
+	for _, s := range h.log.Series {
+		if ref := (weir.Ref{Kind: "Site", Name: s.Site}); s.Site != "" && has(ref) {
+			a.store.Know(ref.String(), since, rep.At)
+		}
+	}
+}
+
+// takeTally takes what HAProxy itself counted.
+func (a *annals) takeTally(lb string, h *heard, rep link.Reported) {
+	if len(rep.Figures) == 0 || sameText(h.figures, rep.Figures) && rep.At.Sub(h.talliedAt) < logPace {
+		return
+	}
+	before, since := h.tally, h.talliedAt
+	if !sameText(h.figures, rep.Figures) {
+		var f tally.Figures
+		if json.Unmarshal(rep.Figures, &f) != nil {
+			return
+		}
+		h.tally, h.figures = tallyOf(lb, f), rep.Figures
+	}
+	h.talliedAt = rep.At
+	if since.IsZero() {
+		return
+	}
+	has := a.believed(lb)
+	for name, now := range h.tally.counts {
+		if !tells(has, name) {
+			continue
+		}
+		grown := now
+		if before.since.Equal(h.tally.since) {
+			grown = now.Since(before.counts[name])
+		}
+		a.store.Know(name, since, rep.At)
+		a.store.Add(name, since, rep.At, grown)
+		if name == "LoadBalancer/"+lb {
+			a.store.Know("Fleet", since, rep.At)
+			a.store.Add("Fleet", since, rep.At, grown)
+		}
+	}
+}
+
+// tells says whether a load balancer that has what has says may tell of an object: of itself always, of a server by its pool.
+func tells(has func(weir.Ref) bool, object string) bool {
+	kind, name, _ := cutObject(object)
+	return kind == "LoadBalancer" || has(weir.Ref{Kind: kind, Name: name})
+}
+
+// measure notes what is open at all load balancers together.
+func (a *annals) measure(now time.Time) {
+	sums := map[string]*series.Dense{}
+	add := func(name string, list series.Values) {
+		if len(list) == 0 {
+			return
+		}
+		if sums[name] == nil {
+			sums[name] = &series.Dense{}
+		}
+		sums[name].Add(list)
+	}
+	for lb, h := range a.heard {
+		has := a.believed(lb)
+		for name, list := range h.tally.open {
+			if tells(has, name) {
+				add(name, list)
+			}
+			if name == "LoadBalancer/"+lb {
+				add("Fleet", list)
+			}
+		}
+	}
+	for name, sum := range sums {
+		a.store.Measure(name, now, sum.Values())
+	}
+}
+
+// Traffic tells of objects what they did in the last minute and hour, of those of which anything is known.
+func (a *annals) Traffic(objects ...string) map[string]api.Traffic {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now, out := a.clock(), make(map[string]api.Traffic, len(objects))
+	for _, name := range objects {
+		if sum, ok := a.store.Summary(name, now); ok {
+			out[name] = api.Traffic{
+				Requests: api.Point(sum.Requests), ErrorRatio: api.Point(sum.ErrorRatio), P95MS: api.Point(sum.P95),
+				Spark: api.PointsOf(sum.Spark), ErrorSpark: api.PointsOf(sum.ErrorSpark),
+			}
+		}
+	}
+	return out
+}
+
+// Minute is Traffic without sparks, for thousands of objects at once, as to order them.
+func (a *annals) Minute(objects ...string) map[string]api.Traffic {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now, out := a.clock(), make(map[string]api.Traffic, len(objects))
+	for _, name := range objects {
+		if sum, ok := a.store.Minute(name, now); ok {
+			out[name] = api.Traffic{Requests: api.Point(sum.Requests), ErrorRatio: api.Point(sum.ErrorRatio), P95MS: api.Point(sum.P95)}
+		}
+	}
+	return out
+}
