@@ -22,13 +22,14 @@ const missing: Loader = () => import('./Missing.svelte')
 // Pages at one address each.
 const fixed: Record<string, [rail: string, title: string, load: Loader]> = {
   '': ['home', 'Home', home],
+  failover: ['failover', 'Failover', () => import('./Failover.svelte')],
   fleet: ['fleet', 'Fleet', () => import('./Fleet.svelte')],
   me: ['', 'My rights', () => import('./Me.svelte')],
   objects: ['objects', 'Objects', () => import('./Objects.svelte')],
 }
 
 // Lists and pages of single kinds that have one of their own; all others share one.
-const lists: Record<string, Loader> = {}
+const lists: Record<string, Loader> = { servers: () => import('./Servers.svelte') }
 const ofObjects: Record<string, Loader> = {}
 const anyList: Loader = () => import('./List.svelte')
 const anyObject: Loader = () => import('./ObjectPage.svelte')
