@@ -21,7 +21,8 @@ type AccessList struct {
 type ListStrings struct {
 	// Match says where in a value an entry is looked for: exact is the whole value, prefix its beginning, suffix its
 	// end, contains anywhere. For exact and prefix it costs the same however many entries there are; for suffix and
-	// contains each is looked for, so there are fewer, and the first use of such a list with a field is a reload.
+	// contains each is looked for, so there are fewer, only the first 1024 bytes of a value are looked through, and the first
+	// use of such a list with a field is a reload.
 	Match string `json:"match"`
 	// IgnoreCase takes A to Z for a to z, in entries and values.
 	IgnoreCase bool `json:"ignoreCase,omitempty"`
@@ -96,7 +97,7 @@ func (s *ListStrings) validate(p *Problems) {
 	}
 	size := 0
 	for _, e := range s.Entries {
-		size += 3 + len(e) + 5*(strings.Count(e, "<")+strings.Count(e, ">")+strings.Count(e, "&")) + strings.Count(e, `"`) + strings.Count(e, `\`)
+		size += len(`"",`) + sentBytes(e)
 	}
 	if size > maxListBytes {
 		p.Add("strings.entries", "has %d bytes; at most %d are allowed", size, maxListBytes)
@@ -106,6 +107,11 @@ func (s *ListStrings) validate(p *Problems) {
 			p.Add(index("strings.entries", i), "%s", err)
 		}
 	}
+}
+
+// sentBytes is how long printable ASCII is in JSON.
+func sentBytes(s string) int {
+	return len(s) + 5*(strings.Count(s, "<")+strings.Count(s, ">")+strings.Count(s, "&")) + strings.Count(s, `"`) + strings.Count(s, `\`)
 }
 
 func atMost(p *Problems, path string, n, most int, more string) {

@@ -85,7 +85,7 @@ func ReadMap(file string, text []byte, match string) ([]MapEntry, []Problem) {
 		if err := m.checkKey(key); err != nil {
 			return "the key: " + err.Error()
 		}
-		if err := checkMapValue(value); err != nil {
+		if err := CheckMapValue(value); err != nil {
 			return "the value: " + err.Error()
 		}
 		switch before, ok := values[key]; {

@@ -51,6 +51,12 @@ func FuzzText(f *testing.F) {
 				t.Errorf("CheckURLPath accepts %q", s)
 			}
 		}
+		if weir.CheckMapValue(s) == nil {
+			only("CheckMapValue", s, letters+" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+			if s == "" || strings.TrimSpace(s) != s || len(s) > weir.MaxMapValue {
+				t.Errorf("CheckMapValue accepts %q", s)
+			}
+		}
 		if weir.CheckHost(s) == nil {
 			only("CheckHost", s, letters+"-_.:[]")
 		}
@@ -78,7 +84,8 @@ func FuzzText(f *testing.F) {
 }
 
 // FuzzFields puts one text into every field of every kind that takes text, and asks that what is accepted can
-// start nothing anywhere: that rule holds for each value by itself, so that no writer has to know it.
+// start nothing anywhere: that rule holds for each value by itself, so that no writer has to know it. A Map's value alone may
+// hold what a line may: it is what ends one (TestValuesOfMapsAreData in internal/agent).
 func FuzzFields(f *testing.F) {
 	for _, w := range words {
 		f.Add(w)
@@ -90,6 +97,12 @@ func FuzzFields(f *testing.F) {
 			}
 			// Normalize may have changed the text, so what is looked at is what is kept.
 			for _, v := range held(field, o) {
+				if field == "Map.value" {
+					if strings.ContainsAny(v, "\x00\n\r\t\v\f\x7f") || v != strings.TrimSpace(v) {
+						t.Errorf("%s accepts %q", field, v)
+					}
+					continue
+				}
 				if strings.ContainsAny(v, "\x00\n\r\t\v\f\"'\\ ") && field != "Map.regex" {
 					t.Errorf("%s accepts %q", field, v)
 				}

@@ -321,7 +321,7 @@ func (b *builder) mapped(ref weir.Ref, path, name string, use func(string) bool)
 		ignored++
 	}
 	if ignored > 0 {
-		b.problems.add(ref, path, "%d entries of Map/%s name no backend of the site and are ignored, such as %q: %q; add the backend, or correct the map", ignored, name, first.Key, first.Value)
+		b.problems.add(ref, path, "%d entries of Map/%s name no backend of the site and are ignored, such as %q: %.80q; add the backend, or correct the map", ignored, name, first.Key, first.Value)
 	}
 	return true
 }

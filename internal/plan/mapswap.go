@@ -46,6 +46,7 @@ func (d *differ) logicChanges(h, w *haproxy.Map) {
 		list = []*change{d.swap(w, w.Entries, setting, all)}
 	}
 	for _, c := range inSequence(list) {
+		c.op.Pools = nil // a value that is a pool's name by chance
 		d.stages.keysIn = append(d.stages.keysIn, c.op)
 	}
 }

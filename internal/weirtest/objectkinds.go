@@ -134,7 +134,7 @@ func (w *world) mapping() *weir.Map {
 		}
 		value := "default"
 		if w.Faults && w.some(4) {
-			value = pick(w.rng, backendNames...)
+			value = pick(w.rng, append([]string{"https://www.example.com/a b?c=d; #e"}, backendNames...)...)
 		}
 		m.Entries = append(m.Entries, weir.MapEntry{Key: key, Value: value})
 	}
