@@ -95,6 +95,8 @@ func endpointTable() map[string]endpointRow {
 		"POST /api/v1/changes/{revision}/undo":              {path: "/api/v1/changes/2/undo?dryRun=true", want: webOwners},
 		"GET /api/v1/status":                                {path: "/api/v1/status", want: granted},
 		"GET /api/v1/counts":                                {path: "/api/v1/counts", want: granted},
+		"GET /api/v1/series":                                {path: "/api/v1/series?of=Site/www&figures=requests", want: webReaders},
+		"GET /api/v1/series/figures":                        {path: "/api/v1/series/figures", want: granted},
 		"GET /api/v1/explain":                               {path: "/api/v1/explain?url=http%3A%2F%2Fwww.example.com%2F", want: webReaders},
 		"POST /api/v1/backup":                               {path: "/api/v1/backup?recipient=" + recipient, want: admins},
 		"GET /api/v1/restore/plan":                          {path: "/api/v1/restore/plan", want: allReaders},

@@ -75,6 +75,7 @@ func routes() []*route {
 		{method: "DELETE", pattern: "/api/v1/registrations/{name}", id: "unregister", summary: "End one's registration, as the server of this name: it takes no more traffic.", registrant: true, query: []param{reasonParam}, answer: reflect.TypeFor[registrar.Answer](), handle: (*call).unregister},
 		{method: "GET", pattern: "/openapi.json", id: "openapi", summary: "Describe this API.", open: true, handle: (*call).openapi},
 	}
+	list = append(list, seriesRoutes()...)
 	for _, kind := range weir.Kinds() {
 		if !kind.ReadOnly {
 			list = append(list, routesOf(kind)...)

@@ -55,12 +55,3 @@ type Traffic struct {
 	Spark      []Point `json:"spark,omitempty"`
 	ErrorSpark []Point `json:"errorSpark,omitempty"`
 }
-
-// SeriesSource knows figures over time. Objects are named as Site/www, Pool/web, Server/a in all its pools,
-// Pool/web/Server/a in one, LoadBalancer/lb1, Fleet.
-type SeriesSource interface {
-	// Traffic tells of objects what they did in the last minute and hour, of those of which anything is known.
-	Traffic(objects ...string) map[string]Traffic
-	// Minute is Traffic without sparks, for thousands of objects at once, as to order them.
-	Minute(objects ...string) map[string]Traffic
-}

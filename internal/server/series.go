@@ -229,3 +229,44 @@ func (a *annals) Minute(objects ...string) map[string]api.Traffic {
 	}
 	return out
 }
+
+// Figures gives the figures of each kind.
+func (a *annals) Figures() map[string][]api.SeriesFigure {
+	out := map[string][]api.SeriesFigure{}
+	for _, kind := range series.Kinds() {
+		for _, f := range series.FiguresOf(kind) {
+			out[kind] = append(out[kind], api.SeriesFigure{Name: f.Name, Unit: f.Unit, Doc: f.Doc})
+		}
+	}
+	return out
+}
+
+// KindOf gives the kind of an object by its name.
+func (a *annals) KindOf(object string) string { return series.KindOf(object) }
+
+// Series gives figures from memory.
+func (a *annals) Series(_ context.Context, q api.SeriesQuery) (api.Series, error) {
+	out := api.Series{Step: int64(q.Step / time.Second), From: q.From.Unix(), Of: []api.SeriesOf{}, Source: "memory"}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.clock()
+	for _, object := range q.Objects {
+		of := api.SeriesOf{Object: object, Figures: map[string][]api.Point{}}
+		list := figuresNamed(object, q.Figures)
+		for i, values := range a.store.Query(object, list, series.Range{From: q.From, Step: q.Step, Points: q.Points}, now) {
+			of.Figures[list[i].Name] = api.PointsOf(values)
+		}
+		out.Of = append(out.Of, of)
+	}
+	return out, nil
+}
+
+// figuresNamed gives those figures that an object has.
+func figuresNamed(object string, names []string) (list []series.Figure) {
+	for _, name := range names {
+		if f, ok := series.Named(series.KindOf(object), name); ok {
+			list = append(list, f)
+		}
+	}
+	return list
+}

@@ -1,0 +1,152 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"weir"
+	"weir/internal/accesslog"
+	"weir/internal/api"
+	"weir/internal/haproxy"
+	"weir/internal/link"
+	"weir/internal/tally"
+)
+
+// annalsBed feeds annals with reports that it makes up.
+type annalsBed struct {
+	t       *testing.T
+	annals  *annals
+	now     time.Time
+	reports map[string]link.Reported
+}
+
+func newAnnalsBed(t *testing.T) *annalsBed {
+	b := &annalsBed{t: t, now: time.Date(2030, 1, 2, 3, 4, 0, 0, time.UTC), reports: map[string]link.Reported{}}
+	believed := func(lb string) func(weir.Ref) bool {
+		return func(ref weir.Ref) bool { return lb != "liar" && ref.Name != "gone" }
+	}
+	b.annals = newAnnals(nil, believed, func() time.Time { return b.now })
+	return b
+}
+
+// report lets time pass and a load balancer report what it has counted.
+func (b *annalsBed) report(lb string, after time.Duration, counts accesslog.Counts, figures tally.Figures) {
+	b.t.Helper()
+	b.now = b.now.Add(after)
+	rep := link.Reported{Name: lb, At: b.now}
+	var err error
+	if rep.Counts, err = json.Marshal(counts); err != nil {
+		b.t.Fatal(err)
+	}
+	if rep.Figures, err = json.Marshal(figures); err != nil {
+		b.t.Fatal(err)
+	}
+	b.reports[lb] = rep
+	b.annals.take(b.reports, b.now)
+}
+
+// sum gives how much of a rate there was in the last ten minutes.
+func (b *annalsBed) sum(object, figure string) float64 {
+	b.t.Helper()
+	now := b.now.Add(time.Minute)
+	q := api.SeriesQuery{Objects: []string{object}, Figures: []string{figure}, From: b.now.Add(-10 * time.Minute).Truncate(10 * time.Second), Step: 10 * time.Second, Points: 70}
+	before := b.now
+	b.now = now
+	s, err := b.annals.Series(b.t.Context(), q)
+	b.now = before
+	if err != nil || len(s.Of) != 1 {
+		b.t.Fatalf("%+v %v", s, err)
+	}
+	var all float64
+	for _, v := range s.Of[0].Figures[figure] {
+		if !math.IsNaN(float64(v)) {
+			all += float64(v) * 10
+		}
+	}
+	return math.Round(all)
+}
+
+func logOf(site, pool string, ok, failed uint64) accesslog.Counts {
+	s := accesslog.Series{Key: accesslog.Key{Site: site, Pool: pool, Zone: "az1"}}
+	s.Classes[2], s.Classes[5] = accesslog.Class{Requests: ok, BytesOut: 100 * ok}, accesslog.Class{Requests: failed}
+	s.Errors.Server = failed
+	s.Total.Buckets[4] = ok + failed
+	return accesslog.Counts{Series: []accesslog.Series{s}}
+}
+
+func tallyOfPool(since time.Time, pool string, ok, failed uint64) tally.Figures {
+	row := tally.Row{Open: 3, Counters: haproxy.Counters{haproxy.Requests: ok + failed, haproxy.Responses2xx: ok, haproxy.Responses5xx: failed, haproxy.Sessions: ok + failed}}
+	front := row
+	front.Counters[haproxy.TLSHandshakes], front.Counters[haproxy.TLSResumed] = 10, 4
+	return tally.Figures{
+		Since: since, Total: row, Frontends: map[string]tally.Row{"https-443": front, "tcp-25": {Counters: haproxy.Counters{haproxy.Sessions: ok}}},
+		Pools: map[string]tally.Row{pool: row}, Servers: map[string]map[string]tally.Row{pool: {"a": row}},
+	}
+}
+
+// What several load balancers count over restarts of their agents is added up by object; what was before is nobody's, and a
+// load balancer says nothing of what it does not have.
+func TestAnnalsAddUpReports(t *testing.T) {
+	t.Parallel()
+	b := newAnnalsBed(t)
+	begin := b.now
+	for _, lb := range []string{"lb1", "lb2", "liar"} {
+		b.report(lb, time.Second, logOf("www", "web", 1000, 100), tallyOfPool(begin, "web", 1000, 100))
+	}
+	for _, lb := range []string{"lb1", "lb2", "liar"} {
+		b.report(lb, 7*time.Second, logOf("www", "web", 1600, 110), tallyOfPool(begin, "web", 1600, 110))
+	}
+	// lb1's agent is new, and counts from zero; HAProxy's counters go on.
+	b.report("lb1", 8*time.Second, logOf("www", "web", 50, 1), tallyOfPool(begin, "web", 1650, 111))
+	// lb2's folder is new, and its counters too.
+	b.report("lb2", 8*time.Second, logOf("www", "web", 1700, 120), tallyOfPool(b.now, "web", 70, 2))
+	b.report("lb1", 8*time.Second, logOf("gone", "gone", 5, 0), tallyOfPool(begin, "web", 1650, 111))
+	for of, want := range map[string]float64{
+		"Site/www requests": 1200 + 20 + 51 + 110, "Site/www requests.5xx": 20 + 1 + 10, "Site/www errors.server": 20 + 1 + 10, "Site/www bytes.out": 100 * (1200 + 50 + 100),
+		"Pool/web requests.2xx": 1200 + 50 + 70, "Pool/web/Server/a requests.2xx": 1200 + 50 + 70, "Pool/web errors.server": 31,
+		"LoadBalancer/lb2 requests.2xx": 600 + 70, "LoadBalancer/lb2 requests.none": 600 + 70,
+		"LoadBalancer/liar requests.2xx": 600, "Fleet requests.2xx": 1800 + 50 + 70, "Site/gone requests": 0,
+		"LoadBalancer/lb1 tls.handshakes": 0, "LoadBalancer/lb2 tls.handshakes": 10,
+	} {
+		var object, figure string
+		_, _ = fmt.Sscan(of, &object, &figure)
+		if got := b.sum(object, figure); got != want {
+			t.Errorf("%s: %.0f, want %.0f", of, got, want)
+		}
+	}
+	b.now = b.now.Add(30 * time.Second)
+	all := b.annals.Traffic("Site/www", "Pool/web", "Server/a", "Site/gone", "Zone/az1")
+	if www := all["Site/www"]; len(all) != 3 || www.Requests <= 0 || www.P95MS <= 5 || www.P95MS > 7 || len(www.Spark) != 30 || all["Server/a"].Requests <= 0 {
+		t.Errorf("%+v", all)
+	}
+	if minute := b.annals.Minute("Site/www")["Site/www"]; minute.Requests != all["Site/www"].Requests || minute.Spark != nil {
+		t.Errorf("%+v", minute)
+	}
+	delete(b.reports, "lb2")
+	b.annals.take(b.reports, b.now)
+	if b.annals.heard["lb2"] != nil {
+		t.Error("a load balancer that is gone is remembered")
+	}
+}
+
+// Percentiles of figures over time are those of the access log.
+func TestPercentilesAreThoseOfTheLog(t *testing.T) {
+	t.Parallel()
+	b := newAnnalsBed(t)
+	b.report("lb1", time.Second, accesslog.Counts{}, tally.Figures{})
+	counts := logOf("www", "web", 0, 0)
+	s := &counts.Series[0]
+	s.Classes[2].Requests = 1000
+	for i := range s.Total.Buckets {
+		s.Total.Buckets[i] = uint64(i * i % 17)
+	}
+	b.report("lb1", 10*time.Second, counts, tally.Figures{})
+	b.now = b.now.Add(30 * time.Second)
+	got := float64(b.annals.Minute("Site/www")["Site/www"].P95MS)
+	if want := s.Total.Quantile(0.95).Seconds() * 1000; math.Abs(got-want) > 0.01*want {
+		t.Errorf("p95 is %f, want %f", got, want)
+	}
+}
