@@ -23,6 +23,7 @@ const missing: Loader = () => import('./Missing.svelte')
 const fixed: Record<string, [rail: string, title: string, load: Loader]> = {
   '': ['home', 'Home', home],
   failover: ['failover', 'Failover', () => import('./Failover.svelte')],
+  map: ['map', 'Map', () => import('./Map.svelte')],
   fleet: ['fleet', 'Fleet', () => import('./Fleet.svelte')],
   me: ['', 'My rights', () => import('./Me.svelte')],
   objects: ['objects', 'Objects', () => import('./Objects.svelte')],
