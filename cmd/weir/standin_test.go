@@ -257,6 +257,23 @@ func (s *standIn) ServerHealth(pool string) []api.ServerHealth {
 	return list
 }
 
+// Moment implements api.StatusSource.
+func (s *standIn) Moment() api.Moment { return s }
+
+// Seen implements api.Moment.
+func (s *standIn) Seen(pool string) (list []api.SeenServer) {
+	for _, h := range s.ServerHealth(pool) {
+		one := api.SeenServer{Server: h.Server, Up: h.Up, Of: h.Of}
+		for _, v := range h.Views {
+			if v.State != "up" {
+				one.State, one.Check, one.LoadBalancer, one.Since = v.State, v.Check, v.LoadBalancer, v.Since
+			}
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
 // Render implements api.StatusSource.
 func (s *standIn) Render(_ context.Context, loadBalancer string) (map[string]string, error) {
 	return map[string]string{"haproxy.cfg": "global\n  # " + loadBalancer + "\n", "maps/hosts-443.map": "www.example.com|www-az1 www\n"}, nil

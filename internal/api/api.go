@@ -98,6 +98,10 @@ type Handler struct {
 	finder  compile.Finder
 	finding sync.Mutex
 
+	// pictures are what views are answered from, touches who made which change.
+	pictures pictures
+	touches  touches
+
 	// backing is held while a backup is made.
 	backing sync.Mutex
 

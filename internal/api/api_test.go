@@ -84,13 +84,18 @@ func (fakePlanner) Plan(_ context.Context, before, after *weir.Set, written []we
 type fakeStatus struct {
 	progress []Progress
 	view     func() *weir.Set
+	// stage, when there is one, is what is so for views.
+	stage *stage
 }
 
 func (*fakeStatus) Status(o *weir.Object) *weir.Status {
 	return &weir.Status{Conditions: []weir.Condition{{Type: weir.Accepted, Status: "True", Message: o.Ref().String()}}, Issuer: issuerStatus(o), Source: sourceStatus(o)}
 }
 
-func (*fakeStatus) Fleet() FleetStatus {
+func (f *fakeStatus) Fleet() FleetStatus {
+	if f.stage != nil {
+		return f.stage.fleet
+	}
 	return FleetStatus{Version: "test", Revision: 1, NotIssued: []weir.Problem{{Object: "Pool/web"}, {Object: "Pool/media"}}, Groups: []GroupStatus{{
 		Name: "edge", Problems: []weir.Problem{{Object: "Pool/web"}, {Object: "Pool/media"}},
 		NotServing: []Outage{{Object: "Site/films", Down: true}, {Object: "Site/www"}},

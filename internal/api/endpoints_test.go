@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -126,6 +127,7 @@ func endpointTable() map[string]endpointRow {
 		"POST /api/v1/discoverysources/{name}/confirm":      {path: "/api/v1/discoverysources/source/confirm?doubt=1&reason=test", want: webOwners},
 		"POST /api/v1/tokens":                               {path: "/api/v1/tokens", body: "kind: Token\nmetadata: {name: new}\nspec: {subject: robot}", want: makers},
 	}
+	maps.Copy(table, viewEndpoints)
 	for _, kind := range weir.Kinds() {
 		row, ok := kindTable[kind.Name]
 		if !ok {

@@ -281,6 +281,7 @@ func (c *call) done(res *store.Result, err error) func(dryRun bool) (result, err
 		c.revision = res.Revision
 		if !dryRun {
 			c.w.Header().Set("Weir-Revision", strconv.FormatInt(res.Revision, 10))
+			c.h.pictures.note(c.who.Subject, res.Revision)
 		}
 		return result{res, dryRun}, nil
 	}

@@ -106,7 +106,7 @@ func (rt *route) bodyContent(r huma.Registry) map[string]*huma.MediaType {
 
 func (rt *route) documentedParams() []*huma.Param {
 	var list []*huma.Param
-	for _, name := range []string{"name", "revision"} {
+	for _, name := range []string{"name", "revision", "plural"} {
 		if strings.Contains(rt.pattern, "{"+name+"}") {
 			s := &huma.Schema{Type: huma.TypeString}
 			if name == "revision" {
@@ -126,6 +126,8 @@ func (rt *route) documentedParams() []*huma.Param {
 		list = append(list, &huma.Param{Name: name, In: "header", Description: doc, Schema: &huma.Schema{Type: huma.TypeString}})
 	}
 	switch {
+	case rt.tagged:
+		header("If-None-Match", "ETags that the client has; the answer is 304 when it would say the same.")
 	case rt.etags && rt.method == http.MethodGet:
 		header("If-None-Match", "ETags that the client has; the answer is 304 when the object's wish is still of that revision. The status is not part of it.")
 	case rt.etags:
@@ -157,7 +159,10 @@ func (rt *route) responses(r huma.Registry) map[string]*huma.Response {
 	if rt.id == "makeToken" {
 		delete(list, "200")
 	}
-	if rt.etags && rt.method == http.MethodGet {
+	if rt.tagged {
+		ok.Headers["ETag"] = &huma.Param{Description: "A weak tag of what the answer says.", Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	if (rt.etags || rt.tagged) && rt.method == http.MethodGet {
 		list["304"] = &huma.Response{Description: "The client has it."}
 	}
 	return list

@@ -30,7 +30,9 @@ type route struct {
 	binary   bool
 	statuses []int
 	etags    bool
-	handle   func(c *call) error
+	// tagged answers carry an ETag of what they say, and are 304 for who has that.
+	tagged bool
+	handle func(c *call) error
 }
 
 var (
@@ -76,6 +78,7 @@ func routes() []*route {
 		{method: "GET", pattern: "/openapi.json", id: "openapi", summary: "Describe this API.", open: true, handle: (*call).openapi},
 	}
 	list = append(list, seriesRoutes()...)
+	list = append(list, viewRoutes()...)
 	for _, kind := range weir.Kinds() {
 		if !kind.ReadOnly {
 			list = append(list, routesOf(kind)...)

@@ -68,6 +68,8 @@ type StatusSource interface {
 	// Status gives an object's conditions, nil when nothing is known of it. It is called for every object of a
 	// collection and must be cheap.
 	Status(o *weir.Object) *weir.Status
+	// Moment gives Status and what the checks see for who asks of very many objects.
+	Moment() Moment
 	// Fleet gives the state of every group and load balancer, sorted by name.
 	Fleet() FleetStatus
 	// Wait gives how far the fleet is on its way to a revision: once at the beginning, then whenever that
@@ -86,6 +88,27 @@ type StatusSource interface {
 	// Node gives what a load balancer is to do, as it was compiled last, and which servers its checks see up; up is nil
 	// before its agent has told. ok is false when there is no such load balancer.
 	Node(loadBalancer string) (node ir.Node, up func(pool, server string) bool, ok bool)
+}
+
+// Moment is what is so at one moment: what the load balancers have told is worked through once, however many objects are
+// asked about. It is for one goroutine at a time.
+type Moment interface {
+	// Status is StatusSource's.
+	Status(o *weir.Object) *weir.Status
+	// Seen gives what the load balancers' checks see of a pool's servers, by server name; nil when no load balancer has
+	// the pool.
+	Seen(pool string) []SeenServer
+}
+
+// SeenServer is a server of a pool as all load balancers together see it.
+type SeenServer struct {
+	Server string
+	// Up of Of load balancers would send it traffic. Of the others Out are those where somebody took it out, Starting those
+	// that wait for its first check.
+	Up, Of, Out, Starting int
+	// State, Since and Check are what LoadBalancer sees, the first of those that would not; empty when all would.
+	State, Check, LoadBalancer string
+	Since                      time.Time
 }
 
 // FleetStatus is the state of the whole fleet at one moment.

@@ -6,20 +6,21 @@ import (
 	"strings"
 
 	"weir"
-	"weir/internal/api"
 	"weir/internal/ir"
 	"weir/internal/link"
 )
 
 // Status gives an object's conditions. Objects that no load balancer is told of, as a Grant, have none.
-func (f *fleet) Status(o *weir.Object) *weir.Status {
+func (f *fleet) Status(o *weir.Object) *weir.Status { return f.moment().status(o) }
+
+func (m *moment) status(o *weir.Object) *weir.Status {
 	kind, ok := weir.KindByName(o.Kind)
 	if !ok || kind.ReadOnly || slices.Contains(personal, o.Kind) {
 		return nil
 	}
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	v := view{fleet: f, object: o, ref: o.Ref()}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	v := view{moment: m, object: o, ref: o.Ref()}
 	v.look()
 	conditions := []weir.Condition{v.accepted()}
 	if o.Kind != "DiscoverySource" { // load balancers are told of its servers, never of itself
@@ -53,7 +54,7 @@ var personal = []string{"Role", "Grant", "Token", "Secret"}
 
 // view is what is known of one object.
 type view struct {
-	*fleet
+	*moment
 	object *weir.Object
 	ref    weir.Ref
 
@@ -147,17 +148,15 @@ func (v *view) loadBalancer(g *groupState, self ir.Self) {
 	if v.ref.Kind == "LoadBalancer" && self.Name != v.ref.Name {
 		return
 	}
-	rep, heard := v.hub.Reports().Get(self.Name)
-	wanted, _ := v.hub.Wanted(self.Name)
+	rep := v.moment.of(self.Name)
 	v.drift(self.Name, rep.Drift)
 	bad, unproven := "", link.Deviation{}
-	for _, id := range sortedNames(rep.Resources.Deviations) {
-		switch d := rep.Resources.Deviations[id]; {
-		case !v.isOf(id):
-		case d.State == link.Quarantined:
+	for _, d := range rep.deviations[v.resource()] {
+		switch d.State {
+		case link.Quarantined:
 			bad, v.reason = d.Message, d.Reason
 			v.hold(self.Name, d)
-		case d.State == link.Pending:
+		case link.Pending:
 			unproven = d
 		}
 	}
@@ -172,7 +171,7 @@ func (v *view) loadBalancer(g *groupState, self ir.Self) {
 		v.waits, v.laggards = g.node.Group.Name, append(v.laggards, self.Name)
 		return
 	}
-	current := heard && (v.has(rep, wanted) || !whole && (!wanted.Viewed || v.hub.Carries(self.Name, rep.Hash)) && rep.State == link.Converged && ours(rep, wanted) && rep.Revision >= v.object.Revision && v.object.Revision > 0 && rep.Revision <= v.store.Revision())
+	current := rep.heard && (rep.has || !whole && v.shows(self, rep, v.object))
 	if current && bad == "" && unproven.State == "" {
 		v.ready++
 		return
@@ -183,15 +182,12 @@ func (v *view) loadBalancer(g *groupState, self ir.Self) {
 	}
 }
 
-// isOf says whether a resource of one of the object's groups comes from the object.
-func (v *view) isOf(id string) bool {
-	switch v.ref.Kind {
-	case "Tuning":
-		return id == "tuning"
-	case "Server":
-		return strings.HasPrefix(id, "server/") && strings.HasSuffix(id, "/"+v.ref.Name)
+// resource names the object as deviations are put to it; a group has one Tuning.
+func (v *view) resource() string {
+	if v.ref.Kind == "Tuning" {
+		return v.ref.Kind
 	}
-	return ir.Owner(id) == v.becomes().String()
+	return v.becomes().String()
 }
 
 // becomes names the object as whose part load balancers know this one: a Route is one of its site's.
@@ -242,73 +238,4 @@ func allOf(n int) string {
 // absent says that what load balancers have against the object leaves nothing of it.
 func (v *view) absent() bool {
 	return len(v.held) > 0 && !slices.ContainsFunc(v.held, func(o objection) bool { return o.reason != link.RefusedAtFirst })
-}
-
-// serving says whether something answers: of a pool its servers, of a site the pools of its backends.
-func (v *view) serving() (weir.Condition, bool) {
-	var pools []string
-	switch spec := v.object.Spec.(type) {
-	case *weir.Pool:
-		pools = []string{v.ref.Name}
-	case *weir.Site:
-		for _, b := range spec.Backends {
-			for _, pool := range b.Pools() {
-				if !slices.Contains(pools, pool) {
-					pools = append(pools, pool)
-				}
-			}
-		}
-	default:
-		return weir.Condition{}, false
-	}
-	slices.Sort(pools)
-	var dead []string
-	known, up, of, out := false, 0, 0, 0
-	for _, pool := range pools {
-		health := v.serverHealth(pool)
-		alive := 0
-		for _, s := range health {
-			known = true
-			of++
-			switch {
-			case s.Up > 0:
-				alive++
-			case slices.ContainsFunc(s.Views, takenOut):
-				out++
-			}
-		}
-		up += alive
-		if alive == 0 {
-			dead = append(dead, pool)
-		}
-	}
-	c := weir.Condition{Type: weir.Serving, Ready: up, Of: of}
-	switch {
-	case v.of > 0 && v.ready == 0 && v.absent():
-		c.Ready, c.Of = 0, 0 // servers that are up serve nothing here
-		c.Status, c.Reason, c.Message = "False", "Quarantined", "no load balancer has it: all refuse it, and it has no earlier form"
-	case !known:
-		c.Status, c.Reason, c.Message = "Unknown", "NotSeen", "no load balancer has told of its servers yet"
-	case up == 0:
-		c.Status, c.Reason, c.Message = "False", "Down", "no server is up"+outText(": ", out)
-	case len(dead) > 0:
-		c.Status, c.Reason = "True", "Degraded"
-		c.Message = fmt.Sprintf("%d of %d servers are up%s; none of pool %s", up, of, outText(", ", out), strings.Join(dead, ", "))
-	default:
-		c.Status, c.Reason, c.Message = "True", "Up", fmt.Sprintf("%d of %d servers are up%s", up, of, outText(", ", out))
-	}
-	return c, true
-}
-
-// takenOut says that a server gets no new traffic because somebody wishes it so.
-func takenOut(v api.ServerView) bool {
-	return v.State == string(link.Drain) || v.State == string(link.Maint)
-}
-
-// outText counts the servers that were taken out; empty for none.
-func outText(before string, n int) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s%d drained or in maintenance", before, n)
 }

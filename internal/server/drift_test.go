@@ -38,7 +38,7 @@ func TestDriftIsSaidOfWhatItTouches(t *testing.T) {
 		"undone on it":        {weir.Ref{Kind: "LoadBalancer", Name: "lb1"}, &link.DriftReport{Undone: 3, Past: []link.Drift{undone}}, "False Undone lb1: changes by hand undone since its agent began: 3, the last at 2030-05-01T11:59:00Z"},
 		"reloaded by another": {weir.Ref{Kind: "LoadBalancer", Name: "lb1"}, &link.DriftReport{Past: []link.Drift{restart}}, "False Restarted lb1: HAProxy was reloaded by another hand: worker 1 → 2"},
 	} {
-		v := view{fleet: &fleet{clock: func() time.Time { return now }}, ref: c.ref}
+		v := view{moment: &moment{fleet: &fleet{clock: func() time.Time { return now }}}, ref: c.ref}
 		v.drift("lb1", c.report)
 		got := ""
 		if d, ok := v.drifted(); ok {
@@ -55,7 +55,7 @@ func TestDriftIsSaidOfWhatItTouches(t *testing.T) {
 		many.Now = append(many.Now, d)
 	}
 	for _, ref := range []weir.Ref{{Kind: "Pool", Name: "web"}, {Kind: "LoadBalancer", Name: "lb1"}} {
-		v := view{fleet: &fleet{clock: func() time.Time { return now }}, ref: ref}
+		v := view{moment: &moment{fleet: &fleet{clock: func() time.Time { return now }}}, ref: ref}
 		v.drift("lb1", many)
 		d, _ := v.drifted()
 		if len(d.Message) > 600 || !strings.Contains(d.Message, "and 195 more") && !strings.Contains(d.Message, "10000 in all") {

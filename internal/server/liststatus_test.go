@@ -25,7 +25,7 @@ func TestFetchedListsAreTold(t *testing.T) {
 		f := &fleet{}
 		f.fetched.lists = map[weir.Ref]*weir.ListStatus{o.Ref(): s}
 		var said []string
-		for _, c := range (&view{fleet: f, object: o, ref: o.Ref()}).fetchedList() {
+		for _, c := range (&view{moment: &moment{fleet: f}, object: o, ref: o.Ref()}).fetchedList() {
 			said = append(said, fmt.Sprintf("%s %s %s: %s", c.Type, c.Status, c.Reason, c.Message))
 		}
 		if !strings.Contains(strings.Join(said, "\n"), strings.TrimSpace(want)) {
@@ -35,11 +35,11 @@ func TestFetchedListsAreTold(t *testing.T) {
 	m := &weir.Object{Kind: "Map", Metadata: weir.Metadata{Name: "drop"}, Spec: &weir.Map{Source: source}}
 	f := &fleet{}
 	f.fetched.lists = map[weir.Ref]*weir.ListStatus{o.Ref(): {URL: source.URL, Entries: 3, FetchedAt: at}}
-	if list := (&view{fleet: f, object: m, ref: m.Ref()}).fetchedList(); len(list) != 1 || list[0].Reason != "NotYet" {
+	if list := (&view{moment: &moment{fleet: f}, object: m, ref: m.Ref()}).fetchedList(); len(list) != 1 || list[0].Reason != "NotYet" {
 		t.Errorf("of a Map with the name of a list: %v", list)
 	}
 	plain := &weir.Object{Kind: "AccessList", Spec: &weir.AccessList{}}
-	if list := (&view{fleet: &fleet{}, object: plain}).fetchedList(); len(list) > 0 {
+	if list := (&view{moment: &moment{fleet: &fleet{}}, object: plain}).fetchedList(); len(list) > 0 {
 		t.Errorf("of a list without a source: %v", list)
 	}
 }

@@ -119,6 +119,25 @@ func (s *Store) Change(ctx context.Context, revision int64) (Event, error) {
 	return h.event(entries), nil
 }
 
+// About gives a change without its objects, however many those are. The errors are Change's.
+func (s *Store) About(ctx context.Context, revision int64) (Event, error) {
+	if last := s.Revision(); revision < 1 || revision > last {
+		return Event{}, weir.Errorf(weir.NotFound, "there is no change %d; the last is %d", revision, last)
+	}
+	list, err := s.storedChanges(ctx, revision, revision+1)
+	if err != nil {
+		return Event{}, err
+	}
+	if len(list) == 0 {
+		return Event{}, weir.Errorf(weir.Gone, "change %d is no longer kept", revision)
+	}
+	h, _, err := parseChangeValue(list[0].Value)
+	if err != nil {
+		return Event{}, err
+	}
+	return h.event(nil), nil
+}
+
 func (s *Store) change(ctx context.Context, revision int64) (header, []entry, error) {
 	if last := s.Revision(); revision < 1 || revision > last {
 		return header{}, nil, weir.Errorf(weir.NotFound, "there is no change %d; the last is %d", revision, last)

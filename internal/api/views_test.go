@@ -1,0 +1,38 @@
+package api
+
+import (
+	"weir"
+)
+
+// viewEndpoints are the rows of views in the endpoint table.
+var viewEndpoints = map[string]endpointRow{
+	"GET /api/v1/kinds":         {path: "/api/v1/kinds", want: signedIn},
+	"GET /api/v1/rows/{plural}": {path: "/api/v1/rows/sites", want: granted},
+}
+
+// stage is what a test says is so.
+type stage struct {
+	fleet FleetStatus
+	// statuses are by object, seen by pool.
+	statuses map[string]*weir.Status
+	seen     map[string][]SeenServer
+}
+
+// Status implements Moment.
+func (s *stage) Status(o *weir.Object) *weir.Status { return s.statuses[o.Ref().String()] }
+
+// Seen implements Moment.
+func (s *stage) Seen(pool string) []SeenServer { return s.seen[pool] }
+
+// Seen implements Moment.
+func (*fakeStatus) Seen(pool string) []SeenServer {
+	return []SeenServer{{Server: pool + "-1", Up: 1, Of: 1}}
+}
+
+// Moment implements StatusSource.
+func (f *fakeStatus) Moment() Moment {
+	if f.stage != nil {
+		return f.stage
+	}
+	return f
+}
