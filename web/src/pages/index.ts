@@ -34,7 +34,9 @@ const lists: Record<string, Loader> = { servers: () => import('./Servers.svelte'
 const ofObjects: Record<string, Loader> = {}
 const anyList: Loader = () => import('./List.svelte')
 const anyObject: Loader = () => import('./ObjectPage.svelte')
-const makers: Record<string, [title: string, load: Loader]> = {}
+const makers: Record<string, [title: string, load: Loader]> = {
+  pools: ['Create a pool', () => import('./pool/New.svelte')],
+}
 
 // The entry of the rail that shows a kind.
 const rails: Record<string, string> = { sites: 'sites', pools: 'pools', servers: 'servers', loadbalancers: 'fleet', certificates: 'tls', zoneshifts: 'failover' }
