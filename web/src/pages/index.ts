@@ -36,6 +36,7 @@ const anyList: Loader = () => import('./List.svelte')
 const anyObject: Loader = () => import('./ObjectPage.svelte')
 const makers: Record<string, [title: string, load: Loader]> = {
   pools: ['Create a pool', () => import('./pool/New.svelte')],
+  sites: ['Create a site', () => import('./site/New.svelte')],
 }
 
 // The entry of the rail that shows a kind.
