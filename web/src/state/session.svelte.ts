@@ -14,7 +14,7 @@ class Who {
 
   async load() {
     this.session = await get<Session>('/api/v1/session')
-    if (this.session.signedIn && this.kinds.length === 0) this.kinds = await get<Kind[]>('/api/v1/kinds')
+    if (this.session.signedIn && this.kinds.length === 0) this.kinds = (await get<{ kinds: Kind[] }>('/api/v1/kinds')).kinds
   }
 
   async signIn(token: string) {
