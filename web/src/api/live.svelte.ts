@@ -13,13 +13,16 @@ export class Live<T> {
   #path: string
   #query: Query
   #every: number
+  #tagged: boolean
   #timer = 0
   #asking?: AbortController
 
-  constructor(path: string, query: Query = {}, every = 5000) {
+  /** Without tagged the answer is always sent in full: the ETag of an object says nothing of its status. */
+  constructor(path: string, query: Query = {}, every = 5000, tagged = true) {
     this.#path = path
     this.#query = query
     this.#every = every
+    this.#tagged = tagged
   }
 
   /** start asks until the function that it gives is called: $effect(() => live.start()). */
@@ -42,7 +45,7 @@ export class Live<T> {
     const control = new AbortController()
     this.#asking = control
     try {
-      const answer = await ask<T>(this.#path, { query: this.#query, known: this.#etag, signal: control.signal })
+      const answer = await ask<T>(this.#path, { query: this.#query, known: this.#tagged ? this.#etag : '', signal: control.signal })
       if (control.signal.aborted) return
       if (answer.value !== undefined) {
         this.value = answer.value

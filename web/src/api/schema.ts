@@ -13,7 +13,20 @@ export interface Shape {
   /** items of a list, values of a map. */
   items?: Shape
   values?: Shape
+  /** oneOf are the forms that a value may have, where it may have several. */
+  oneOf?: Shape[]
+  /** format and pattern of a string. */
+  format?: string
+  pattern?: string
+  /** refers is the kind of the objects that a string names, writeOnly what is never shown again. */
+  refers?: string
+  writeOnly?: boolean
+  /** facts of a kind's fields. */
+  facts?: Facts
 }
+
+/** Facts are what is known of fields beyond their shape, by path within the spec: what they are when left out, and what changing them takes on load balancers. */
+export type Facts = Record<string, { default?: string; changing?: string }>
 
 interface Raw {
   $ref?: string
@@ -21,9 +34,15 @@ interface Raw {
   description?: string
   enum?: unknown[]
   readOnly?: boolean
+  writeOnly?: boolean
   required?: string[]
   properties?: Record<string, Raw>
   items?: Raw
+  oneOf?: Raw[]
+  format?: string
+  pattern?: string
+  'x-refers'?: string
+  'x-fields'?: Facts
   additionalProperties?: Raw | boolean
 }
 
@@ -61,11 +80,21 @@ export function shape(raw: Raw, all: Record<string, Raw>, inside: string[]): Sha
     properties: raw.properties && Object.fromEntries(Object.entries(raw.properties).map(([k, v]) => [k, shape(v, all, inside)])),
     items: raw.items && shape(raw.items, all, inside),
     values: more && typeof more === 'object' ? shape(more, all, inside) : undefined,
+    oneOf: raw.oneOf?.map((v) => shape(v, all, inside)),
+    format: raw.format,
+    pattern: raw.pattern,
+    refers: raw['x-refers'],
+    facts: raw['x-fields'],
+    writeOnly: raw.writeOnly,
   }
 }
 
 /** within follows a path of keys, of which numbers stand for items of lists. */
 export function within(s: Shape | undefined, path: (string | number)[]): Shape | undefined {
-  for (const key of path) s = typeof key === 'number' ? s?.items : (s?.properties?.[key] ?? s?.values)
+  for (const key of path) s = below(s, key) ?? s?.oneOf?.map((v) => below(v, key)).find((v) => v !== undefined)
   return s
+}
+
+function below(s: Shape | undefined, key: string | number): Shape | undefined {
+  return typeof key === 'number' ? s?.items : (s?.properties?.[key] ?? s?.values)
 }

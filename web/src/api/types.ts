@@ -50,6 +50,9 @@ export interface Condition {
   reason?: string
   message?: string
   since?: string
+  /** ready of of load balancers, or servers. */
+  ready?: number
+  of?: number
 }
 
 export interface Obj<S = Record<string, unknown>> {
