@@ -98,9 +98,10 @@ type Handler struct {
 	finder  compile.Finder
 	finding sync.Mutex
 
-	// pictures are what views are answered from, touches who made which change.
+	// pictures are what views are answered from, touches who made which change, recent the newest changes.
 	pictures pictures
 	touches  touches
+	recent   recent
 
 	// backing is held while a backup is made.
 	backing sync.Mutex

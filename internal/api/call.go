@@ -1,6 +1,7 @@
 package api
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -43,7 +44,7 @@ const answerWithin = 2 * time.Minute
 func (h *Handler) serve(rt *route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		c := &call{h: h, route: rt, w: &recorder{ResponseWriter: w}, r: r, id: rand.Text()}
+		c := &call{h: h, route: rt, w: &recorder{ResponseWriter: w, gzip: takesGzip(r)}, r: r, id: rand.Text()}
 		head := w.Header()
 		head.Set("Weir-Request", c.id)
 		head.Set("Cache-Control", "no-store")
@@ -56,6 +57,7 @@ func (h *Handler) serve(rt *route) http.Handler {
 		if err != nil {
 			c.refuse(err)
 		}
+		c.w.finish()
 		c.h.metrics.done(c, time.Since(start))
 		c.log(time.Since(start), err)
 	})
@@ -164,18 +166,29 @@ func (c *call) granted(need weir.Right) error {
 	return weir.Errorf(weir.Forbidden, "this takes at least the right %s on some role, which %s does not have; an admin gives it with a Grant", need, c.who.Subject)
 }
 
-// recorder keeps what the log wants to know about an answer.
+// recorder keeps what the log wants to know about an answer, and compresses long ones.
 type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
 	failed error
+	// gzip says that the client takes compressed answers. An answer is held, not nil, until it is long enough; then it is
+	// packed.
+	gzip   bool
+	held   []byte
+	packed *gzip.Writer
 }
 
 // WriteHeader notes the first status.
 func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
+	if w.status != 0 {
+		return
+	}
+	w.status = status
+	if w.holds(status) {
+		w.Header().Add("Vary", "Accept-Encoding")
+		w.held = make([]byte, 0, squeezeFrom)
+		return
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -183,14 +196,20 @@ func (w *recorder) WriteHeader(status int) {
 // Write counts.
 func (w *recorder) Write(p []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
-	n, err := w.ResponseWriter.Write(p)
-	w.bytes += int64(n)
+	if w.held != nil || w.packed != nil {
+		return w.squeeze(p)
+	}
+	return (*wire)(w).Write(p)
+}
+
+// note keeps what went wrong on the way to the client.
+func (w *recorder) note(err error) error {
 	if err != nil {
 		w.failed = errors.Join(w.failed, err)
 	}
-	return n, err
+	return err
 }
 
 // Unwrap lets http.ResponseController through.

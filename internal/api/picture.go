@@ -29,6 +29,7 @@ type picture struct {
 type sheet struct {
 	lines  []*line
 	byName map[string]*line
+	busy   bool // the lines have their minute
 }
 
 // line is an object with its state.
@@ -42,6 +43,8 @@ type line struct {
 	seen      []SeenServer
 	moved     []*weir.Object
 	lb        *lbView
+	// minute is the traffic of the last minute, once somebody has asked for an order by it; what is not known is NaN.
+	minute Traffic
 }
 
 // fleetView is the fleet, by the names in it.

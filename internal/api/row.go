@@ -35,6 +35,8 @@ type Row struct {
 	Changed  *Touch `json:"changed,omitempty"`
 	// LoadBalancers are those that have it, of those that need it.
 	LoadBalancers *ReadyOf `json:"loadBalancers,omitempty"`
+	// Traffic is of sites, pools, servers in all their pools, and load balancers, where anything is known.
+	Traffic *Traffic `json:"traffic,omitempty"`
 
 	// Of sites. Zones are those that it can be served from.
 	Hostnames []string     `json:"hostnames,omitempty"`
@@ -220,9 +222,7 @@ func zonesOf(s *weir.Site) (zones []string) {
 // shiftsOf gives the ZoneShifts in force that are about a site.
 func (p *picture) shiftsOf(site *weir.Object) (list []*weir.Object) {
 	for o := range p.view.All("ZoneShift") {
-		spec := o.Spec.(*weir.ZoneShift)
-		from, until := spec.Window(p.view)
-		if spec.Shifts(o.Metadata.Role, site) && !p.at.Before(from) && p.at.Before(until) {
+		if spec := o.Spec.(*weir.ZoneShift); spec.Shifts(o.Metadata.Role, site) && p.holds(spec) {
 			list = append(list, o)
 		}
 	}

@@ -26,7 +26,7 @@ var (
 		qParam, roleParam, stateParam, groupParam,
 		{name: "zone", kind: "string", doc: "Only what is of this zone, or is served from it."},
 		{name: "pool", kind: "string", doc: "Only servers of this pool, or sites that use it."},
-		{name: "sort", kind: "string", doc: "What to go by: name, state, role, revision, or what the kind has: zone, group, servers, days, since, weight, address, reloads. A - before it turns it around. Equal ones are by name; left out, all are by name."},
+		{name: "sort", kind: "string", doc: "What to go by: name, state, role, revision, or what the kind has: zone, group, servers, days, since, weight, address, reloads, requests, errorRatio, p95. A - before it turns it around. Equal ones are by name; left out, all are by name."},
 		limitParam, skipParam,
 	}
 )
@@ -59,10 +59,14 @@ func (c *call) rows() error {
 	answer := RowsAnswer{Revision: p.view.Revision, States: map[State]int{}, Rows: []Row{}}
 	chosen := c.chosen(p, query, answer.States)
 	answer.Total = len(chosen)
+	if busy[query.sort] {
+		p.busy(kind.Name)
+	}
 	sortLines(chosen, query)
 	for _, l := range chosen[min(query.offset, len(chosen)):min(query.offset+query.limit, len(chosen))] {
 		answer.Rows = append(answer.Rows, c.row(p, l))
 	}
+	c.traffic(kind, answer.Rows)
 	return c.answerTagged(answer)
 }
 

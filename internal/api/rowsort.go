@@ -22,7 +22,14 @@ var sorts = map[string]func(a, b *line) int{
 	"since":    func(a, b *line) int { return sinceOf(a).Compare(sinceOf(b)) },
 	"weight":   func(a, b *line) int { return cmp.Compare(weightOf(a), weightOf(b)) },
 	"reloads":  func(a, b *line) int { return cmp.Compare(reloadsOf(a), reloadsOf(b)) },
+
+	"requests":   func(a, b *line) int { return cmp.Compare(a.minute.Requests, b.minute.Requests) },
+	"errorRatio": func(a, b *line) int { return cmp.Compare(a.minute.ErrorRatio, b.minute.ErrorRatio) },
+	"p95":        func(a, b *line) int { return cmp.Compare(a.minute.P95MS, b.minute.P95MS) },
 }
+
+// busy are the sorts by what objects did in the last minute.
+var busy = map[string]bool{"requests": true, "errorRatio": true, "p95": true}
 
 func sortNames() (names []string) {
 	for name := range sorts {

@@ -7,6 +7,7 @@ import (
 // viewEndpoints are the rows of views in the endpoint table.
 var viewEndpoints = map[string]endpointRow{
 	"GET /api/v1/kinds":         {path: "/api/v1/kinds", want: signedIn},
+	"GET /api/v1/overview":      {path: "/api/v1/overview", want: granted},
 	"GET /api/v1/rows/{plural}": {path: "/api/v1/rows/sites", want: granted},
 }
 
