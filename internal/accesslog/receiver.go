@@ -39,6 +39,8 @@ type Receiver struct {
 	table     *table
 	losses    *losses
 	recent    *ring
+	taken     uint64 // how many lines went into recent, from the first one on
+	tails     []*Tail
 	line      Line
 	malformed []byte // the last malformed line, its beginning
 }
@@ -125,9 +127,14 @@ func (r *Receiver) Events() <-chan struct{} { return r.events }
 // Recent returns at most n of the last lines that the filter takes, oldest first.
 func (r *Receiver) Recent(f Filter, n int) []Entry {
 	r.mu.Lock()
-	content := r.recent.copy()
+	content, last := r.recent.copy(), r.taken
 	r.mu.Unlock()
-	return entries(content, f, n)
+	chosen, _ := choose(content, last, &f, n, 0)
+	list := make([]Entry, len(chosen))
+	for i := range chosen {
+		list[i] = chosen[i].Entry
+	}
+	return list
 }
 
 // Malformed returns the beginning of the last line that carried the token and could not be
@@ -150,6 +157,7 @@ func (r *Receiver) Close() error {
 // line's formatting.
 func (r *Receiver) run() {
 	defer close(r.done)
+	defer r.endTails()
 	defer r.socket.close()
 	settled := time.Now()
 	for stop := false; !stop; {
@@ -226,7 +234,12 @@ func (r *Receiver) count(b []byte, whole bool) {
 		return
 	}
 	r.table.count(&r.line)
-	r.recent.add(bytes.TrimSuffix(b, []byte("\n")))
+	b = bytes.TrimSuffix(b, []byte("\n"))
+	r.recent.add(b)
+	r.taken++
+	for _, t := range r.tails {
+		t.offer(&r.line, b, r.taken)
+	}
 }
 
 // saysOf tells whether a datagram is one of HAProxy's words about a server or a backend: up, down, drained, in

@@ -39,45 +39,6 @@ type Entry struct {
 	TLSError        string            `json:"tlsError,omitempty"`
 }
 
-// Filter chooses entries; its zero value chooses all.
-type Filter struct {
-	Site   string // "" for any
-	Pool   string // "" for any
-	Status int    // a status, 1 to 5 for a status class, 0 for any
-}
-
-func (f Filter) takes(l *Line) bool {
-	if f.Site != "" && string(l.Site) != f.Site || f.Pool != "" && string(l.pool()) != f.Pool {
-		return false
-	}
-	if f.Status > 0 && f.Status < classes {
-		return classOf(l.Status) == f.Status
-	}
-	return f.Status == 0 || l.Status == f.Status
-}
-
-// entries reads a ring's content and returns the last n that the filter takes, oldest first.
-func entries(content []byte, f Filter, n int) []Entry {
-	var (
-		l      Line
-		chosen [][]byte
-		line   []byte
-	)
-	for len(content) > 0 {
-		line, content = split(content)
-		if _, err := l.parse(line); err == nil && f.takes(&l) {
-			chosen = append(chosen, line)
-		}
-	}
-	chosen = chosen[max(0, len(chosen)-max(0, n)):]
-	out := make([]Entry, 0, len(chosen))
-	for _, line := range chosen {
-		_, _ = l.parse(line) // was read a moment ago
-		out = append(out, l.entry())
-	}
-	return out
-}
-
 // headersOf reads an object that the parser has taken.
 func headersOf(object []byte) map[string]string {
 	var all map[string]*string

@@ -15,7 +15,8 @@
 //	report             report.go     to the control plane; health.go adds the servers' health and the access log's
 //	                                 counters, figures.go HAProxy's own
 //
-// Beside all that ticketkeys.go keeps the TLS ticket keys those of the group.
+// Beside all that ticketkeys.go keeps the TLS ticket keys those of the group, and errandlog.go does what the control plane
+// asks besides.
 //
 // resume.go finds the HAProxy of an earlier run; good.go and running.go keep what it needs to know then.
 package agent
@@ -23,6 +24,8 @@ package agent
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -127,6 +130,7 @@ type Agent struct {
 	engine   *engine
 	figures  *figures
 	tickets  *ticketKeeper
+	errands  errandState
 	started  time.Time
 	haproxy  string // its version
 	failing  bool   // the last pass did
@@ -148,10 +152,14 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	var a *Agent
 	first, asked := make(chan early, 1), make(chan told, 1)
 	options := link.Options{URLs: o.URLs, Dir: filepath.Join(o.Dir, linkDir), Log: o.Log, Now: o.Clock}
 	keeper := newTicketKeeper(openTicketFile(o.TicketDir), o.Log, o.Clock)
 	options.Tickets = keeper.brief
+	options.Errands = map[string]link.Errander{
+		link.LogErrand: func(ctx context.Context, body json.RawMessage, say func(any) error) error { return a.logErrand(ctx, body, say) },
+	}
 	options.Locked = func(any bool) {
 		if any && o.sharesTickets() {
 			keeper.catchUp(ctx, options)
@@ -174,7 +182,7 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 		return nil, errors.Join(said.err, client.Close())
 	}
 	keeper.self, keeper.answer = client.Self, client.Answer
-	a, err := openBeside(client, o, said.full, said.version, keeper)
+	a, err = openBeside(client, o, said.full, said.version, keeper)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
@@ -203,7 +211,7 @@ func askVersion(ctx context.Context, path string) (t told) {
 
 // openBeside opens all but the link.
 func openBeside(client plane, o Options, full string, version haproxy.Version, keeper *ticketKeeper) (*Agent, error) {
-	a := &Agent{opts: o, log: o.Log.With("loadbalancer", client.Name()), client: client, started: o.Clock(), haproxy: full, states: make(chan delivery), moved: newMoved(), tickets: keeper}
+	a := &Agent{opts: o, log: o.Log.With("loadbalancer", client.Name()), client: client, started: o.Clock(), haproxy: full, states: make(chan delivery), moved: newMoved(), tickets: keeper, errands: errandState{run: rand.Text()}}
 	a.report.report.Tickets = keeper.told()
 	keeper.log, keeper.changed = a.log, a.ticketsChanged
 	return a, a.open(version)

@@ -49,6 +49,8 @@ type Options struct {
 	TicketKeys TicketSource
 	// Sources takes what people confirm of discovery sources; nil can't.
 	Sources ConfirmSource
+	// Logs asks load balancers for their logs; nil can't.
+	Logs LogSource
 	// Registrar takes the registrations of servers; nil takes none.
 	Registrar *registrar.Registrar
 	// SignIn makes the sessions of browsers; nil makes none.

@@ -175,6 +175,7 @@ func (rt *route) answerContent(r huma.Registry) map[string]*huma.MediaType {
 		content["application/octet-stream"] = &huma.MediaType{}
 	case rt.answer != nil:
 		content["application/json"] = &huma.MediaType{Schema: r.Schema(rt.answer, true, "")}
+	case rt.stream != nil: // and nothing else
 	case rt.kind != nil:
 		content["application/json"] = &huma.MediaType{Schema: &huma.Schema{Ref: schemas + rt.kind.Name}}
 	default:

@@ -125,6 +125,7 @@ func routesOf(kind weir.Kind) []*route {
 	case "Site":
 		list = append(list, &route{method: "POST", pattern: many + "/preview", id: "previewSite", summary: "Tell in which order requests are held against a site's routes, with those that Routes add; the site need not be there.", kind: &kind, body: "object", answer: reflect.TypeFor[SitePreview](), handle: of((*call).previewSite)})
 		list = append(list, &route{method: "GET", pattern: one + "/counts", id: "siteCounts", summary: "Tell what the access logs counted for a site.", kind: &kind, answer: reflect.TypeFor[SiteCounts](), handle: of((*call).siteCounts)})
+		list = append(list, &route{method: "GET", pattern: one + "/log", id: "siteLog", summary: "Stream the lines of a site's log from all its load balancers, one JSON value a line: the recent ones, then each as it comes.", kind: &kind, query: logParams, stream: reflect.TypeFor[LogStreamLine](), handle: of((*call).siteLog)})
 	}
 	return list
 }

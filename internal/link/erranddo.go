@@ -23,6 +23,10 @@ type Errander func(ctx context.Context, body json.RawMessage, say func(line any)
 // ErrBusy is wrapped by what an Errander says that has too much to do already.
 var ErrBusy = errors.New("busy")
 
+// errandGrace is how much longer than the control plane the agent counts, so that it is the former that says that the time is
+// over.
+const errandGrace = 2 * time.Second
+
 // errandIDLength is that of an errand's name, which is letters and digits.
 const errandIDLength = 26
 
@@ -95,7 +99,7 @@ func (e *errander) do(id string) (kind string, err error) {
 	if err := fetchErrand(e.ctx, t, e.base+errandsPath+id, &what); err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeoutCause(e.ctx, time.Duration(what.WithinMs)*time.Millisecond, errErrandTime)
+	ctx, cancel := context.WithTimeoutCause(e.ctx, time.Duration(what.WithinMs)*time.Millisecond+errandGrace, errErrandTime)
 	defer cancel()
 	from, to := io.Pipe()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.base+errandsPath+id, from)
