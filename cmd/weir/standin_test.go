@@ -38,7 +38,7 @@ type standIn struct {
 	ticketKeys  map[string]*api.TicketKeysStatus
 	renewals    map[string]*weir.Renewal
 	seen        map[string]*weir.SourceStatus // by object
-	logging     []string // who has logged something
+	logging     []string                      // who has logged something
 }
 
 func newStandIn(st *store.Store) *standIn {

@@ -158,7 +158,9 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	keeper := newTicketKeeper(openTicketFile(o.TicketDir), o.Log, o.Clock)
 	options.Tickets = keeper.brief
 	options.Errands = map[string]link.Errander{
-		link.LogErrand: func(ctx context.Context, body json.RawMessage, say func(any) error) error { return a.logErrand(ctx, body, say) },
+		link.LogErrand: func(ctx context.Context, body json.RawMessage, say func(any) error) error {
+			return a.logErrand(ctx, body, say)
+		},
 	}
 	options.Locked = func(any bool) {
 		if any && o.sharesTickets() {

@@ -295,7 +295,7 @@ func (s *server) build(ctx context.Context) error {
 		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,
 		Restore: s, Spool: s.opts.Dir, Waves: s.fleet, TicketKeys: book, Sources: s.fleet, Series: s.annals,
 		Members: memberSource{s.store}, Registrar: s.registrar, SignIn: s.signIn,
-		Logs: errands{s.hub},
+		Logs:  errands{s.hub},
 		CA:    &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock, unaware: s.registrar.Unaware},
 		Ready: func(context.Context) error { return s.fleet.ready() },
 	})
