@@ -184,8 +184,12 @@ func (d *demo) end() {
 // hints says how to look at the demo.
 func (d *demo) hints() {
 	d.out.printf(`
-  The control plane is at %s, the load balancers at
-`, d.client.base)
+  The console is at %s; your browser will not know the certificate, which is Weir's own.
+  Sign in there with the token that this prints:
+    cat %s
+
+  The load balancers are at
+`, d.client.base, shellQuote(d.path("server", "admin.token")))
 	for i, name := range demoNames() {
 		d.out.printf("    %-9s http://%s  https://%s:%d\n", name, d.web(i), d.vip(i), d.ports.https)
 	}
