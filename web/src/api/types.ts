@@ -106,6 +106,8 @@ export interface ObjectChange {
 
 export interface Change {
   author: string
+  /** credential is the name of the Token that it was made with, where it was one. */
+  credential?: string
   reason?: string
   at: string
   undoes?: number
@@ -116,7 +118,7 @@ export interface Change {
 export interface ChangeRecord extends Change {
   revision: number
   omitted?: number
-  waves?: { group: string; state: string }[]
+  waves?: { group: string; state: string; message?: string }[]
 }
 
 /** What a write did, or would do. */

@@ -24,6 +24,7 @@ const fixed: Record<string, [rail: string, title: string, load: Loader]> = {
   '': ['home', 'Home', home],
   failover: ['failover', 'Failover', () => import('./Failover.svelte')],
   map: ['map', 'Map', () => import('./Map.svelte')],
+  changes: ['changes', 'Changes', () => import('./Changes.svelte')],
   fleet: ['fleet', 'Fleet', () => import('./Fleet.svelte')],
   me: ['', 'My rights', () => import('./Me.svelte')],
   objects: ['objects', 'Objects', () => import('./Objects.svelte')],
@@ -47,6 +48,7 @@ export function find(parts: string[]): Found {
   const [one = '', name, tab = ''] = parts
   const at = fixed[one]
   if (at && name === undefined) return { rail: at[0], title: at[1], key: one, load: at[2], props: {} }
+  if (one === 'changes' && /^[1-9]\d{0,15}$/.test(name ?? '') && parts.length === 2) return { rail: 'changes', title: `Change ${name}`, key: `changes/${name}`, load: () => import('./ChangePage.svelte'), props: { revision: Number(name) } }
   const kind = who.kind(one)
   if (!kind || parts.length > 3) return { rail: '', title: 'Not here', key: 'missing', load: missing, props: {} }
   const rail = rails[one] ?? 'objects'
