@@ -84,6 +84,10 @@ promtool: ## get promtool into .tools, for tests of the alert rules
 zookeeper: ## get ZooKeeper and a Java for it into .tools, for tests of discovery
 	@scripts/programs.sh zookeeper
 
+.PHONY: chromium
+chromium: ## get Chromium into .tools, for tests of the console
+	@scripts/programs.sh chromium
+
 .PHONY: consul
 consul: ## get HashiCorp's double of Consul's API into .tools, for tests of discovery
 	@scripts/consul.sh

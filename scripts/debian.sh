@@ -20,6 +20,8 @@ offer promtool promtool 3 usr/bin/promtool --version
 offer zookeeper libzookeeper-java 3 \
 	"usr/lib/jvm/java-21-openjdk-$(dpkg --print-architecture 2>/dev/null || echo none)/bin/java" --version \
 	openjdk-21-jre-headless libslf4j-java libdropwizard-metrics-java libsnappy-java libnetty-java
+offer chromium chromium-headless-shell '[0-9]+' usr/lib/chromium/chromium-headless-shell --version \
+	chromium-common fonts-dejavu-core fonts-dejavu-mono
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 # Its real path too: work trees that share one folder by a link must not patch it back and forth.
@@ -281,9 +283,10 @@ only() { # only FOLDER FIND-ARGUMENTS… prints the one file that fits
 }
 
 # patch NAME FOLDER HOME makes the binary in FOLDER run with the libraries of HOME, where FOLDER
-# is or is about to be. The path becomes part of the binary.
+# is or is about to be. The path becomes part of the binary, and of those libraries that look for
+# others in folders of their own.
 patch() {
-	local dir=$2 home=$3 loader libs own bin=$2/${binary_of[$1]}
+	local dir=$2 home=$3 loader libs own lib folder seen bin=$2/${binary_of[$1]}
 	loader=$(only "$dir" -path '*/lib/*' -name 'ld*.so.[0-9]*')
 	libs=$(dirname "$loader")
 	# Where the binary looks beside itself (Java's libjli) it goes on looking.
@@ -291,7 +294,15 @@ patch() {
 	"$loader" --library-path "$libs" "$dir/usr/bin/patchelf" \
 		--set-interpreter "$home${loader#"$dir"}" --set-rpath "$home${libs#"$dir"}$own" --force-rpath \
 		--output "$bin.patched" "$bin"
-	"$loader" --library-path "$libs" "$bin.patched" "${version_flag_of[$1]}" >/dev/null ||
+	seen=$libs
+	while IFS= read -r lib; do
+		folder=$("$loader" --library-path "$libs" "$dir/usr/bin/patchelf" --print-rpath "$lib" 2>/dev/null) || continue
+		[[ $folder =~ ^/[^:]*(/usr/lib/[^:]*)|^(/usr/lib/[^:]*) ]] || continue
+		folder=${BASH_REMATCH[1]}${BASH_REMATCH[2]}
+		seen+=:$dir$folder
+		"$loader" --library-path "$libs" "$dir/usr/bin/patchelf" --set-rpath "$home$folder:$home${libs#"$dir"}" "$lib"
+	done < <(find "$libs" -maxdepth 1 -type f -name '*.so.*')
+	"$loader" --library-path "$seen" "$bin.patched" "${version_flag_of[$1]}" >/dev/null ||
 		die "the unpacked ${package_of[$1]} does not start: a library may be missing (see above)"
 	mv -f -- "$bin.patched" "$bin"
 	printf '%s\n' "$home" >"$dir/.patched-for"

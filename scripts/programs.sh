@@ -5,7 +5,7 @@ set -euo pipefail
 usage() {
 	cat <<'END'
 usage: scripts/programs.sh             make sure that all programs are in .tools (quick when they are)
-       scripts/programs.sh NAME…       only these: haproxy-3.4 haproxy-3.2 etcd knot promtool zookeeper
+       scripts/programs.sh NAME…       only these: haproxy-3.4 haproxy-3.2 etcd knot promtool zookeeper chromium
        scripts/programs.sh --update …  the same, and look for newer packages first
 END
 }
