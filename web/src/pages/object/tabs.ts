@@ -27,6 +27,7 @@ interface Tab {
 /** The tabs of objects' pages, in their order. A kind's own stand here as one line each. */
 export const tabs: Tab[] = [
   { slug: '', title: 'Overview', load: () => import('./Overview.svelte') },
+  { slug: 'routes', title: 'Routes', of: ['Site'], load: () => import('../site/Routes.svelte') },
   { slug: 'traffic', title: 'Traffic', of: Object.keys(charts), load: () => import('../traffic/Traffic.svelte') },
   { slug: 'log', title: 'Log', of: ['Site'], load: () => import('../traffic/Log.svelte') },
   { slug: 'edit', title: 'Edit', load: () => import('./Edit.svelte') },
