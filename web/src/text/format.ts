@@ -75,10 +75,22 @@ export function ago(at: Date, now: number): string {
 
 /** local writes an instant in the viewer's zone, utc in UTC. */
 export function local(at: Date): string {
-  return at.toLocaleString(undefined, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' })
+  return at.toLocaleString(undefined, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
 }
 export function utc(at: Date): string {
   return at.toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' UTC')
+}
+
+/** clock writes the time of day with milliseconds, in the viewer's zone. */
+export function clock(at: Date): string {
+  return at.toTimeString().slice(0, 8) + '.' + String(at.getMilliseconds()).padStart(3, '0')
+}
+
+/** tick writes an instant as short as the distance to the next one allows: 14:05, 14:05:30, 3 Dec. */
+export function tick(at: Date, step: number): string {
+  if (step >= day) return at.toLocaleDateString(undefined, { day: 'numeric', month: 'short' })
+  const text = at.toTimeString()
+  return step < minute ? text.slice(0, 8) : at.getHours() === 0 && at.getMinutes() === 0 ? at.toLocaleDateString(undefined, { day: 'numeric', month: 'short' }) : text.slice(0, 5)
 }
 
 /** many writes a number with its noun: 1 server, 12 servers. */

@@ -1,5 +1,6 @@
 import dagre from '@dagrejs/dagre'
 import type { State } from '../../api/types'
+import { grouped } from '../../text/groups'
 
 /** An object, or many folded into one: folds counts them. */
 export interface Node {
@@ -87,8 +88,7 @@ function curve(a: Placed, b: Placed): string {
 export function connected(edges: Edge[], id: string): Set<string> {
   const found = new Set([id])
   for (const [from, to] of [['from', 'to'], ['to', 'from']] as const) {
-    const next = new Map<string, Edge[]>()
-    for (const e of edges) next.set(e[from], [...(next.get(e[from]) ?? []), e])
+    const next = grouped(edges, (e) => e[from])
     const seen = new Set([id])
     for (let todo = [id]; todo.length > 0; ) {
       const more = (next.get(todo.pop()!) ?? []).map((e) => e[to]).filter((n) => !seen.has(n))
