@@ -63,6 +63,9 @@ func (c *checker) object(r Ref, old, now *Object) {
 		if old != nil {
 			c.deleted(r)
 			c.stillWanted(old)
+			if r.Kind == "IdentityProvider" {
+				c.identityProvider(r, old, nil)
+			}
 		}
 		return
 	}
@@ -93,6 +96,8 @@ func (c *checker) object(r Ref, old, now *Object) {
 		c.certificate(old, now, spec)
 	case *Issuer:
 		c.issuer(now, spec)
+	case *IdentityProvider:
+		c.identityProvider(r, old, now)
 	case *DiscoverySource:
 		c.discoverySource(now, spec)
 	case *IPAddress:

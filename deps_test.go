@@ -82,7 +82,7 @@ var layers = []layer{
 		own:     []string{"weir", "internal/accesslog", "internal/api", "internal/certs", "internal/compile", "internal/console", "internal/discovery", "internal/dns01", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/registrar", "internal/secrets", "internal/series", "internal/signin", "internal/sources", "internal/store", "internal/tally", "internal/tickets", "internal/wave"},
 		foreign: []string{"github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang"},
 	},
-	{pkg: "internal/signin", own: []string{"weir", "internal/secrets", "internal/store"}},
+	{pkg: "internal/signin", own: []string{"weir", "internal/secrets", "internal/store"}, foreign: []string{"github.com/coreos/go-oidc", "golang.org/x/oauth2"}},
 	{pkg: "internal/sources", own: []string{"weir", "internal/discovery", "internal/discovery/consul", "internal/discovery/dns", "internal/discovery/filesd", "internal/discovery/httpget", "internal/discovery/kubernetes", "internal/discovery/zookeeper", "internal/secrets", "internal/store"}},
 	{pkg: "internal/store", own: []string{"weir", "internal/secrets"}, foreign: []string{"filippo.io/age", "go.etcd.io/etcd", "go.uber.org/zap"}},
 	{pkg: "internal/tally", pure: true, own: []string{"internal/haproxy"}},

@@ -44,6 +44,7 @@ var kinds = []Kind{
 	{Name: "LoadBalancerGroup", Plural: "loadbalancergroups", Short: []string{"group", "groups", "lbg"}, Doc: "Identically configured load balancers; the unit of isolation.", Platform: true, Write: Admin, New: func() Spec { return new(LoadBalancerGroup) }},
 	{Name: "LoadBalancer", Plural: "loadbalancers", Short: []string{"lb", "lbs"}, Doc: "One HAProxy with its agent; made by enrolment.", Platform: true, Write: Admin, New: func() Spec { return new(LoadBalancer) }},
 	{Name: "Role", Plural: "roles", Doc: "A service that owns objects, what it may claim, and who to call.", Platform: true, Write: Admin, New: func() Spec { return new(Role) }},
+	{Name: "IdentityProvider", Plural: "identityproviders", Short: []string{"idp", "idps"}, Doc: "Where people sign in to the console by OpenID Connect.", Platform: true, Write: Admin, New: func() Spec { return new(IdentityProvider) }},
 	{Name: "Grant", Plural: "grants", Doc: "Gives a subject a right on a role's objects, or on all.", Platform: true, Write: Admin, New: func() Spec { return new(Grant) }},
 	{Name: "Token", Plural: "tokens", Doc: "A credential of a person or program; only its hash is kept.", Platform: true, Write: Admin, New: func() Spec { return new(Token) }},
 	{Name: "Secret", Plural: "secrets", Doc: "Bytes that are kept sealed and are never shown again.", Write: Owner, New: func() Spec { return new(Secret) }},

@@ -2,6 +2,7 @@ package weir
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -38,7 +39,8 @@ func (r *Role) References() []Reference { return each(nil, "groups", "LoadBalanc
 
 // Grant gives a subject a right on a role's objects.
 type Grant struct {
-	// Subject is the name in a credential: a Token's subject or a signed-in user.
+	// Subject is the name in a credential: a Token's subject, corp/SUB for whom IdentityProvider corp calls SUB, or
+	// group:corp/GROUP for whoever it says is in that group.
 	Subject string `json:"subject"`
 	// Role is whose objects; "*" means everybody's and the platform's.
 	Role string `json:"role"`
@@ -51,7 +53,7 @@ func (g *Grant) Normalize() {}
 
 // Validate checks subject and right.
 func (g *Grant) Validate(p *Problems) {
-	checkSubject(p, "subject", g.Subject)
+	g.validateSubject(p)
 	if g.Role != "*" {
 		required(p, "role", g.Role)
 	}
@@ -61,12 +63,33 @@ func (g *Grant) Validate(p *Problems) {
 	}
 }
 
-// References are the role.
-func (g *Grant) References() []Reference {
-	if g.Role == "*" {
-		return nil
+// validateSubject takes whatever identity providers call people and groups, blanks and all, as far as it hides nothing.
+func (g *Grant) validateSubject(p *Problems) {
+	prose(p, "subject", g.Subject, 400)
+	if g.Subject == "" || strings.TrimSpace(g.Subject) != g.Subject {
+		p.Add("subject", "is required, without blanks around it")
 	}
-	return optional(nil, "role", "Role", g.Role)
+	if !g.toGroup() {
+		return
+	}
+	if _, group, _ := strings.Cut(g.Subject, "/"); CheckName(g.Provider()) != nil || group == "" {
+		p.Add("subject", "%q must name a group with its identity provider, such as group:corp/sre", clip(g.Subject))
+	}
+}
+
+// toGroup says whether the Grant is for all that are in a group.
+func (g *Grant) toGroup() bool { return strings.HasPrefix(g.Subject, groupSubject) }
+
+// References are the role, and the identity provider of a group.
+func (g *Grant) References() []Reference {
+	var list []Reference
+	if g.Role != "*" {
+		list = optional(nil, "role", "Role", g.Role)
+	}
+	if g.toGroup() {
+		list = optional(list, "subject", "IdentityProvider", g.Provider())
+	}
+	return list
 }
 
 // Token is a credential; its text is shown once, when it is made, and only its hash is kept.
@@ -122,6 +145,9 @@ func (t *Token) Normalize() {
 // Validate checks the subject and the terms.
 func (t *Token) Validate(p *Problems) {
 	checkSubject(p, "subject", t.Subject)
+	if strings.HasPrefix(t.Subject, groupSubject) {
+		p.Add("subject", "%s… is a group's, and nobody acts as one; name who acts", groupSubject)
+	}
 	if t.Join != nil && t.Server != nil {
 		p.Add("server", "and join exclude each other: a token lets an agent in, or a server")
 	}

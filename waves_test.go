@@ -31,7 +31,7 @@ func TestWaves(t *testing.T) {
 		}
 	}
 	for _, k := range weir.Kinds() {
-		moves := strings.Contains(" Zone LoadBalancer Server Override ZoneShift Schedule Split Role Grant Token Secret Issuer DiscoverySource Change ", " "+k.Name+" ")
+		moves := strings.Contains(" Zone LoadBalancer Server Override ZoneShift Schedule Split Role IdentityProvider Grant Token Secret Issuer DiscoverySource Change ", " "+k.Name+" ")
 		if weir.WaitForWaves(k.Name) == moves {
 			t.Errorf("%s waits: %v", k.Name, !moves)
 		}

@@ -48,20 +48,21 @@ var kindTables = map[string]kindTable{
 		columns: []column{{title: "ADDRESS"}, {title: "HOME"}, {title: "GROUPS"}, {title: "PROGRAMMED"}},
 		cells:   addressCells,
 	},
-	"Zone":       {columns: []column{{title: "CAPACITY", right: true}}, cells: func(_ *facts, o *object) []cell { return words(strconv.Itoa(o.Spec.(*weir.Zone).Capacity)) }},
-	"Role":       {columns: []column{{title: "CONTACT", shrinks: true}, {title: "HOSTNAMES", shrinks: true}, {title: "GROUPS"}}, cells: roleCells},
-	"Grant":      {columns: []column{{title: "SUBJECT"}, {title: "RIGHT"}, {title: "ON ROLE"}}, cells: grantCells},
-	"Token":      {columns: []column{{title: "SUBJECT"}, {title: "EXPIRES", restless: true}, {title: "FOR"}}, cells: tokenCells},
-	"Secret":     {columns: []column{{title: "GENERATION", right: true}}, cells: secretCells},
-	"Map":        {columns: []column{{title: "MATCH"}, {title: "ENTRIES", right: true}, {title: "PROGRAMMED"}}, cells: mapCells},
-	"AccessList": {columns: []column{{title: "NETWORKS", shrinks: true}, {title: "STRINGS"}, {title: "PROGRAMMED"}}, cells: accessListCells},
-	"RateLimit":  {columns: []column{{title: "COUNTS"}, {title: "PERIOD"}, {title: "BY", shrinks: true}, {title: "SOFT", right: true}, {title: "HARD", right: true}, {title: "MODE"}, {title: "OVER", right: true, restless: true}, {title: "PROGRAMMED"}}, learn: learnCounts, cells: rateLimitCells},
-	"Logic":      {columns: []column{{title: "DESCRIPTION", shrinks: true}, {title: "PARAMETERS", shrinks: true}, {title: "RAW"}, {title: "PROGRAMMED"}}, cells: logicCells},
-	"Route":      {columns: []column{{title: "SITE"}, {title: "TAKES", shrinks: true}, {title: "DOES"}}, cells: routeCells},
-	"Split":      {columns: []column{{title: "SITE"}, {title: "BACKEND"}, {title: "NOW", restless: true}, {title: "NEXT STEP", restless: true}, {title: "STICKY"}, {title: "PROGRAMMED"}}, cells: splitCells},
-	"Schedule":   {columns: []column{{title: "FROM"}, {title: "UNTIL"}, {title: "NOW", restless: true}, {title: "REASON", shrinks: true}}, cells: scheduleCells},
-	"ErrorPage":  {columns: []column{{title: "TYPE"}, {title: "BYTES", right: true}, {title: "PROGRAMMED"}}, cells: pageCells},
-	"Tuning":     {columns: []column{{title: "MAXCONN", right: true}, {title: "PORTS", shrinks: true}, {title: "CLIENT"}, {title: "SERVER"}}, cells: tuningCells},
+	"Zone":             {columns: []column{{title: "CAPACITY", right: true}}, cells: func(_ *facts, o *object) []cell { return words(strconv.Itoa(o.Spec.(*weir.Zone).Capacity)) }},
+	"Role":             {columns: []column{{title: "CONTACT", shrinks: true}, {title: "HOSTNAMES", shrinks: true}, {title: "GROUPS"}}, cells: roleCells},
+	"IdentityProvider": {columns: []column{{title: "TITLE", shrinks: true}, {title: "ISSUER", shrinks: true}, {title: "CLIENT"}, {title: "GROUPS FROM"}}, cells: providerCells},
+	"Grant":            {columns: []column{{title: "SUBJECT"}, {title: "RIGHT"}, {title: "ON ROLE"}}, cells: grantCells},
+	"Token":            {columns: []column{{title: "SUBJECT"}, {title: "EXPIRES", restless: true}, {title: "FOR"}}, cells: tokenCells},
+	"Secret":           {columns: []column{{title: "GENERATION", right: true}}, cells: secretCells},
+	"Map":              {columns: []column{{title: "MATCH"}, {title: "ENTRIES", right: true}, {title: "PROGRAMMED"}}, cells: mapCells},
+	"AccessList":       {columns: []column{{title: "NETWORKS", shrinks: true}, {title: "STRINGS"}, {title: "PROGRAMMED"}}, cells: accessListCells},
+	"RateLimit":        {columns: []column{{title: "COUNTS"}, {title: "PERIOD"}, {title: "BY", shrinks: true}, {title: "SOFT", right: true}, {title: "HARD", right: true}, {title: "MODE"}, {title: "OVER", right: true, restless: true}, {title: "PROGRAMMED"}}, learn: learnCounts, cells: rateLimitCells},
+	"Logic":            {columns: []column{{title: "DESCRIPTION", shrinks: true}, {title: "PARAMETERS", shrinks: true}, {title: "RAW"}, {title: "PROGRAMMED"}}, cells: logicCells},
+	"Route":            {columns: []column{{title: "SITE"}, {title: "TAKES", shrinks: true}, {title: "DOES"}}, cells: routeCells},
+	"Split":            {columns: []column{{title: "SITE"}, {title: "BACKEND"}, {title: "NOW", restless: true}, {title: "NEXT STEP", restless: true}, {title: "STICKY"}, {title: "PROGRAMMED"}}, cells: splitCells},
+	"Schedule":         {columns: []column{{title: "FROM"}, {title: "UNTIL"}, {title: "NOW", restless: true}, {title: "REASON", shrinks: true}}, cells: scheduleCells},
+	"ErrorPage":        {columns: []column{{title: "TYPE"}, {title: "BYTES", right: true}, {title: "PROGRAMMED"}}, cells: pageCells},
+	"Tuning":           {columns: []column{{title: "MAXCONN", right: true}, {title: "PORTS", shrinks: true}, {title: "CLIENT"}, {title: "SERVER"}}, cells: tuningCells},
 }
 
 func siteCells(f *facts, o *object) []cell {
@@ -209,6 +210,11 @@ func roleCells(_ *facts, o *object) []cell {
 		groups = "any"
 	}
 	return words(spec.Contact, hostnames, groups)
+}
+
+func providerCells(_ *facts, o *object) []cell {
+	spec := o.Spec.(*weir.IdentityProvider)
+	return words(spec.Title, spec.Issuer, spec.ClientID, spec.GroupsClaim)
 }
 
 func grantCells(_ *facts, o *object) []cell {

@@ -90,8 +90,10 @@ func (c *call) run() (err error) {
 		}
 	}
 	if c.route.id != "" {
-		if err := c.knownQuery(); err != nil {
-			return err
+		if !c.route.anyQuery {
+			if err := c.knownQuery(); err != nil {
+				return err
+			}
 		}
 		if err := c.noBody(); err != nil {
 			return err

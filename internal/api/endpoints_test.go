@@ -35,6 +35,7 @@ const (
 	itself       = "401 401 401 401 401 401 401 401 401" // a server's certificate is asked for
 	nothing      = "204 204 204 204 204 204 204 204 204"
 	noToken      = "401 401 401 401 401 401 401 401 401" // what is exchanged is in the body
+	toPage       = "404 404 404 404 404 404 404 404 404" // the page that says why is the console's
 	makers       = "401 401 403 403 403 403 403 403 201"
 )
 
@@ -57,6 +58,7 @@ var kindTable = map[string]kindRow{
 	"LoadBalancerGroup": {name: "edge", body: manifest("LoadBalancerGroup", "edge", "}\nspec: {ranges: [203.0.113.0/28]}"), read: granted, write: admins},
 	"LoadBalancer":      {name: "lb1", body: manifest("LoadBalancer", "lb1", "}\nspec: {group: edge, zone: az1}"), read: granted, write: admins},
 	"Role":              {name: "web", body: manifest("Role", "web", "}"), read: granted, write: admins},
+	"IdentityProvider":  {name: "corp", body: manifest("IdentityProvider", "corp", "}\nspec: {issuer: https://login.example.com, clientID: weir}"), read: granted, write: admins, needsWriting: true},
 	"Grant":             {name: "g-owner", body: manifest("Grant", "g-owner", "}\nspec: {subject: owner, role: web, right: owner}"), read: "401 401 403 403 403 200 403 200 200", write: admins},
 	"Token":             {name: "t-owner", body: manifest("Token", "t-owner", "}\nspec: {subject: owner}"), read: "401 401 403 403 403 200 403 200 200", write: admins},
 	"Secret":            {name: "key-web", body: manifest("Secret", "key-web", roleWeb+"spec: {data: canary-secret-web}"), read: webReaders, write: webOwners},
@@ -88,6 +90,8 @@ func endpointTable() map[string]endpointRow {
 		"GET /api/v1/session":                               {path: "/api/v1/session", want: anybody},
 		"POST /api/v1/session":                              {path: "/api/v1/session", body: "token: nonsense", want: noToken},
 		"DELETE /api/v1/session":                            {path: "/api/v1/session", want: nothing},
+		"GET /signin/{provider}":                            {path: "/signin/nix", want: toPage},
+		"GET /signin/{provider}/callback":                   {path: "/signin/nix/callback?code=x&state=y", want: toPage},
 		"POST /api/v1/apply":                                {path: "/api/v1/apply", body: site, want: webOwners},
 		"POST /api/v1/inventory":                            {path: "/api/v1/inventory?dryRun=true", body: `[{"name": "cmdb", "role": "web", "address": "10.0.0.9", "zone": "az1"}]`, want: webOwners, media: "application/json"},
 		"POST /api/v1/plan":                                 {path: "/api/v1/plan", body: site, want: webOwners},

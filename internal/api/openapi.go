@@ -106,7 +106,7 @@ func (rt *route) bodyContent(r huma.Registry) map[string]*huma.MediaType {
 
 func (rt *route) documentedParams() []*huma.Param {
 	var list []*huma.Param
-	for _, name := range []string{"name", "revision", "plural"} {
+	for _, name := range []string{"name", "revision", "plural", "provider"} {
 		if strings.Contains(rt.pattern, "{"+name+"}") {
 			s := &huma.Schema{Type: huma.TypeString}
 			if name == "revision" {
@@ -150,6 +150,9 @@ func (rt *route) responses(r huma.Registry) map[string]*huma.Response {
 		ok.Headers["Weir-Revision"] = &huma.Param{Description: "The revision of the change, for status?wait=; absent after a dry run.", Schema: &huma.Schema{Type: huma.TypeInteger}}
 	}
 	list := map[string]*huma.Response{"default": problem, "200": ok}
+	if slices.Contains(rt.statuses, http.StatusFound) {
+		return map[string]*huma.Response{"default": problem, "302": {Description: "Where the browser goes; what was refused is told on the page /signin."}}
+	}
 	if slices.Contains(rt.statuses, http.StatusNoContent) {
 		return map[string]*huma.Response{"default": problem, "204": {Description: "Done."}}
 	}

@@ -32,6 +32,7 @@ var rightTable = map[string]rightRow{
 	"LoadBalancerGroup": {roleless: true},
 	"LoadBalancer":      {roleless: true},
 	"Role":              {roleless: true},
+	"IdentityProvider":  {roleless: true},
 	"Grant":             {},
 	"Token":             {},
 	"Secret":            {write: weir.Owner},

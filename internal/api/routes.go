@@ -16,6 +16,8 @@ type route struct {
 	id, summary string
 	// open routes need no credential.
 	open bool
+	// anyQuery routes take parameters that others add to the query.
+	anyQuery bool
 	// registrant routes are asked by servers that register themselves, and take their certificates.
 	registrant bool
 	// itself routes also take the certificate of the very server that is asked about.
@@ -55,6 +57,8 @@ func routes() []*route {
 		{method: "GET", pattern: "/api/v1/session", id: "session", summary: "Tell whether somebody is signed in with this browser, and the ways to sign in.", open: true, answer: reflect.TypeFor[SessionAnswer](), handle: (*call).session},
 		{method: "POST", pattern: "/api/v1/session", id: "signIn", summary: "Exchange a token for a session, which the browser is given a cookie of.", open: true, body: "signin", statuses: []int{http.StatusNoContent}, handle: (*call).signIn},
 		{method: "DELETE", pattern: "/api/v1/session", id: "signOut", summary: "End the session of this browser.", open: true, statuses: []int{http.StatusNoContent}, handle: (*call).signOut},
+		{method: "GET", pattern: "/signin/{provider}", id: "toProvider", summary: "Send a browser to an identity provider.", open: true, query: []param{toParam}, statuses: []int{http.StatusFound}, handle: (*call).toProvider},
+		{method: "GET", pattern: "/signin/{provider}/callback", id: "fromProvider", summary: "Let somebody in who comes back from an identity provider.", open: true, anyQuery: true, statuses: []int{http.StatusFound}, handle: (*call).fromProvider},
 		{method: "POST", pattern: "/api/v1/apply", id: "apply", summary: "Make many objects, and deletions, one atomic change.", body: "objects", query: []param{dryRunParam, reasonParam, planParam, briefParam, deleteParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).applyMany},
 		{method: "POST", pattern: "/api/v1/plan", id: "plan", summary: "Tell what apply would do, load balancer by load balancer, and leave no trace.", body: "objects", query: []param{deleteParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).plan},
 		{method: "POST", pattern: "/api/v1/inventory", id: "inventory", summary: "Make a list of servers, as a CMDB exports it, one atomic change.", body: "inventory", query: []param{replaceParam, zoneParam, removeParam, dryRunParam, reasonParam, planParam, briefParam}, answer: reflect.TypeFor[InventoryAnswer](), handle: (*call).inventory},

@@ -70,18 +70,14 @@ func (h *Handler) judgeSession(id string, now time.Time) (Caller, error) {
 	}
 	who := h.people.caller(s.Subject, s.Groups...)
 	if len(who.Grants) == 0 {
-		return Caller{}, noGrant(s.Subject)
+		return Caller{}, signin.NoGrant(s.Subject)
 	}
 	return who, nil
 }
 
-func noGrant(subject string) error {
-	return weir.Errorf(weir.Forbidden, "nothing is granted to %s yet: give this name to an admin, who makes a Grant of it (weir grant)", subject)
-}
-
 // session tells who is signed in. That nobody is is no error.
 func (c *call) session() error {
-	answer := SessionAnswer{Providers: []SignInProvider{}}
+	answer := SessionAnswer{Providers: c.h.providers()}
 	cred, who, held, err := c.h.bySession(c.r)
 	switch kind := weir.KindOf(err); {
 	case !held:
@@ -146,7 +142,7 @@ func (c *call) signedIn(now time.Time) error {
 		return err
 	}
 	if len(c.who.Grants) == 0 {
-		return noGrant(c.who.Subject)
+		return signin.NoGrant(c.who.Subject)
 	}
 	token := c.h.people.token(hash)
 	if token == nil {

@@ -23,6 +23,9 @@ func Takes(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
+	if strings.HasPrefix(r.URL.Path, "/signin/") {
+		return false // the way to identity providers and back; the page /signin is the console's
+	}
 	for _, place := range others {
 		if r.URL.Path == strings.TrimSuffix(place, "/") || strings.HasSuffix(place, "/") && strings.HasPrefix(r.URL.Path, place) {
 			return false

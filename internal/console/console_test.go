@@ -91,6 +91,8 @@ func TestTakes(t *testing.T) {
 		{"HEAD", "/sites/www", true},
 		{"GET", "/apis", true},
 		{"GET", "/signin", true},
+		{"GET", "/signin/corp", false},
+		{"GET", "/signin/corp/callback", false},
 		{"GET", "/api", false},
 		{"GET", "/api/v1/nonsense", false},
 		{"GET", "/openapi.json", false},

@@ -289,7 +289,7 @@ func (s *server) build(ctx context.Context) error {
 	s.registerBackups(s.metrics)
 	s.registrar = registrar.New(registrar.Options{Store: s.store, CA: s.ca, Lease: s.opts.RegistrationLease, Clock: s.opts.Clock, Log: s.opts.Log})
 	s.registerRegistrations(s.metrics)
-	s.signIn = signin.New(signin.Options{Store: s.store, Audit: s.audit, Clock: s.opts.Clock, Log: s.opts.Log})
+	s.signIn = signin.New(signin.Options{Store: s.store, Dial: s.reach.Destinations.Dial, Audit: s.audit, Clock: s.opts.Clock, Log: s.opts.Log})
 	s.handler = api.New(api.Options{
 		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
 		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"weir"
@@ -26,6 +27,8 @@ const (
 	most = 20_000
 	// kind is that of the text in the cookie, which is made as tokens are.
 	kind = "session"
+	// maxExchanges is how many codes are exchanged at once.
+	maxExchanges = 16
 	// behind is how long a server waits that has not seen yet what a session was made by.
 	behind = 5 * time.Second
 )
@@ -33,6 +36,8 @@ const (
 // Options are what a Desk stands on. Store is required.
 type Options struct {
 	Store *store.Store
+	// Dial reaches identity providers, where the control plane may ask; nil reaches whatever there is.
+	Dial Dial
 	// Audit takes the sessions that end with what they rest on; nil takes none.
 	Audit *secrets.Audit
 	Clock func() time.Time
@@ -52,12 +57,17 @@ func (o *Options) fill() {
 type Desk struct {
 	opts     Options
 	sessions *store.Sessions
+	// exchanges holds a place for each code that is being exchanged.
+	exchanges chan struct{}
+
+	mu        sync.Mutex
+	providers map[string]*known // by name
 }
 
 // New makes a Desk. Follow must run for it to know what other servers of the store do.
 func New(o Options) *Desk {
 	o.fill()
-	return &Desk{opts: o, sessions: o.Store.Sessions()}
+	return &Desk{opts: o, sessions: o.Store.Sessions(), exchanges: make(chan struct{}, maxExchanges), providers: map[string]*known{}}
 }
 
 // Follow keeps up who is signed in until ctx ends.
@@ -161,6 +171,13 @@ func ended() error {
 func (d *Desk) Judge(view *weir.Set, s store.Session, now time.Time) error {
 	if !now.Before(s.Ends) {
 		return ended()
+	}
+	if s.Provider != "" {
+		p := weir.Find[weir.IdentityProvider](view, "IdentityProvider", s.Provider)
+		if p == nil || p.Issuer != s.Issuer {
+			return weir.Errorf(weir.Unauthenticated, "the identity provider that the session comes from is not there any more: sign in again")
+		}
+		return nil
 	}
 	o := view.Get(weir.Ref{Kind: "Token", Name: s.Token})
 	if o == nil || o.Spec.(*weir.Token).Hash != s.TokenHash {

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"log/slog"
 
-	"weir"
 	"weir/internal/secrets"
 	"weir/internal/store"
 )
 
-// Tend ends the sessions that have lost what they rest on: their token, or their subject's last Grant. One server of the
+// Tend ends the sessions that have lost what they rest on: their token, their identity provider, or their subject's last Grant. One server of the
 // store does so; each refuses them from that moment on anyway. It ends with ctx.
 func (d *Desk) Tend(ctx context.Context) error {
 	select {
@@ -25,7 +24,7 @@ func (d *Desk) Tend(ctx context.Context) error {
 			return errors.Join(ctx.Err(), err)
 		}
 		for _, o := range ev.Change.Objects {
-			if o.Kind == "Token" || o.Kind == "Grant" {
+			if o.Kind == "Token" || o.Kind == "Grant" || o.Kind == "IdentityProvider" {
 				d.sweep(ctx)
 				break
 			}
@@ -36,10 +35,7 @@ func (d *Desk) Tend(ctx context.Context) error {
 
 func (d *Desk) sweep(ctx context.Context) {
 	view := d.opts.Store.View()
-	granted := map[string]bool{}
-	for o := range view.All("Grant") {
-		granted[o.Spec.(*weir.Grant).Subject] = true
-	}
+	granted := grantedIn(view)
 	now := d.opts.Clock()
 	for _, s := range d.sessions.All() {
 		if s.Revision > view.Revision {

@@ -154,3 +154,28 @@ func TestSessionsAreInNoBackup(t *testing.T) {
 		t.Error("a session is in the backup, or nothing is")
 	}
 }
+
+// TestPassingValues: what comes back is what was given away, for the purpose that it was given for, and nothing else.
+func TestPassingValues(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	text, err := s.SealPassing("one", []byte("canary"))
+	if err != nil || strings.Contains(text, "canary") {
+		t.Fatal(text, err)
+	}
+	if got, err := s.OpenPassing("one", text); err != nil || got.Text() != "canary" {
+		t.Errorf("%q, %v", got.Text(), err)
+	}
+	again, err := s.SealPassing("one", []byte("canary"))
+	if err != nil || again == text {
+		t.Errorf("equal values look alike: %v", err)
+	}
+	for _, bad := range []string{"", "nonsense", text[:len(text)-1], text + "A", strings.ToUpper(text)} {
+		if _, err := s.OpenPassing("one", bad); weir.KindOf(err) != weir.Invalid {
+			t.Errorf("%.20q: %v", bad, err)
+		}
+	}
+	if _, err := s.OpenPassing("two", text); weir.KindOf(err) != weir.Invalid {
+		t.Errorf("for another purpose: %v", err)
+	}
+}
