@@ -1,19 +1,24 @@
 package accesslog
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Counts is what a receiver has counted since it began, or the sum or difference of several
 // such; it holds no reference to anything and is sorted, so equal counts are equal JSON.
 // All of it only grows, whatever HAProxy reloads or crashes.
 type Counts struct {
-	Lines            uint64   `json:"lines"`            // lines that were understood
-	Foreign          uint64   `json:"foreign"`          // datagrams without our token, dropped
-	Notices          uint64   `json:"notices"`          // HAProxy's own messages, that a frontend stopped, as at a reload, or that a server is up or down
-	Malformed        uint64   `json:"malformed"`        // lines with our token that could not be read, or were cut
-	Lost             uint64   `json:"lost"`             // lines that HAProxy numbered but that never came
-	Overflowed       uint64   `json:"overflowed"`       // lines counted in the series Other for want of room
-	ConnectionErrors uint64   `json:"connectionErrors"` // connections that ended before any request, as by a failed TLS handshake
-	Series           []Series `json:"series,omitempty"`
+	// Since is when all of it was zero; the zero time of a sum or difference.
+	Since            time.Time `json:"since,omitzero"`
+	Lines            uint64    `json:"lines"`            // lines that were understood
+	Foreign          uint64    `json:"foreign"`          // datagrams without our token, dropped
+	Notices          uint64    `json:"notices"`          // HAProxy's own messages, that a frontend stopped, as at a reload, or that a server is up or down
+	Malformed        uint64    `json:"malformed"`        // lines with our token that could not be read, or were cut
+	Lost             uint64    `json:"lost"`             // lines that HAProxy numbered but that never came
+	Overflowed       uint64    `json:"overflowed"`       // lines counted in the series Other for want of room
+	ConnectionErrors uint64    `json:"connectionErrors"` // connections that ended before any request, as by a failed TLS handshake
+	Series           []Series  `json:"series,omitempty"`
 	// Limited are those who were over a rate limit, by site and limit.
 	Limited []Limited `json:"limited,omitempty"`
 	// Diverted are what splits kept from legs that fail, by site, split and leg.

@@ -21,13 +21,15 @@ const MaxLine = 16 << 10
 // Names out of the configuration, addresses and numbers are plain; whatever a client or a map
 // can influence goes through +json, which escapes on 3.2 and 3.4 alike and quotes by itself.
 const (
-	commonItems = `"p":%pid,"n":%lc,"f":"%f","t":%Ts%ms,"b":"%b","s":"%s","st":%ST,"i":%U,"o":%B,`
-	httpTimers  = `"tm":[%TR,%Tw,%Tc,%Tr,%Ta],`
-	tcpTimers   = `"tm":[%Th,%Tw,%Tc,-1,%Tt],`
-	clientItems = `"e":"%ts","r":"%rc","c":"%ci","cp":"%cp","tv":%{+json}sslv,"tc":%{+json}sslc,`
-	placeItems  = `"ro":%{+json}[var(txn.route)],"zo":%{+json}[var(txn.zone)],"li":%{+json}[var(txn.limited)]`
-	httpItems   = `,"m":%{+json}HM,"u":%{+json}HPO,"h":%{+json}[capture.req.hdr(0)],"v":%{+json}HV`
-	errorItems  = `"er":%{+json}[fc_err_name],"es":%{+json}[ssl_fc_err_str]`
+	commonItems  = `"p":%pid,"n":%lc,"f":"%f","t":%Ts%ms,"b":"%b","s":"%s","st":%ST,"i":%U,"o":%B,`
+	httpTimers   = `"tm":[%TR,%Tw,%Tc,%Tr,%Ta],`
+	tcpTimers    = `"tm":[%Th,%Tw,%Tc,-1,%Tt],`
+	clientItems  = `"e":"%ts","r":"%rc","c":"%ci","cp":"%cp","tv":%{+json}sslv,"tc":%{+json}sslc,`
+	placeItems   = `"ro":%{+json}[var(txn.route)],"zo":%{+json}[var(txn.zone)],"li":%{+json}[var(txn.limited)]`
+	httpItems    = `,"m":%{+json}HM,"u":%{+json}HPO,"h":%{+json}[capture.req.hdr(0)],"v":%{+json}HV`
+	httpTLSItems = `,"hs":[%Th,%[var(txn.first)],%[ssl_fc_is_resumed]]`
+	tcpTLSItems  = `,"hs":[%Th,1,%[ssl_fc_is_resumed]]`
+	errorItems   = `"er":%{+json}[fc_err_name],"es":%{+json}[ssl_fc_err_str]`
 )
 
 // HTTPFormat returns the log-format of frontends in mode http, to be written between single
@@ -36,6 +38,12 @@ const (
 // each of them optional: a capture costs HAProxy half of what a variable for the Host does. The token must be one that CheckToken accepts.
 func HTTPFormat(token string) string {
 	return opening(token, 'h') + httpTimers + clientItems + placeItems + httpItems + "}"
+}
+
+// HTTPSFormat is HTTPFormat for frontends that end TLS: it tells how long the handshake took, whether this is the first
+// request after it, for which the frontend sets txn.first to 1, and whether it resumed a session.
+func HTTPSFormat(token string) string {
+	return opening(token, 'h') + httpTimers + clientItems + placeItems + httpTLSItems + httpItems + "}"
 }
 
 // HTTPFormatCaptured is HTTPFormat with captured headers under the names given, in the order in which the frontend
@@ -60,6 +68,11 @@ func captured(item, of string, first int, names []string) string {
 // quotes. The frontend sets txn.route and txn.zone in tcp-request content rules.
 func TCPFormat(token string) string {
 	return opening(token, 't') + tcpTimers + clientItems + placeItems + "}"
+}
+
+// TLSFormat is TCPFormat for frontends that end TLS.
+func TLSFormat(token string) string {
+	return opening(token, 't') + tcpTimers + clientItems + placeItems + tcpTLSItems + "}"
 }
 
 // ErrorFormat returns the error-log-format of frontends of either mode, to be written between

@@ -50,7 +50,7 @@ func startHAProxy(t testing.TB, h weirtest.HAProxy, addr string, r *Receiver, to
 	}
 	text := strings.NewReplacer(
 		"ADDR", addr, "PAIR", pair, "LOG", LogTarget(r.Addr()),
-		"HTTPFORMAT", HTTPFormat(token), "CAPTURED", HTTPFormatCaptured(token, []string{"user-agent"}, []string{"x-origin"}),
+		"HTTPFORMAT", HTTPFormat(token), "HTTPSFORMAT", HTTPSFormat(token), "TLSFORMAT", TLSFormat(token), "CAPTURED", HTTPFormatCaptured(token, []string{"user-agent"}, []string{"x-origin"}),
 		"TCPFORMAT", TCPFormat(token), "ERRORFORMAT", ErrorFormat(token),
 	).Replace(configuration)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
@@ -111,6 +111,25 @@ frontend unsafe from base
   declare capture response len 20
   http-request set-var(txn.route) req.hdr(x-site)
   http-request return status 200 content-type text/plain string ok
+frontend https from base
+  bind ADDR:8012 ssl crt PAIR alpn h2,http/1.1 ssl-max-ver TLSv1.2
+  bind ADDR:8013 ssl crt PAIR alpn h2,http/1.1
+  LOG
+  log-format 'HTTPSFORMAT'
+  error-log-format 'ERRORFORMAT'
+  capture request header Host len 255
+  http-request set-var(txn.first) int(1) if !{ var(sess.known) -m found }
+  http-request set-var(sess.known) int(1) if { var(txn.first) -m found }
+  http-request set-var(txn.route) str(secure)
+  default_backend web
+frontend tls from base
+  mode tcp
+  bind ADDR:8014 ssl crt PAIR
+  LOG
+  log-format 'TLSFORMAT'
+  error-log-format 'ERRORFORMAT'
+  tcp-request content set-var(txn.route) str(mail)
+  default_backend stream
 frontend tcp from base
   mode tcp
   bind ADDR:8004

@@ -62,27 +62,3 @@ func (h Histogram) Quantile(q float64) time.Duration {
 	}
 	return time.Duration(lower) * time.Millisecond
 }
-
-func (h *Histogram) add(o *Histogram) {
-	for i, n := range o.Buckets {
-		h.Buckets[i] += n
-	}
-	h.SumMS += o.SumMS
-}
-
-func (h *Histogram) sub(o *Histogram) {
-	for i, n := range o.Buckets {
-		h.Buckets[i] -= n
-	}
-	h.SumMS -= o.SumMS
-}
-
-// since tells whether h can be o with more counted on top.
-func (h *Histogram) since(o *Histogram) bool {
-	for i, n := range o.Buckets {
-		if h.Buckets[i] < n {
-			return false
-		}
-	}
-	return h.SumMS >= o.SumMS
-}

@@ -56,6 +56,11 @@ type Line struct {
 	Site        []byte
 	Route       []byte
 	Zone        []byte
+	// Handshake is how long TLS took in milliseconds, and First says that the line is of the first request after it; Resumed
+	// that it resumed a session. They are of frontends that end TLS.
+	Handshake   int64
+	First       bool
+	Resumed     bool
 	Limited     []byte // rate limits that it was over, "429:edge,cut:other,", as limits reads it
 	Method      []byte
 	Path        []byte // without query, at most 512 bytes
@@ -173,6 +178,15 @@ func (p *parser) place(l *Line) {
 	if p.at(`,"li":`) {
 		p.literal(`,"li":`)
 		l.Limited = p.optionalText()
+	}
+	if p.at(`,"hs":[`) {
+		p.literal(`,"hs":[`)
+		l.Handshake = p.number(minNumber, maxNumber)
+		p.literal(`,`)
+		l.First = p.truth()
+		p.literal(`,`)
+		l.Resumed = p.truth()
+		p.literal(`]`)
 	}
 }
 

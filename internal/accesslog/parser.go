@@ -83,6 +83,15 @@ func (p *parser) number(least, most int64) int64 {
 	return v
 }
 
+// truth takes 1 or 0; HAProxy writes - for what it can't tell.
+func (p *parser) truth() bool {
+	c := p.byte()
+	if c != '0' && c != '1' && c != '-' {
+		p.bad = true
+	}
+	return c == '1'
+}
+
 // optionalText takes a string or null, which is what +json makes of nothing.
 func (p *parser) optionalText() []byte {
 	if p.at("null") {

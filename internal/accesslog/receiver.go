@@ -33,6 +33,7 @@ type Receiver struct {
 	opening []byte // what every line of ours begins with
 	done    chan struct{}
 	end     sync.Once
+	began   time.Time
 	events  chan struct{}
 
 	mu        sync.Mutex
@@ -82,6 +83,7 @@ func listenWith(addr, token string, buffer int) (*Receiver, error) {
 		nap:     20 * time.Millisecond,
 		opening: []byte(keyOpening + token + keyClosing),
 		done:    make(chan struct{}),
+		began:   time.Now().UTC(),
 		events:  make(chan struct{}, 1),
 		table:   newTable(maxSeries),
 		losses:  newLosses(since),
@@ -111,11 +113,19 @@ func (r *Receiver) Addr() netip.AddrPort { return r.addr }
 // as a rule room for a few hundred lines, and bursts are lost, and counted as lost.
 func (r *Receiver) Buffer() int { return r.buffer }
 
-// Snapshot returns all that was counted since Listen, as a copy.
+// Resume goes on from what an earlier receiver had counted at its end. It is for before the first Snapshot.
+func (r *Receiver) Resume(c Counts) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.began, r.losses.lost = c.Since, r.losses.lost+c.Lost
+	r.table.resume(c)
+}
+
+// Snapshot returns all that was counted since Listen, and before if it was resumed, as a copy.
 func (r *Receiver) Snapshot() Counts {
 	r.mu.Lock()
 	c := r.table.snapshot()
-	c.Lost = r.losses.lost
+	c.Lost, c.Since = r.losses.lost, r.began
 	r.mu.Unlock()
 	c.sort()
 	return c

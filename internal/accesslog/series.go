@@ -56,6 +56,18 @@ type Errors struct {
 	Proxy  uint64 `json:"proxy"`  // HAProxy's limits, faults, or its operator
 }
 
+// TLS counts what came over TLS that HAProxy ended.
+type TLS struct {
+	// V10 to V13 are requests, and tcp connections, by version.
+	V10 uint64 `json:"v10,omitzero"`
+	V11 uint64 `json:"v11,omitzero"`
+	V12 uint64 `json:"v12,omitzero"`
+	V13 uint64 `json:"v13,omitzero"`
+	// Handshakes are those after which a request came, Resumed those of them that resumed a session.
+	Handshakes uint64 `json:"handshakes,omitzero"`
+	Resumed    uint64 `json:"resumed,omitzero"`
+}
+
 // Series counts what one site did with one pool in one zone.
 type Series struct {
 	Key
@@ -65,6 +77,10 @@ type Series struct {
 	Redispatches uint64         `json:"redispatches,omitzero"` // requests that ended on another server than the first
 	Total        Histogram      `json:"total,omitzero"`        // the whole request or tcp connection
 	Response     Histogram      `json:"response,omitzero"`     // the server's answer alone
+	Queue        Histogram      `json:"queue,omitzero"`        // the wait for a server's slot
+	Connect      Histogram      `json:"connect,omitzero"`      // the connection to the server
+	Handshake    Histogram      `json:"handshake,omitzero"`    // of TLS with the client, where that is HAProxy's
+	TLS          TLS            `json:"tls,omitzero"`
 }
 
 // Requests returns the number of requests, or tcp connections, of all classes.
@@ -103,45 +119,53 @@ func (s *Series) count(l *Line) {
 	}
 	s.Total.observe(l.Timers.Total)
 	s.Response.observe(l.Timers.Response)
+	s.Queue.observe(l.Timers.Queue)
+	s.Connect.observe(l.Timers.Connect)
+	s.countTLS(l)
+}
+
+func (s *Series) countTLS(l *Line) {
+	switch string(l.TLSVersion) {
+	case "TLSv1.3":
+		s.TLS.V13++
+	case "TLSv1.2":
+		s.TLS.V12++
+	case "TLSv1.1":
+		s.TLS.V11++
+	case "TLSv1", "TLSv1.0":
+		s.TLS.V10++
+	}
+	if !l.First {
+		return
+	}
+	s.TLS.Handshakes++
+	if l.Resumed {
+		s.TLS.Resumed++
+	}
+	s.Handshake.observe(l.Handshake)
 }
 
 func (s *Series) add(o *Series) {
-	for i, c := range o.Classes {
-		s.Classes[i].add(c)
+	mine, theirs := s.numbers(), o.numbers()
+	for i := range mine {
+		*mine[i] += *theirs[i]
 	}
-	s.Errors.Client += o.Errors.Client
-	s.Errors.Server += o.Errors.Server
-	s.Errors.Proxy += o.Errors.Proxy
-	s.Retries += o.Retries
-	s.Redispatches += o.Redispatches
-	s.Total.add(&o.Total)
-	s.Response.add(&o.Response)
 }
 
 func (s *Series) sub(o *Series) {
-	for i, c := range o.Classes {
-		s.Classes[i].Requests -= c.Requests
-		s.Classes[i].BytesIn -= c.BytesIn
-		s.Classes[i].BytesOut -= c.BytesOut
+	mine, theirs := s.numbers(), o.numbers()
+	for i := range mine {
+		*mine[i] -= *theirs[i]
 	}
-	s.Errors.Client -= o.Errors.Client
-	s.Errors.Server -= o.Errors.Server
-	s.Errors.Proxy -= o.Errors.Proxy
-	s.Retries -= o.Retries
-	s.Redispatches -= o.Redispatches
-	s.Total.sub(&o.Total)
-	s.Response.sub(&o.Response)
 }
 
 // since tells whether s can be o with more counted on top.
 func (s *Series) since(o *Series) bool {
-	for i, c := range o.Classes {
-		n := s.Classes[i]
-		if n.Requests < c.Requests || n.BytesIn < c.BytesIn || n.BytesOut < c.BytesOut {
+	mine, theirs := s.numbers(), o.numbers()
+	for i := range mine {
+		if *mine[i] < *theirs[i] {
 			return false
 		}
 	}
-	return s.Errors.Client >= o.Errors.Client && s.Errors.Server >= o.Errors.Server &&
-		s.Errors.Proxy >= o.Errors.Proxy && s.Retries >= o.Retries && s.Redispatches >= o.Redispatches &&
-		s.Total.since(&o.Total) && s.Response.since(&o.Response)
+	return true
 }

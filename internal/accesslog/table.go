@@ -3,7 +3,7 @@ package accesslog
 import "slices"
 
 const (
-	maxSeries = 8192 // about 1 KB each
+	maxSeries = 8192 // about 1.5 KB each
 	maxName   = 256  // bytes; names of sites, pools and zones are shorter
 )
 
@@ -61,6 +61,30 @@ func (t *table) other() *Series {
 		t.series[key] = s
 	}
 	return s
+}
+
+// resume adds what was counted before.
+func (t *table) resume(c Counts) {
+	t.counts.Merge(Counts{
+		Lines: c.Lines, Foreign: c.Foreign, Notices: c.Notices, Malformed: c.Malformed, Overflowed: c.Overflowed, ConnectionErrors: c.ConnectionErrors,
+	})
+	for i := range c.Series {
+		s := c.Series[i]
+		key := s.Site + "\x00" + s.Pool + "\x00" + s.Zone
+		if mine := t.series[key]; mine != nil {
+			mine.add(&s)
+		} else if len(t.series) < t.room {
+			t.series[key] = &s
+		}
+	}
+	for _, l := range c.Limited {
+		mine := t.limited([]byte(l.Site), []byte(l.RateLimit))
+		*mine = mine.plus(l)
+	}
+	for _, d := range c.Diverted {
+		mine := t.divertedOf([]byte(d.Site), []byte(d.Split), []byte(d.Backend))
+		*mine = mine.plus(d)
+	}
 }
 
 // snapshot returns a copy; sorting it is left to the caller, who need not hold the lock.

@@ -315,7 +315,7 @@ func TestHAProxyReload(t *testing.T) {
 				workers[r.Recent(Filter{Status: 200}, 1)[0].PID] = true
 			}
 		}
-		const frontends, reloads = 3, 2
+		const frontends, reloads = 5, 2
 		c := eventually(t, r, func(c Counts) error {
 			if c.Notices != reloads*frontends {
 				return fmt.Errorf("%d notices of stopped frontends, want %d", c.Notices, reloads*frontends)

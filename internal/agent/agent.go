@@ -58,7 +58,7 @@ type Options struct {
 	// LookEvery is how often HAProxy is read back though nothing new is wanted, to find what others changed; 2 s when
 	// zero. Where looking costs much it is rarer.
 	LookEvery time.Duration
-	// CountEvery is how often HAProxy's counters are read; 15 s when zero. Where reading costs much it is rarer.
+	// CountEvery is how often HAProxy's counters are read; 5 s when zero. Where reading costs much it is rarer.
 	CountEvery time.Duration
 	// Patience is how long HAProxy may take for one answer before it is said not to answer; 15 s when zero.
 	Patience time.Duration
@@ -127,6 +127,8 @@ type Agent struct {
 	log      *slog.Logger
 	client   plane
 	receiver *accesslog.Receiver
+	traffic  traffic
+	machine  machineWatch
 	engine   *engine
 	figures  *figures
 	tickets  *ticketKeeper
@@ -257,6 +259,7 @@ func (a *Agent) open(version haproxy.Version) error {
 		return err
 	}
 	a.receiver = receiver
+	a.resumeCounts()
 	if a.opts.foreign() {
 		live.config, live.displace = owned.want.Config, owned.keepDisplaced
 		if live.dir, err = filepath.Abs(live.dir); err != nil {
@@ -324,5 +327,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			err = errors.Join(err, serr)
 		}
 	}
-	return errors.Join(err, a.receiver.Close(), a.client.Close())
+	err = errors.Join(err, a.receiver.Close(), a.client.Close())
+	a.keepCounts()
+	return err
 }

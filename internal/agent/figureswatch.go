@@ -11,7 +11,7 @@ import (
 // The pace of the figures: HAProxy's counters are read every so often, and for at most a thousandth of the time. In
 // between, workers are asked whether they leave; those that do, more often, so that they need not stay for long.
 const (
-	figuresPace  = 15 * time.Second
+	figuresPace  = 5 * time.Second
 	figuresShare = 1000
 	askPace      = time.Second
 	leavePace    = 50 * time.Millisecond

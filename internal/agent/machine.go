@@ -94,6 +94,8 @@ func listenLog(path string) (*accesslog.Receiver, haproxy.Log, error) {
 		HTTPFormat:  accesslog.HTTPFormat(place.Token),
 		TCPFormat:   accesslog.TCPFormat(place.Token),
 		ErrorFormat: accesslog.ErrorFormat(place.Token),
+		HTTPSFormat: accesslog.HTTPSFormat(place.Token),
+		TLSFormat:   accesslog.TLSFormat(place.Token),
 	}, nil
 }
 

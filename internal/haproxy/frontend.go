@@ -199,7 +199,23 @@ func (r *renderer) frontend(p port, name string) *Section {
 	r.maps[path] = orEmpty(r.maps[path])
 	s := r.section("frontend", fmt.Sprintf("%s-%d from clients-%s", name, p.number, mode))
 	s.Spare = true
+	r.secureLog(s, p)
 	return s
+}
+
+// secureLog lets a frontend that ends TLS log what it knows of handshakes. Which request is the first of its connection has
+// to be noted: HAProxy's own http_first_req says of none over HTTP/2 that it is.
+func (r *renderer) secureLog(s *Section, p port) {
+	l := r.env.Log
+	switch {
+	case l.Target == "":
+	case p.mode == weir.PortHTTPS && l.HTTPSFormat != "":
+		s.add("log-format '%s'", r.capturedFormat(l.HTTPSFormat))
+		s.add("http-request set-var(txn.first) int(1) if !{ var(sess.known) -m found }")
+		s.add("http-request set-var(sess.known) int(1) if { var(txn.first) -m found }")
+	case p.mode == weir.PortTLSTCP && l.TLSFormat != "":
+		s.add("log-format '%s'", l.TLSFormat)
+	}
 }
 
 func (r *renderer) tlsOptions(p port) string {

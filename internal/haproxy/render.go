@@ -39,6 +39,8 @@ type Log struct {
 	Target string
 	// The formats are log-format strings without single quotes.
 	HTTPFormat, TCPFormat, ErrorFormat string
+	// HTTPSFormat and TLSFormat are those of frontends that end TLS, of mode http and tcp; empty for the others' ones.
+	HTTPSFormat, TLSFormat string
 }
 
 // The files of a load balancer, relative to its folder, which is HAProxy's working directory.

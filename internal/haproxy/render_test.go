@@ -128,7 +128,7 @@ func TestAllOfItPassesHAProxy(t *testing.T) {
 			Site: "www", Backend: "default", Legs: []weir.SplitLeg{{Backend: "default", Weight: 1}, {Backend: "api", Weight: 1}},
 			Abort: &weir.SplitAbort{Errors: 5, Window: weir.Duration(time.Minute), Requests: 5},
 		}}}
-		env := haproxy.Env{Version: version, Log: haproxy.Log{Target: "log 127.0.0.1:5140 format raw local0", HTTPFormat: "%b", TCPFormat: "%b", ErrorFormat: "%f"}}
+		env := haproxy.Env{Version: version, Log: haproxy.Log{Target: "log 127.0.0.1:5140 format raw local0", HTTPFormat: "%b", TCPFormat: "%b", ErrorFormat: "%f", HTTPSFormat: "%b %[var(txn.first)] %Th", TLSFormat: "%b %Th"}}
 		dir := weirtest.TempDir(t)
 		writeFiles(t, dir, haproxy.Render(n, env))
 		check := weirtest.Command(t, "sh", "-c", "cd "+dir+" && "+h.Path+" -c -dW -f haproxy.cfg")

@@ -263,9 +263,15 @@ func postJSON(ctx context.Context, t http.RoundTripper, url string, header http.
 }
 
 func post(ctx context.Context, t http.RoundTripper, url string, header http.Header, body []byte, answer any) error {
+	_, err := postFor(ctx, t, url, header, body, answer)
+	return err
+}
+
+// postFor is post that also gives the header of the answer.
+func postFor(ctx context.Context, t http.RoundTripper, url string, header http.Header, body []byte, answer any) (http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if header != nil {
 		req.Header = header
@@ -273,17 +279,17 @@ func post(ctx context.Context, t http.RoundTripper, url string, header http.Head
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := t.RoundTrip(req) // not a Client: no redirects, nobody's cookies
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 != 2 {
-		return readRefusal(resp)
+		return nil, readRefusal(resp)
 	}
 	if answer == nil {
-		return nil
+		return resp.Header, nil
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(answer); err != nil {
-		return fmt.Errorf("read answer: %s", jsonFault(err))
+		return nil, fmt.Errorf("read answer: %s", jsonFault(err))
 	}
-	return nil
+	return resp.Header, nil
 }

@@ -47,8 +47,14 @@ type Report struct {
 	Warnings []Warning `json:"warnings,omitempty"`
 	// Now is the agent's clock when this was sent; it is filled in on the way.
 	Now time.Time `json:"now,omitzero"`
-	// Counts are the access log's counters, as they are.
+	// Counts are the access log's counters, as they are; those by site are in Traffic.
 	Counts json.RawMessage `json:"counts,omitempty"`
+	// Whole gives all of the access log's counters in one text, for control planes that don't take Traffic; it is not sent.
+	Whole func() json.RawMessage `json:"-"`
+	// Traffic is what the access log counted by site, pool and zone; nil of agents that have it in Counts.
+	Traffic *Table `json:"traffic,omitempty"`
+	// Machine is how the load balancer's machine is off; nil of agents that don't tell.
+	Machine *MachineReport `json:"machine,omitempty"`
 	// Figures are what HAProxy itself has counted over all its workers, a tally.Figures as it is.
 	Figures json.RawMessage `json:"figures,omitempty"`
 	// Plan holds the operations executed last, one a line; the newest come last.
@@ -227,6 +233,7 @@ func (r Report) boundBut(servers map[string]map[string]ServerHealth) Report {
 	if len(r.Figures) > maxFigures || !json.Valid(r.Figures) {
 		r.Figures = nil
 	}
+	r.Traffic = r.Traffic.bound()
 	return r
 }
 

@@ -51,6 +51,9 @@ type reporter struct {
 	sent   map[string]sentPool
 	// figures are those that the control plane is known to have, from base on.
 	figures json.RawMessage
+	// traffic is what the control plane is known to have of it, and takes that it has said that it takes any.
+	traffic *Table
+	takes   bool
 	zip     *gzip.Writer // kept, since each new one takes a megabyte
 }
 
@@ -227,7 +230,7 @@ func (r *reporter) send(ctx context.Context, t http.RoundTripper, base string, r
 	err := r.post(ctx, t, base, report)
 	var no *refusal
 	if errors.As(err, &no) && no.code == codeFull {
-		r.base, r.sent = "", nil
+		r.base, r.sent, r.takes = "", nil, false
 		err = r.post(ctx, t, base, report)
 	}
 	return err // if it did arrive all the same, the next one's base is not the last, and all is sent
@@ -248,10 +251,12 @@ func (r *reporter) post(ctx context.Context, t http.RoundTripper, base string, r
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := post(ctx, t, base+statusPath, header, body, nil); err != nil {
+	answer, err := postFor(ctx, t, base+statusPath, header, body, nil)
+	if err != nil {
 		return err
 	}
-	r.base, r.sent, r.figures = p.Seq, sent, report.Figures
+	r.base, r.sent, r.figures, r.traffic = p.Seq, sent, report.Figures, report.Traffic
+	r.takes = answer.Get(takesHeader) == takesTraffic
 	return nil
 }
 
@@ -293,6 +298,12 @@ func (r *reporter) build(report *Report, now time.Time) (statusPost, map[string]
 	p.Report.Servers = changed
 	if r.base != "" && bytes.Equal(r.figures, p.Report.Figures) {
 		p.Report.Figures = nil
+	}
+	if r.base != "" {
+		p.Report.Traffic, p.GoneRows = report.Traffic.after(r.traffic)
+	}
+	if !r.takes && report.Whole != nil {
+		p.Report.Counts = report.Whole()
 	}
 	return p, sent
 }

@@ -19,9 +19,11 @@ import (
 type statusPost struct {
 	Base string `json:"base,omitempty"`
 	// Seq names this report, for the next one's Base.
-	Seq    string   `json:"seq"`
-	Gone   []string `json:"gone,omitempty"` // pools
-	Report Report   `json:"report"`
+	Seq  string   `json:"seq"`
+	Gone []string `json:"gone,omitempty"` // pools
+	// GoneRows are rows of Traffic.
+	GoneRows []string `json:"goneRows,omitempty"`
+	Report   Report   `json:"report"`
 }
 
 // Reported is what an agent said, and when. Its maps and slices are shared and must not be changed.
@@ -128,6 +130,7 @@ func (r *Reports) take(name string, p statusPost, now time.Time, own bool) (ok b
 		if report.Figures == nil {
 			report.Figures = last.Figures
 		}
+		report.Traffic = report.Traffic.upon(last.Traffic, p.GoneRows)
 		if report.Shown == nil {
 			report.Shown = last.Shown
 		}
@@ -209,9 +212,17 @@ func (h *Hub) status(w http.ResponseWriter, r *http.Request) error {
 	if !h.reports.put(name, p, h.opts.Now()) {
 		return refuse(http.StatusConflict, codeFull, "the report that this one builds on is not known; send all of it")
 	}
+	w.Header().Set(takesHeader, takesTraffic)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
+
+// A control plane that takes Traffic says so with its answer to a report; until then an agent sends all counters in Counts
+// too.
+const (
+	takesHeader  = "Weir-Takes"
+	takesTraffic = "traffic"
+)
 
 func readReport(w http.ResponseWriter, r *http.Request, p *statusPost) error {
 	tooLarge := refuse(http.StatusRequestEntityTooLarge, string(weir.TooLarge), "the report is longer than %d bytes, or %d compressed", maxReport, maxReportBody)

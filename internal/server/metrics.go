@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"log/slog"
 	"net/http"
 
@@ -63,8 +62,7 @@ func (f *fleet) Collect(out chan<- prometheus.Metric) {
 	reports := f.hub.Reports().All()
 	collectFigures(reports, maxFigureSeries, out)
 	for name, rep := range reports {
-		var counts accesslog.Counts
-		if json.Unmarshal(rep.Counts, &counts) == nil {
+		if counts, ok := countsOf(rep); ok {
 			accesslog.NewCollector(func() accesslog.Counts { return counts }, prometheus.Labels{"loadbalancer": name}).Collect(out)
 		}
 	}

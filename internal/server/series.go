@@ -14,8 +14,8 @@ import (
 	"weir/internal/tally"
 )
 
-// The pace at which figures over time are taken from reports: each second, but access logs, which take longest to read,
-// at most so often of one load balancer.
+// The pace at which figures over time are taken from reports: each second, but so often at least that what stands still is
+// known to, and at most that of agents which tell all in one text.
 const (
 	seriesPace = time.Second
 	logPace    = 5 * time.Second
@@ -32,15 +32,18 @@ type annals struct {
 	mu    sync.Mutex
 	store *series.Store
 	heard map[string]*heard
-	// measured is when measures were taken last.
+	// measured is the step in which measures were taken last.
 	measured time.Time
 }
 
 // heard is what was taken from a load balancer's reports last.
 type heard struct {
-	counts    json.RawMessage
-	log       accesslog.Counts
+	traffic   *link.Table
 	loggedAt  time.Time
+	machine   *link.MachineReport
+	machineAt time.Time
+	reloads   uint64
+	reloadsAt time.Time
 	figures   json.RawMessage
 	tally     tallied
 	talliedAt time.Time
@@ -82,9 +85,11 @@ func (a *annals) take(reports map[string]link.Reported, now time.Time) {
 		}
 		a.takeLog(name, h, rep)
 		a.takeTally(name, h, rep)
+		a.takeMachine(name, h, rep)
+		a.takeReloads(name, h, rep)
 	}
-	if now.Sub(a.measured) >= series.Step {
-		a.measured = now
+	if step := now.Truncate(series.Step); !step.Equal(a.measured) {
+		a.measured = step
 		a.measure(now)
 	}
 }
@@ -94,42 +99,84 @@ func sameText(a, b json.RawMessage) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// takeLog takes what the access log counted.
+// takeLog takes what the access log counted: of the rows that have moved what they have grown by.
 func (a *annals) takeLog(lb string, h *heard, rep link.Reported) {
-	if len(rep.Counts) == 0 || rep.At.Sub(h.loggedAt) < logPace {
+	if rep.Traffic == nil && rep.At.Sub(h.loggedAt) < logPace {
 		return
 	}
-	before, since := h.log, h.loggedAt
-	if !sameText(h.counts, rep.Counts) {
-		var now accesslog.Counts
-		if json.Unmarshal(rep.Counts, &now) != nil {
-			return
-		}
-		h.log, h.counts = now, rep.Counts
+	if rep.Traffic != nil && rep.Traffic == h.traffic && rep.At.Sub(h.loggedAt) < logPace {
+		return
 	}
-	h.loggedAt = rep.At
+	before, since := h.traffic, h.loggedAt
+	now := trafficOf(rep)
+	if now == nil {
+		return
+	}
+	h.traffic, h.loggedAt = now, rep.At
 	if since.IsZero() { // what was counted before this server began is nobody's
 		return
 	}
-	d, has := h.log.Sub(before), a.believed(lb)
-	for i := range d.Series {
-		s := &d.Series[i]
-		all := logged(s)
-		if ref := (weir.Ref{Kind: "Site", Name: s.Site}); s.Site != "" && has(ref) {
-			a.store.Add(ref.String(), since, rep.At, all)
+	if before == nil {
+		before = &link.Table{}
+	}
+	has, was, is := a.believed(lb), newRowColumns(before.Columns), newRowColumns(now.Columns)
+	for name, row := range now.Rows {
+		key := accesslog.KeyOf(name)
+		site, pool := weir.Ref{Kind: "Site", Name: key.Site}, weir.Ref{Kind: "Pool", Name: key.Pool}
+		mySite, myPool := key.Site != "" && has(site), key.Pool != "" && has(pool)
+		if mySite {
+			a.store.Know(site.String(), since, rep.At)
 		}
-		if ref := (weir.Ref{Kind: "Pool", Name: s.Pool}); s.Pool != "" && has(ref) {
-			a.store.Add(ref.String(), since, rep.At, only(all, ofPools))
+		earlier := before.Rows[name]
+		if sameText(row, earlier) && before.Since.Equal(now.Since) {
+			continue
 		}
-		front := only(all, ofFronts)
+		grown := is.values(row)
+		if before.Since.Equal(now.Since) {
+			grown = grown.Since(was.values(earlier))
+		}
+		if len(grown) == 0 {
+			continue
+		}
+		if mySite {
+			a.store.Add(site.String(), since, rep.At, grown)
+		}
+		if myPool {
+			a.store.Add(pool.String(), since, rep.At, only(grown, ofPools))
+		}
+		front := only(grown, ofFronts)
 		a.store.Add("LoadBalancer/"+lb, since, rep.At, front)
 		a.store.Add("Fleet", since, rep.At, front)
 	}
-	for _, s := range h.log.Series {
-		if ref := (weir.Ref{Kind: "Site", Name: s.Site}); s.Site != "" && has(ref) {
-			a.store.Know(ref.String(), since, rep.At)
-		}
+}
+
+// takeMachine takes how the machine is off. What it counts begins anew with the machine.
+func (a *annals) takeMachine(lb string, h *heard, rep link.Reported) {
+	if rep.Machine == nil || h.machine != nil && *rep.Machine == *h.machine {
+		return
 	}
+	before, since := h.machine, h.machineAt
+	h.machine, h.machineAt = rep.Machine, rep.At
+	if before == nil {
+		return
+	}
+	grown := machineValues(rep.Machine).Since(machineValues(before))
+	for _, name := range []string{"LoadBalancer/" + lb, "Fleet"} {
+		a.store.Know(name, since, rep.At)
+		a.store.Add(name, since, rep.At, grown)
+	}
+}
+
+// takeReloads takes how often HAProxy was reloaded since the agent began.
+func (a *annals) takeReloads(lb string, h *heard, rep link.Reported) {
+	before, since := h.reloads, h.reloadsAt
+	h.reloads, h.reloadsAt = uint64(max(rep.Reloads.Count, 0)), rep.At
+	if since.IsZero() || h.reloads == before {
+		return
+	}
+	grown := series.Values{{Column: series.Reloads, N: h.reloads}}.Since(series.Values{{Column: series.Reloads, N: before}})
+	a.store.Add("LoadBalancer/"+lb, since, rep.At, grown)
+	a.store.Add("Fleet", since, rep.At, grown)
 }
 
 // takeTally takes what HAProxy itself counted.
@@ -194,6 +241,10 @@ func (a *annals) measure(now time.Time) {
 			if name == "LoadBalancer/"+lb {
 				add("Fleet", list)
 			}
+		}
+		if h.machine != nil && now.Sub(h.machineAt) < heardWithin {
+			a.store.Measure("LoadBalancer/"+lb, now, machineMeasures(h.machine))
+			add("Fleet", machineMeasures(h.machine))
 		}
 	}
 	for name, sum := range sums {

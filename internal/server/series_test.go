@@ -37,6 +37,12 @@ func (b *annalsBed) report(lb string, after time.Duration, counts accesslog.Coun
 	b.t.Helper()
 	b.now = b.now.Add(after)
 	rep := link.Reported{Name: lb, At: b.now}
+	if lb != "lb2" { // whose agent is of the version before
+		rows := link.Reported{}
+		rows.Counts, _ = json.Marshal(counts)
+		rep.Traffic = trafficOf(rows)
+		counts.Series = nil
+	}
 	var err error
 	if rep.Counts, err = json.Marshal(counts); err != nil {
 		b.t.Fatal(err)
@@ -99,14 +105,18 @@ func TestAnnalsAddUpReports(t *testing.T) {
 	for _, lb := range []string{"lb1", "lb2", "liar"} {
 		b.report(lb, 7*time.Second, logOf("www", "web", 1600, 110), tallyOfPool(begin, "web", 1600, 110))
 	}
-	// lb1's agent is new, and counts from zero; HAProxy's counters go on.
-	b.report("lb1", 8*time.Second, logOf("www", "web", 50, 1), tallyOfPool(begin, "web", 1650, 111))
+	// lb1's agent is new, and counts from zero, by now more than before; HAProxy's counters go on.
+	anew := logOf("www", "web", 1650, 111)
+	anew.Since = b.now
+	b.report("lb1", 8*time.Second, anew, tallyOfPool(begin, "web", 1650, 111))
 	// lb2's folder is new, and its counters too.
 	b.report("lb2", 8*time.Second, logOf("www", "web", 1700, 120), tallyOfPool(b.now, "web", 70, 2))
-	b.report("lb1", 8*time.Second, logOf("gone", "gone", 5, 0), tallyOfPool(begin, "web", 1650, 111))
+	gone := logOf("gone", "gone", 5, 0)
+	gone.Since = anew.Since
+	b.report("lb1", 8*time.Second, gone, tallyOfPool(begin, "web", 1650, 111))
 	for of, want := range map[string]float64{
-		"Site/www requests": 1200 + 20 + 51 + 110, "Site/www requests.5xx": 20 + 1 + 10, "Site/www errors.server": 20 + 1 + 10, "Site/www bytes.out": 100 * (1200 + 50 + 100),
-		"Pool/web requests.2xx": 1200 + 50 + 70, "Pool/web/Server/a requests.2xx": 1200 + 50 + 70, "Pool/web errors.server": 31,
+		"Site/www requests": 1200 + 20 + 1761 + 110, "Site/www requests.5xx": 20 + 111 + 10, "Site/www errors.server": 20 + 111 + 10, "Site/www bytes.out": 100 * (1200 + 1650 + 100),
+		"Pool/web requests.2xx": 1200 + 50 + 70, "Pool/web/Server/a requests.2xx": 1200 + 50 + 70, "Pool/web errors.server": 141,
 		"LoadBalancer/lb2 requests.2xx": 600 + 70, "LoadBalancer/lb2 requests.none": 600 + 70,
 		"LoadBalancer/liar requests.2xx": 600, "Fleet requests.2xx": 1800 + 50 + 70, "Site/gone requests": 0,
 		"LoadBalancer/lb1 tls.handshakes": 0, "LoadBalancer/lb2 tls.handshakes": 10,
@@ -148,5 +158,45 @@ func TestPercentilesAreThoseOfTheLog(t *testing.T) {
 	got := float64(b.annals.Minute("Site/www")["Site/www"].P95MS)
 	if want := s.Total.Quantile(0.95).Seconds() * 1000; math.Abs(got-want) > 0.01*want {
 		t.Errorf("p95 is %f, want %f", got, want)
+	}
+}
+
+// How machines are off is told of each and of all together; what they count begins anew with the machine.
+func TestAnnalsOfMachines(t *testing.T) {
+	t.Parallel()
+	b := newAnnalsBed(t)
+	idle := 0
+	tell := func(lb string, after time.Duration, user, free uint64) {
+		b.now = b.now.Add(after)
+		b.reports[lb] = link.Reported{Name: lb, At: b.now, Report: link.Report{Reloads: link.ReloadReport{Count: int(user / 1000)}, Machine: &link.MachineReport{
+			CPU: link.CPUTime{User: user, Idle: free}, MemoryUsed: 6 << 30, MemoryTotal: 8 << 30, Received: user, Load: 1.5, HAProxyIdle: &idle,
+		}}}
+		b.annals.take(b.reports, b.now)
+	}
+	tell("lb1", 0, 5000, 95_000)
+	tell("lb2", 0, 5000, 95_000)
+	tell("lb1", 10*time.Second, 8000, 102_000) // 30 %
+	tell("lb2", 0, 1000, 9000)                 // started anew, 10 %
+	tell("lb1", 10*time.Second, 8000, 102_000)
+	tell("lb1", 5*time.Second, 8000, 112_000)
+	b.now = b.now.Add(10 * time.Second)
+	for of, want := range map[string]float64{
+		"LoadBalancer/lb1 cpu": 0.3, "LoadBalancer/lb2 cpu": 0.1, "Fleet cpu": 0.2, "LoadBalancer/lb1 network.in": 300,
+		"LoadBalancer/lb1 memory.used": 6 << 30, "Fleet memory.total": 16 << 30, "Fleet load": 3, "LoadBalancer/lb1 haproxy.idle": 0,
+		"LoadBalancer/lb1 reloads": 0.3,
+	} {
+		var object, figure string
+		_, _ = fmt.Sscan(of, &object, &figure)
+		s, err := b.annals.Series(t.Context(), api.SeriesQuery{Objects: []string{object}, Figures: []string{figure}, From: b.now.Add(-35 * time.Second), Step: 10 * time.Second, Points: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := float64(s.Of[0].Figures[figure][0])
+		if object == "Fleet" && figure != "cpu" { // before, lb2 had not reported yet
+			got = float64(s.Of[0].Figures[figure][1])
+		}
+		if math.Abs(got-want) > 1e-4*want || math.IsNaN(got) {
+			t.Errorf("%s: %f, want %f", of, got, want)
+		}
 	}
 }

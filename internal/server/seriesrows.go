@@ -2,11 +2,14 @@ package server
 
 import (
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"weir/internal/accesslog"
 	"weir/internal/haproxy"
+	"weir/internal/link"
 	"weir/internal/series"
 	"weir/internal/tally"
 )
@@ -99,23 +102,78 @@ func tallyOf(lb string, f tally.Figures) tallied {
 	return t
 }
 
-// logged gives what the access log counted as columns.
-func logged(s *accesslog.Series) series.Values {
-	var d series.Dense
-	for i, c := range s.Classes {
-		d[series.RequestsNone+series.Column(i)] = c.Requests
-		d[series.BytesIn] += c.BytesIn
-		d[series.BytesOut] += c.BytesOut
+// loggedColumns are the columns of the access log's rows, by name.
+var loggedColumns = sync.OnceValue(func() map[string]series.Column {
+	all := map[string]series.Column{
+		"errors.client": series.ErrorsClient, "errors.server": series.ErrorsServer, "errors.proxy": series.ErrorsProxy,
+		"retries": series.Retries, "redispatches": series.Redispatches, "tls.1.0": series.TLS10, "tls.1.1": series.TLS11,
+		"tls.1.2": series.TLS12, "tls.1.3": series.TLS13, "tls.handshakes": series.Handshakes, "tls.resumed": series.Resumed,
 	}
-	d[series.ErrorsClient], d[series.ErrorsServer], d[series.ErrorsProxy] = s.Errors.Client, s.Errors.Server, s.Errors.Proxy
-	d[series.Retries], d[series.Redispatches] = s.Retries, s.Redispatches
-	for timing, h := range map[series.Column]*accesslog.Histogram{series.TotalTime: &s.Total, series.ResponseTime: &s.Response} {
-		for i, n := range h.Buckets {
-			d[series.Bucket(timing, i)] = n
+	for class := range 6 {
+		name := accesslog.ClassName(class)
+		all["requests."+name] = series.RequestsNone + series.Column(class)
+		all["bytesIn."+name], all["bytesOut."+name] = series.BytesIn, series.BytesOut
+	}
+	for timing, column := range map[string]series.Column{
+		"total.": series.TotalTime, "response.": series.ResponseTime, "queue.": series.QueueTime, "connect.": series.ConnectTime, "handshake.": series.HandshakeTime,
+	} {
+		bounds := accesslog.Bounds()
+		for i, bound := range bounds {
+			all[timing+strconv.FormatInt(bound, 10)] = series.Bucket(column, i)
 		}
-		d[series.Sum(timing)] = h.SumMS
+		all[timing+"more"], all[timing+"sum"] = series.Bucket(column, len(bounds)), series.Sum(column)
+	}
+	return all
+})
+
+// rowColumns says which column is in which place of a row, -1 for none.
+type rowColumns []int
+
+func newRowColumns(names []string) rowColumns {
+	all, at := loggedColumns(), make(rowColumns, len(names))
+	for i, name := range names {
+		at[i] = -1
+		if c, ok := all[name]; ok {
+			at[i] = int(c)
+		}
+	}
+	return at
+}
+
+// values reads a row; one that can't be read counts nothing.
+func (r rowColumns) values(row []byte) series.Values {
+	var d series.Dense
+	if len(row) == 0 || accesslog.EachNumber(row, len(r), func(place int, n uint64) {
+		if at := r[place]; at >= 0 {
+			d[at] += n
+		}
+	}) != nil {
+		return nil
 	}
 	return d.Values()
+}
+
+// machineValues gives what a machine counts, machineMeasures how it is off.
+func machineValues(m *link.MachineReport) series.Values {
+	var d series.Dense
+	d[series.CPUUser], d[series.CPUSystem], d[series.CPUInterrupt] = m.CPU.User, m.CPU.System, m.CPU.Interrupt
+	d[series.CPUWait], d[series.CPUSteal], d[series.CPUIdle] = m.CPU.Wait, m.CPU.Steal, m.CPU.Idle
+	d[series.NetworkIn], d[series.NetworkOut] = m.Received, m.Sent
+	return d.Values()
+}
+
+func machineMeasures(m *link.MachineReport) series.Values {
+	list := series.Values{{Column: series.MemoryUsed, N: m.MemoryUsed}, {Column: series.MemoryTotal, N: m.MemoryTotal}}
+	if m.Load >= 0 && m.Load < 1e6 {
+		list = append(list, series.Value{Column: series.Load, N: uint64(m.Load * 1000)})
+	}
+	if m.HAProxyIdle != nil { // a zero is told: nothing is idle
+		list = append(list, series.Value{Column: series.HAProxyIdle, N: uint64(max(*m.HAProxyIdle, 0)) * 10})
+	}
+	if m.HAProxyMemory > 0 {
+		list = append(list, series.Value{Column: series.HAProxyMemory, N: m.HAProxyMemory})
+	}
+	return list
 }
 
 // ofPools and ofFronts are what only the access log knows of pools, and of load balancers; all else HAProxy counts itself,

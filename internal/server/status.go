@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -184,8 +183,7 @@ func refused(sites map[string]api.SiteCounts, counts *accesslog.Counts) {
 func (f *fleet) counts() accesslog.Counts {
 	var sum accesslog.Counts
 	for _, rep := range f.hub.Reports().All() {
-		var one accesslog.Counts
-		if json.Unmarshal(rep.Counts, &one) == nil {
+		if one, ok := countsOf(rep); ok {
 			sum.Merge(one)
 		}
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -89,19 +88,19 @@ func failing(servers []ir.Server, seen map[string]link.ServerHealth) wave.Part {
 
 // requests are the counts of one load balancer by site, kept for as long as its report is the same.
 type requests struct {
-	raw    json.RawMessage
+	at     time.Time // of the report
 	bySite map[string]wave.Requests
 }
 
 // requestsOf reads what a load balancer has counted; known is what was read of it before.
 func (f *fleet) requestsOf(name string, known *requests) *requests {
 	rep, ok := f.hub.Reports().Get(name)
-	if known != nil && (!ok || len(rep.Counts) > 0 && len(known.raw) > 0 && &rep.Counts[0] == &known.raw[0]) {
+	if known != nil && (!ok || rep.At.Equal(known.at)) {
 		return known
 	}
-	out := &requests{raw: rep.Counts, bySite: map[string]wave.Requests{}}
-	var counts accesslog.Counts
-	if len(rep.Counts) == 0 || json.Unmarshal(rep.Counts, &counts) != nil {
+	out := &requests{at: rep.At, bySite: map[string]wave.Requests{}}
+	counts, ok := countsOf(rep)
+	if !ok {
 		return out
 	}
 	for _, series := range counts.BySite() {
