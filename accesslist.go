@@ -138,6 +138,11 @@ func CheckListString(s string) error {
 	return nil
 }
 
+// wordsAlone says that no client is looked up in the list: it has strings, and no network, nor a source that brings some.
+func (a *AccessList) wordsAlone() bool {
+	return len(a.Networks) == 0 && a.Strings != nil && (a.Source == nil || a.Source.Holds == HoldsStrings)
+}
+
 // References are the authority of the source.
 func (a *AccessList) References() []Reference {
 	return a.Source.references()

@@ -26,6 +26,9 @@ func (c *checker) unread(o *Object, only string) []Problem {
 			}
 			p.Add(at, "Logic/%s: %s", use.Name, why.Message)
 		}
+		if len(problems) == 0 {
+			c.clientsIn(program.Lists(), func(format string, args ...any) { p.Add(path, "Logic/"+use.Name+": "+format, args...) })
+		}
 		if s, ok := o.Spec.(*Site); ok && len(problems) == 0 {
 			for _, backend := range program.Backends() {
 				if _, ok := s.Backends[backend]; !ok {
@@ -35,6 +38,15 @@ func (c *checker) unread(o *Object, only string) []Problem {
 		}
 	}
 	return p.list
+}
+
+// clientsIn: lists that clients are looked up in hold networks. One that is empty, or whose source has said nothing yet, may.
+func (c *checker) clientsIn(lists []string, add func(format string, args ...any)) {
+	for _, name := range lists {
+		if l := Find[AccessList](c.after, "AccessList", name); l != nil && l.wordsAlone() {
+			add("client in looks up the client's address, and AccessList/%s has strings alone; a Site's route can hold a header, a parameter or a cookie against it", name)
+		}
+	}
 }
 
 // LogicOf gives what a Site or Pool names as its logic, in order, and what that is told of it; the zone is the load
@@ -49,8 +61,15 @@ func LogicOf(o *Object) ([]LogicUse, LogicContext) {
 	return nil, LogicContext{}
 }
 
-// logic: a Logic that changes can still be read for those that name it and stay as they are.
+// logic: a Logic asks of lists what they have, and when it changes can still be read for those that name it and stay as they are.
 func (c *checker) logic(o *Object) {
+	var lists []string
+	for _, r := range o.Spec.References() {
+		if r.Kind == "AccessList" {
+			lists = append(lists, r.Name)
+		}
+	}
+	c.clientsIn(lists, func(format string, args ...any) { c.add(o.Ref(), "spec.text", format, args...) })
 	for _, kind := range []string{"Site", "Pool"} {
 		for r := range c.after.ReferrersOf(kind, o.Ref()) {
 			other := c.after.Get(r)

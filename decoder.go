@@ -213,6 +213,12 @@ func (u *LogicUse) target() any         { return (*logicUseFields)(u) }
 // logicUseFields is a LogicUse that is written with values.
 type logicUseFields LogicUse
 
+func (v *LogicValue) word(s string) error { v.Text = s; return nil }
+func (v *LogicValue) target() any         { return (*logicValueFields)(v) }
+
+// logicValueFields is a LogicValue that names something.
+type logicValueFields LogicValue
+
 func (q *Queue) word(s string) error {
 	if s != "none" {
 		return fmt.Errorf(`%q must be "none" or {timeout: 60s}`, clip(s))

@@ -1,13 +1,9 @@
 package weir
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"weir/internal/logic"
 )
@@ -18,8 +14,8 @@ import (
 type Logic struct {
 	Description string `json:"description,omitempty"`
 	// Parameters are what the text says as ${name}: data, whatever is in it, each {type: …, default: …, description: …}. A type
-	// is string, int, bool, duration, which the text has in whole seconds, or backend, which is one of the site's; without
-	// a default a value must be given. Besides them there are ${site} where a Site names the logic, ${pool} where a Pool
+	// is string, int, bool, duration, which the text has in whole seconds, backend, which is one of the site's, accessList or map,
+	// whose values are written {accessList: NAME} and {map: NAME}; without a default a value must be given. Besides them there are ${site} where a Site names the logic, ${pool} where a Pool
 	// does, and ${zone}, that of the load balancer.
 	Parameters map[string]LogicParameter `json:"parameters,omitempty"`
 	// Text are lines that begin with http-request, http-response, http-after-response, acl or #. A change is a reload.
@@ -30,21 +26,13 @@ type Logic struct {
 
 // LogicParameter is one value that who names the logic can give.
 type LogicParameter struct {
-	// Type is string, int, bool, duration, which the text has in whole seconds, or backend, which is one of the site's.
+	// Type is string, int, bool, duration, which the text has in whole seconds, backend, which is one of the site's, or
+	// accessList or map, which client in and map() of the text take.
 	Type string `json:"type"`
 	// Default is the value where none is given; without it one must be given.
 	Default     *LogicValue `json:"default,omitempty"`
 	Description string      `json:"description,omitempty"`
 }
-
-// LogicUse names a Logic with the values of its parameters. It is written as the name alone where there are none.
-type LogicUse struct {
-	Name string                `json:"name"`
-	With map[string]LogicValue `json:"with,omitempty"`
-}
-
-// LogicValue is a text, a number or a truth value.
-type LogicValue string
 
 // MostLogic is how many Logics a site or pool can have, and mostParameters how many values one takes.
 const (
@@ -54,52 +42,14 @@ const (
 
 // The types of parameters.
 const (
-	ParameterString   = "string"
-	ParameterInt      = "int"
-	ParameterBool     = "bool"
-	ParameterDuration = "duration"
-	ParameterBackend  = "backend"
+	ParameterString     = "string"
+	ParameterInt        = "int"
+	ParameterBool       = "bool"
+	ParameterDuration   = "duration"
+	ParameterBackend    = "backend"
+	ParameterAccessList = "accessList"
+	ParameterMap        = "map"
 )
-
-// MarshalJSON writes numbers and truth values as they are.
-func (v LogicValue) MarshalJSON() ([]byte, error) {
-	n, err := strconv.ParseInt(string(v), 10, 32)
-	if v == "true" || v == "false" || err == nil && strconv.FormatInt(n, 10) == string(v) {
-		return []byte(v), nil
-	}
-	return json.Marshal(string(v))
-}
-
-// UnmarshalJSON reads either.
-func (v *LogicValue) UnmarshalJSON(raw []byte) error {
-	if len(raw) > 0 && raw[0] == '"' {
-		return json.Unmarshal(raw, (*string)(v))
-	}
-	if len(raw) == 0 || strings.IndexByte("{[n", raw[0]) >= 0 {
-		return fmt.Errorf("must be a text, a number, true or false")
-	}
-	*v = LogicValue(raw)
-	return nil
-}
-
-// MarshalJSON writes the short form where there are no values.
-func (u LogicUse) MarshalJSON() ([]byte, error) {
-	if len(u.With) == 0 {
-		return json.Marshal(u.Name)
-	}
-	return json.Marshal(logicUseFields(u))
-}
-
-// UnmarshalJSON reads either form.
-func (u *LogicUse) UnmarshalJSON(raw []byte) error {
-	*u = LogicUse{}
-	if len(raw) > 0 && raw[0] == '"' {
-		return json.Unmarshal(raw, &u.Name)
-	}
-	d := json.NewDecoder(strings.NewReader(string(raw)))
-	d.DisallowUnknownFields()
-	return d.Decode((*logicUseFields)(u))
-}
 
 // LogicContext is what a Logic is printed for; Site or Pool is empty.
 type LogicContext struct{ Site, Pool, Zone string }
@@ -122,7 +72,7 @@ func (l *Logic) Validate(p *Problems) {
 		if name == "site" || name == "pool" || name == "zone" {
 			p.Add(path, "is what the logic is told anyway; take another name")
 		}
-		oneOf(p, path+".type", is.Type, ParameterString, ParameterInt, ParameterBool, ParameterDuration, ParameterBackend)
+		oneOf(p, path+".type", is.Type, ParameterString, ParameterInt, ParameterBool, ParameterDuration, ParameterBackend, ParameterAccessList, ParameterMap)
 		prose(p, path+".description", is.Description, 500)
 		if is.Default != nil && len(p.list) == found {
 			if _, err := is.read(*is.Default); err != nil {
@@ -139,7 +89,7 @@ func (l *Logic) Validate(p *Problems) {
 		_, problems := logic.ParseRaw(l.Text)
 		addLogic(p, problems)
 	default:
-		_, problems := l.sample()
+		_, _, problems := l.sample()
 		addLogic(p, problems)
 	}
 }
@@ -150,63 +100,49 @@ func addLogic(p *Problems, problems []logic.Problem) {
 	}
 }
 
-// sample reads the text with values that are there or would be usual.
-func (l *Logic) sample() (*logic.Program, []logic.Problem) {
+// sample reads the text with values that are there or would be usual. standIn is what stands for an AccessList or a Map that
+// only who names the logic says.
+func (l *Logic) sample() (program *logic.Program, standIn string, problems []logic.Problem) {
+	for n := 0; standIn == "" || strings.Contains(l.Text, standIn); n++ {
+		standIn = fmt.Sprintf("x%d", n)
+	}
 	values := map[string]string{"site": "site", "pool": "pool", "zone": "zone"}
+	var objects logic.Objects
 	for name, is := range l.Parameters {
-		values[name] = map[string]string{ParameterString: "x", ParameterInt: "1", ParameterBool: "true", ParameterDuration: "1", ParameterBackend: "default"}[is.Type]
+		values[name] = map[string]string{
+			ParameterString: "x", ParameterInt: "1", ParameterBool: "true", ParameterDuration: "1", ParameterBackend: "default",
+			ParameterAccessList: standIn, ParameterMap: standIn,
+		}[is.Type]
 		if is.Default != nil {
 			values[name], _ = is.read(*is.Default)
 		}
+		is.note(&objects, values[name])
 	}
-	return logic.Parse(l.Text, values, CheckChangedHeader)
+	program, problems = logic.Parse(l.Text, values, objects, CheckChangedHeader)
+	return program, standIn, problems
 }
 
-// read gives what a value is in the text.
-func (t LogicParameter) read(v LogicValue) (string, error) {
-	s := string(v)
-	switch t.Type {
-	case ParameterInt:
-		if n, err := strconv.ParseInt(s, 10, 32); err != nil || strconv.FormatInt(n, 10) != s {
-			return "", fmt.Errorf("%q is no whole number of 32 bits", clip(s))
-		}
-	case ParameterBool:
-		if s != "true" && s != "false" {
-			return "", fmt.Errorf("%q is neither true nor false", clip(s))
-		}
-	case ParameterDuration:
-		var d Duration
-		if err := d.UnmarshalText([]byte(s)); err != nil {
-			return "", err
-		}
-		if d < 0 || d.D()%time.Second != 0 || d.D() > 100*365*24*time.Hour {
-			return "", fmt.Errorf("%s must be whole seconds", clip(s))
-		}
-		return strconv.FormatInt(int64(d.D()/time.Second), 10), nil
-	case ParameterBackend:
-		if err := CheckName(s); err != nil {
-			return "", err
-		}
-	default:
-		if len(s) > 1024 || strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
-			return "", fmt.Errorf("may hold only printable ASCII, at most 1024 bytes")
-		}
-	}
-	return s, nil
-}
-
-// References are the AccessLists and Maps that the text names.
+// References are the AccessLists and Maps that the text names, and those that its parameters do where nobody says another.
 func (l *Logic) References() (list []Reference) {
 	if l.Raw {
 		return nil
 	}
-	program, _ := l.sample()
-	for _, name := range program.Lists() {
-		list = optional(list, "text", "AccessList", name)
+	for _, name := range sortedKeys(l.Parameters) {
+		if v := l.Parameters[name].Default; v != nil {
+			list = v.references(list, "parameters."+name+".default")
+		}
 	}
-	for _, name := range program.Maps() {
-		list = optional(list, "text", "Map", name)
+	program, standIn, _ := l.sample()
+	add := func(kind string, names []string) {
+		for _, name := range names {
+			to := Ref{Kind: kind, Name: name}
+			if name != standIn && !slices.ContainsFunc(list, func(r Reference) bool { return r.Ref == to }) {
+				list = optional(list, "text", kind, name)
+			}
+		}
 	}
+	add("AccessList", program.Lists())
+	add("Map", program.Maps())
 	return list
 }
 
@@ -221,7 +157,7 @@ func (l *Logic) Bind(with map[string]LogicValue, c LogicContext) (*LogicProgram,
 		addLogic(&p, problems)
 		return &LogicProgram{raw: raw}, p.List()
 	}
-	values := map[string]string{"zone": c.Zone}
+	values, objects := map[string]string{"zone": c.Zone}, logic.Objects{}
 	if c.Site != "" {
 		values["site"] = c.Site
 	} else {
@@ -247,11 +183,12 @@ func (l *Logic) Bind(with map[string]LogicValue, c LogicContext) (*LogicProgram,
 			p.Add("with."+clip(name), "%s", err)
 		}
 		values[name] = s
+		is.note(&objects, s)
 	}
 	if len(p.List()) > 0 {
 		return nil, p.List()
 	}
-	program, problems := logic.Parse(l.Text, values, CheckChangedHeader)
+	program, problems := logic.Parse(l.Text, values, objects, CheckChangedHeader)
 	for _, problem := range problems {
 		p.Add("", "its text is refused with these values: %s", problem)
 	}
@@ -297,32 +234,4 @@ func (p *LogicProgram) Print(c logic.Context) []logic.Line {
 		return p.raw.Print(c)
 	}
 	return p.program.Print(c)
-}
-
-// SameLogic says that two lists name the same with the same values.
-func SameLogic(a, b []LogicUse) bool {
-	return slices.EqualFunc(a, b, func(x, y LogicUse) bool { return x.Name == y.Name && maps.Equal(x.With, y.With) })
-}
-
-// validateLogic checks what a site or pool says of its logic.
-func validateLogic(p *Problems, mode string, list []LogicUse) {
-	if mode != "http" && len(list) > 0 {
-		p.Add("logic", "is of requests and answers, and needs mode http")
-	}
-	if len(list) > MostLogic {
-		p.Add("logic", "names %d; at most %d are allowed", len(list), MostLogic)
-	}
-	for i, use := range list {
-		required(p, index("logic", i)+".name", use.Name)
-		if len(use.With) > mostParameters {
-			p.Add(index("logic", i)+".with", "holds %d values; at most %d are allowed", len(use.With), mostParameters)
-		}
-	}
-}
-
-func logicReferences(list []Reference, uses []LogicUse) []Reference {
-	for i, use := range uses {
-		list = optional(list, index("logic", i), "Logic", use.Name)
-	}
-	return list
 }

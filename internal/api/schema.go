@@ -108,7 +108,17 @@ func (namesShape) Schema(huma.Registry) *huma.Schema {
 }
 
 func (valueShape) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeInteger}, {Type: huma.TypeBoolean}}}
+	return &huma.Schema{OneOf: []*huma.Schema{
+		{Type: huma.TypeString},
+		{Type: huma.TypeInteger},
+		{Type: huma.TypeBoolean},
+		one("accessList", "The name of an AccessList."), one("map", "The name of a Map."),
+	}}
+}
+
+// one is an object of one field, a text.
+func one(name, doc string) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, Required: []string{name}, AdditionalProperties: false, Properties: map[string]*huma.Schema{name: {Type: huma.TypeString, Description: doc}}}
 }
 
 func (logicShape) Schema(r huma.Registry) *huma.Schema {

@@ -247,7 +247,7 @@ func (b *builder) collect() {
 			mark(pages, m.Page)
 		}
 		mark(limits, s.RateLimits...)
-		markLogic(logics, s.Logic)
+		b.markLogic(logics, lists, used, s.Logic)
 		mark(pages, slices.Collect(maps.Values(s.ErrorPages))...)
 	}
 	for _, s := range b.node.Splits {
@@ -260,7 +260,7 @@ func (b *builder) collect() {
 			mark(certificates, p.TLS.CA, p.TLS.ClientCertificate)
 		}
 		p.Logic = b.poolLogic(p.Name)
-		markLogic(logics, p.Logic)
+		b.markLogic(logics, lists, used, p.Logic)
 		b.node.Pools = append(b.node.Pools, p)
 	}
 	for _, name := range sortedKeys(limits) {

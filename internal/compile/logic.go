@@ -47,11 +47,23 @@ func (b *builder) uses(ref weir.Ref, takes func(path string, use weir.LogicUse, 
 			b.problems.add(ref, path, "Logic/%s can't be read: %s; nothing is done of it", use.Name, problems[0].Message)
 			continue
 		}
+		b.lacking(ref, path, use)
 		if takes(path, use, program) {
 			list = append(list, use)
 		}
 	}
 	return list
+}
+
+// lacking tells of what the values of a use name that is not there.
+func (b *builder) lacking(ref weir.Ref, path string, use weir.LogicUse) {
+	for _, name := range sortedKeys(use.With) {
+		for kind, named := range map[string]string{"AccessList": use.With[name].AccessList, "Map": use.With[name].Map} {
+			if named != "" && !b.exists(kind, named) {
+				b.problems.add(ref, path+".with."+name, "%s/%s does not exist; nothing is found in it", kind, named)
+			}
+		}
+	}
 }
 
 // logic gives a Logic without what is for people alone, and marks the lists and maps that it looks up.
@@ -80,8 +92,17 @@ func (b *builder) logic(name string, lists, used map[string]bool) ir.Logic {
 	return l
 }
 
-func markLogic(set map[string]bool, uses []weir.LogicUse) {
+// markLogic marks the Logics that are used, and the lists and maps that their values name.
+func (b *builder) markLogic(logics, lists, used map[string]bool, uses []weir.LogicUse) {
 	for _, use := range uses {
-		mark(set, use.Name)
+		mark(logics, use.Name)
+		for _, v := range use.With {
+			if b.exists("AccessList", v.AccessList) {
+				mark(lists, v.AccessList)
+			}
+			if b.exists("Map", v.Map) {
+				mark(used, v.Map)
+			}
+		}
 	}
 }

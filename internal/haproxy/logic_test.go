@@ -39,8 +39,8 @@ acl beta req.cook(beta) -m str yes
 acl old var(txn.new) -m found
 http-request set-header X-Seen "%[src] ${mark}"
 http-request route api if beta METH_GET
-http-request deny deny_status 403 if { path_beg /admin } !{ client in office }
-http-request set-var(txn.new) path,map(pages)
+http-request deny deny_status 403 if { path_beg /admin } !{ client in ${office} }
+http-request set-var(txn.new) path,map(${pages})
 http-request redirect location %[var(txn.new)] code 301 if old
 http-request return status 203 content-type text/plain lf-string "I am %[req.hdr(host),lower] of ${site} in ${zone}" hdr X-Age ${age} if { path /about } or { path /who }
 http-request set-query none=1 unless { query -m found } or { path_beg /raw }
@@ -51,14 +51,19 @@ http-after-response set-header X-All yes
 
 func withShop(t *testing.T, sites ...string) func(*ir.Node) {
 	mark := weir.LogicParameter{Type: weir.ParameterString}
-	age := weir.LogicParameter{Type: weir.ParameterDuration, Default: new(weir.LogicValue("2m"))}
-	l := logicOf(t, "shop", shopLogic, map[string]weir.LogicParameter{"mark": mark, "age": age})
+	age := weir.LogicParameter{Type: weir.ParameterDuration, Default: new(weir.LogicText("2m"))}
+	l := logicOf(t, "shop", shopLogic, map[string]weir.LogicParameter{
+		"mark": mark, "age": age,
+		"office": {Type: weir.ParameterAccessList}, "pages": {Type: weir.ParameterMap, Default: &weir.LogicValue{Map: "pages"}},
+	})
 	return func(n *ir.Node) {
 		n.Logics = []ir.Logic{l}
 		n.Maps = append(n.Maps, ir.Map{Name: "pages", Match: "prefix", Entries: []weir.MapEntry{{Key: "/was", Value: "is"}}})
 		n.Lists = []ir.AccessList{{Name: "office", Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}}
 		for _, site := range sites {
-			use(n, site, weir.LogicUse{Name: "shop", With: map[string]weir.LogicValue{"mark": `it's "100%" #[x]`}})
+			use(n, site, weir.LogicUse{Name: "shop", With: map[string]weir.LogicValue{
+				"mark": weir.LogicText(`it's "100%" #[x]`), "office": {AccessList: "office"},
+			}})
 		}
 	}
 }

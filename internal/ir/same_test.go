@@ -46,7 +46,7 @@ func eachField(t *testing.T, base ir.Pool, changed func(string, ir.Pool)) {
 		switch f := v.Field(i); {
 		case name == "Servers":
 		case name == "Logic":
-			for _, use := range []weir.LogicUse{{Name: "x"}, {With: map[string]weir.LogicValue{"a": "b"}}} {
+			for _, use := range []weir.LogicUse{{Name: "x"}, {With: map[string]weir.LogicValue{"a": weir.LogicText("b")}}} {
 				p := base
 				p.Logic = []weir.LogicUse{use}
 				changed("Logic", p)

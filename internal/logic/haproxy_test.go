@@ -47,7 +47,7 @@ func TestEveryWordIsHAProxys(t *testing.T) {
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		var lines []string
 		for i, text := range logic.EverySnippet() {
-			p, problems := logic.Parse(text, nil, nil)
+			p, problems := logic.Parse(text, nil, logic.Objects{}, nil)
 			if len(problems) > 0 {
 				t.Errorf("%s: %v", text, problems)
 				continue

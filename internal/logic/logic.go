@@ -115,10 +115,14 @@ func (p Problem) String() string {
 	return fmt.Sprintf("line %d: %s", p.Line, p.Message)
 }
 
-// Parse reads a text. values are what ${name} stands for; header says why a header can't be changed. Without problems the
+// Objects are the names that parameters bring which stand for AccessLists and Maps. Whoever gives such a value refers to what
+// it names; of no other parameter is that known.
+type Objects struct{ Lists, Maps []string }
+
+// Parse reads a text. values are what ${name} stands for, objects those of them that may name something; header says why a header can't be changed. Without problems the
 // program holds nothing but what is on the list.
-func Parse(text string, values map[string]string, header func(string) error) (*Program, []Problem) {
-	p := parser{values: values, header: header, acls: map[string]phase{}, program: &Program{}}
+func Parse(text string, values map[string]string, objects Objects, header func(string) error) (*Program, []Problem) {
+	p := parser{values: values, objects: objects, header: header, acls: map[string]phase{}, program: &Program{}}
 	if len(text) > MaxText {
 		return p.program, []Problem{{0, fmt.Sprintf("is %d bytes long; at most %d are allowed", len(text), MaxText)}}
 	}

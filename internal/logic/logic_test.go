@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,8 +98,8 @@ func TestHostileSnippetsAreRefused(t *testing.T) {
 		"http-request deny deny_status 200": "refuses with",
 		"http-request return status 200 content-type 'text/plain\x01X: y' string x": "printable ASCII",
 		"http-request return status 200 content-type 'text/plain hdr' string x":     "is not a content type",
-		"http-request set-header X %[path,map(${name})]":                            "map takes no parameter",
-		"http-request deny if { client in ${name} }":                                "client in takes no parameter",
+		"http-request set-header X %[path,map(${name})]":                            "map takes a parameter of type map alone",
+		"http-request deny if { client in ${name} }":                                "client in takes a parameter of type accessList alone",
 		"${action} deny":                           `begins with "http-request"`,
 		"http-request ${deny}":                     `the action "deny" is not on the list`,
 		"http-request set-header X %[${fetch}]":    "where a fetch or a converter must be",
@@ -107,7 +108,7 @@ func TestHostileSnippetsAreRefused(t *testing.T) {
 		"http-request set-header X ${newline}":     "no printable ASCII",
 	} {
 		values := map[string]string{"name": "moved", "action": "http-request", "deny": "deny", "fetch": "src", "cond": "TRUE", "flag": "-f", "empty": "", "newline": "a\nbackend b"}
-		_, problems := logic.Parse("# first\n"+text, values, noHost)
+		_, problems := logic.Parse("# first\n"+text, values, logic.Objects{}, noHost)
 		switch {
 		case why == "" && len(problems) > 0:
 			t.Errorf("%s\n\tis refused: %v", text, problems)
@@ -116,6 +117,39 @@ func TestHostileSnippetsAreRefused(t *testing.T) {
 			t.Errorf("%s\n\tis taken, and should be refused: %s", text, why)
 		case !strings.Contains(problems[0].Message, why) || text != "" && problems[0].Line != 2:
 			t.Errorf("%s\n\tis refused at line %d with %q, not %q", text, problems[0].Line, problems[0].Message, why)
+		}
+	}
+}
+
+// A parameter stands for a list or a Map when one of that type brings just that name.
+func TestParametersNameListsAndMaps(t *testing.T) {
+	t.Parallel()
+	objects := logic.Objects{Lists: []string{"office"}, Maps: []string{"moved"}}
+	values := map[string]string{"l": "office", "m": "moved", "off": "off", "x": "ed),lower,map(hers"}
+	for text, why := range map[string]string{
+		"http-request deny if { client in ${l} others }":        "",
+		"http-request set-header X %[path,map(${m})]":           "",
+		"http-request set-header X %[path,map(${m},${x})]":      "",
+		"http-request set-header X %[path,map(m${x})]":          "map takes a parameter of type map alone",
+		"http-request set-header X %[path,map(${l})]":           "map takes a parameter of type map alone",
+		"http-request set-header X %[path,map(mov${x})]":        "map takes a parameter of type map alone",
+		"http-request deny if { client in ${off}ice }":          "",
+		"http-request deny if { client in ${m} }":               "client in takes a parameter of type accessList alone",
+		"http-request deny if { client ${in} ${l} }":            "is not declared",
+		"http-request set-header X %[path,map(moved,${l}),len]": "the converter \"len\" is not on the list",
+	} {
+		p, problems := logic.Parse(text, values, objects, nil)
+		switch {
+		case why == "" && len(problems) > 0:
+			t.Errorf("%s: %v", text, problems)
+		case why == "":
+			for _, name := range slices.Concat(p.Lists(), p.Maps()) {
+				if !slices.Contains([]string{"office", "moved", "others"}, name) {
+					t.Errorf("%s looks up %s", text, name)
+				}
+			}
+		case len(problems) == 0 || !strings.Contains(problems[0].Message, why):
+			t.Errorf("%s: %v, want %s", text, problems, why)
 		}
 	}
 }
@@ -131,7 +165,7 @@ func TestRegexesAreCounted(t *testing.T) {
 		strings.Repeat("http-request set-header X %[path,regsub(a,b,gi)]\n", 9):             "holds 9 replace-value and regsub",
 		strings.Repeat("http-request replace-value X a b\nacl x path,regsub(a,b,g) b\n", 5): "holds 10 replace-value and regsub",
 	} {
-		_, problems := logic.Parse(text, nil, nil)
+		_, problems := logic.Parse(text, nil, logic.Objects{}, nil)
 		if told := fmt.Sprint(problems); (len(problems) > 0) != (why != "") || !strings.Contains(told, why) {
 			t.Errorf("%.60s: %s, want %q", text, told, why)
 		}
@@ -141,7 +175,7 @@ func TestRegexesAreCounted(t *testing.T) {
 // printed gives the lines of a text for a site whose guard is g.
 func printed(t *testing.T, text string, values map[string]string, guard string) []string {
 	t.Helper()
-	p, problems := logic.Parse(text, values, nil)
+	p, problems := logic.Parse(text, values, logic.Objects{}, nil)
 	if len(problems) > 0 {
 		t.Fatalf("%s: %v", text, problems)
 	}
@@ -245,7 +279,7 @@ func FuzzLogic(f *testing.F) {
 		f.Add(text, "v")
 	}
 	f.Fuzz(func(t *testing.T, text, value string) {
-		p, problems := logic.Parse(text, map[string]string{"p": value}, nil)
+		p, problems := logic.Parse(text, map[string]string{"p": value}, logic.Objects{}, nil)
 		if raw, wrong := logic.ParseRaw(text); len(wrong) == 0 {
 			for _, l := range raw.Print(logic.Context{ACLs: "a", Guard: "g", Answers: "g"}) {
 				if strings.ContainsAny(l.Text, "\n\r\x00") {
@@ -260,7 +294,7 @@ func FuzzLogic(f *testing.F) {
 		for _, l := range p.Print(logic.Context{}) {
 			again = append(again, l.Text)
 		}
-		second, problems := logic.Parse(strings.Join(again, "\n"), nil, nil)
+		second, problems := logic.Parse(strings.Join(again, "\n"), nil, logic.Objects{}, nil)
 		if len(problems) > 0 {
 			t.Fatalf("%q is printed as\n%s\nwhich is refused: %v", text, strings.Join(again, "\n"), problems)
 		}

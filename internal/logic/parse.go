@@ -8,6 +8,7 @@ import (
 
 type parser struct {
 	values   map[string]string
+	objects  Objects
 	header   func(string) error
 	line     int
 	problems []Problem

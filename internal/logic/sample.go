@@ -63,12 +63,12 @@ func (p *parser) expr(w word, i int, in phase, stop string) (e *Expr, end int, o
 	e = &Expr{}
 	for first := true; ; first = false {
 		var c Call
-		begin := i
-		if c, i, err = callAt(w, i); err != nil {
+		given := false // whether a parameter brings some of the first argument
+		if c, given, i, err = callAt(w, i); err != nil {
 			return nil, 0, "", err
 		}
-		if c.Name == "map" && slices.Contains(w.fixed[begin:i], true) {
-			return nil, 0, "", fmt.Errorf("map takes no parameter: who refers to a Map is known before a Logic is assigned")
+		if c.Name == "map" && given && !slices.Contains(p.objects.Maps, c.Args[0]) {
+			return nil, 0, "", fmt.Errorf("map takes a parameter of type map alone, with no more to the name: of others nobody would be known to refer to the Map")
 		}
 		list, what := converters, "converter"
 		if first {
@@ -103,8 +103,8 @@ func (p *parser) expr(w word, i int, in phase, stop string) (e *Expr, end int, o
 	}
 }
 
-// callAt reads a name and, if there are any, arguments in parentheses.
-func callAt(w word, i int) (c Call, end int, err error) {
+// callAt reads a name and, if there are any, arguments in parentheses. given says that a parameter brought some of the first.
+func callAt(w word, i int) (c Call, given bool, end int, err error) {
 	for w.at(i, ' ') {
 		i++
 	}
@@ -114,10 +114,10 @@ func callAt(w word, i int) (c Call, end int, err error) {
 	}
 	c.Name = string(w.text[begin:i])
 	if c.Name == "" {
-		return c, 0, fmt.Errorf("has %q where a fetch or a converter must be", clip(string(w.text[begin:])))
+		return c, false, 0, fmt.Errorf("has %q where a fetch or a converter must be", clip(string(w.text[begin:])))
 	}
 	if !w.at(i, '(') {
-		return c, i, nil
+		return c, false, i, nil
 	}
 	var arg []byte
 	quote, quoted := byte(0), false
@@ -126,6 +126,7 @@ func callAt(w word, i int) (c Call, end int, err error) {
 		switch {
 		case w.fixed[i]:
 			arg = append(arg, b)
+			given = given || len(c.Args) == 0
 		case b == quote:
 			quote = 0
 		case quote == 0 && (b == '"' || b == '\''):
@@ -139,13 +140,13 @@ func callAt(w word, i int) (c Call, end int, err error) {
 			}
 			arg, quoted = nil, false
 			if b == ')' {
-				return c, i + 1, nil
+				return c, given, i + 1, nil
 			}
 		default:
 			arg = append(arg, b)
 		}
 	}
-	return c, 0, fmt.Errorf("has no ) behind %s(", c.Name)
+	return c, false, 0, fmt.Errorf("has no ) behind %s(", c.Name)
 }
 
 func nameByte(b byte) bool {
@@ -254,7 +255,7 @@ func (p *parser) condition(words []word) (*ACL, phase, error) {
 		return nil, 0, fmt.Errorf("has an empty condition")
 	}
 	if words[0].is("client") {
-		return clientIn(words[1:])
+		return p.clientIn(words[1:])
 	}
 	a := &ACL{}
 	first := words[0]
@@ -375,14 +376,14 @@ func (p *parser) patterns(a *ACL, out value, rest []word) error {
 }
 
 // clientIn reads "in LIST …" behind client.
-func clientIn(words []word) (*ACL, phase, error) {
+func (p *parser) clientIn(words []word) (*ACL, phase, error) {
 	if len(words) < 2 || !words[0].is("in") {
 		return nil, 0, fmt.Errorf("client is followed by in and names of AccessLists: { client in crawlers }")
 	}
 	a := &ACL{}
 	for _, w := range words[1:] {
-		if w.data() {
-			return nil, 0, fmt.Errorf("client in takes no parameter: who refers to an AccessList is known before a Logic is assigned")
+		if w.data() && !slices.Contains(p.objects.Lists, w.String()) {
+			return nil, 0, fmt.Errorf("client in takes a parameter of type accessList alone, with no more to the name: of others nobody would be known to refer to the AccessList")
 		}
 		if !objName.MatchString(w.String()) {
 			return nil, 0, fmt.Errorf("%q is no name of an AccessList", clip(w.String()))

@@ -37,12 +37,13 @@ func (w *world) make(kind, name string) *weir.Object {
 		o.Spec = &weir.ErrorPage{Body: body, ContentType: pick(w.rng, "", "text/plain", "application/json")}
 	case "AccessList":
 		spec := &weir.AccessList{}
-		for range w.rng.IntN(4) {
+		worded := strings.HasSuffix(name, "1")
+		for range max(w.rng.IntN(4), map[bool]int{true: 1}[worded]) { // with strings alone no logic could look clients up in it
 			spec.Networks = append(spec.Networks, netip.PrefixFrom(netip.AddrFrom4([4]byte{127, byte(w.rng.IntN(256)), 0, 0}), 16+w.rng.IntN(8)).Masked())
 		}
 		slices.SortFunc(spec.Networks, func(a, b netip.Prefix) int { return strings.Compare(a.String(), b.String()) })
 		spec.Networks = slices.Compact(spec.Networks)
-		if strings.HasSuffix(name, "1") { // always, so that routes can hold values against it
+		if worded { // always, so that routes can hold values against it
 			spec.Strings = &weir.ListStrings{Match: pick(w.rng, "exact", "prefix", "suffix", "contains"), IgnoreCase: w.some(2), Entries: []string{"a", pick(w.rng, "b", "a b", "(c", "d\"'\\;%[src]")}}
 		}
 		o.Spec = spec
