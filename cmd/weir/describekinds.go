@@ -18,6 +18,7 @@ func (d *description) special() error {
 	case *weir.Server:
 		d.registered(spec.Registration)
 		d.pools()
+		d.checks()
 		d.overrides()
 	case *weir.Site:
 		d.shifts(spec)

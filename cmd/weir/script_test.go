@@ -59,7 +59,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "fleet.yaml"), fleet, 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled, "held": held, "byhand": byHand, "waves": waves, "ticketkeys": ticketKeys, "warns": warns, "ended": ended, "renewal": renewal, "source": source, "says": says, "logs": logs,
+			"exits": exits, "mode": fileMode, "lag": lag, "quarantine": quarantine, "reloads": reloads, "silent": silent, "tokenfile": tokenFile, "outage": outage, "unsettled": unsettled, "held": held, "byhand": byHand, "waves": waves, "ticketkeys": ticketKeys, "warns": warns, "ended": ended, "renewal": renewal, "source": source, "says": says, "logs": logs, "checks": checks,
 		},
 	})
 }

@@ -39,6 +39,7 @@ type standIn struct {
 	renewals    map[string]*weir.Renewal
 	seen        map[string]*weir.SourceStatus // by object
 	logging     []string                      // who has logged something
+	checked     map[string]int                // how often the health of servers has changed
 }
 
 func newStandIn(st *store.Store) *standIn {

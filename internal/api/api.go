@@ -49,6 +49,8 @@ type Options struct {
 	TicketKeys TicketSource
 	// Sources takes what people confirm of discovery sources; nil can't.
 	Sources ConfirmSource
+	// Checks knows how the health of servers changed; nil does not.
+	Checks CheckSource
 	// Logs asks load balancers for their logs; nil can't.
 	Logs LogSource
 	// Registrar takes the registrations of servers; nil takes none.

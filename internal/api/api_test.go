@@ -252,6 +252,7 @@ func newWorld(t testing.TB) *world {
 		Logger: slog.New(slog.NewJSONHandler(w.log, nil)), CAHash: func() string { return "sha256:" + strings.Repeat("ab", 32) }, CA: &fakeCA{}, Members: fakeMembers{}, Metrics: w.metrics,
 		Restore: w.restore, Spool: w.spool, Waves: &fakeWaves{}, TicketKeys: fakeTickets{}, Sources: fakeSources{}, Series: fakeSeries{},
 		Logs:      w.logs,
+		Checks:    fakeChecks{},
 		Heartbeat: 20 * time.Millisecond,
 	})
 	w.server = httptest.NewUnstartedServer(w.handler)

@@ -119,6 +119,7 @@ func routesOf(kind weir.Kind) []*route {
 		list = append(list, &route{method: "POST", pattern: one + "/confirm", id: "confirmSource", summary: "Confirm that the servers are gone that a source has lost and that are kept, so that they are drained.", kind: &kind, query: []param{doubtParam, reasonParam}, answer: reflect.TypeFor[weir.SourceStatus](), handle: of((*call).confirmSource)})
 	case "Server":
 		list = append(list, &route{method: "GET", pattern: one + "/pools", id: "serverPools", summary: "Tell the pools that a server is in, and what it is there.", kind: &kind, itself: true, answer: reflect.TypeFor[ServerPools](), handle: of((*call).serverPools)})
+		list = append(list, &route{method: "GET", pattern: one + "/checks", id: "serverChecks", summary: "Tell the health check log of a server: how its health changed on each load balancer, the newest first.", kind: &kind, answer: reflect.TypeFor[ServerChecks](), handle: of((*call).serverChecks)})
 	case "Pool":
 		list = append(list,
 			&route{method: "POST", pattern: many + "/preview", id: "previewPool", summary: "Tell who would be in a pool, and why other servers of the role would not; the pool need not be there.", kind: &kind, body: "object", query: []param{othersParam}, answer: reflect.TypeFor[PoolPreview](), handle: of((*call).previewPool)},

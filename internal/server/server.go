@@ -141,6 +141,7 @@ type server struct {
 	fleet    *fleet
 	annals   *annals
 	handler  *api.Handler
+	checks   *checkLog
 	metrics  *prometheus.Registry
 	// registrar takes the registrations of servers.
 	registrar *registrar.Registrar
@@ -290,14 +291,16 @@ func (s *server) build(ctx context.Context) error {
 	s.registrar = registrar.New(registrar.Options{Store: s.store, CA: s.ca, Lease: s.opts.RegistrationLease, Clock: s.opts.Clock, Log: s.opts.Log})
 	s.registerRegistrations(s.metrics)
 	s.signIn = signin.New(signin.Options{Store: s.store, Dial: s.reach.Destinations.Dial, Audit: s.audit, Clock: s.opts.Clock, Log: s.opts.Log})
+	s.checks = newCheckLog(s.opts.Clock(), s.fleet.havers)
 	s.handler = api.New(api.Options{
 		Store: s.store, Planner: s.fleet, Status: s.fleet, Audit: s.audit, Clock: s.opts.Clock, Logger: s.opts.Log,
 		Version: s.opts.Version, CAHash: s.ca.CAHash, Metrics: s.metrics,
 		Restore: s, Spool: s.opts.Dir, Waves: s.fleet, TicketKeys: book, Sources: s.fleet, Series: s.annals,
 		Members: memberSource{s.store}, Registrar: s.registrar, SignIn: s.signIn,
-		Logs:  errands{s.hub},
-		CA:    &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock, unaware: s.registrar.Unaware},
-		Ready: func(context.Context) error { return s.fleet.ready() },
+		Logs:   errands{s.hub},
+		Checks: s.checks,
+		CA:     &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock, unaware: s.registrar.Unaware},
+		Ready:  func(context.Context) error { return s.fleet.ready() },
 	})
 	return s.fleet.load(ctx)
 }
@@ -378,6 +381,7 @@ func (s *server) serve(ctx context.Context) error {
 	go s.hearOthers(ctx, own)
 	go s.followRestored(ctx)
 	go s.fleet.followWaves(ctx)
+	go s.checks.follow(ctx, s.hub.Reports())
 	go s.annals.run(ctx)
 	go s.registrar.Follow(ctx)
 	go s.signIn.Follow(ctx)
