@@ -74,10 +74,13 @@ export interface Traffic {
 export interface Row {
   name: string
   role?: string
+  labels?: Record<string, string>
+  managedBy?: string
+  /** state is absent of kinds that no load balancer is told of. */
   state: State
   why?: string
   revision?: number
-  changed?: string
+  changed?: { at: string; by: string }
   loadBalancers?: { ready: number; of: number }
   traffic?: Traffic
   [more: string]: unknown

@@ -26,12 +26,18 @@ const fixed: Record<string, [rail: string, title: string, load: Loader]> = {
   map: ['map', 'Map', () => import('./Map.svelte')],
   changes: ['changes', 'Changes', () => import('./Changes.svelte')],
   fleet: ['fleet', 'Fleet', () => import('./Fleet.svelte')],
+  tls: ['tls', 'Certificates', () => import('./Tls.svelte')],
   me: ['', 'My rights', () => import('./Me.svelte')],
   objects: ['objects', 'Objects', () => import('./Objects.svelte')],
 }
 
 // Lists and pages of single kinds that have one of their own; all others share one.
-const lists: Record<string, Loader> = { servers: () => import('./Servers.svelte') }
+const lists: Record<string, Loader> = {
+  servers: () => import('./Servers.svelte'),
+  sites: () => import('./Sites.svelte'),
+  pools: () => import('./Pools.svelte'),
+  certificates: () => import('./Tls.svelte'),
+}
 const ofObjects: Record<string, Loader> = {}
 const anyList: Loader = () => import('./List.svelte')
 const anyObject: Loader = () => import('./ObjectPage.svelte')
@@ -53,7 +59,7 @@ export function find(parts: string[]): Found {
   if (!kind || parts.length > 3) return { rail: '', title: 'Not here', key: 'missing', load: missing, props: {} }
   const rail = rails[one] ?? 'objects'
   if (name === undefined) return { rail, title: kind.name + 's', key: one, load: lists[one] ?? anyList, props: { kind } }
-  const maker = makers[one]
-  if (name === 'new' && maker) return { rail, title: maker[0], key: one + '/new', load: maker[1], props: { kind } }
+  const maker = makers[one] ?? [`New ${kind.name}`, () => import('./NewObject.svelte')]
+  if (name === 'new' && tab === '') return { rail, title: maker[0], key: one + '/new', load: maker[1], props: { kind } }
   return { rail, title: `${name} · ${kind.name}`, key: `${one}/${name}`, load: ofObjects[one] ?? anyObject, props: { kind, name, tab } }
 }

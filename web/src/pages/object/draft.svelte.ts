@@ -37,7 +37,6 @@ export class Draft {
     this.base = base && bare(base)
     this.value = bare(value)
     this.text = written(this.value)
-    if (!base) this.#changed()
   }
 
   get dirty(): boolean {
@@ -139,7 +138,7 @@ export class Draft {
   #changed() {
     this.#stop()
     this.saved = undefined
-    if (!this.dirty || this.unread || who.refused(this.kind.name, this.value.metadata?.role)) {
+    if (!this.dirty || this.unread || !this.value.metadata?.name || who.refused(this.kind.name, this.value.metadata?.role)) {
       this.plan = this.problem = undefined
       return
     }
