@@ -217,7 +217,7 @@ func (c *call) writes() ([]weir.Write, error) {
 		writes = append(writes, weir.Write{Delete: weir.Ref{Kind: kind.Name, Name: name}})
 	}
 	if len(writes) > 0 && (c.r.ContentLength == 0 || c.namesDeletions()) {
-		return writes, nil
+		return writes, c.mustBeNew(writes)
 	}
 	list, err := c.manifest(maxManifestBody, manifestWithin)
 	if err != nil {
@@ -229,5 +229,19 @@ func (c *call) writes() ([]weir.Write, error) {
 	if len(writes) == 0 {
 		return nil, invalid("the body holds no object")
 	}
-	return writes, nil
+	return writes, c.mustBeNew(writes)
+}
+
+// mustBeNew marks the writes of objects that the query says are not there yet.
+func (c *call) mustBeNew(writes []weir.Write) error {
+	for _, word := range c.r.URL.Query()["new"] {
+		kindWord, name, _ := strings.Cut(word, "/")
+		kind, _ := weir.KindByWord(kindWord)
+		i := slices.IndexFunc(writes, func(w weir.Write) bool { return w.Put != nil && w.Ref() == weir.Ref{Kind: kind.Name, Name: name} })
+		if i < 0 {
+			return queryProblem("new", word, "the kind and name of an object of the body, as Pool/web-az1")
+		}
+		writes[i].IfMatch = weir.MustNotExist
+	}
+	return nil
 }

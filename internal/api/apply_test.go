@@ -83,6 +83,29 @@ func (w *world) everything() string {
 	return b.String()
 }
 
+func TestApplyOfWhatMustBeNew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	two := manifest("Pool", "fresh", roleWeb+"spec: {members: [{name: a, address: 10.0.0.1, port: 80}]}\n---\n") + kindTable["Pool"].body
+	before := w.everything()
+	for _, path := range []string{"plan", "apply"} {
+		p := w.want(w.do("owner", "POST", "/api/v1/"+path+"?new=Pool/fresh&new=pools/web", two), 412).problem(t)
+		if !strings.Contains(p.Detail, "Pool/web exists already, since revision ") {
+			t.Errorf("%s: %s", path, p.Detail)
+		}
+		for _, bad := range []string{"Pool/none", "zonk/fresh", "fresh", "Pool/", ""} {
+			w.want(w.do("owner", "POST", "/api/v1/"+path+"?new="+bad, two), 400)
+		}
+	}
+	w.want(w.do("owner", "POST", "/api/v1/apply?delete=Pool/web&new=Pool/web", ""), 400)
+	if w.everything() != before {
+		t.Error("what was refused left traces")
+	}
+	w.want(w.do("owner", "POST", "/api/v1/apply?new=Pool/fresh", two), 200)
+	w.want(w.do("owner", "POST", "/api/v1/apply?new=Pool/fresh", two), 412)
+	w.want(w.do("owner", "POST", "/api/v1/apply", two), 200)
+}
+
 func TestDryRunsLeaveNoTrace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

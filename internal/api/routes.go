@@ -43,6 +43,7 @@ var (
 	planParam     = param{name: "plan", kind: "boolean", doc: "Add what every load balancer would do."}
 	briefParam    = param{name: "brief", kind: "boolean", doc: "Leave objects, and their before and after, out of the answer."}
 	deleteParam   = param{name: "delete", kind: "string", many: true, doc: "An object to delete in the same change, as Pool/web-az1. Thousands are sent as the body, one a line, of type " + DeletionsType + "."}
+	newParam      = param{name: "new", kind: "string", many: true, doc: "An object of the body that must not be there yet, as Pool/web-az1; nothing is written when it is."}
 	watchParam    = param{name: "watch", kind: "boolean", doc: "Stream changes, one JSON value a line."}
 	fromParam     = param{name: "from", kind: "integer", doc: "With watch: the revision after which to begin; the present one when left out."}
 	waitParam     = param{name: "wait", kind: "integer", doc: "Stream how the fleet comes to this revision, one JSON value a line, until it has."}
@@ -59,8 +60,8 @@ func routes() []*route {
 		{method: "DELETE", pattern: "/api/v1/session", id: "signOut", summary: "End the session of this browser.", open: true, statuses: []int{http.StatusNoContent}, handle: (*call).signOut},
 		{method: "GET", pattern: "/signin/{provider}", id: "toProvider", summary: "Send a browser to an identity provider.", open: true, query: []param{toParam}, statuses: []int{http.StatusFound}, handle: (*call).toProvider},
 		{method: "GET", pattern: "/signin/{provider}/callback", id: "fromProvider", summary: "Let somebody in who comes back from an identity provider.", open: true, anyQuery: true, statuses: []int{http.StatusFound}, handle: (*call).fromProvider},
-		{method: "POST", pattern: "/api/v1/apply", id: "apply", summary: "Make many objects, and deletions, one atomic change.", body: "objects", query: []param{dryRunParam, reasonParam, planParam, briefParam, deleteParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).applyMany},
-		{method: "POST", pattern: "/api/v1/plan", id: "plan", summary: "Tell what apply would do, load balancer by load balancer, and leave no trace.", body: "objects", query: []param{deleteParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).plan},
+		{method: "POST", pattern: "/api/v1/apply", id: "apply", summary: "Make many objects, and deletions, one atomic change.", body: "objects", query: []param{dryRunParam, reasonParam, planParam, briefParam, deleteParam, newParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).applyMany},
+		{method: "POST", pattern: "/api/v1/plan", id: "plan", summary: "Tell what apply would do, load balancer by load balancer, and leave no trace.", body: "objects", query: []param{deleteParam, newParam}, answer: reflect.TypeFor[ApplyAnswer](), handle: (*call).plan},
 		{method: "POST", pattern: "/api/v1/inventory", id: "inventory", summary: "Make a list of servers, as a CMDB exports it, one atomic change.", body: "inventory", query: []param{replaceParam, zoneParam, removeParam, dryRunParam, reasonParam, planParam, briefParam}, answer: reflect.TypeFor[InventoryAnswer](), handle: (*call).inventory},
 		{method: "GET", pattern: "/api/v1/changes", id: "listChanges", summary: "List changes, the newest first, or stream them.", query: changesParams, answer: reflect.TypeFor[ChangeList](), stream: reflect.TypeFor[WatchLine](), handle: (*call).changes},
 		{method: "GET", pattern: "/api/v1/changes/{revision}", id: "getChange", summary: "Read one change.", answer: reflect.TypeFor[ChangeRecord](), handle: (*call).change},

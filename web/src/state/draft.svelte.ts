@@ -71,12 +71,18 @@ export class Draft {
     this.#touched.add(of.kind + ' ' + path)
   }
 
+  /** taken is the object whose name is taken already, '' when none is. */
+  get taken(): string {
+    return this.problem?.status === 412 ? (/^(\w+\/\S+) exists already/.exec(this.problem.problem.detail)?.[1] ?? '') : ''
+  }
+
   /** at tells what is wrong with a field, below it too when asked; of fields that nobody has come to yet only once it was tried. */
   at(of: Obj, path: string, below = false): string {
     const same = this.objects.filter((o) => o.kind === of.kind).length === 1
     const here = (this.problem?.problem.errors ?? []).filter(
       (e) => (e.object === `${of.kind}/${of.metadata.name}` || (same && e.object?.startsWith(of.kind + '/'))) && (e.path === path || (below && /^[.[]/.test(e.path.slice(path.length)) && e.path.startsWith(path))),
     )
+    if (path === 'metadata.name' && this.taken === `${of.kind}/${of.metadata.name}`) return `there is a ${of.kind} of this name already`
     if (here.length === 0) return ''
     const known = this.tried || [...this.#touched].some((t) => t === of.kind + ' ' + path || (below && t.startsWith(of.kind + ' ' + path)))
     return known ? here.map((e) => (below && e.path !== path ? e.path.slice(path.length).replace(/^\./, '') + ' ' : '') + e.message).join('; ') : ''
@@ -87,14 +93,6 @@ export class Draft {
     return this.problem?.problem.errors ?? []
   }
 
-  /** taken says that an object of that name is there already, which making would replace. */
-  get taken(): boolean {
-    const a = this.answer
-    if (!a || this.problem) return false
-    const mine = a.change.objects.find((o) => o.kind === this.main.kind && o.name === this.main.metadata.name)
-    return !mine || mine.before !== undefined
-  }
-
   /** follow asks for the plan whenever the objects have changed, and keeps the draft in the address: $effect(() => draft.follow()). */
   follow(): (() => void) | undefined {
     const text = this.text
@@ -102,12 +100,12 @@ export class Draft {
     if (this.busy) return
     const timer = setTimeout(() => {
       if (!this.mistake) router.set({ draft: packed(objects) })
-      void this.#ask(text, objects[0]?.metadata.name ?? '')
+      void this.#ask(text, objects[0]?.metadata.name ?? '', newOf(objects))
     }, pause)
     return () => clearTimeout(timer)
   }
 
-  async #ask(text: string, name: string) {
+  async #ask(text: string, name: string, fresh: string[]) {
     this.#now?.abort()
     if (!name || this.mistake) {
       this.answer = undefined
@@ -117,7 +115,7 @@ export class Draft {
     const control = (this.#now = new AbortController())
     this.asking = true
     try {
-      const a = await ask<Applied>('/api/v1/plan', { method: 'POST', yaml: text, signal: control.signal })
+      const a = await ask<Applied>('/api/v1/plan', { method: 'POST', yaml: text, query: { new: fresh }, signal: control.signal })
       if (control.signal.aborted) return
       this.answer = a.value
       this.problem = undefined
@@ -138,7 +136,7 @@ export class Draft {
     this.asking = false
     this.busy = true
     try {
-      const a = await ask<Applied>('/api/v1/apply', { method: 'POST', yaml: this.text, query: { reason, brief: true } })
+      const a = await ask<Applied>('/api/v1/apply', { method: 'POST', yaml: this.text, query: { reason, brief: true, new: newOf(this.objects) } })
       return a.value.revision
     } catch (e) {
       if (!(e instanceof Refusal)) throw e
@@ -148,6 +146,11 @@ export class Draft {
       this.busy = false
     }
   }
+}
+
+// All that a draft holds is new: nothing that is there is to be replaced by something of the same name.
+function newOf(objects: Obj[]): string[] {
+  return objects.filter((o) => o.metadata.name).map((o) => `${o.kind}/${o.metadata.name}`)
 }
 
 export function textOf(objects: Obj[]): string {
