@@ -1,47 +1,39 @@
 package main
 
 import (
-	"slices"
+	"fmt"
+	"net/url"
+	"strings"
 
 	"weir"
+	"weir/internal/api"
 )
+
+// mostReferrers is how many of a kind are named.
+const mostReferrers = 10
 
 // referrers lists the objects that name this one, as far as the caller may see them.
 func (d *description) referrers() {
 	target := d.object.Ref()
-	kinds := kindsThatName(target.Kind)
-	found := make([][]string, len(kinds))
-	inParallel(len(kinds), 4, func(i int) {
-		list, err := d.client.all(d.ctx, kinds[i], nil)
-		if err != nil {
-			return
-		}
-		for _, o := range list.Items {
-			if slices.ContainsFunc(o.References(), func(r weir.Reference) bool { return r.Ref == target }) {
-				found[i] = append(found[i], o.Metadata.Name)
-			}
-		}
-	})
-	if !slices.ContainsFunc(found, func(names []string) bool { return len(names) > 0 }) {
+	kind, _ := weir.KindByName(target.Kind)
+	found := new(api.ReferrersAnswer)
+	if d.client.get(d.ctx, kind.Plural+"/"+url.PathEscape(target.Name)+"/referrers", nil, found) != nil || len(found.Counts) == 0 {
 		return
 	}
 	d.section("Named by")
-	for i, names := range found {
-		if len(names) > 0 {
-			d.line(d.wrapped("  ", kinds[i].Plural+": "+some(names, 10)))
-		}
-	}
-}
-
-// kindsThatName gives the kinds whose objects can refer to a kind. Servers, of which there are very many, are
-// looked at only for what nothing else tells.
-func kindsThatName(target string) []weir.Kind {
-	var list []weir.Kind
 	for _, k := range weir.Kinds() {
-		if k.ReadOnly || k.Name == "Server" && target != "Zone" || target == "Server" && k.Name != "Override" {
-			continue
+		var names []string
+		for _, r := range found.Referrers {
+			if r.Kind == k.Name && len(names) < mostReferrers {
+				names = append(names, r.Name)
+			}
 		}
-		list = append(list, k)
+		text := list(names)
+		if more := found.Counts[k.Name] - len(names); more > 0 {
+			text = fmt.Sprintf("%s and %s more", strings.Join(names, ", "), thousands(more))
+		}
+		if len(names) > 0 {
+			d.line(d.wrapped("  ", k.Plural+": "+text))
+		}
 	}
-	return list
 }

@@ -16,6 +16,7 @@ import (
 var otherWords = map[string][]string{
 	"get":        {"list", "ls", "show"},
 	"describe":   {"inspect", "info"},
+	"search":     {"find", "grep", "lookup"},
 	"status":     {"health", "top"},
 	"waves":      {"wave", "rollout", "canary"},
 	"ticketkeys": {"tickets", "ticket"},

@@ -145,6 +145,7 @@ func endpointTable() map[string]endpointRow {
 			table["GET "+base] = endpointRow{path: base, want: filtered}
 		}
 		table["GET "+base+"/{name}"] = endpointRow{path: base + "/" + row.name, want: row.read}
+		table["GET "+base+"/{name}/referrers"] = endpointRow{path: base + "/" + row.name + "/referrers", want: row.read}
 		table["PUT "+base+"/{name}"] = endpointRow{path: base + "/" + row.name, body: row.body, want: row.write}
 		// Deleting what is referred to is refused by the rules, after the rights have been looked at.
 		table["DELETE "+base+"/{name}"] = endpointRow{path: base + "/" + row.name + "?dryRun=true", want: row.write}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strings"
 
 	"weir"
@@ -54,12 +55,35 @@ func handlesOf(o *weir.Object) []handle {
 	return list
 }
 
-// contains says whether text, in small letters, is in something that an object is found by.
-func contains(o *weir.Object, text string) bool {
-	for _, f := range handlesOf(o) {
-		if strings.Contains(f.text, text) {
-			return true
+// wordList holds what the objects of a kind are found by, in the order of their names.
+type wordList struct {
+	stamp *weir.Stamp
+	list  []handled
+}
+
+// handled is an object with what it is found by.
+type handled struct {
+	object  *weir.Object
+	handles []handle
+}
+
+// handles gives what the objects of a kind are found by, which is worked out once for as long as they are the same.
+func (p *picture) handles(kind string) (list []handled) {
+	p.work(func() {
+		w := p.words[kind]
+		if stamp := p.view.Stamp(kind); w == nil || w.stamp != stamp {
+			w = &wordList{stamp: stamp, list: make([]handled, 0, p.view.Len(kind))}
+			for o := range p.view.All(kind) {
+				w.list = append(w.list, handled{o, handlesOf(o)})
+			}
+			p.words[kind] = w
 		}
-	}
-	return false
+		list = w.list
+	})
+	return list
+}
+
+// contain says whether text, in small letters, is in something that an object is found by.
+func (h *handled) contain(text string) bool {
+	return slices.ContainsFunc(h.handles, func(one handle) bool { return strings.Contains(one.text, text) })
 }

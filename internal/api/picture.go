@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ type picture struct {
 	sheets map[string]*sheet
 	pools  *poolIndex
 	seen   map[string]map[string]SeenServer // by pool and server
+	words  map[string]*wordList             // by kind
 }
 
 // sheet holds the objects of a kind with their states.
@@ -97,25 +99,27 @@ func (h *Handler) picture(subject string) *picture {
 	defer h.pictures.mu.Unlock()
 	now, p := time.Now(), h.pictures.newest
 	var pools *poolIndex
+	words := map[string]*wordList{}
 	if p != nil {
 		took, age := p.cost(), now.Sub(p.made)
 		same := p.view.Revision == h.opts.Store.Revision()
 		if age < max(pictureFor, pictureCost*took) && (same || age < pictureChange*took && p.view.Revision >= h.pictures.wrote[subject]) {
 			return p
 		}
-		pools = p.known()
+		pools, words = p.known()
 	}
 	h.pictures.newest = &picture{
 		h: h, view: h.opts.Store.View(), made: now, at: h.opts.Clock(), moment: h.opts.Status.Moment(),
-		sheets: map[string]*sheet{}, seen: map[string]map[string]SeenServer{}, pools: pools,
+		sheets: map[string]*sheet{}, seen: map[string]map[string]SeenServer{}, pools: pools, words: words,
 	}
 	return h.pictures.newest
 }
 
-func (p *picture) known() *poolIndex {
+// known gives what was worked out of the objects alone, which the next picture may take over.
+func (p *picture) known() (*poolIndex, map[string]*wordList) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.pools
+	return p.pools, maps.Clone(p.words)
 }
 
 func (p *picture) cost() time.Duration {
@@ -190,6 +194,20 @@ func (p *picture) fill(l *line, o *weir.Object) {
 	if c := f.condition(weir.Programmed); c != nil {
 		l.ready, l.of = c.Ready, c.Of
 	}
+}
+
+// stateOf gives the state of one object, without a look at the others of its kind.
+func (p *picture) stateOf(o *weir.Object) (state State, why string) {
+	p.work(func() {
+		l := new(line)
+		if s := p.sheets[o.Kind]; s != nil {
+			l = s.byName[o.Metadata.Name]
+		} else {
+			p.fill(l, o)
+		}
+		state, why = l.state, l.why
+	})
+	return state, why
 }
 
 // groupsOf are the groups that a site is for: those of its addresses.

@@ -86,7 +86,7 @@ func routes() []*route {
 	list = append(list, viewRoutes()...)
 	for _, kind := range weir.Kinds() {
 		if !kind.ReadOnly {
-			list = append(list, routesOf(kind)...)
+			list = append(append(list, routesOf(kind)...), viewRoutesOf(kind)...)
 		}
 	}
 	return list

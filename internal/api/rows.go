@@ -133,8 +133,12 @@ func (c *call) page(usual, most int64) (limit, offset int, err error) {
 
 // chosen gives what the filters take of what the caller may see, and counts it by state before the filter of states.
 func (c *call) chosen(p *picture, q rowsQuery, counts map[State]int) (list []*line) {
-	for _, l := range p.of(q.kind.Name).lines {
-		if q.role != "" && l.object.Metadata.Role != q.role || !q.takes(p, l) || c.may(l.object) != nil || q.q != "" && !contains(l.object, q.q) {
+	var words []handled // in the same order
+	if q.q != "" {
+		words = p.handles(q.kind.Name)
+	}
+	for i, l := range p.of(q.kind.Name).lines {
+		if q.role != "" && l.object.Metadata.Role != q.role || !q.takes(p, l) || c.may(l.object) != nil || q.q != "" && !words[i].contain(q.q) {
 			continue
 		}
 		if l.state != "" {

@@ -1,6 +1,10 @@
 package api
 
-import "reflect"
+import (
+	"reflect"
+
+	"weir"
+)
 
 // viewRoutes are what the console is made of: answers out of one picture of everything that all who ask share.
 func viewRoutes() []*route {
@@ -8,5 +12,13 @@ func viewRoutes() []*route {
 		{method: "GET", pattern: "/api/v1/kinds", id: "kinds", summary: "Tell what kinds of objects there are, and who may write them.", answer: reflect.TypeFor[KindList](), handle: (*call).kindList},
 		{method: "GET", pattern: "/api/v1/overview", id: "overview", summary: "Tell how everything is that one may see, what somebody should look at, and what is on its way.", query: []param{roleParam}, tagged: true, answer: reflect.TypeFor[Overview](), handle: (*call).overview},
 		{method: "GET", pattern: "/api/v1/rows/{plural}", id: "rows", summary: "List objects of a kind with their states, for tables: filtered, sorted, a page at a time.", query: rowsParams, tagged: true, answer: reflect.TypeFor[RowsAnswer](), handle: (*call).rows},
+		{method: "GET", pattern: "/api/v1/search", id: "search", summary: "Find objects by names, host names, addresses, fingerprints, labels and ports.", query: searchParams, tagged: true, answer: reflect.TypeFor[SearchAnswer](), handle: (*call).search},
+	}
+}
+
+// viewRoutesOf are those of each kind.
+func viewRoutesOf(kind weir.Kind) []*route {
+	return []*route{
+		{method: "GET", pattern: "/api/v1/" + kind.Plural + "/{name}/referrers", id: "referrersOf" + kind.Name, summary: "Tell which objects name one of kind " + kind.Name + ".", kind: &kind, query: referrersParams, tagged: true, answer: reflect.TypeFor[ReferrersAnswer](), handle: func(c *call) error { return c.referrers(kind) }},
 	}
 }

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"strings"
+
 	"weir"
 )
 
@@ -8,6 +10,7 @@ import (
 var viewEndpoints = map[string]endpointRow{
 	"GET /api/v1/kinds":         {path: "/api/v1/kinds", want: signedIn},
 	"GET /api/v1/overview":      {path: "/api/v1/overview", want: granted},
+	"GET /api/v1/search":        {path: "/api/v1/search?q=www", want: granted},
 	"GET /api/v1/rows/{plural}": {path: "/api/v1/rows/sites", want: granted},
 }
 
@@ -36,4 +39,9 @@ func (f *fakeStatus) Moment() Moment {
 		return f.stage
 	}
 	return f
+}
+
+func refOf(text string) weir.Ref {
+	kind, name, _ := strings.Cut(text, "/")
+	return weir.Ref{Kind: kind, Name: name}
 }
