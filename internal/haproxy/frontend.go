@@ -203,16 +203,13 @@ func (r *renderer) frontend(p port, name string) *Section {
 	return s
 }
 
-// secureLog lets a frontend that ends TLS log what it knows of handshakes. Which request is the first of its connection has
-// to be noted: HAProxy's own http_first_req says of none over HTTP/2 that it is.
+// secureLog lets a frontend that ends TLS log what it knows of handshakes.
 func (r *renderer) secureLog(s *Section, p port) {
 	l := r.env.Log
 	switch {
 	case l.Target == "":
 	case p.mode == weir.PortHTTPS && l.HTTPSFormat != "":
 		s.add("log-format '%s'", r.capturedFormat(l.HTTPSFormat))
-		s.add("http-request set-var(txn.first) int(1) if !{ var(sess.known) -m found }")
-		s.add("http-request set-var(sess.known) int(1) if { var(txn.first) -m found }")
 	case p.mode == weir.PortTLSTCP && l.TLSFormat != "":
 		s.add("log-format '%s'", l.TLSFormat)
 	}
@@ -270,6 +267,7 @@ func (r *renderer) httpFrontend(p port, quic bool) {
 		if r.http3(p) {
 			r.alternative(s, p)
 		}
+		r.noteFirst(s) // the connection's rules must come before
 		if quic {
 			// Other sites at the port are for those who come over TCP.
 			s.add("http-request deny deny_status 421 unless { var(sess.http3) -m found }")
@@ -298,6 +296,16 @@ func (r *renderer) httpFrontend(p port, quic bool) {
 	r.longWay(s, p, hosts, secure)
 	r.keepZone(s)
 	s.add("use_backend %%[var(txn.be)]")
+}
+
+// noteFirst notes for the log which request is the first of its connection: HAProxy's own http_first_req says of none over
+// HTTP/2 that it is.
+func (r *renderer) noteFirst(s *Section) {
+	if r.env.Log.HTTPSFormat == "" {
+		return
+	}
+	s.add("http-request set-var(txn.first) int(1) if !{ var(sess.known) -m found }")
+	s.add("http-request set-var(sess.known) int(1) if { var(txn.first) -m found }")
 }
 
 // longWay is everything that the short way leaves: other spellings of the host, other kinds of routes,

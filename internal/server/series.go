@@ -29,6 +29,8 @@ type annals struct {
 	believed func(lb string) func(weir.Ref) bool
 	clock    func() time.Time
 
+	began time.Time
+
 	mu    sync.Mutex
 	store *series.Store
 	heard map[string]*heard
@@ -50,7 +52,7 @@ type heard struct {
 }
 
 func newAnnals(reports func() map[string]link.Reported, believed func(lb string) func(weir.Ref) bool, clock func() time.Time) *annals {
-	return &annals{reports: reports, believed: believed, clock: clock, store: series.New(accesslog.Bounds(), clock()), heard: map[string]*heard{}}
+	return &annals{reports: reports, believed: believed, clock: clock, began: clock(), store: series.New(accesslog.Bounds(), clock()), heard: map[string]*heard{}}
 }
 
 // run follows the reports until ctx ends.
@@ -99,6 +101,19 @@ func sameText(a, b json.RawMessage) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
+// first says from when on counters count of a load balancer that is heard for the first time: from when they were zero, by
+// this machine's clock. It is the zero time when that was before this server began, or is not known: what they had counted
+// then is nobody's.
+func (a *annals) first(rep link.Reported, zero time.Time) time.Time {
+	if rep.Now.IsZero() || zero.IsZero() {
+		return time.Time{}
+	}
+	if at := rep.At.Add(zero.Sub(rep.Now)); at.After(a.began) {
+		return at
+	}
+	return time.Time{}
+}
+
 // takeLog takes what the access log counted: of the rows that have moved what they have grown by.
 func (a *annals) takeLog(lb string, h *heard, rep link.Reported) {
 	if rep.Traffic == nil && rep.At.Sub(h.loggedAt) < logPace {
@@ -113,11 +128,11 @@ func (a *annals) takeLog(lb string, h *heard, rep link.Reported) {
 		return
 	}
 	h.traffic, h.loggedAt = now, rep.At
-	if since.IsZero() { // what was counted before this server began is nobody's
-		return
-	}
 	if before == nil {
-		before = &link.Table{}
+		before = &link.Table{Since: now.Since}
+		if since = a.first(rep, now.Since); since.IsZero() {
+			return
+		}
 	}
 	has, was, is := a.believed(lb), newRowColumns(before.Columns), newRowColumns(now.Columns)
 	for name, row := range now.Rows {
@@ -194,7 +209,10 @@ func (a *annals) takeTally(lb string, h *heard, rep link.Reported) {
 	}
 	h.talliedAt = rep.At
 	if since.IsZero() {
-		return
+		before.since = h.tally.since
+		if since = a.first(rep, before.since); since.IsZero() {
+			return
+		}
 	}
 	has := a.believed(lb)
 	for name, now := range h.tally.counts {
