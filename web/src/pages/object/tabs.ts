@@ -28,6 +28,8 @@ interface Tab {
 export const tabs: Tab[] = [
   { slug: '', title: 'Overview', load: () => import('./Overview.svelte') },
   { slug: 'routes', title: 'Routes', of: ['Site'], load: () => import('../site/Routes.svelte') },
+  { slug: 'servers', title: 'Servers', of: ['Pool'], load: () => import('../servers/PoolServers.svelte') },
+  { slug: 'health', title: 'Health', of: ['Server'], load: () => import('../servers/ServerHealth.svelte') },
   { slug: 'traffic', title: 'Traffic', of: Object.keys(charts), load: () => import('../traffic/Traffic.svelte') },
   { slug: 'log', title: 'Log', of: ['Site'], load: () => import('../traffic/Log.svelte') },
   { slug: 'edit', title: 'Edit', load: () => import('./Edit.svelte') },
