@@ -13,6 +13,7 @@ RACE ?= link hapctl dns01 weirtest discovery/zookeeper accesslog discovery/consu
 FIRST ?= e2e internal/agent internal/store docs cmd/weir
 FUZZTIME ?= 2m
 DEMO_SECONDS ?= 0
+ONLY ?=
 BENCH ?= all
 
 .PHONY: help
@@ -32,6 +33,11 @@ build: web ## build bin/weir, with its console
 .PHONY: web
 web: ## build the console into internal/console/dist, when something of web/ has changed
 	@scripts/web.sh build
+
+.PHONY: shots
+shots: haproxy chromium web ## walk the console in a browser and say where its pictures are; ONLY=signin,rail for some
+	@WEIR_CONSOLE="$(ONLY)" $(GO) test -count=1 -timeout 14m -run '^TestConsole$$' ./e2e
+	@ls -d "$$PWD"/web/results/*.png
 
 .PHONY: packages
 packages: web ## build Debian packages into dist/

@@ -37,6 +37,7 @@ build)
 	made node_modules/.built "${sources[@]}"
 	;;
 check)
+	mapfile -t -O "${#sources[@]}" sources < <(find browser -type f | sort)
 	same node_modules/.checked "${sources[@]}" && exit
 	npx --no-install svelte-check --tsconfig ./tsconfig.json --fail-on-warnings --output human
 	npx --no-install vitest run --passWithNoTests

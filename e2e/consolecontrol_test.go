@@ -1,0 +1,238 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"weir"
+)
+
+// control serves what scripts do to the world past the page, and gives its address.
+func (w *consoleWorld) control() string {
+	w.t.Helper()
+	mux := http.NewServeMux()
+	// Scripts run one after the other, and so does what they ask for.
+	var mu sync.Mutex
+	handle := func(what string, do func(body []byte) (any, error)) {
+		mux.HandleFunc("POST /"+what, func(rw http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			body, err := io.ReadAll(r.Body)
+			var answer any
+			if err == nil {
+				answer, err = do(body)
+			}
+			if err != nil {
+				http.Error(rw, err.Error(), http.StatusBadRequest)
+				return
+			}
+			if answer != nil {
+				_, _ = io.WriteString(rw, toJSON(answer))
+			}
+		})
+	}
+	handle("send", func(body []byte) (any, error) {
+		var ask struct {
+			Requests                   int
+			Balancer, Home, Host, Path string
+		}
+		if err := json.Unmarshal(body, &ask); err != nil {
+			return nil, err
+		}
+		addr, ok := w.places()[ask.Balancer][ask.Home]
+		if !ok {
+			return nil, fmt.Errorf("send: no load balancer %q with an address of %q", ask.Balancer, ask.Home)
+		}
+		return w.count(addr, ask.Host, ask.Path, ask.Requests), nil
+	})
+	handle("origin", func(body []byte) (any, error) {
+		var ask struct{ Name, What string }
+		if err := json.Unmarshal(body, &ask); err != nil {
+			return nil, err
+		}
+		zone, n, ok := strings.Cut(ask.Name, "-")
+		list := w.servers[zone]
+		i := slices.Index([]string{"0", "1"}, n)
+		if !ok || i < 0 || i >= len(list) {
+			return nil, fmt.Errorf("origin: there is no %q; az1-0 to az3-1 are there", ask.Name)
+		}
+		w.moved[ask.Name] = ask.What
+		switch ask.What {
+		case "stop":
+			list[i].Stop()
+		case "start":
+			list[i].Restart(w.t)
+		case "sick":
+			list[i].SetStatus("/ping", http.StatusServiceUnavailable)
+		case "well":
+			list[i].SetHealthy(true)
+		default:
+			return nil, fmt.Errorf("origin: %q is not stop, start, sick or well", ask.What)
+		}
+		return nil, nil
+	})
+	handle("agent", func(body []byte) (any, error) {
+		var ask struct{ Name, What string }
+		if err := json.Unmarshal(body, &ask); err != nil {
+			return nil, err
+		}
+		a, ok := w.agents[ask.Name]
+		if !ok {
+			return nil, fmt.Errorf("agent: there is no %q", ask.Name)
+		}
+		w.moved[ask.Name] = ask.What
+		switch ask.What {
+		case "stop":
+			a.stop()
+		case "start":
+			a.stop()
+			w.startAgent(a)
+		case "kill":
+			w.killHAProxy(a)
+		default:
+			return nil, fmt.Errorf("agent: %q is not stop, start or kill", ask.What)
+		}
+		return nil, nil
+	})
+	handle("converged", func([]byte) (any, error) {
+		w.converged(0)
+		return nil, nil
+	})
+	handle("restore", func([]byte) (any, error) { return nil, w.restore() })
+	srv := httptest.NewServer(mux)
+	w.t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// sent is what came of many requests.
+type sent struct {
+	Total    int            `json:"total"`
+	Origins  map[string]int `json:"origins"`
+	Statuses map[string]int `json:"statuses"`
+	Failed   []string       `json:"failed"`
+}
+
+// count sends requests over four connections that are kept, none of them twice.
+func (w *consoleWorld) count(addr, host, path string, requests int) sent {
+	got := sent{Total: requests, Origins: map[string]int{}, Statuses: map[string]int{}, Failed: []string{}}
+	var mu sync.Mutex
+	var done sync.WaitGroup
+	for i := range 4 {
+		done.Go(func() {
+			client := http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: waitLong}
+			defer client.CloseIdleConnections()
+			for range (requests + 3 - i) / 4 {
+				request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+addr+path, nil)
+				var answer *http.Response
+				if err == nil {
+					request.Host = host
+					answer, err = client.Do(request)
+				}
+				if err == nil {
+					_, err = io.Copy(io.Discard, answer.Body)
+					answer.Body.Close()
+				}
+				mu.Lock()
+				if err != nil {
+					got.Failed = append(got.Failed, err.Error())
+				} else {
+					got.Statuses[fmt.Sprint(answer.StatusCode)]++
+					if origin := answer.Header.Get("X-Origin"); origin != "" {
+						got.Origins[origin]++
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	done.Wait()
+	return got
+}
+
+// objects reads all wishes but tokens, by kind and name, without their status, and the revision that they had before.
+func (w *consoleWorld) objects() (map[string]string, int64, error) {
+	all := map[string]string{}
+	var status fleet
+	if _, err := w.call("GET", "/api/v1/status", "", &status); err != nil {
+		return nil, 0, err
+	}
+	for _, kind := range weir.Kinds() {
+		if kind.ReadOnly || kind.Name == "Token" {
+			continue
+		}
+		var list struct{ Items []map[string]any }
+		if _, err := w.call("GET", "/api/v1/"+kind.Plural, "", &list); err != nil {
+			return nil, 0, err
+		}
+		for _, o := range list.Items {
+			metadata, _ := o["metadata"].(map[string]any)
+			all[kind.Name+"/"+fmt.Sprint(metadata["name"])] = toJSON(map[string]any{"kind": o["kind"], "metadata": metadata, "spec": o["spec"]})
+		}
+	}
+	return all, status.Revision, nil
+}
+
+// note makes the present wishes those to which restore goes back.
+func (w *consoleWorld) note() {
+	w.t.Helper()
+	var err error
+	if w.base, w.at0, err = w.objects(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// restore takes back what a script did: to wishes, to servers, to agents.
+func (w *consoleWorld) restore() error {
+	for name, a := range w.agents {
+		if w.moved[name] == "stop" {
+			w.startAgent(a)
+		}
+	}
+	for zone, list := range w.servers {
+		for i, o := range list {
+			o.SetHealthy(true)
+			if w.moved[fmt.Sprintf("%s-%d", zone, i)] == "stop" {
+				o.Restart(w.t)
+			}
+		}
+	}
+	if len(w.moved) > 0 {
+		clear(w.moved)
+		w.converged(0)
+		w.settled()
+	}
+	now, revision, err := w.objects()
+	if err != nil || revision == w.at0 {
+		return err
+	}
+	var items, gone []string
+	for name, text := range w.base {
+		if now[name] != text {
+			items = append(items, text)
+		}
+	}
+	for name := range now {
+		if _, ok := w.base[name]; !ok {
+			gone = append(gone, "delete="+url.QueryEscape(name))
+		}
+	}
+	w.at0 = revision
+	if len(items)+len(gone) == 0 {
+		return nil
+	}
+	slices.Sort(gone)
+	var answer struct{ Revision int64 }
+	if _, err := w.call("POST", "/api/v1/apply?reason=restore&"+strings.Join(gone, "&"), `{"kind":"List","items":[`+strings.Join(items, ",")+`]}`, &answer); err != nil {
+		return err
+	}
+	w.at0 = answer.Revision
+	w.converged(answer.Revision)
+	return nil
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+
+// Scripts share one world and one Chromium, so they run one after the other, in one process.
+export default defineConfig({
+  test: {
+    include: ['browser/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 1,
+    isolate: false,
+    fileParallelism: false,
+    testTimeout: 90_000,
+    hookTimeout: 30_000,
+    reporters: ['./browser/reporter.ts'],
+  },
+})

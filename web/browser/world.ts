@@ -1,0 +1,79 @@
+import { request, type APIRequestContext } from 'playwright-core'
+
+/** The people that the world has tokens of. */
+export type Person = 'admin' | 'owner' | 'operator' | 'viewer' | 'other' | 'nobody'
+
+/** Addresses of what e2e/console_test.go has started. */
+interface Given {
+  url: string
+  control: string
+  results: string
+  chromium: string
+  tokens: Record<Person, string>
+  /** at is where a load balancer answers: of its zone, at the address that is at home in another. */
+  at: Record<string, Record<string, string>>
+}
+
+/** What came of many requests: how many were answered by each origin, and with each status. */
+export interface Sent {
+  total: number
+  origins: Record<string, number>
+  statuses: Record<string, number>
+  failed: string[]
+}
+
+/** A control plane with real load balancers, servers and traffic; README.md tells what is in it. */
+export class World {
+  readonly given: Given
+  #api?: APIRequestContext
+
+  constructor() {
+    const text = process.env.WEIR_WORLD
+    if (!text) throw new Error('there is no world: run these scripts by go test ./e2e -run TestConsole')
+    this.given = JSON.parse(text) as Given
+  }
+
+  /** send asks a load balancer, as clients do, n times, and counts who answered. */
+  send(n: number, to: { host: string; balancer?: string; home?: string; path?: string }): Promise<Sent> {
+    return this.#control('send', { requests: n, path: '/', balancer: 'az1', home: 'az1', ...to })
+  }
+
+  /** origin stops a server, starts it again, or lets its checks fail or pass ("az1-0"). */
+  async origin(name: string, what: 'stop' | 'start' | 'sick' | 'well'): Promise<void> {
+    await this.#control('origin', { name, what })
+  }
+
+  /** agent stops or starts the agent of a load balancer, or kills its HAProxy ("lb-az1"). */
+  async agent(name: string, what: 'stop' | 'start' | 'kill'): Promise<void> {
+    await this.#control('agent', { name, what })
+  }
+
+  /** converged waits until every load balancer has what is wanted. */
+  async converged(): Promise<void> {
+    await this.#control('converged', {})
+  }
+
+  /** restore makes the world what it was at the beginning; each script ends with it. */
+  async restore(): Promise<void> {
+    await this.#control('restore', {})
+  }
+
+  /** call asks the API past the page, in the name of an admin unless told otherwise. */
+  async call<T = unknown>(method: string, path: string, body?: unknown, who: Person = 'admin'): Promise<{ status: number; value: T }> {
+    this.#api ??= await request.newContext({ ignoreHTTPSErrors: true })
+    const answer = await this.#api.fetch(this.given.url + path, {
+      method,
+      headers: { Authorization: `Bearer ${this.given.tokens[who]}`, ...(body === undefined ? {} : { 'Content-Type': typeof body === 'string' ? 'application/yaml' : 'application/json' }) },
+      data: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
+    })
+    const text = await answer.text()
+    return { status: answer.status(), value: (text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : text) as T }
+  }
+
+  async #control<T>(what: string, body: unknown): Promise<T> {
+    const answer = await fetch(`${this.given.control}/${what}`, { method: 'POST', body: JSON.stringify(body) })
+    const text = await answer.text()
+    if (!answer.ok) throw new Error(`${what} ${JSON.stringify(body)}: ${text}`)
+    return (text ? JSON.parse(text) : undefined) as T
+  }
+}
