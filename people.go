@@ -193,9 +193,12 @@ func checkSubject(p *Problems, path, v string) {
 
 // Change is one accepted write of any number of objects; it is made by the store and read by people.
 type Change struct {
-	Author string    `json:"author"`
-	Reason string    `json:"reason,omitempty"`
-	At     time.Time `json:"at"`
+	Author string `json:"author"`
+	// Credential says what the author was known by: "token ci", "session with token ann" or "session by corp", which is an
+	// IdentityProvider; empty of what Weir does by itself.
+	Credential string    `json:"credential,omitempty"`
+	Reason     string    `json:"reason,omitempty"`
+	At         time.Time `json:"at"`
 	// Undoes is the revision of the change that this one takes back, 0 for none.
 	Undoes int64 `json:"undoes,omitempty"`
 	// Objects are what was written, with before and after.

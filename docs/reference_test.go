@@ -3,6 +3,7 @@ package docs
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -19,9 +20,38 @@ var update = flag.Bool("update", false, "write the generated documents anew")
 // TestReferenceIsGenerated holds reference.md against the types, their comments and the planner. A field without a
 // change in testdata/effects.yaml fails, and so does a change of a field that is gone.
 func TestReferenceIsGenerated(t *testing.T) {
-	r := &reference{t: t, fleet: newFleet(t), docs: fieldDocs(t)}
+	r := &reference{t: t, fleet: newFleet(t), docs: fieldDocs(t), facts: map[string]map[string]fieldFacts{}}
 	r.write()
 	generated(t, "reference.md", r.out.Bytes())
+	facts, err := json.MarshalIndent(r.facts, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	generated(t, "../internal/api/fieldfacts.json", append(facts, '\n'))
+}
+
+// fieldFacts are what the API tells of a field besides its shape, by kind and path.
+type fieldFacts struct {
+	Default  string `json:"default,omitempty"`
+	Changing string `json:"changing,omitempty"`
+}
+
+// fact notes a row of the reference for the API.
+func (r *reference) fact(kind string, f field, cells []string) {
+	facts := fieldFacts{Default: f.fallback, Changing: cells[0]}
+	if cells[1] != cells[0] {
+		facts.Changing = fmt.Sprintf("HAProxy 3.4: %s; 3.2: %s", cells[0], cells[1])
+	}
+	facts.Changing = strings.ReplaceAll(facts.Changing, "**", "")
+	if facts.Changing == "–" || strings.HasPrefix(facts.Changing, "see below") {
+		facts.Changing = ""
+	}
+	if r.facts[kind] == nil {
+		r.facts[kind] = map[string]fieldFacts{}
+	}
+	if facts != (fieldFacts{}) {
+		r.facts[kind][f.path] = facts
+	}
 }
 
 // generated holds a file against what it must be, or writes it with -update.
@@ -46,6 +76,7 @@ type reference struct {
 	t     *testing.T
 	fleet *fleet
 	docs  map[string]string
+	facts map[string]map[string]fieldFacts
 	out   bytes.Buffer
 }
 
@@ -156,7 +187,9 @@ func (r *reference) table(e kindEffects, fields []field) {
 			r.t.Errorf("%s: %s has no row in effects.yaml", e.Kind, f.path)
 			continue
 		}
-		r.line("| `%s` | %s | %s | %s | %s |", f.path, f.form, code(f.fallback), r.means(e.Kind, f, effect), strings.Join(r.cells(e, f, effect), " | "))
+		cells := r.cells(e, f, effect)
+		r.fact(e.Kind, f, cells)
+		r.line("| `%s` | %s | %s | %s | %s |", f.path, f.form, code(f.fallback), r.means(e.Kind, f, effect), strings.Join(cells, " | "))
 	}
 	for path := range e.Fields {
 		if !known[path] {

@@ -143,6 +143,9 @@ func TestUndo(t *testing.T) {
 	w.want(w.do("owner", "POST", "/api/v1/changes/2/undo", ""), 409).problem(t)                 // b was changed since
 	a := read[applyText](t, w.do("owner", "POST", "/api/v1/changes/3/undo?reason=oops", ""))    // 4
 	rec := read[changeText](t, w.do("owner", "GET", "/api/v1/changes/4", ""))
+	if rec.Credential != "token t-owner" {
+		t.Errorf("made with %q", rec.Credential)
+	}
 	if a.Revision != 4 || rec.Undoes != 3 || rec.Reason != "oops" || rec.Author != "owner" {
 		t.Errorf("%+v %+v", a, rec)
 	}

@@ -257,7 +257,21 @@ func (c *call) request(cond condition) (store.Request, error) {
 	if err != nil {
 		return store.Request{}, err
 	}
-	return store.Request{Author: c.who.Subject, Reason: reason, DryRun: dryRun, Authorize: c.authorize(cond)}, nil
+	return store.Request{Author: c.who.Subject, Credential: c.credentialName(), Reason: reason, DryRun: dryRun, Authorize: c.authorize(cond)}, nil
+}
+
+// credentialName says what the caller is known by, without anything that could be used.
+func (c *call) credentialName() string {
+	me, err := c.me()
+	switch {
+	case err != nil:
+		return ""
+	case c.cred.session == "":
+		return "token " + me.Token
+	case me.Provider != "":
+		return "session by " + me.Provider
+	}
+	return "session with token " + me.Token
 }
 
 func (c *call) authorize(cond condition) func(before, after *weir.Object) error {

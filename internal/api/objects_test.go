@@ -156,6 +156,7 @@ func TestCollections(t *testing.T) {
 type changeText struct {
 	Revision, Undoes int64
 	Author, Reason   string
+	Credential       string
 	Omitted          int
 	Objects          []struct {
 		Kind, Name    string

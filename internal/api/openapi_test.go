@@ -67,6 +67,9 @@ func TestTheDocumentHasEveryEndpointAndKind(t *testing.T) {
 	if d := r.Map()["PoolSpec"].Properties["admission"].Description; !strings.HasPrefix(d, "Admission is what must say healthy") {
 		t.Errorf("a field's comment is not in the document: %q", d)
 	}
+	if facts, _ := r.Map()["Pool"].Extensions[factsOf].(map[string]any); len(facts) < 20 || facts["healthCheck.path"] == nil {
+		t.Errorf("the document tells of a Pool's fields no more than %v", facts)
+	}
 	if s := r.Map()["CertificateSpec"].Properties; !s["key"].WriteOnly || !r.Map()["IssuerSpec"].Properties["key"].WriteOnly || !s["keyRef"].ReadOnly || !r.Map()["SecretSpec"].Properties["data"].WriteOnly {
 		t.Error("secrets are not only written")
 	}

@@ -18,6 +18,12 @@ import (
 //go:embed fielddocs.json
 var fieldDocs []byte
 
+// fieldFacts are what fields are when they are left out, and what changing them takes on load balancers, by kind and
+// path within the spec, as the reference has them: go test ./docs -run TestReferenceIsGenerated -update.
+//
+//go:embed fieldfacts.json
+var fieldFacts []byte
+
 const schemas = "#/components/schemas/"
 
 // described stands for a type whose JSON reflection can't see.
@@ -251,7 +257,20 @@ func finish(r huma.Registry) {
 	each(writeOnly, func(s *huma.Schema, property string) { s.Properties[property].WriteOnly = true })
 	each(readOnly, func(s *huma.Schema, property string) { s.Properties[property].ReadOnly = true })
 	each(never, func(s *huma.Schema, property string) { delete(s.Properties, property) })
+	tellWords(r)
+	var facts map[string]map[string]any
+	if err := json.Unmarshal(fieldFacts, &facts); err != nil {
+		panic("api: fieldfacts.json: " + err.Error())
+	}
+	for kind, fields := range facts {
+		if s := r.Map()[kind]; s != nil {
+			s.Extensions = map[string]any{factsOf: fields}
+		}
+	}
 }
+
+// factsOf is the extension of a kind's schema that holds the facts of its fields.
+const factsOf = "x-fields"
 
 // docName is "weir.Pool".
 func docName(t reflect.Type) string { return t.String() }

@@ -70,8 +70,8 @@ func TestASessionsLife(t *testing.T) {
 	w.want(w.as(cookie, "PUT", "/api/v1/pools/s", poolOfSession), 201)
 	w.want(w.as(cookie, "PUT", "/api/v1/pools/s", strings.Replace(poolOfSession, "web", "media", 1)), 403)
 	changes := read[ChangeList](t, w.do("admin", "GET", "/api/v1/changes?limit=1", ""))
-	if changes.Items[0].Author != "owner" {
-		t.Errorf("written by %q", changes.Items[0].Author)
+	if by := changes.Items[0]; by.Author != "owner" || by.Credential != "session with token t-owner" {
+		t.Errorf("written by %q with %q", by.Author, by.Credential)
 	}
 	// An Authorization header counts instead.
 	w.want(w.do("viewer", "PUT", "/api/v1/pools/s", poolOfSession, "Cookie", cookie, "Sec-Fetch-Site", "same-origin"), 403)

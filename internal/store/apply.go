@@ -11,7 +11,9 @@ import (
 type Request struct {
 	// Author comes from the credential; it is never empty.
 	Author string
-	Reason string
+	// Credential names what the author was known by, empty for Weir itself; it is only kept.
+	Credential string
+	Reason     string
 	// Writes name each object once. Status and revision of what is put are ignored.
 	Writes []weir.Write
 	// Expand, when set, gives further writes, worked out of the objects as they are at the moment of the change. It may be
@@ -121,7 +123,7 @@ func (s *Store) resultOf(p *pending, revision int64) *Result {
 // headerOf makes the header of a change as it stands after evaluation.
 func (s *Store) headerOf(p *pending) header {
 	h := header{
-		Revision: p.base.Revision + 1, Author: p.req.Author, Reason: p.req.Reason, At: p.at,
+		Revision: p.base.Revision + 1, Author: p.req.Author, Credential: p.req.Credential, Reason: p.req.Reason, At: p.at,
 		Undoes: p.req.Undoes, Count: len(p.entries),
 	}
 	if len(p.entries) <= maxRefs {

@@ -16,12 +16,13 @@ import (
 type header struct {
 	Revision int64 `json:"revision"`
 	// Nonce tells this attempt to write the revision from another's.
-	Nonce  string    `json:"nonce"`
-	Author string    `json:"author"`
-	Reason string    `json:"reason,omitempty"`
-	At     time.Time `json:"at"`
-	Undoes int64     `json:"undoes,omitempty"`
-	Count  int       `json:"count"`
+	Nonce      string    `json:"nonce"`
+	Author     string    `json:"author"`
+	Credential string    `json:"credential,omitempty"`
+	Reason     string    `json:"reason,omitempty"`
+	At         time.Time `json:"at"`
+	Undoes     int64     `json:"undoes,omitempty"`
+	Count      int       `json:"count"`
 	// Refs are the objects, absent when there are more than maxRefs.
 	Refs []weir.Ref `json:"refs,omitempty"`
 	// Sealed lists the secrets that the change refers to, before or after; like Refs it is absent when Refs is.
@@ -175,7 +176,7 @@ func parseChangeValue(value []byte) (h header, body []byte, err error) {
 
 // event makes a header and the entries public.
 func (h *header) event(entries []entry) Event {
-	c := weir.Change{Author: h.Author, Reason: h.Reason, At: h.At, Undoes: h.Undoes, Objects: make([]weir.ObjectChange, len(entries))}
+	c := weir.Change{Author: h.Author, Credential: h.Credential, Reason: h.Reason, At: h.At, Undoes: h.Undoes, Objects: make([]weir.ObjectChange, len(entries))}
 	for i := range entries {
 		c.Objects[i] = entries[i].change()
 	}

@@ -109,7 +109,7 @@ export interface ObjectChange {
 
 export interface Change {
   author: string
-  /** credential is the name of the Token that it was made with, where it was one. */
+  /** credential says what the author was known by: "token ci", "session by corp". */
   credential?: string
   reason?: string
   at: string

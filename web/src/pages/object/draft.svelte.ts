@@ -78,9 +78,10 @@ export class Draft {
   }
 
   facts = $state.raw<Facts>({})
-  /** effectAt is what changing a field takes, as far as that is known. */
+  /** effectAt is what changing a field takes, as far as that is known; what is inside a map goes by the map. */
   effectAt(keys: Path): string {
-    return keys[0] === 'spec' ? (this.facts[path(keys.slice(1)).replace(/\[\d+\]/g, '[]')]?.changing ?? '') : ''
+    if (keys[0] !== 'spec') return ''
+    return this.facts[path(keys.slice(1)).replace(/\[\d+\]/g, '[]')]?.changing ?? ''
   }
 
   at(keys: Path): unknown {

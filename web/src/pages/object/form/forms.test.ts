@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { shape, type Shape } from '../../../api/schema'
-import { empty, formOf, shown, variantName, variantOf } from './forms'
+import { effectWord, empty, formOf, shown, variantName, variantOf } from './forms'
 
 const of = (raw: object): Shape => shape(raw, {}, [])
 const queue = of({ oneOf: [{ type: 'string', enum: ['none'] }, { type: 'object', properties: { timeout: { type: 'string' } } }] })
@@ -26,4 +26,8 @@ it('shows what is set and what is required, and offers the rest', () => {
   expect(shown(pool, undefined, ['members'])).toEqual({ here: ['name', 'members'], more: ['weight'] })
   expect(empty(pool)).toEqual({ name: '' })
   expect(empty(queue)).toBe('none')
+})
+
+it('says in a word what changing takes', () => {
+  expect(['run time', 'reload', 'HAProxy 3.4: run time; 3.2: reload', 'nothing', ''].map(effectWord)).toEqual(['run time', 'reload', 'run time or reload', '', ''])
 })

@@ -63,3 +63,9 @@ export function shown(s: Shape, value: unknown, opened: string[]): { here: strin
   const here = [...new Set([...s.required.filter((k) => all.includes(k)), ...set, ...opened.filter((k) => all.includes(k))])]
   return { here, more: all.filter((k) => !here.includes(k)) }
 }
+
+/** effectWord says in a word or two what changing a field takes, out of the sentence that says it all. */
+export function effectWord(effect: string): string {
+  const [reload, runs] = [effect.includes('reload'), effect.includes('run time')]
+  return reload && runs ? 'run time or reload' : reload ? 'reload' : runs ? 'run time' : ''
+}
