@@ -61,6 +61,7 @@ func (f *fleet) Collect(out chan<- prometheus.Metric) {
 	f.admissionFigures(groups, out)
 	reports := f.hub.Reports().All()
 	collectFigures(reports, maxFigureSeries, out)
+	collectMachines(reports, out)
 	for name, rep := range reports {
 		if counts, ok := countsOf(rep); ok {
 			accesslog.NewCollector(func() accesslog.Counts { return counts }, prometheus.Labels{"loadbalancer": name}).Collect(out)

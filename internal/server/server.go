@@ -286,7 +286,7 @@ func (s *server) build(ctx context.Context) error {
 	s.fleet.tickets, book.fleet = book, s.fleet
 	s.annals = newAnnals(s.hub.Reports().All, s.fleet.believed, s.opts.Clock)
 	s.metrics = prometheus.NewRegistry()
-	s.metrics.MustRegister(s.fleet)
+	s.metrics.MustRegister(s.fleet, s.annals)
 	s.registerBackups(s.metrics)
 	s.registrar = registrar.New(registrar.Options{Store: s.store, CA: s.ca, Lease: s.opts.RegistrationLease, Clock: s.opts.Clock, Log: s.opts.Log})
 	s.registerRegistrations(s.metrics)
