@@ -25,6 +25,7 @@ type picture struct {
 	pools  *poolIndex
 	seen   map[string]map[string]SeenServer // by pool and server
 	words  map[string]*wordList             // by kind
+	zoned  *zoned
 }
 
 // sheet holds the objects of a kind with their states.

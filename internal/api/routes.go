@@ -23,7 +23,7 @@ type route struct {
 	// itself routes also take the certificate of the very server that is asked about.
 	itself bool
 	query  []param
-	// kind is that of the objects, body what is read: "object", "objects", "inventory", "lines", "exchange", "announcement", "signin" or nothing.
+	// kind is that of the objects, body what is read: "object", "objects", "inventory", "lines", "exchange", "announcement", "signin", "shift" or nothing.
 	kind *weir.Kind
 	body string
 	// answer and stream are the types of an answer and of a stream's line, nil for a kind's object.

@@ -56,6 +56,22 @@ func Leave(set *weir.Set, shift string, now time.Time) Leaving {
 		}
 	}
 	l.unmoved(o.Spec.(*weir.ZoneShift))
+	return l.told()
+}
+
+// LeaveNodes is Leave for a shift that nobody has made, which would hold beside those that nodes have: one of each group.
+func LeaveNodes(set *weir.Set, nodes []ir.Node, shift ir.Shift, now time.Time) Leaving {
+	l := leave{set: set, now: now, worst: map[string]Burden{}, over: map[string]map[string]bool{}}
+	for _, node := range nodes {
+		node.Shifts = append(slices.Clip(node.Shifts), shift)
+		l.group(&node, len(node.Shifts)-1)
+	}
+	l.unmoved(&weir.ZoneShift{Sites: shift.Sites, Zone: shift.Zone})
+	return l.told()
+}
+
+// told puts in order what was found.
+func (l *leave) told() Leaving {
 	for _, zone := range sortedKeys(l.worst) {
 		l.Burdens = append(l.Burdens, l.worst[zone])
 	}
@@ -83,11 +99,7 @@ type strength struct {
 type shares struct{ base, now, then []float64 }
 
 func (l *leave) group(node *ir.Node, shift int) {
-	strengths := strengthsOf(node, l.now)
-	homes := map[string]int{}
-	for _, a := range node.Addresses {
-		homes[a.Name] = node.Group.Slot(a.HomeZone)
-	}
+	strengths, homes := strengthsOf(node, l.now, nil), homesOf(node)
 	all := shares{make([]float64, len(node.Group.Zones)), make([]float64, len(node.Group.Zones)), make([]float64, len(node.Group.Zones))}
 	for i := range node.Sites {
 		s := &node.Sites[i]
@@ -126,11 +138,15 @@ func (l *leave) group(node *ir.Node, shift int) {
 
 // gone says for each slot whether a site is shifted out of it now, without the shift in question and with it.
 func (l *leave) gone(node *ir.Node, site string, shift int) (before, after []bool) {
+	return goneFrom(node, site, shift, l.now)
+}
+
+func goneFrom(node *ir.Node, site string, shift int, now time.Time) (before, after []bool) {
 	before = make([]bool, len(node.Group.Zones))
 	after = make([]bool, len(before))
 	for i, other := range node.Shifts {
 		slot := node.Group.Slot(other.Zone)
-		if _, about := slices.BinarySearch(other.Sites, site); !about || slot == 0 || l.now.Before(other.From) || !l.now.Before(other.ExpiresAt) {
+		if _, about := slices.BinarySearch(other.Sites, site); !about || slot == 0 || now.Before(other.From) || !now.Before(other.ExpiresAt) {
 			continue
 		}
 		after[slot-1] = true
@@ -204,14 +220,24 @@ func (l *leave) unmoved(spec *weir.ZoneShift) {
 	}
 }
 
-func strengthsOf(node *ir.Node, now time.Time) map[string]strength {
+// homesOf gives the slots of the home zones of addresses.
+func homesOf(node *ir.Node) map[string]int {
+	homes := map[string]int{}
+	for _, a := range node.Addresses {
+		homes[a.Name] = node.Group.Slot(a.HomeZone)
+	}
+	return homes
+}
+
+// strengthsOf goes by the objects alone; with up, what the checks see counts, too.
+func strengthsOf(node *ir.Node, now time.Time, up func(pool, server string) bool) map[string]strength {
 	at, _ := node.At(now)
 	out := make(map[string]strength, len(node.Pools))
 	for i := range node.Pools {
 		var s strength
 		for j := range node.Pools[i].Servers {
 			s.whole += float64(node.Pools[i].Servers[j].Weight)
-			if server := &at.Pools[i].Servers[j]; server.Weight > 0 && !server.Maintenance {
+			if server := &at.Pools[i].Servers[j]; server.Weight > 0 && !server.Maintenance && (up == nil || up(node.Pools[i].Name, server.Name)) {
 				s.servers++
 				s.able += float64(server.Weight)
 			}
