@@ -98,6 +98,7 @@ export class Draft {
     const text = this.text
     const objects = $state.snapshot(this.objects) as Obj[]
     if (this.busy) return
+    this.asking = true
     const timer = setTimeout(() => {
       if (!this.mistake) router.set({ draft: packed(objects) })
       void this.#ask(text, objects[0]?.metadata.name ?? '', newOf(objects))
@@ -110,10 +111,10 @@ export class Draft {
     if (!name || this.mistake) {
       this.answer = undefined
       this.problem = undefined
+      this.asking = false
       return
     }
     const control = (this.#now = new AbortController())
-    this.asking = true
     try {
       const a = await ask<Applied>('/api/v1/plan', { method: 'POST', yaml: text, query: { new: fresh }, signal: control.signal })
       if (control.signal.aborted) return

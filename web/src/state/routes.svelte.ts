@@ -47,6 +47,8 @@ export class Routes {
   conflict = $state.raw<Conflict>()
   hidden = $state(0)
   busy = $state(false)
+  /** asking says that order and plan are not yet those of what stands there. */
+  asking = $state(false)
   /** placed is the order, with the id of the row for the site's own. */
   placed = $state.raw<{ id: number; route: PlacedRoute }[]>([])
   #base = $state.raw<{ revision: number; routes: unknown[] | undefined }>({ revision: 0, routes: [] })
@@ -131,6 +133,7 @@ export class Routes {
     const ids = this.rows.map((r) => r.id)
     const dirty = this.dirty
     if (this.busy) return
+    this.asking = true
     const timer = setTimeout(() => {
       const draft = dirty ? packed([{ kind: 'Routes', metadata: { name: this.site.metadata.name }, spec: { revision: this.#base.revision, routes: this.routes } }]) : ''
       if (router.get('draft') !== draft) router.set({ draft })
@@ -157,6 +160,8 @@ export class Routes {
       if (control.signal.aborted) return
       if (!(e instanceof Refusal)) throw e
       this.problem = e
+    } finally {
+      if (this.#now === control) this.asking = false
     }
   }
 
