@@ -55,7 +55,7 @@ func keyCanary(t *testing.T, name, key string) canary {
 	return c
 }
 
-// TestSecretsStayWhereTheyBelong: a served key, a client key, a Secret, the admin's token, a join token, the keys of TLS
+// TestSecretsStayWhereTheyBelong: a served key, a client key, a Secret, the admin's token, a session, a join token, the keys of TLS
 // session tickets with their seeds, and those of an ACME account, its external account, its DNS updates, and of an
 // authority are in no file of the store, no log, answer or metric; of the agent's files only those of mode 0600
 // that HAProxy reads keys from hold keys.
@@ -87,6 +87,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	tlsClient{w: w, roots: ca.pool(), sni: "one.example.com"}.serves(w.at(17).String()+":8443", "one.example.com", "/")
 	w.shares(1, 1)
 	canaries = append(canaries, w.ticketCanaries(a)...)
+	canaries = append(canaries, newCanary("session", w.session()))
 	w.provoke(told, served, secret)
 	w.readAll(told, revision)
 	for _, c := range canaries {

@@ -45,6 +45,8 @@ type world struct {
 	lists   string        // the folder of discovery's files, "" for none
 	version string        // of what is started from now on, "test" when empty
 	lease   time.Duration // of servers that register themselves
+	people  *server.People
+	outside bool          // discovery and sign-in may ask no places of the inside
 	look    time.Duration // how often agents look for what others changed
 
 	stopServer func()
@@ -79,9 +81,13 @@ func (w *world) startServer() {
 	listen := w.at(w.host).String() + ":7443"
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan server.Listening, 1), make(chan error, 1)
+	destinations := []string{"127.0.0.0/8"}
+	if w.outside {
+		destinations = nil
+	}
 	go func() {
 		ended <- server.Run(ctx, server.Options{
-			DiscoveryDestinations: []string{"127.0.0.0/8"}, DiscoveryFiles: w.lists,
+			DiscoveryDestinations: destinations, DiscoveryFiles: w.lists, People: w.people,
 			Dir: w.serverDir(), Cluster: w.cluster(), SealingKey: w.sealingKey(),
 			Listen: listen, MetricsListen: w.at(w.host).String() + ":7444",
 			RegistrationLease: w.lease, Backups: w.backups, Clock: w.clock, Version: cmp.Or(w.version, "test"), Log: w.log, Ready: func(l server.Listening) { ready <- l },

@@ -19,6 +19,7 @@ func newServer() *cobra.Command {
 	var backup backupFlags
 	var grow growFlags
 	var logFormat string
+	var people server.People
 	var addresses []string
 	cmd := &cobra.Command{
 		Use:     "server --data-dir DIR",
@@ -35,6 +36,8 @@ Either it is an etcd cluster outside (--etcd-endpoints), or the servers hold it 
 again with --store-peer, each further one with that, --store-join and a token of weir token server. Three stand the
 loss of one.`,
 		Example: `  weir server --data-dir /var/lib/weir --listen :7443 --name weir.example.com
+  weir server --data-dir /var/lib/weir --name weir.example.com --console-listen :443 \
+    --console-certificate /etc/weir/console.pem --console-key /etc/weir/console.key
   weir server --data-dir ./weir --listen 127.0.0.1:7443 --metrics-listen 127.0.0.1:7444
   weir server --data-dir /var/lib/weir --sealing-key-file /etc/weir/sealing.key \
     --etcd-endpoints https://etcd1:2379,https://etcd2:2379,https://etcd3:2379 \
@@ -60,6 +63,12 @@ loss of one.`,
 			if o.Backups, err = backup.backups(); err != nil {
 				return err
 			}
+			if people != (server.People{}) {
+				if people.Listen == "" || people.Certificate == "" || people.Key == "" {
+					return usagef("--console-listen, --console-certificate and --console-key go together")
+				}
+				o.People = &people
+			}
 			o.Log, o.Version, o.SealingKey = log, buildVersion(), os.Getenv("WEIR_SEALING_KEY")
 			for _, a := range addresses {
 				parsed, err := netip.ParseAddr(a)
@@ -70,6 +79,9 @@ loss of one.`,
 			}
 			o.Ready = func(at server.Listening) {
 				told := []any{"url", at.URL, "ca", at.CAHash, "metrics", at.Metrics}
+				if at.People != "" {
+					told = append(told, "console", at.People)
+				}
 				if at.TokenFile != "" {
 					told = append(told, "token", at.TokenFile)
 				}
@@ -84,6 +96,9 @@ loss of one.`,
 	f := cmd.Flags()
 	f.StringVar(&o.Dir, "data-dir", "", "folder of the store, the authority and the keys (required)")
 	f.StringVar(&o.Listen, "listen", ":7443", "address of API and agents")
+	f.StringVar(&people.Listen, "console-listen", "", "address of console and API for people, with a certificate that browsers believe")
+	f.StringVar(&people.Certificate, "console-certificate", "", "file with that certificate and what signed it, in PEM; it is read again when it changes")
+	f.StringVar(&people.Key, "console-key", "", "file with that certificate's key, which only its owner may read")
 	f.StringVar(&o.MetricsListen, "metrics-listen", "127.0.0.1:7444", "address of /metrics, /healthz and /readyz without TLS; empty for none")
 	f.StringSliceVar(&o.Names, "name", nil, "host name that clients and agents use, for the server's certificate; may be repeated")
 	f.StringSliceVar(&addresses, "address", nil, "IP address that clients and agents use, for the server's certificate; may be repeated")

@@ -45,6 +45,8 @@ type Options struct {
 	Advertise string
 	// Listen is the address of API and link, host:port; port 0 picks one.
 	Listen string
+	// People, when set, is a listener for people's browsers besides Listen.
+	People *People
 	// MetricsListen is the address of /metrics, /healthz and /readyz, without TLS; empty for none.
 	MetricsListen string
 	// Names and Addresses are what the server's certificate is for, besides localhost and Listen's own.
@@ -76,8 +78,8 @@ type Cluster = store.Cluster
 
 // Listening says where a control plane is found.
 type Listening struct {
-	// URL is of the API; Metrics of the plain listener, empty for none.
-	URL, Metrics string
+	// URL is of the API; People of the listener for people's browsers, Metrics of the plain one, empty for none.
+	URL, People, Metrics string
 	// CAHash is what clients pin.
 	CAHash string
 	// TokenFile holds the first admin's token; empty where that is not, as on all but the first server of a store.
@@ -356,7 +358,11 @@ func (s *server) serve(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	failed := make(chan error, 4)
+	people, peopleURL, err := s.peopleServer(ctx)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	failed := make(chan error, 5)
 	go func() {
 		if err := s.lost(ctx); err != nil {
 			failed <- err
@@ -401,9 +407,12 @@ func (s *server) serve(ctx context.Context) error {
 	if plain != nil {
 		go func() { failed <- plain() }()
 	}
+	if people != nil {
+		go func() { failed <- people() }()
+	}
 	s.awaitAnnounced(ctx)
 	if s.opts.Ready != nil {
-		s.opts.Ready(Listening{URL: "https://" + listener.Addr().String(), Metrics: plainURL, CAHash: s.ca.CAHash(), TokenFile: s.tokenFileIfThere()})
+		s.opts.Ready(Listening{URL: "https://" + listener.Addr().String(), People: peopleURL, Metrics: plainURL, CAHash: s.ca.CAHash(), TokenFile: s.tokenFileIfThere()})
 	}
 	select {
 	case <-ctx.Done():
