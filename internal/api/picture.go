@@ -26,6 +26,7 @@ type picture struct {
 	seen   map[string]map[string]SeenServer // by pool and server
 	words  map[string]*wordList             // by kind
 	zoned  *zoned
+	web    *web
 }
 
 // sheet holds the objects of a kind with their states.
@@ -169,7 +170,7 @@ func (p *picture) sheet(kind string) *sheet {
 
 // fill works out the state of one object.
 func (p *picture) fill(l *line, o *weir.Object) {
-	l.object, l.status = o, p.moment.Status(o)
+	l.object, l.status, l.minute = o, p.moment.Status(o), unknownTraffic
 	f := facts{object: o, now: p.at}
 	if l.status != nil {
 		f.conditions, f.certificate, f.issuer = l.status.Conditions, l.status.Certificate, l.status.Issuer

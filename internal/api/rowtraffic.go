@@ -27,6 +27,9 @@ func (c *call) traffic(kind weir.Kind, rows []Row) {
 	}
 }
 
+// unknownTraffic is of what nothing is known of.
+var unknownTraffic = Traffic{Requests: Point(math.NaN()), ErrorRatio: Point(math.NaN()), P95MS: Point(math.NaN())}
+
 // busy makes known what all objects of a kind did in the last minute.
 func (p *picture) busy(kind string) {
 	p.work(func() {
@@ -43,11 +46,9 @@ func (p *picture) busy(kind string) {
 			}
 			all = p.h.opts.Series.Minute(names...)
 		}
-		unknown := Traffic{Requests: Point(math.NaN()), ErrorRatio: Point(math.NaN()), P95MS: Point(math.NaN())}
 		for _, l := range s.lines {
-			t, ok := all[l.object.Ref().String()]
-			if l.minute = t; !ok {
-				l.minute = unknown
+			if t, ok := all[l.object.Ref().String()]; ok {
+				l.minute = t
 			}
 		}
 	})

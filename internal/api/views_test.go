@@ -10,6 +10,7 @@ import (
 var viewEndpoints = map[string]endpointRow{
 	"GET /api/v1/kinds":           {path: "/api/v1/kinds", want: signedIn},
 	"GET /api/v1/overview":        {path: "/api/v1/overview", want: granted},
+	"GET /api/v1/graph":           {path: "/api/v1/graph", want: granted},
 	"GET /api/v1/search":          {path: "/api/v1/search?q=www", want: granted},
 	"GET /api/v1/matrix":          {path: "/api/v1/matrix", want: granted},
 	"POST /api/v1/matrix/preview": {path: "/api/v1/matrix/preview", body: "{sites: [www], zone: az1}", want: webReaders},

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"slices"
+	"strings"
+
+	"weir"
+)
+
+// flowKinds are the kinds of the graph in the order in which traffic flows; hungKinds hang on sites and pools.
+var (
+	flowKinds = []string{"LoadBalancer", "LoadBalancerGroup", "IPAddress", "Site", "Pool", "Server"}
+	hungKinds = []string{"Issuer", "Certificate", "Route", "Split", "RateLimit", "Logic", "Map", "AccessList", "ErrorPage"}
+)
+
+// vertex is an object in the graph, arc one that leads from one to another as traffic flows, or from what hangs on it.
+type vertex struct {
+	*line
+	kind    string
+	in, out []*arc
+}
+
+type arc struct {
+	from, to *vertex
+	zone     string // of a site's pool
+}
+
+func (v *vertex) id() string { return v.object.Ref().String() }
+
+// web is all objects that have to do with traffic, with what leads where.
+type web struct {
+	vertices []*vertex // by kind in the order above, then by name
+	byID     map[weir.Ref]*vertex
+}
+
+// graph gives the picture's web.
+func (p *picture) graph() (w *web) {
+	p.work(func() {
+		if p.web == nil {
+			p.web = p.woven()
+		}
+		w = p.web
+	})
+	return w
+}
+
+func (p *picture) woven() *web {
+	w := &web{byID: map[weir.Ref]*vertex{}}
+	for _, kind := range slices.Concat(flowKinds, hungKinds) {
+		for _, l := range p.sheet(kind).lines {
+			v := &vertex{line: l, kind: kind}
+			w.vertices = append(w.vertices, v)
+			w.byID[l.object.Ref()] = v
+		}
+	}
+	for _, v := range w.vertices {
+		p.weave(w, v)
+	}
+	return w
+}
+
+// weave adds what leads from and to an object by its own fields.
+func (p *picture) weave(w *web, v *vertex) {
+	switch spec := v.object.Spec.(type) {
+	case *weir.LoadBalancer:
+		w.join(v, w.byID[weir.Ref{Kind: "LoadBalancerGroup", Name: spec.Group}], "")
+	case *weir.Server:
+		for _, pool := range p.index().pools[v.object.Metadata.Name] {
+			w.join(w.byID[weir.Ref{Kind: "Pool", Name: pool}], v, "")
+		}
+		return
+	case *weir.Site:
+		for _, b := range spec.Backends {
+			for zone, pool := range b.Pools() {
+				w.join(v, w.byID[weir.Ref{Kind: "Pool", Name: pool}], zone)
+			}
+		}
+	}
+	for _, r := range v.object.References() {
+		to := w.byID[r.Ref]
+		switch {
+		case to == nil:
+		case v.kind == "Site" && to.kind == "Pool" && !strings.HasPrefix(r.Path, "spec.backends"):
+			w.join(v, to, "") // the fallback
+		case v.kind == "IPAddress" && to.kind == "LoadBalancerGroup", v.kind == "Site" && to.kind == "IPAddress":
+			w.join(to, v, "")
+		case slices.Contains(hungKinds, v.kind) && (to.kind == "Site" || to.kind == "Pool"):
+			w.join(v, to, "")
+		case slices.Contains(hungKinds, to.kind):
+			w.join(to, v, "")
+		}
+	}
+}
+
+// join adds an arc, once for each pair and zone.
+func (w *web) join(from, to *vertex, zone string) {
+	if from == nil || to == nil || slices.ContainsFunc(from.out, func(a *arc) bool { return a.to == to && a.zone == zone }) {
+		return
+	}
+	a := &arc{from, to, zone}
+	from.out, to.in = append(from.out, a), append(to.in, a)
+}
+
+// path gives what traffic comes through on its way to vertices, and goes to from there.
+func path(focus []*vertex, may func(*vertex) bool) map[*vertex]bool {
+	all := map[*vertex]bool{}
+	walk := func(next func(*vertex) []*vertex) {
+		seen := map[*vertex]bool{}
+		queue := slices.Clone(focus)
+		for len(queue) > 0 {
+			v := queue[0]
+			queue = queue[1:]
+			if seen[v] || !may(v) {
+				continue
+			}
+			seen[v], all[v] = true, true
+			queue = append(queue, next(v)...)
+		}
+	}
+	walk(func(v *vertex) (list []*vertex) {
+		for _, a := range v.out {
+			list = append(list, a.to)
+		}
+		return list
+	})
+	walk(func(v *vertex) (list []*vertex) {
+		for _, a := range v.in {
+			list = append(list, a.from)
+		}
+		return list
+	})
+	hung := slices.Collect(func(yield func(*vertex) bool) {
+		for v := range all { // what hangs on a pool or a site of the path
+			for _, a := range v.in {
+				if slices.Contains(hungKinds, a.from.kind) && may(a.from) && !yield(a.from) {
+					return
+				}
+			}
+		}
+	})
+	for _, v := range hung {
+		all[v] = true
+	}
+	return all
+}

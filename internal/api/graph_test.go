@@ -1,0 +1,92 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func (g Graph) words() string {
+	var nodes, edges []string
+	for _, n := range g.Nodes {
+		text := n.ID
+		if n.Folds > 0 {
+			text += fmt.Sprintf("×%d", n.Folds)
+		}
+		nodes = append(nodes, text)
+	}
+	for _, e := range g.Edges {
+		edges = append(edges, e.From+">"+e.To)
+	}
+	return strings.Join(nodes, " ") + " | " + strings.Join(edges, " ")
+}
+
+// TestGraph follows what leads where.
+func TestGraph(t *testing.T) {
+	t.Parallel()
+	w := rowsWorld(t)
+	get := func(who, query string) Graph {
+		t.Helper()
+		return read[Graph](t, w.do(who, "GET", "/api/v1/graph"+query, ""))
+	}
+	want := "LoadBalancer/lb1 LoadBalancerGroup/edge IPAddress/vip1 Site/shop Pool/blue Pool/web Server/web-1 Server/web-2 | " +
+		"IPAddress/vip1>Site/shop LoadBalancer/lb1>LoadBalancerGroup/edge LoadBalancerGroup/edge>IPAddress/vip1 Pool/blue>Server/web-1 Pool/blue>Server/web-2 Site/shop>Pool/blue Site/shop>Pool/web"
+	shop := get("viewer", "?focus=Site/shop")
+	if got := shop.words(); got != want {
+		t.Errorf("the way of shop is\n%s, want\n%s", got, want)
+	}
+	i := slices.IndexFunc(shop.Edges, func(e GraphEdge) bool { return e.To == "Pool/blue" })
+	if !slices.Equal(shop.Edges[i].Zones, []string{"az1"}) || shop.Edges[i].Requests != 5 {
+		t.Errorf("to its pool leads %+v", shop.Edges[i])
+	}
+	if got := get("viewer", "?focus=Server/web-1").words(); !strings.HasPrefix(got, "LoadBalancer/lb1 LoadBalancerGroup/edge IPAddress/vip1 Site/shop Pool/blue Server/web-1 |") {
+		t.Errorf("to a server leads %s", got)
+	}
+	if got := get("viewer", "").words(); strings.Contains(got, "media") || strings.Contains(got, "film") || strings.Contains(got, "vip2") || !strings.Contains(got, "Pool/shared") {
+		t.Errorf("the viewer of web sees %s", got)
+	}
+	if got := get("admin", "?role=media").words(); strings.Contains(got, "shop") || !strings.Contains(got, "Server/film-1") || !strings.Contains(got, "LoadBalancerGroup/edge") {
+		t.Errorf("of media are %s", got)
+	}
+	if got := get("admin", "?group=edge").words(); !strings.Contains(got, "Pool/media") || strings.Contains(got, "Pool/shared") {
+		t.Errorf("of the group are %s", got)
+	}
+	w.want(w.do("viewer", "GET", "/api/v1/graph?focus=Site/films", ""), 403)
+	w.want(w.do("viewer", "GET", "/api/v1/graph?focus=Site/none", ""), 400)
+	w.want(w.do("viewer", "GET", "/api/v1/graph?limit=9", ""), 400)
+}
+
+// TestGraphFolds keeps a graph small, however much there is, and opens what is asked for.
+func TestGraphFolds(t *testing.T) {
+	t.Parallel()
+	w := rowsWorld(t)
+	var b strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&b, "---\nkind: Server\nmetadata: {name: more-%02d, role: web}\nspec: {address: 10.9.0.%d, zone: az1, clusters: [blue], ports: {http: 8080}}\n", i, i+1)
+	}
+	w.want(w.do("admin", "POST", "/api/v1/apply", b.String()), 200)
+	for _, c := range []struct{ who, query, want string }{
+		{"viewer", "?limit=30", "Server:of Pool/blue×42"},
+		{"admin", "?limit=13", "Pool:web×2 Pool:media×2 Pool/shared"},
+		{"admin", "?limit=10", "IPAddress:edge×2 Site/films Site:role web×2"},
+		{"viewer", "?limit=30&open=Server:of%20Pool/blue", "Server/more-39"},
+	} {
+		g := read[Graph](t, w.do(c.who, "GET", "/api/v1/graph"+c.query, ""))
+		if got := g.words(); !strings.Contains(got, c.want) || !strings.Contains(c.query, "open") && len(g.Nodes) > 30 {
+			t.Errorf("%s: %d nodes, %s", c.query, len(g.Nodes), got)
+		}
+		for _, n := range g.Nodes {
+			if n.Folds > 0 && (n.Kind == "Server" && (n.State != StateDown || n.Why == "" || n.States[StateDown] != 1)) {
+				t.Errorf("%+v", n)
+			}
+		}
+		for _, e := range g.Edges {
+			for _, end := range []string{e.From, e.To} {
+				if !slices.ContainsFunc(g.Nodes, func(n GraphNode) bool { return n.ID == end }) {
+					t.Errorf("%s: an edge leads to %s, which is not there", c.query, end)
+				}
+			}
+		}
+	}
+}
