@@ -18,14 +18,15 @@ func newPool() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "pool",
 		GroupID: groupLook,
-		Short:   "Show who is, or would be, in a pool, and a server's pools",
-		Long: `Show who is in a pool, or would be in one that is not there yet, and why other servers of the role are not; and the
-pools that a server is in.`,
+		Short:   "Show who is, or would be, in a pool, try its check, and a server's pools",
+		Long: `Show who is in a pool, or would be in one that is not there yet, and why other servers of the role are not; try its
+health check before it is saved; and show the pools that a server is in.`,
 		Example: `  weir pool preview web-az1
   weir pool preview -f pool.yaml
+  weir pool try -f pool.yaml
   weir pool of web-az1-017`,
 	}
-	cmd.AddCommand(newPoolPreview(), newPoolOf())
+	cmd.AddCommand(newPoolPreview(), newPoolTry(), newPoolOf())
 	return cmd
 }
 

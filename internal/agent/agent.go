@@ -15,8 +15,8 @@
 //	report             report.go     to the control plane; health.go adds the servers' health and the access log's
 //	                                 counters, figures.go HAProxy's own
 //
-// Beside all that ticketkeys.go keeps the TLS ticket keys those of the group, and errandlog.go does what the control plane
-// asks besides.
+// Beside all that ticketkeys.go keeps the TLS ticket keys those of the group, and errandlog.go and errandtry.go do what the control
+// plane asks besides.
 //
 // resume.go finds the HAProxy of an earlier run; good.go and running.go keep what it needs to know then.
 package agent
@@ -24,7 +24,6 @@ package agent
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -98,6 +97,7 @@ const (
 	linkDir    = "link"    // identity, resources, keys
 	haproxyDir = "haproxy" // what HAProxy reads
 	checkDir   = "check"   // a candidate that HAProxy is asked about first
+	tryDir     = "try"     // a HAProxy that only checks, while it does
 )
 
 // Join enrols with a join token, unless the agent has an identity already.
@@ -132,7 +132,7 @@ type Agent struct {
 	engine   *engine
 	figures  *figures
 	tickets  *ticketKeeper
-	errands  errandState
+	errands  *errandState
 	started  time.Time
 	haproxy  string // its version
 	failing  bool   // the last pass did
@@ -160,6 +160,9 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	keeper := newTicketKeeper(openTicketFile(o.TicketDir), o.Log, o.Clock)
 	options.Tickets = keeper.brief
 	options.Errands = map[string]link.Errander{
+		link.TryErrand: func(ctx context.Context, body json.RawMessage, say func(any) error) error {
+			return a.tryErrand(ctx, body, say)
+		},
 		link.LogErrand: func(ctx context.Context, body json.RawMessage, say func(any) error) error {
 			return a.logErrand(ctx, body, say)
 		},
@@ -215,7 +218,7 @@ func askVersion(ctx context.Context, path string) (t told) {
 
 // openBeside opens all but the link.
 func openBeside(client plane, o Options, full string, version haproxy.Version, keeper *ticketKeeper) (*Agent, error) {
-	a := &Agent{opts: o, log: o.Log.With("loadbalancer", client.Name()), client: client, started: o.Clock(), haproxy: full, states: make(chan delivery), moved: newMoved(), tickets: keeper, errands: errandState{run: rand.Text()}}
+	a := &Agent{opts: o, log: o.Log.With("loadbalancer", client.Name()), client: client, started: o.Clock(), haproxy: full, states: make(chan delivery), moved: newMoved(), tickets: keeper, errands: newErrandState()}
 	a.report.report.Tickets = keeper.told()
 	keeper.log, keeper.changed = a.log, a.ticketsChanged
 	return a, a.open(version)
@@ -238,6 +241,9 @@ func (a *Agent) open(version haproxy.Version) error {
 		return err
 	}
 	staging.aside = true
+	if err := os.RemoveAll(filepath.Join(a.opts.Dir, tryDir)); err != nil {
+		a.log.Warn("what is left of a check that was tried when the agent was killed stays", "error", err)
+	}
 	if err := secrets.RemoveHalves(a.opts.Dir, live.dir, live.path("certs"), live.path("maps")); err != nil {
 		a.log.Warn("what was being written when the agent was killed stays", "error", err)
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -118,4 +119,11 @@ type errandState struct {
 	// run names this run of the agent.
 	run   string
 	tails atomic.Int64
+	// trying is held by the one check that is tried; tries counts those that wait for that, too.
+	trying chan struct{}
+	tries  atomic.Int64
+}
+
+func newErrandState() *errandState {
+	return &errandState{run: rand.Text(), trying: make(chan struct{}, 1)}
 }

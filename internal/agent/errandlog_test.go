@@ -14,7 +14,7 @@ import (
 // TestLogErrandRefuses: without a site nothing is told, and no more follow the log than it can bear.
 func TestLogErrandRefuses(t *testing.T) {
 	t.Parallel()
-	a := &Agent{}
+	a := &Agent{errands: newErrandState()}
 	if err := a.logErrand(t.Context(), json.RawMessage(`{"follow":true}`), nil); err == nil || !strings.Contains(err.Error(), "site") {
 		t.Error(err)
 	}

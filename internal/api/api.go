@@ -49,6 +49,8 @@ type Options struct {
 	TicketKeys TicketSource
 	// Sources takes what people confirm of discovery sources; nil can't.
 	Sources ConfirmSource
+	// Tries lets load balancers check servers; nil can't.
+	Tries TrySource
 	// Checks knows how the health of servers changed; nil does not.
 	Checks CheckSource
 	// Logs asks load balancers for their logs; nil can't.
@@ -94,6 +96,7 @@ type Handler struct {
 	// signIns are tries to sign in that failed, unknown those with a session that nobody knows.
 	signIns, unknown refusals
 	metrics          *metrics
+	tried            tries
 	// large holds a place for each large body that is being decoded.
 	large chan struct{}
 	// lists holds a place for each list of servers that is being read.

@@ -39,6 +39,7 @@ type world struct {
 	metrics *prometheus.Registry
 	restore *fakeRestore
 	logs    *fakeLogs
+	tryer   *fakeTries
 	spool   string
 	ca      *secrets.CA
 	desk    *signin.Desk
@@ -214,7 +215,7 @@ var people = map[string]weir.Grant{
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
-		t: t, now: time.Now().UTC().Truncate(time.Second), status: &fakeStatus{}, restore: &fakeRestore{}, logs: &fakeLogs{}, spool: t.TempDir(), log: &weirtest.Buffer{},
+		t: t, now: time.Now().UTC().Truncate(time.Second), status: &fakeStatus{}, restore: &fakeRestore{}, logs: &fakeLogs{}, tryer: &fakeTries{}, spool: t.TempDir(), log: &weirtest.Buffer{},
 		tokens: map[string]string{}, metrics: prometheus.NewRegistry(), audit: filepath.Join(t.TempDir(), "audit.log"),
 	}
 	ring, err := secrets.OpenOrCreateKeyring(filepath.Join(t.TempDir(), "key"))
@@ -252,6 +253,7 @@ func newWorld(t testing.TB) *world {
 		Logger: slog.New(slog.NewJSONHandler(w.log, nil)), CAHash: func() string { return "sha256:" + strings.Repeat("ab", 32) }, CA: &fakeCA{}, Members: fakeMembers{}, Metrics: w.metrics,
 		Restore: w.restore, Spool: w.spool, Waves: &fakeWaves{}, TicketKeys: fakeTickets{}, Sources: fakeSources{}, Series: fakeSeries{},
 		Logs:      w.logs,
+		Tries:     w.tryer,
 		Checks:    fakeChecks{},
 		Heartbeat: 20 * time.Millisecond,
 	})

@@ -121,6 +121,7 @@ func endpointTable() map[string]endpointRow {
 		"POST /api/v1/sites/preview":                        {path: "/api/v1/sites/preview", body: site, want: webReaders},
 		"GET /api/v1/pools/{name}/health":                   {path: "/api/v1/pools/web/health", want: webReaders},
 		"GET /api/v1/sites/{name}/counts":                   {path: "/api/v1/sites/www/counts", want: webReaders},
+		"POST /api/v1/pools/try":                            {path: "/api/v1/pools/try", body: kindTable["Pool"].body, want: webOwners},
 		"GET /api/v1/servers/{name}/checks":                 {path: "/api/v1/servers/srv/checks", want: webReaders},
 		"GET /api/v1/sites/{name}/log":                      {path: "/api/v1/sites/www/log?follow=false", want: webReaders},
 		"POST /api/v1/registrations":                        {path: "/api/v1/registrations", body: "{name: web-1, csr: x}", want: itself},

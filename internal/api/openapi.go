@@ -146,7 +146,7 @@ func (rt *route) responses(r huma.Registry) map[string]*huma.Response {
 	if rt.etags && rt.method != http.MethodDelete {
 		ok.Headers["ETag"] = &huma.Param{Description: "The object's revision in double quotes.", Schema: &huma.Schema{Type: huma.TypeString}}
 	}
-	if rt.method != http.MethodGet && rt.id != "plan" && rt.id != "previewPool" && rt.id != "previewShift" && rt.id != "previewSite" && rt.id != "rotateCA" && rt.id != "removeMember" && rt.id != "acceptRestore" && rt.body != "exchange" && !rt.registrant {
+	if rt.method != http.MethodGet && rt.id != "plan" && rt.id != "previewPool" && rt.id != "tryPool" && rt.id != "previewShift" && rt.id != "previewSite" && rt.id != "rotateCA" && rt.id != "removeMember" && rt.id != "acceptRestore" && rt.body != "exchange" && !rt.registrant {
 		ok.Headers["Weir-Revision"] = &huma.Param{Description: "The revision of the change, for status?wait=; absent after a dry run.", Schema: &huma.Schema{Type: huma.TypeInteger}}
 	}
 	list := map[string]*huma.Response{"default": problem, "200": ok}

@@ -70,6 +70,11 @@ func (c *Client) Stat(ctx context.Context) ([]haproxy.StatRow, error) {
 	return ask(ctx, c, haproxy.ParseStat, "show", "stat")
 }
 
+// CheckResults gives what the last check of each server said.
+func (c *Client) CheckResults(ctx context.Context) ([]haproxy.CheckResult, error) {
+	return ask(ctx, c, haproxy.CheckResults, "show", "stat")
+}
+
 // Pulses gives one for each backend that has servers, in HAProxy's order; last are those seen before.
 func (c *Client) Pulses(ctx context.Context, last []haproxy.Pulse) ([]haproxy.Pulse, error) {
 	return ask(ctx, c, func(text string) ([]haproxy.Pulse, error) { return haproxy.Pulses(text, last) }, "show", "servers", "state")

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/netip"
 	"time"
+
+	"weir/internal/ir"
 )
 
 // LogErrand is the kind of errand that gives the lines of one site's log: recent ones, then each as it comes, for as long
@@ -41,4 +43,25 @@ type LogAnswer struct {
 	// Run and After are where this leaves off: lines are numbered in each run of an agent.
 	Run   string `json:"run,omitempty"`
 	After uint64 `json:"after,omitempty"`
+}
+
+// TryErrand is the kind of errand that runs the check of a pool's servers once, by a HAProxy beside the one that serves. Its
+// body is a TryAsk, each line of the answer a TryAnswer.
+const TryErrand = "try"
+
+// TryAsk is a node of nothing but one pool, with the certificates that it names: an agent that does not understand all of
+// it refuses it.
+type TryAsk struct {
+	Node ir.Node `json:"node"`
+}
+
+// TryAnswer is what the check of one server said.
+type TryAnswer struct {
+	Server string `json:"server"`
+	Passed bool   `json:"passed,omitempty"`
+	// Status is HAProxy's word, as L7OK; empty when the check was not over in time.
+	Status string `json:"status,omitempty"`
+	Code   int    `json:"code,omitempty"`
+	TookMs int    `json:"tookMs,omitempty"`
+	Said   string `json:"said,omitempty"`
 }
