@@ -30,6 +30,8 @@ type annals struct {
 	clock    func() time.Time
 
 	began time.Time
+	// prometheus is asked for what is older than an hour; nil for none.
+	prometheus *prometheusSource
 
 	mu    sync.Mutex
 	store *series.Store
@@ -313,8 +315,11 @@ func (a *annals) Figures() map[string][]api.SeriesFigure {
 // KindOf gives the kind of an object by its name.
 func (a *annals) KindOf(object string) string { return series.KindOf(object) }
 
-// Series gives figures from memory.
-func (a *annals) Series(_ context.Context, q api.SeriesQuery) (api.Series, error) {
+// Series gives figures from memory, or from a Prometheus when there is one and they go back further.
+func (a *annals) Series(ctx context.Context, q api.SeriesQuery) (api.Series, error) {
+	if oldest := a.clock().Add(-series.Kept - q.Step); a.prometheus != nil && (q.From.Before(oldest) || q.From.Before(a.began.Add(-time.Minute))) {
+		return a.prometheus.series(ctx, q)
+	}
 	out := api.Series{Step: int64(q.Step / time.Second), From: q.From.Unix(), Of: []api.SeriesOf{}, Source: "memory"}
 	a.mu.Lock()
 	defer a.mu.Unlock()

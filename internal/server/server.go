@@ -49,6 +49,9 @@ type Options struct {
 	People *People
 	// MetricsListen is the address of /metrics, /healthz and /readyz, without TLS; empty for none.
 	MetricsListen string
+	// Prometheus is the URL of one that scrapes the store's servers, to be asked for figures of more than the last hour;
+	// empty for none.
+	Prometheus string
 	// Names and Addresses are what the server's certificate is for, besides localhost and Listen's own.
 	Names     []string
 	Addresses []netip.Addr
@@ -287,6 +290,9 @@ func (s *server) build(ctx context.Context) error {
 	s.fleet.restored = s.Restored
 	s.fleet.tickets, book.fleet = book, s.fleet
 	s.annals = newAnnals(s.hub.Reports().All, s.fleet.believed, s.opts.Clock)
+	if s.annals.prometheus, err = newPrometheusSource(s.opts.Prometheus); err != nil {
+		return err
+	}
 	s.metrics = prometheus.NewRegistry()
 	s.metrics.MustRegister(s.fleet, s.annals)
 	s.registerBackups(s.metrics)
