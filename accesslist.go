@@ -61,12 +61,16 @@ func (a *AccessList) Normalize() {
 	}
 }
 
-// Normalize brings the strings into order, without doubles.
+// Normalize brings the strings into order, without doubles. When one is refused they stay in the order in which whoever is
+// told of it has written them.
 func (s *ListStrings) Normalize() {
 	if s.IgnoreCase {
 		for i, e := range s.Entries {
 			s.Entries[i] = strings.ToLower(e)
 		}
+	}
+	if slices.ContainsFunc(s.Entries, func(e string) bool { return CheckListString(e) != nil }) {
+		return
 	}
 	if !slices.IsSorted(s.Entries) {
 		slices.Sort(s.Entries)

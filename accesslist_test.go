@@ -21,7 +21,7 @@ func TestAccessListsAreRefused(t *testing.T) {
 		"fine":         {weir.ListStrings{Match: "contains", Entries: []string{"my bot", `a"'\;<%[src]`}}, ""},
 		"no match":     {weir.ListStrings{Entries: []string{"a"}}, "strings.match"},
 		"a regex":      {weir.ListStrings{Match: "regex", Entries: []string{"a"}}, "strings.match"},
-		"an empty one": {weir.ListStrings{Match: "exact", Entries: []string{"a", ""}}, "strings.entries[0]: is empty"},
+		"an empty one": {weir.ListStrings{Match: "exact", Entries: []string{"b", "a", ""}}, "strings.entries[2]: is empty"},
 		"a comment":    {weir.ListStrings{Match: "exact", Entries: []string{"#a"}}, "begins with '#'"},
 		"a line end":   {weir.ListStrings{Match: "exact", Entries: []string{"a\nb c"}}, "printable ASCII"},
 		"a backtick":   {weir.ListStrings{Match: "exact", Entries: []string{"a`b"}}, "backticks"},
@@ -40,6 +40,22 @@ func TestAccessListsAreRefused(t *testing.T) {
 		}
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// A network with the address of a machine in it is no network, though a feed's line may be.
+func TestNetworksAreWrittenAsNetworks(t *testing.T) {
+	t.Parallel()
+	for network, want := range map[string]string{
+		"10.0.0.0/8":     "",
+		"10.0.0.1/8":     `spec.networks[0]: "10.0.0.1/8" is an address within 10.0.0.0/8; write that for the network, or 10.0.0.1/32 for the address alone`,
+		"2001:db8::1/32": "write that for the network, or 2001:db8::1/128",
+		"10.0.0.1":       "is no network",
+	} {
+		_, err := weir.Decode("t.yaml", []byte(`{kind: AccessList, metadata: {name: a}, spec: {networks: ["`+network+`"]}}`))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", network, err, want)
 		}
 	}
 }

@@ -117,10 +117,14 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, depth int) {
 	}
 }
 
-// readText reads what is written as text, and refuses times, networks and addresses in words of people.
+// readText reads what is written as text, and refuses times, networks and addresses in words of people: a network with the
+// address of a machine in it is one that somebody did not mean, or not so wide.
 func readText(into encoding.TextUnmarshaler, s string) error {
 	err := into.UnmarshalText([]byte(s))
 	if err == nil {
+		if p, ok := into.(*netip.Prefix); ok && p.IsValid() && *p != p.Masked() {
+			return fmt.Errorf("%q is an address within %s; write that for the network, or %s for the address alone", clip(s), p.Masked(), netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
+		}
 		return nil
 	}
 	switch into.(type) {

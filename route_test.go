@@ -54,7 +54,7 @@ func TestRoutesAreOrderedBySpecificity(t *testing.T) {
 		"6: prefix /a/b of 4 bytes > longer prefix",
 		"5: prefix /a of 2 bytes, method GET > method",
 		"4: prefix /a/ of 2 bytes > longer prefix",
-		"3: prefix / of 0 bytes > prefix",
+		"3: prefix /, which is any path > prefix",
 		"1: regex /r.* > regex",
 		"2: any path, method GET > no Map",
 		"0: Map moved, behind all other routes > ",

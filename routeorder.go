@@ -108,8 +108,10 @@ func (m *RouteMatch) rank() string {
 		add(true, "any path")
 	case p.Exact != "":
 		add(true, "exact path %s", p.Exact)
-	case p.Prefix != "":
+	case strings.Trim(p.Prefix, "/") != "":
 		add(true, "prefix %s of %d bytes", p.Prefix, len(strings.TrimRight(p.Prefix, "/")))
+	case p.Prefix != "":
+		add(true, "prefix %s, which is any path", p.Prefix)
 	default:
 		add(true, "regex %s", p.Regex)
 	}

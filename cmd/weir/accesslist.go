@@ -3,11 +3,8 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -125,7 +122,7 @@ func (f *uploadFlags) run(cmd *cobra.Command, name string) error {
 	if err := weir.CheckName(name); err != nil {
 		return usagef("the name of the %s %s", f.kind, err)
 	}
-	list, err := f.read(cmd.InOrStdin())
+	list, err := readList(f.file, cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
@@ -165,27 +162,4 @@ func (f *uploadFlags) run(cmd *cobra.Command, name string) error {
 	return c.follow(cmd, answer.applied.Revision, timeoutOf(cmd, convergeWithin), func() error {
 		return c.unserved(cmd.Context(), &answer.applied, o.asked)
 	})
-}
-
-func (f *uploadFlags) read(in io.Reader) (*serverList, error) {
-	l, from := &serverList{name: f.file}, in
-	switch f.file {
-	case "":
-		return nil, usagef("say what to read: -f FILE, or -f - for standard input")
-	case "-":
-		l.name = stdinName
-	default:
-		file, err := os.Open(f.file)
-		if err != nil {
-			return nil, fmt.Errorf("read the list: %w", err)
-		}
-		defer func() { _ = file.Close() }()
-		from = file
-	}
-	text, err := io.ReadAll(io.LimitReader(from, weir.MaxManifest+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the list: %w", err)
-	}
-	l.body = text
-	return l, nil
 }

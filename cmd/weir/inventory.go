@@ -199,26 +199,11 @@ type serverList struct {
 }
 
 func (f *inventoryFlags) read(in io.Reader) (*serverList, error) {
-	l := &serverList{name: f.file, media: "application/json"}
-	from := in
-	switch f.file {
-	case "":
-		return nil, usagef("say what to read: -f FILE, or -f - for standard input")
-	case "-":
-		l.name = stdinName
-	default:
-		file, err := os.Open(f.file)
-		if err != nil {
-			return nil, fmt.Errorf("read the list: %w", err)
-		}
-		defer func() { _ = file.Close() }()
-		from = file
-	}
-	text, err := io.ReadAll(io.LimitReader(from, weir.MaxManifest+1))
+	l, err := readList(f.file, in)
 	if err != nil {
-		return nil, fmt.Errorf("read the list: %w", err)
+		return nil, err
 	}
-	l.body = text
+	l.media = "application/json"
 	switch format := f.formatOf(); format {
 	case "csv":
 		l.media = api.CSVType
@@ -228,6 +213,30 @@ func (f *inventoryFlags) read(in io.Reader) (*serverList, error) {
 	default:
 		return nil, usagef("say with --format whether %s is csv, json or yaml", l.name)
 	}
+	return l, nil
+}
+
+// readList reads what -f names: a file, or - for standard input.
+func readList(file string, in io.Reader) (*serverList, error) {
+	l := &serverList{name: file}
+	switch file {
+	case "":
+		return nil, usagef("say what to read: -f FILE, or -f - for standard input")
+	case "-":
+		l.name = stdinName
+	default:
+		opened, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("read the list: %w", err)
+		}
+		defer func() { _ = opened.Close() }()
+		in = opened
+	}
+	text, err := io.ReadAll(io.LimitReader(in, weir.MaxManifest+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the list: %w", err)
+	}
+	l.body = text
 	return l, nil
 }
 

@@ -31,6 +31,9 @@ func (b *bed) within(namespace string) (clear, secure error) {
 			return err
 		}
 		answer.Body.Close()
+		if namespace != "" && answer.Header.Get("Alt-Svc") != "" {
+			b.t.Errorf("clients are told of HTTP/3: %v", answer.Header)
+		}
 		if answer.StatusCode != 200 {
 			return fmt.Errorf("status %d", answer.StatusCode)
 		}
@@ -72,17 +75,19 @@ func (b *bed) said(id string) link.Deviation {
 // Sites are served in the network namespace that the load balancer names, and nowhere else, by servers outside; one that is
 // not there is told of and nobody's fault.
 func TestListenersInANetworkNamespace(t *testing.T) {
+	t.Parallel()
 	if !weirtest.InNamespaces(t) {
 		return
 	}
 	for i, h := range weirtest.HAProxies(t) {
 		t.Run(h.Version, func(t *testing.T) {
+			t.Parallel()
 			b, v := newBed(t, h), newVault(t)
 			b.key = v.key
 			b.site("one", 40)
 			b.node.Certificates = append(b.node.Certificates, v.ecdsa("one", "one.example"))
 			b.secure(0, "one")
-			b.node.Sites[0].Listeners[1].TLS.HTTP3 = true // which is left out inside
+			b.node.Sites[0].Listeners[1].TLS.HTTP3 = true // which is left out inside: HAProxy answers no handshake there (3.4.7, 3.2.26)
 			name := fmt.Sprintf("weir-test.%d", i)
 			b.node.Self.Namespace = name
 			again := func() {

@@ -93,6 +93,12 @@ func (c *call) explain() error {
 		}
 	}
 	answer.Request = asked.told(&lb.node)
+	for i := range answer.Steps {
+		// Whoever asks chooses the name of the handshake, so that the certificate may be anybody's.
+		if s := &answer.Steps[i]; s.About == "tls" && !c.sees(view, s.Object) {
+			s.Object, s.Says = "", "a certificate for that name is there"
+		}
+	}
 	for _, share := range answer.Answer.Pools() {
 		if !c.sees(view, "Pool/"+share.Pool) {
 			share.Servers = nil

@@ -2,11 +2,14 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
 	"weir"
+	"weir/internal/explain"
 )
 
 // explained asks for an explanation as somebody.
@@ -62,6 +65,22 @@ func TestExplain(t *testing.T) {
 		}
 		if strings.Contains(string(got.body), "secret@") {
 			t.Errorf("%s", got.body)
+		}
+	}
+}
+
+// Whoever asks says the name of the handshake, and the certificate that is shown for it may be another role's.
+func TestExplainedCertificatesAreWhoseTheyAre(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	chain, key := pair(t)
+	w.want(w.do("admin", "PUT", "/api/v1/certificates/theirs", "kind: Certificate\nmetadata: {name: theirs, role: media}\nspec:\n  chain: |"+indent(chain)+"  key: |"+indent(key)), 201)
+	w.want(w.do("admin", "PUT", "/api/v1/sites/films", manifest("Site", "films", ", role: media}\nspec: {hostnames: [films.example.com], addresses: [vip2], listeners: [{port: 80}, {port: 443, tls: {certificates: [theirs]}}], backends: {default: media}}")), 200)
+	for who, sees := range map[string]bool{"viewer": false, "other": true, "admin": true} {
+		e := w.explained(who, "url=https%3A%2F%2Ffilms.example.com%2F&address=vip1&group=edge")
+		i := slices.IndexFunc(e.Steps, func(s explain.Step) bool { return s.About == "tls" })
+		if i < 0 || (e.Steps[i].Object == "Certificate/theirs") != sees || strings.Contains(fmt.Sprint(e), "theirs") != sees {
+			t.Errorf("%s: %+v", who, e.Steps)
 		}
 	}
 }

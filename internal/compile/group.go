@@ -16,8 +16,8 @@ type group struct {
 	node     ir.Node // its pools have no servers
 	problems problems
 	missing  bool
-	// balancers are the load balancers that it was worked out with, by name, each with its zone.
-	balancers [][2]string
+	// balancers are the load balancers that it was worked out with.
+	balancers []balancer
 	shifts    shifts
 	// lists are the AccessLists of the node with what they were made of: they are long, and go on to the next node.
 	lists map[string]list
@@ -36,7 +36,7 @@ var skeletal = [...]string{
 
 const certificateAt = 0
 
-// fresh says that the group needs not be worked out again. Of load balancers it holds the zones alone, and those of other
+// fresh says that the group needs not be worked out again. Of load balancers it holds but what balancer has, and those of other
 // groups come and go without it.
 func (g *group) fresh(set *weir.Set) bool {
 	for i, kind := range skeletal {
@@ -51,10 +51,14 @@ func (g *group) fresh(set *weir.Set) bool {
 	return true
 }
 
-// balancersOf gives the load balancers of a group, by name, each with its zone.
-func balancersOf(set *weir.Set, group string) (list [][2]string) {
+// balancer is what a group's load balancers bring to what they have in common.
+type balancer struct{ name, zone, namespace string }
+
+// balancersOf gives the load balancers of a group, by name.
+func balancersOf(set *weir.Set, group string) (list []balancer) {
 	for r := range set.ReferrersOf("LoadBalancer", weir.Ref{Kind: "LoadBalancerGroup", Name: group}) {
-		list = append(list, [2]string{r.Name, weir.Find[weir.LoadBalancer](set, r.Kind, r.Name).Zone})
+		lb := weir.Find[weir.LoadBalancer](set, r.Kind, r.Name)
+		list = append(list, balancer{r.Name, lb.Zone, lb.Namespace})
 	}
 	return list
 }
@@ -114,6 +118,7 @@ func skeleton(set *weir.Set, name string, past *group) *group {
 		b.site(site)
 	}
 	b.sortSplits()
+	b.withoutHTTP3()
 	b.collect()
 	b.problems = b.problems.sorted()
 	return b.group
@@ -194,7 +199,7 @@ func (b *builder) zones() {
 	}
 	b.balancers = balancersOf(b.set, b.ref.Name)
 	for _, lb := range b.balancers {
-		note(weir.Ref{Kind: "LoadBalancer", Name: lb[0]}, "spec.zone", lb[1])
+		note(weir.Ref{Kind: "LoadBalancer", Name: lb.name}, "spec.zone", lb.zone)
 	}
 	for _, a := range b.node.Addresses {
 		zones[a.HomeZone] = true

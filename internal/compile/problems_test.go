@@ -56,6 +56,20 @@ func TestWhatBreaksTheRulesIsLeftOutNarrowly(t *testing.T) {
 		want  string
 		left  func(ir.Node) bool
 	}{
+		"HTTP/3 in a network namespace": {
+			func(s *weir.Set) {
+				put(s, "Certificate", "c", &weir.Certificate{KeyRef: &weir.SealedRef{Generation: 1}})
+				put(s, "Site", "zzz", &weir.Site{
+					Hostnames: []string{"zzz.example.com"}, Addresses: []string{"www-az1"}, Backends: map[string]weir.Backend{"default": {Pool: "api"}},
+					Listeners: []weir.Listener{{Port: 443, TLS: &weir.ListenerTLS{Certificates: []string{"c"}, HTTP3: true}}},
+				})
+				for lb := range s.All("LoadBalancer") {
+					lb.Spec.(*weir.LoadBalancer).Namespace = "blue"
+				}
+			},
+			"in a network namespace: HAProxy answers no handshake there, and clients stay with HTTP/2",
+			func(n ir.Node) bool { return len(n.Sites) == 2 && len(n.Sites[1].Listeners) == 1 },
+		},
 		"a pool that is not there": {
 			func(s *weir.Set) { s.Delete(weir.Ref{Kind: "Pool", Name: "api"}) }, `Site/www: spec.routes[0].backend: backend "api" has no pool`,
 			func(n ir.Node) bool { return len(n.Sites) == 1 && len(n.Sites[0].Routes) == 2 },

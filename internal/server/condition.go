@@ -208,8 +208,8 @@ func (v *view) accepted() weir.Condition {
 func (v *view) programmed() weir.Condition {
 	c := weir.Condition{Type: weir.Programmed, Ready: v.ready, Of: v.of}
 	switch {
-	case v.of == 0 && v.ref.Kind == "Schedule":
-		c.Status, c.Reason, c.Message = "Unknown", "NotInUse", "no active load balancer needs it for a site; a ZoneShift that goes by it tells who has that"
+	case v.of == 0 && len(v.shiftsBy()) > 0:
+		c.Status, c.Reason, c.Message = "Unknown", "ByShift", "who has it is told by what goes by it: "+strings.Join(v.shiftsBy(), ", ")
 	case v.of == 0:
 		c.Status, c.Reason, c.Message = "Unknown", "NotInUse", "no active load balancer needs it"
 	case v.ready == v.of:
@@ -225,6 +225,17 @@ func (v *view) programmed() weir.Condition {
 		}
 	}
 	return c
+}
+
+// shiftsBy names the ZoneShifts that go by a Schedule: load balancers are told their moments, and of no Schedule.
+func (v *view) shiftsBy() (list []string) {
+	if v.ref.Kind != "Schedule" {
+		return nil
+	}
+	for r := range v.store.View().ReferrersOf("ZoneShift", v.ref) {
+		list = append(list, r.String())
+	}
+	return list
 }
 
 // allOf names all load balancers that need something, which can be one.
