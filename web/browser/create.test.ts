@@ -46,6 +46,7 @@ walk('a pool and a site that were made in the page serve', async (v) => {
   await expect.poll(() => host.getAttribute('aria-invalid')).toBe('true')
   await v.page.getByText('It was not made; everything typed is still here').waitFor()
   expect(await host.inputValue()).toBe('bad name!')
+  expect(await host.evaluate((e) => e === document.activeElement)).toBe(true)
   expect(await v.page.getByLabel('az1', { exact: true }).inputValue()).toBe('fresh')
   expect(await v.page.getByRole('checkbox', { name: /^www-az1/ }).isChecked()).toBe(true)
   await v.shot('create site, refused')
