@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -92,7 +93,7 @@ func place(to string) string {
 		u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
 		return "/"
 	}
-	if first, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/"); first == "signin" || first == "api" {
+	if first, _, _ := strings.Cut(strings.TrimPrefix(path.Clean(u.Path), "/"), "/"); first == "signin" || first == "api" {
 		return "/"
 	}
 	return to
