@@ -1,0 +1,38 @@
+import { expect, it } from 'vitest'
+import type { Fleet, LoadBalancer } from '../../api/fleet'
+import type { Condition, Obj } from '../../api/types'
+import { squares, standing } from './standing'
+
+const is = (type: string, status: Condition['status'], more: Partial<Condition> = {}): Condition => ({ type, status, message: `${type} ${status}`, ...more })
+const fine = [is('Accepted', 'True'), is('Programmed', 'True', { ready: 2, of: 2 }), is('Serving', 'True', { reason: 'Up', ready: 2, of: 2 })]
+
+it('sums conditions up, the worst first', () => {
+  expect(standing(fine)).toEqual({ state: 'serving', why: '' })
+  expect(standing([...fine.slice(0, 2), is('Serving', 'False')])).toEqual({ state: 'down', why: 'Serving False' })
+  expect(standing([...fine.slice(0, 2), is('Serving', 'True', { reason: 'Up', ready: 1, of: 2 })]).state).toBe('degraded')
+  expect(standing([...fine, is('Quarantined', 'True')])).toEqual({ state: 'degraded', why: 'Quarantined True' })
+  expect(standing([...fine, is('Drifted', 'False')]).state).toBe('serving')
+  // What is only on its way is told after what is wrong.
+  expect(standing([is('Programmed', 'False', { reason: 'Pending' }), is('Certified', 'False')]).why).toBe('Certified False')
+  expect(standing([is('Programmed', 'Unknown')]).state).toBe('unknown')
+  expect(standing([]).state).toBe('unknown')
+})
+
+const balancer = (name: string, more: Partial<LoadBalancer> = {}): LoadBalancer => ({
+  name, zone: 'az1', state: 'Active', run: 'converged', ready: true, reachable: true, revision: 9, seen: 9, reloads: { count: 0 }, programmed: 1, pending: 0, quarantined: 0, ...more,
+})
+const fleet = (...groups: LoadBalancer[][]): Fleet => ({ version: 'dev', revision: 9, groups: groups.map((loadBalancers, i) => ({ name: `g${i}`, wanted: 9, ready: 0, of: loadBalancers.length, loadBalancers })) })
+const pool = (of: number): Obj => ({ kind: 'Pool', metadata: { name: 'web' }, spec: {}, revision: 9, status: { conditions: [is('Programmed', 'True', { ready: of, of })] } })
+const drawn = (o: Obj, f?: Fleet) => squares(o, f, 60_000).map((s) => `${s.name} ${s.state}${s.note ? ' ' + s.note : ''}`)
+
+it('draws a square for each load balancer that an object concerns', () => {
+  const late = balancer('b', { ready: false, revision: 8 })
+  const refusing = balancer('c', { deviations: [{ object: 'Pool/web', state: 'quarantined', message: 'no', since: new Date(0).toISOString() }, { object: 'Pool/other', state: 'pending' }] })
+  const silent = balancer('d', { reachable: false, lastSeen: new Date(0).toISOString() })
+  expect(drawn(pool(4), fleet([balancer('a'), late, refusing, silent, balancer('e', { state: 'Maintenance' })]))).toEqual(['a done', 'b pending', 'c refused no, since 1 min ago', 'd unreachable last heard 1 min ago'])
+  // Of several groups it is the one of that size; when that is not clear, none is drawn.
+  expect(drawn(pool(1), fleet([balancer('a'), balancer('b')], [balancer('c')]))).toEqual(['c done'])
+  expect(drawn(pool(1), fleet([balancer('a')], [balancer('b')]))).toEqual([])
+  expect(drawn(pool(0), fleet([balancer('a')]))).toEqual([])
+  expect(drawn(pool(1))).toEqual([])
+})
