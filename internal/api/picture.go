@@ -70,11 +70,13 @@ type lbView struct {
 }
 
 // How old a picture may be: a second, or longer where making it costs much, so that pictures take a part of one core's
-// time that is small however many ask; after a change it is made anew sooner.
+// time that is small however many ask, and never so long that people notice; after a change it is made anew sooner.
 const (
 	pictureFor    = time.Second
+	pictureLong   = 5 * time.Second
 	pictureCost   = 20 // times what it took
 	pictureChange = 10 // the same, when something was changed since
+	pictureSoon   = 2 * time.Second
 )
 
 // pictures has the newest.
@@ -105,7 +107,8 @@ func (h *Handler) picture(subject string) *picture {
 	if p != nil {
 		took, age := p.cost(), now.Sub(p.made)
 		same := p.view.Revision == h.opts.Store.Revision()
-		if age < max(pictureFor, pictureCost*took) && (same || age < pictureChange*took && p.view.Revision >= h.pictures.wrote[subject]) {
+		young := age < min(max(pictureFor, pictureCost*took), pictureLong)
+		if young && (same || age < min(pictureChange*took, pictureSoon) && p.view.Revision >= h.pictures.wrote[subject]) {
 			return p
 		}
 		pools, words = p.known()

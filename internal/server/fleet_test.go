@@ -109,6 +109,12 @@ func newTestFleet(t *testing.T) (*store.Store, *fleet) {
 			t.Error(err)
 		}
 	})
+	return s, testFleet(t, s)
+}
+
+// testFleet is a fleet of a store's objects that nobody reports to.
+func testFleet(t testing.TB, s *store.Store) *fleet {
+	t.Helper()
 	text, err := secrets.NewCA(time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -123,5 +129,5 @@ func newTestFleet(t *testing.T) (*store.Store, *fleet) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, newFleet(s, hub, Options{Log: slog.New(slog.DiscardHandler), Clock: time.Now})
+	return newFleet(s, hub, Options{Log: slog.New(slog.DiscardHandler), Clock: time.Now})
 }
