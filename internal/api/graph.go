@@ -16,16 +16,17 @@ var (
 // vertex is an object in the graph, arc one that leads from one to another as traffic flows, or from what hangs on it.
 type vertex struct {
 	*line
-	kind    string
-	in, out []*arc
+	kind, id string
+	in, out  []*arc
+	hung     bool
+	// keys are what it is folded into, one for each of folds; empty where it stays by itself.
+	keys []string
 }
 
 type arc struct {
 	from, to *vertex
 	zone     string // of a site's pool
 }
-
-func (v *vertex) id() string { return v.object.Ref().String() }
 
 // web is all objects that have to do with traffic, with what leads where.
 type web struct {
@@ -48,13 +49,28 @@ func (p *picture) woven() *web {
 	w := &web{byID: map[weir.Ref]*vertex{}}
 	for _, kind := range slices.Concat(flowKinds, hungKinds) {
 		for _, l := range p.sheet(kind).lines {
-			v := &vertex{line: l, kind: kind}
+			v := &vertex{line: l, kind: kind, id: l.object.Ref().String(), hung: slices.Contains(hungKinds, kind)}
 			w.vertices = append(w.vertices, v)
 			w.byID[l.object.Ref()] = v
 		}
 	}
 	for _, v := range w.vertices {
 		p.weave(w, v)
+	}
+	same := map[string]string{}
+	for _, v := range w.vertices {
+		v.keys = make([]string, len(folds))
+		for i, fold := range folds {
+			text := fold(v)
+			if text == "" {
+				continue
+			}
+			id := v.kind + ":" + strings.TrimSpace(text)
+			if same[id] == "" {
+				same[id] = id
+			}
+			v.keys[i] = same[id]
+		}
 	}
 	return w
 }
@@ -84,9 +100,9 @@ func (p *picture) weave(w *web, v *vertex) {
 			w.join(v, to, "") // the fallback
 		case v.kind == "IPAddress" && to.kind == "LoadBalancerGroup", v.kind == "Site" && to.kind == "IPAddress":
 			w.join(to, v, "")
-		case slices.Contains(hungKinds, v.kind) && (to.kind == "Site" || to.kind == "Pool"):
+		case v.hung && (to.kind == "Site" || to.kind == "Pool"):
 			w.join(v, to, "")
-		case slices.Contains(hungKinds, to.kind):
+		case to.hung:
 			w.join(to, v, "")
 		}
 	}
@@ -132,7 +148,7 @@ func path(focus []*vertex, may func(*vertex) bool) map[*vertex]bool {
 	hung := slices.Collect(func(yield func(*vertex) bool) {
 		for v := range all { // what hangs on a pool or a site of the path
 			for _, a := range v.in {
-				if slices.Contains(hungKinds, a.from.kind) && may(a.from) && !yield(a.from) {
+				if a.from.hung && may(a.from) && !yield(a.from) {
 					return
 				}
 			}

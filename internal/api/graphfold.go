@@ -173,7 +173,7 @@ var folds = []func(v *vertex) string{
 
 // hungKey folds what hangs on sites and pools by its role, and besides as the way before.
 func hungKey(v *vertex) string {
-	if slices.Contains(hungKinds, v.kind) {
+	if v.hung {
 		return "role " + v.object.Metadata.Role
 	}
 	return crowdKey(v)
@@ -184,7 +184,7 @@ func crowdKey(v *vertex) string {
 	switch spec := v.object.Spec.(type) {
 	case *weir.Server:
 		if len(v.in) > 0 {
-			return "of " + v.in[0].from.id()
+			return "of " + v.in[0].from.id
 		}
 		return "of no pool"
 	case *weir.LoadBalancer:
@@ -200,29 +200,44 @@ type bundle struct {
 }
 
 // bundles folds vertices one way. One alone is not folded.
-func bundles(list []*vertex, key func(*vertex) string, open map[string]bool) []*bundle {
+func bundles(list []*vertex, way int, open map[string]bool) []*bundle {
 	byID := map[string]*bundle{}
 	var all []*bundle
 	for _, v := range list {
-		id, text := v.id(), key(v)
-		if fold := v.kind + ":" + strings.TrimSpace(text); text != "" && !open[fold] {
-			id = fold
+		fold := v.keys[way]
+		if fold == "" || open[fold] {
+			all = append(all, &bundle{GraphNode: GraphNode{ID: v.id, Kind: v.kind}, inside: []*vertex{v}})
+			continue
 		}
-		b := byID[id]
+		b := byID[fold]
 		if b == nil {
-			b = &bundle{GraphNode: GraphNode{ID: id, Kind: v.kind}}
-			byID[id], all = b, append(all, b)
+			b = &bundle{GraphNode: GraphNode{ID: fold, Kind: v.kind}}
+			byID[fold], all = b, append(all, b)
 		}
 		b.inside = append(b.inside, v)
 	}
 	return all
 }
 
+// sizeOf counts the nodes of one way to fold, as far as most.
+func sizeOf(list []*vertex, way, most int) int {
+	seen, n := map[string]bool{}, 0
+	for _, v := range list {
+		if fold := v.keys[way]; fold == "" || !seen[fold] {
+			if seen[fold] = true; n > most {
+				break
+			}
+			n++
+		}
+	}
+	return n
+}
+
 // folded makes the graph: in the first way that is small enough.
 func folded(list []*vertex, open map[string]bool, limit int, revision int64) Graph {
 	var all []*bundle
-	for _, way := range folds {
-		if all = bundles(list, way, nil); len(all) <= limit {
+	for way := range folds {
+		if way == len(folds)-1 || sizeOf(list, way, limit) <= limit {
 			all = bundles(list, way, open)
 			break
 		}
@@ -232,11 +247,11 @@ func folded(list []*vertex, open map[string]bool, limit int, revision int64) Gra
 		slices.SortStableFunc(all, func(a, b *bundle) int { return worstOf(a.inside).worse(worstOf(b.inside)) })
 		all, g.LeftOut = all[:limit+mostOpen], n
 	}
-	at := map[*vertex]string{}
+	at := make(map[*vertex]*bundle, len(list))
 	for _, b := range all {
 		b.fill()
 		for _, v := range b.inside {
-			at[v] = b.ID
+			at[v] = b
 		}
 		g.Nodes = append(g.Nodes, b.GraphNode)
 	}
@@ -260,7 +275,7 @@ func (b *bundle) fill() {
 	b.Requests, b.ErrorRatio = Point(math.NaN()), Point(math.NaN())
 	if len(b.inside) == 1 {
 		o := first.object
-		b.ID, b.Name, b.Role, b.State, b.Why, b.Zone, b.Group = first.id(), o.Metadata.Name, o.Metadata.Role, first.state, first.why, zoneOf(first.line), groupOf(first.line)
+		b.ID, b.Name, b.Role, b.State, b.Why, b.Zone, b.Group = first.id, o.Metadata.Name, o.Metadata.Role, first.state, first.why, zoneOf(first.line), groupOf(first.line)
 		if known(first.minute) {
 			b.Requests, b.ErrorRatio = first.minute.Requests, first.minute.ErrorRatio
 		}
@@ -299,8 +314,8 @@ func (b *bundle) fill() {
 func known(t Traffic) bool { return !math.IsNaN(float64(t.Requests)) }
 
 // edges adds what leads between nodes that are there.
-func (g *Graph) edges(all []*bundle, at map[*vertex]string) {
-	edges := map[[2]string]*GraphEdge{}
+func (g *Graph) edges(all []*bundle, at map[*vertex]*bundle) {
+	edges := map[[2]*bundle]*GraphEdge{}
 	ins, outs, requests := map[string]int{}, map[string]int{}, map[string]Point{}
 	for i := range g.Nodes {
 		requests[g.Nodes[i].ID] = g.Nodes[i].Requests
@@ -308,18 +323,18 @@ func (g *Graph) edges(all []*bundle, at map[*vertex]string) {
 	for _, b := range all {
 		for _, v := range b.inside {
 			for _, a := range v.out {
-				from, to := at[v], at[a.to]
-				if to == "" || from == to {
+				to := at[a.to]
+				if to == nil || b == to {
 					continue
 				}
-				e := edges[[2]string{from, to}]
+				e := edges[[2]*bundle{b, to}]
 				if e == nil {
-					e = &GraphEdge{From: from, To: to}
-					edges[[2]string{from, to}] = e
-					if !slices.Contains(hungKinds, v.kind) {
-						ins[to]++
+					e = &GraphEdge{From: b.ID, To: to.ID}
+					edges[[2]*bundle{b, to}] = e
+					if !v.hung {
+						ins[to.ID]++
 					}
-					outs[from]++
+					outs[b.ID]++
 				}
 				if a.zone != "" {
 					e.Zones = appendNew(e.Zones, a.zone)
