@@ -19,6 +19,9 @@ walk('a pool and a site that were made in the page serve', async (v) => {
   await v.page.getByText('How often, and how many times').click()
   await v.page.getByLabel('Every', { exact: true }).fill('100ms')
   await v.page.getByText('No load balancer has anything to do for it').waitFor()
+  // The check is tried against the servers before anything is saved.
+  await v.page.getByRole('button', { name: 'Try it now' }).click()
+  await v.page.getByText(/az2-1 127\.\S+:9000 passes, answered 200/).waitFor()
   await v.settled()
   await v.shot('create pool')
   await v.axe()
