@@ -18,7 +18,7 @@ func newPool() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "pool",
 		GroupID: groupLook,
-		Short:   "Show who is, or would be, in a pool, try its check, and a server's pools",
+		Short:   "Show who is or would be in a pool; try its check",
 		Long: `Show who is in a pool, or would be in one that is not there yet, and why other servers of the role are not; try its
 health check before it is saved; and show the pools that a server is in.`,
 		Example: `  weir pool preview web-az1

@@ -14,7 +14,7 @@ func newSearch() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "search TEXT",
 		GroupID: groupLook,
-		Short:   "Find objects by names, host names, addresses, fingerprints and more",
+		Short:   "Find objects by names, addresses and fingerprints",
 		Long: `Find objects by a part of their name, host names, labels, or the fingerprint or serial number of a certificate; by an
 address, which finds who has it and the lists and ranges that hold it; by a network, for the addresses in it; by a port,
 as :8443; by a URL, for its host. Kind/TEXT looks among one kind. The best comes first.`,
