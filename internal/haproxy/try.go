@@ -43,6 +43,7 @@ func Try(n ir.Node, env Env) Config {
 			}
 		}
 	}
+	c.Backends = slices.DeleteFunc(c.Backends, func(b Backend) bool { return Own(b.Name) })
 	for i := range c.Backends {
 		c.Backends[i].Servers = slices.DeleteFunc(slices.Clone(c.Backends[i].Servers), func(s Server) bool { return Own(s.Name) })
 	}
