@@ -58,7 +58,7 @@ fmt: tools ## format the code with gofumpt
 	@.tools/bin/gofumpt -w .
 
 .PHONY: bench
-bench: haproxy etcd zookeeper ## print figures as «name value unit» lines; BENCH=name for one
+bench: haproxy etcd zookeeper chromium web ## print figures as «name value unit» lines; BENCH=name for one
 	@WEIR_BENCH="$(BENCH)" $(GO) test -count=1 -timeout 30m -run '^TestFigures$$' -v ./bench | scripts/figures.sh
 
 .PHONY: soak

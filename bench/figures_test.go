@@ -41,6 +41,7 @@ var benches = []bench{
 	{shiftFigures, measureShift},
 	{newSiteFigures, measureNewSite},
 	{accessListFigures, measureAccessList},
+	{consoleFigures, measureConsole},
 	{mapFigures, measureMap},
 }
 

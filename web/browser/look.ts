@@ -11,9 +11,10 @@ export function look(): string[] {
   const style = new Map<Element, CSSStyleDeclaration>()
   const css = (e: Element) => style.get(e) ?? (style.set(e, getComputedStyle(e)), style.get(e)!)
   const clips = (e: Element) => css(e).overflowX !== 'visible' || css(e).overflowY !== 'visible'
-  const scrolls = (e: Element) => /auto|scroll/.test(css(e).overflowX + css(e).overflowY)
+  // data-pans says that people move a drawing to see the rest.
+  const scrolls = (e: Element) => /auto|scroll/.test(css(e).overflowX + css(e).overflowY) || e.hasAttribute('data-pans')
 
-  const words = /\b(undefined|NaN|Invalid Date)\b|\[object [A-Z]/
+  const words = /\b(undefined|NaN|Invalid Date)\b|\[object [A-Z]|^This page broke/
   interface Piece { text: string; box: DOMRect; node: Node; layer: Element | null }
   const pieces: Piece[] = []
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)

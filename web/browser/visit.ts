@@ -68,11 +68,11 @@ export class Visit {
     this.#allowed.push({ status, path })
   }
 
-  /** signIn makes the session without the form, and opens a page. */
-  async signIn(who: Person, path = '/'): Promise<void> {
+  /** signIn makes the session without the form, and opens a page, or none. */
+  async signIn(who: Person, path: string | null = '/'): Promise<void> {
     const answer = await this.context.request.post(this.url + '/api/v1/session', { data: { token: this.world.given.tokens[who] }, headers: { Origin: this.url } })
     if (!answer.ok()) throw new Error(`sign in as ${who}: ${answer.status()} ${await answer.text()}`)
-    await this.open(path)
+    if (path !== null) await this.open(path)
   }
 
   /** open loads an address of the console, and waits until it shows what it has to show. */

@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 // Scripts share one world and one Chromium, so they run one after the other, in one process.
 export default defineConfig({
   test: {
-    include: ['browser/**/*.test.ts'],
+    include: process.env.WEIR_MEASURE ? ['browser/measure.ts'] : ['browser/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 1,
     isolate: false,
