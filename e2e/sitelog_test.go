@@ -94,7 +94,7 @@ func TestSiteLog(t *testing.T) {
 	all := weirtest.HAProxies(t)
 	one, two := newCluster(t)
 	one.origin(200, "web1")
-	one.apply(one.oneZone() + fmt.Sprintf(`---
+	one.apply(one.oneZone() + `---
 kind: Site
 metadata: {name: shop, role: web}
 spec:
@@ -103,7 +103,7 @@ spec:
   listeners: [{port: 8080}]
   backends: {default: web}
   log: {requestHeaders: {User-Agent: 64}}
-`))
+`)
 	one.join("lb1", "edge", "az1", all[0], "")
 	second := fmt.Sprintf(`,"localRanges":{"%s/28":"%s/28"}`, one.at(16), one.at(32))
 	one.join("lb2", "edge", "az1", all[1], second)

@@ -22,18 +22,20 @@ func (c *pastChange) concerns(group string) bool { return c.groups == nil || c.g
 // past holds changes by revision, from the oldest that some group does not have everywhere.
 type past []pastChange
 
-// waits says that an object can be another one for those whom no wave has reached. A zone that was deleted is still
-// there for them, because what they have may name it; one that is new is there for all.
-func waits(kind string) bool { return kind == "Zone" || weir.WaitForWaves(kind) }
+// waits says that an object can be another one for those whom no wave has reached. A Zone or Schedule that was deleted is
+// still there for them, because what they have may name it; one that is there is the same for all.
+func waits(kind string) bool { return lingers(kind) || weir.WaitForWaves(kind) }
 
-// urgent says that an object is for all as it is now, though its kind waits: a zone that is there, and a certificate
-// that was revoked, which nobody may show any longer.
+func lingers(kind string) bool { return kind == "Zone" || kind == "Schedule" }
+
+// urgent says that an object is for all as it is now, though its kind waits: one of those that linger, while it is there,
+// and a certificate that was revoked, which nobody may show any longer.
 func urgent(o *weir.Object) bool {
 	if o == nil {
 		return false
 	}
 	c, ok := o.Spec.(*weir.Certificate)
-	return o.Kind == "Zone" || ok && c.Revoked != nil
+	return lingers(o.Kind) || ok && c.Revoked != nil
 }
 
 // note adds a change; those that hold nothing that waits are left out.

@@ -56,10 +56,12 @@ func (w *lensWalk) view(revision int64) *weir.Set {
 		}
 	}
 	view := weir.NewSet(list...)
-	// A zone that has been there all the time since, until it was deleted, is still named.
-	for o := range base.All("Zone") {
-		if view.Get(o.Ref()) == nil {
-			view.Put(o)
+	// A zone or schedule that has been there all the time since, until it was deleted, is still named.
+	for _, kind := range []string{"Zone", "Schedule"} {
+		for o := range base.All(kind) {
+			if view.Get(o.Ref()) == nil {
+				view.Put(o)
+			}
 		}
 	}
 	return view
