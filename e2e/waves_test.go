@@ -88,11 +88,13 @@ func (g *wavesOf) steer(action, reason string) {
 // having gives the load balancers that answer requests for a host.
 func (g *wavesOf) having(host string) []string {
 	var list []string
-	for _, name := range g.list {
+	// Those that come last are asked first: what one of them has, those before it have when they are asked.
+	for _, name := range slices.Backward(g.list) {
 		if status, _, err := g.get(g.at[name], host, "/"); err == nil && status == 200 {
 			list = append(list, name)
 		}
 	}
+	slices.Reverse(list)
 	return list
 }
 
