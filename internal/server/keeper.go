@@ -3,6 +3,9 @@ package server
 import (
 	"crypto/tls"
 	"log/slog"
+	"net"
+	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -18,6 +21,19 @@ type keeper struct {
 	mu   sync.Mutex
 	cert *tls.Certificate
 	next time.Time // no other try before
+}
+
+// certificate keeps the server's certificate fresh: it is asked at every handshake.
+func (s *server) certificate(at net.Addr) *keeper {
+	names := append([]string{"localhost"}, s.opts.Names...)
+	addresses := append([]netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")}, s.opts.Addresses...)
+	if a, err := netip.ParseAddrPort(at.String()); err == nil && !a.Addr().IsUnspecified() {
+		addresses = append(addresses, a.Addr().Unmap())
+	}
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	return &keeper{issue: func() (tls.Certificate, error) { return s.ca.ServerCertificate(s.path(serverFile), names, addresses) }, clock: s.opts.Clock, log: s.opts.Log}
 }
 
 func (k *keeper) get() *tls.Certificate {
