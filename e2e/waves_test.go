@@ -315,6 +315,7 @@ func TestPeopleSteerWaves(t *testing.T) {
 		}
 		return nil
 	})
+	g.converged(1) // who has not told yet that it went back is no canary, and another one is
 	g.steer("go", "all+well")
 	inOrder(t, g.courseOf("new.example.com"))
 	g.waves("idle")

@@ -46,6 +46,8 @@ type fakeAgent struct {
 	// fault, when set, changes what is told once the agent has a host of that name.
 	fault func(a *fakeAgent, rep *link.Report)
 	at    string
+	// late agents are told everything, and tell what they told last.
+	late bool
 }
 
 func startFakeFleet(t *testing.T) *fakeFleet {
@@ -205,6 +207,9 @@ func (a *fakeAgent) tell(tick bool) {
 	}
 	if faulty && a.fault != nil {
 		a.fault(a, &rep)
+	}
+	if a.late {
+		rep = a.last
 	}
 	if rep.Counts, err = json.Marshal(a.counts); err != nil {
 		panic(err)

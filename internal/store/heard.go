@@ -72,12 +72,12 @@ func (h *hearing) written(names []string, err error) {
 // error is weir.NotFound when the registration is another one by now or has ended, and weir.Unavailable when it could not
 // be written down for a sixth of a lease who was heard: then another server of the store is to be told.
 func (r *Registrations) Hear(one Registration) error {
-	now := time.Now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if there, ok := r.byName[one.Name]; !ok || !there.Same(one) {
+	if there, ok := r.Get(one.Name); !ok || !there.Same(one) {
 		return weir.Errorf(weir.NotFound, "the registration of %s has ended", one.Name)
 	}
+	now := time.Now()
+	r.hearing.Lock()
+	defer r.hearing.Unlock()
 	if waits := r.heard.unwritten(now); waits > r.lease/6 {
 		return silent("keep the registration of "+one.Name, fmt.Errorf("nothing could be written for %s", waits))
 	}
@@ -96,16 +96,16 @@ func (r *Registrations) writeHeard(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		r.mu.Lock()
+		r.hearing.Lock()
 		names := r.heard.take()
-		r.mu.Unlock()
+		r.hearing.Unlock()
 		if len(names) == 0 {
 			continue
 		}
 		err := w.write(ctx, names)
-		r.mu.Lock()
+		r.hearing.Lock()
 		r.heard.written(names, err)
-		r.mu.Unlock()
+		r.hearing.Unlock()
 		if err != nil && ctx.Err() == nil {
 			r.store.opts.Logger.Warn("store: who was heard can't be written down; trying again", slog.Any("error", err))
 		}
@@ -135,11 +135,11 @@ func (w *heardWriter) put(ctx context.Context, value []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, tryFor)
 	defer cancel()
 	if now := time.Now(); w.lease == 0 || now.Sub(w.granted) > w.lasts/2 {
-		lease, err := w.store.client.Grant(ctx, int64(w.lasts/time.Second)+1)
+		lease, err := w.store.lease(ctx, w.lasts)
 		if err != nil {
 			return err
 		}
-		w.lease, w.granted = lease.ID, now
+		w.lease, w.granted = lease, now
 	}
 	if _, err := w.store.client.Put(ctx, w.prefix+number(w.turn), string(value), clientv3.WithLease(w.lease)); err != nil {
 		w.lease = 0 // it may be gone

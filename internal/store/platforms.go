@@ -26,38 +26,36 @@ type PlatformValue struct {
 // then with those that have changed, until ctx ends. What lies between two calls may be passed over; a value that
 // can't be opened is left out and told.
 func (s *Store) FollowPlatforms(ctx context.Context, prefix string, f func(changed []PlatformValue)) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)()
 	known := map[string]int64{} // etcd's revision of each
 	told := false
-	for ctx.Err() == nil {
-		tell := func(changed []PlatformValue) {
-			if len(changed) > 0 || !told {
-				told = true
-				f(changed)
-			}
-		}
-		if err := s.followPlatformsOnce(ctx, prefixPlatform+prefix, known, tell); err != nil && ctx.Err() == nil {
-			s.opts.Logger.Warn("store: what servers share can't be followed; trying again", "prefix", prefix, "error", err)
-		}
-		if !s.pauseFor(ctx, retryPause) {
-			return
+	tell := func(changed []PlatformValue) {
+		if len(changed) > 0 || !told {
+			told = true
+			f(changed)
 		}
 	}
+	s.followBelow(ctx, prefixPlatform+prefix, "what servers share in "+prefix, func(list []*mvccpb.KeyValue, _ int64) {
+		tell(s.platformsThere(known, list))
+	}, func(events []*clientv3.Event) {
+		var changed []PlatformValue
+		for _, ev := range events {
+			if ev.Type == clientv3.EventTypeDelete {
+				name := platformName(ev.Kv)
+				delete(known, name)
+				changed = append(changed, PlatformValue{Name: name})
+				continue
+			}
+			changed = s.notePlatform(changed, known, ev.Kv)
+		}
+		tell(changed)
+	})
 }
 
-func (s *Store) followPlatformsOnce(ctx context.Context, prefix string, known map[string]int64, f func([]PlatformValue)) error {
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	defer cancel()
-	got, err := s.client.Get(ctx, prefix, clientv3.WithPrefix())
-	if err != nil {
-		return err
-	}
-	var changed []PlatformValue
-	there := make(map[string]bool, len(got.Kvs))
-	for _, kv := range got.Kvs {
-		there[strings.TrimPrefix(string(kv.Key), prefixPlatform)] = true
+// platformsThere gives what differs from what is known, of all there are.
+func (s *Store) platformsThere(known map[string]int64, list []*mvccpb.KeyValue) (changed []PlatformValue) {
+	there := make(map[string]bool, len(list))
+	for _, kv := range list {
+		there[platformName(kv)] = true
 		changed = s.notePlatform(changed, known, kv)
 	}
 	for name := range known {
@@ -66,29 +64,16 @@ func (s *Store) followPlatformsOnce(ctx context.Context, prefix string, known ma
 			changed = append(changed, PlatformValue{Name: name})
 		}
 	}
-	f(changed)
-	for answer := range s.client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(got.Header.Revision+1)) {
-		if err := answer.Err(); err != nil {
-			return err
-		}
-		changed = nil
-		for _, ev := range answer.Events {
-			if ev.Type == clientv3.EventTypeDelete {
-				name := strings.TrimPrefix(string(ev.Kv.Key), prefixPlatform)
-				delete(known, name)
-				changed = append(changed, PlatformValue{Name: name})
-				continue
-			}
-			changed = s.notePlatform(changed, known, ev.Kv)
-		}
-		f(changed)
-	}
-	return ctx.Err()
+	return changed
+}
+
+func platformName(kv *mvccpb.KeyValue) string {
+	return strings.TrimPrefix(string(kv.Key), prefixPlatform)
 }
 
 // notePlatform opens a value that is not known already.
 func (s *Store) notePlatform(list []PlatformValue, known map[string]int64, kv *mvccpb.KeyValue) []PlatformValue {
-	name := strings.TrimPrefix(string(kv.Key), prefixPlatform)
+	name := platformName(kv)
 	if known[name] == kv.ModRevision {
 		return list
 	}
@@ -106,7 +91,7 @@ func (s *Store) Platforms(ctx context.Context, prefix string) (list []PlatformVa
 	from := prefixPlatform + prefix
 	err = s.pages(ctx, from, clientv3.GetPrefixRangeEnd(from), 0, 1000, func(kvs []*mvccpb.KeyValue) error {
 		for _, kv := range kvs {
-			name := strings.TrimPrefix(string(kv.Key), prefixPlatform)
+			name := platformName(kv)
 			value, generation, err := s.openPlatform(name, kv.Version, kv.Value)
 			if err != nil {
 				return err

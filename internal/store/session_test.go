@@ -7,9 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
-
 	"weir"
 	"weir/internal/weirtest"
 )
@@ -95,38 +92,6 @@ func TestSessions(t *testing.T) {
 	}
 	if err := other.Spend(t.Context(), "state", time.Minute); weir.KindOf(err) != weir.Conflict {
 		t.Errorf("spent twice: %v", err)
-	}
-}
-
-// TestWhatIsOverComesBackInNoOrder: whatever order the answers of etcd and its watch come in, a session that was ended
-// is not there again.
-func TestWhatIsOverComesBackInNoOrder(t *testing.T) {
-	t.Parallel()
-	kv := func(at int64) *mvccpb.KeyValue {
-		return &mvccpb.KeyValue{Key: []byte(prefixSession + "a"), Value: []byte(`{"subject":"me"}`), ModRevision: at}
-	}
-	put, gone := &clientv3.Event{Kv: kv(10)}, &clientv3.Event{Type: mvccpb.Event_DELETE, Kv: kv(11)}
-	for name, steps := range map[string]func(s *Sessions){
-		"the watch is first":         func(s *Sessions) { s.watched([]*clientv3.Event{put, gone}); s.note(kv(10)) },
-		"ended here, then watched":   func(s *Sessions) { s.note(kv(10)); s.end("a", 11); s.watched([]*clientv3.Event{put}) },
-		"ended here, then read":      func(s *Sessions) { s.note(kv(10)); s.end("a", 11); s.note(kv(10)) },
-		"read again from the start":  func(s *Sessions) { s.note(kv(10)); s.replace(nil, 11) },
-		"read anew, then an answer":  func(s *Sessions) { s.replace(nil, 11); s.note(kv(10)) },
-		"watched in one piece":       func(s *Sessions) { s.watched([]*clientv3.Event{put}); s.watched([]*clientv3.Event{gone}) },
-		"ended after the watch said": func(s *Sessions) { s.watched([]*clientv3.Event{put, gone}); s.end("a", 11) },
-	} {
-		s := (&Store{}).Sessions()
-		s.store.opts.fill()
-		steps(s)
-		if _, ok := s.Get("a"); ok {
-			t.Errorf("%s: it is there", name)
-		}
-	}
-	s := (&Store{}).Sessions()
-	s.note(kv(10))
-	s.replace(nil, 9)
-	if _, ok := s.Get("a"); !ok {
-		t.Error("one that is newer than what was read is lost")
 	}
 }
 
