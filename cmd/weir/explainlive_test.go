@@ -54,7 +54,7 @@ func TestExplainLive(t *testing.T) {
 	n := liveNode(weirtest.Prefix(t))
 	weirtest.NewOrigin(t, n.Pools[0].Servers[0].Address.String())
 	dir := weirtest.TempDir(t)
-	for _, f := range append(haproxy.Render(n, haproxy.Env{Version: version}).Files(), haproxy.File{Path: haproxy.StateFile}, haproxy.File{Path: "run/x"}) {
+	for _, f := range append(haproxy.Render(n, haproxy.Env{Version: version}).Files(), haproxy.File{Path: haproxy.StateFile}, haproxy.File{Path: "run/x"}, haproxy.File{Path: haproxy.Jail + "/x"}) {
 		path := filepath.Join(dir, f.Path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)

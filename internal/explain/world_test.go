@@ -157,6 +157,7 @@ func (w *world) start(h weirtest.HAProxy) {
 		write(haproxy.PlaceholderCert, placeholder(t))
 	}
 	_ = os.MkdirAll(filepath.Join(w.dir, "run"), 0o755)
+	_ = os.MkdirAll(filepath.Join(w.dir, haproxy.Jail), 0o755)
 	run := weirtest.Command(t, "sh", "-c", "cd "+w.dir+" && exec "+h.Path+" -db -f haproxy.cfg")
 	want := map[string]bool{}
 	for _, p := range now.Pools {

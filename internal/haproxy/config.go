@@ -164,8 +164,6 @@ type Capabilities struct {
 	AutoSNI bool
 	// HeadersBin: headers are set and deleted by names that maps hold.
 	HeadersBin bool
-	// Chroot: "chroot auto" gives the workers an empty folder for a root.
-	Chroot bool
 }
 
 // Oldest is the oldest version that Weir runs.
@@ -173,7 +171,7 @@ var Oldest = Version{3, 2}
 
 // Capabilities gives what the version can do.
 func (v Version) Capabilities() Capabilities {
-	return Capabilities{DynamicBackends: v.AtLeast(3, 4), HealthChecks: v.AtLeast(3, 4), SetTimeouts: v.AtLeast(3, 4), SmallBuffers: v.AtLeast(3, 4), Chroot: v.AtLeast(3, 4), AutoSNI: v.AtLeast(3, 3), HeadersBin: v.AtLeast(3, 4)}
+	return Capabilities{DynamicBackends: v.AtLeast(3, 4), HealthChecks: v.AtLeast(3, 4), SetTimeouts: v.AtLeast(3, 4), SmallBuffers: v.AtLeast(3, 4), AutoSNI: v.AtLeast(3, 3), HeadersBin: v.AtLeast(3, 4)}
 }
 
 // digest gives four letters and digits that differ when any part does; it ends names of things that

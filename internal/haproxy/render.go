@@ -49,7 +49,8 @@ const (
 	StateFile       = "servers.state"
 	AdminSocket     = "run/admin.sock"
 	MasterSocket    = "run/master.sock"
-	PeerSocket      = "run/peers.sock"
+	Jail            = "jail"
+	PeerSocket      = Jail + "/peers.sock"
 	PlaceholderCert = "certs/_weir.pem"
 )
 
@@ -201,9 +202,8 @@ func (r *renderer) global() {
 	if r.env.User != "" {
 		s.own(owner, "user %s", r.env.User)
 		s.own(owner, "group %s", r.env.Group)
-		if r.can.Chroot {
-			s.add("chroot auto")
-		}
+		// From here the workers, which are another account, find the socket at which counts are handed on, and nothing else.
+		s.add("chroot %s", Quoted(r.at(Jail)))
 		if r.lowQUIC() {
 			s.add("%s", keepLowPorts)
 		}

@@ -77,7 +77,7 @@ func testNode(prefix netip.Prefix) ir.Node {
 
 func writeFiles(t *testing.T, dir string, c haproxy.Config) {
 	t.Helper()
-	for _, sub := range []string{"maps", "certs", "run"} {
+	for _, sub := range []string{"maps", "certs", "run", haproxy.Jail} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			t.Fatal(err)
 		}
