@@ -71,6 +71,9 @@ func TestGraphFolds(t *testing.T) {
 		{"admin", "?limit=13", "Pool:web×2 Pool:media×2 Pool/shared"},
 		{"admin", "?limit=10", "IPAddress:edge×2 Site/films Site:role web×2"},
 		{"viewer", "?limit=30&open=Server:of%20Pool/blue", "Server/more-39"},
+		{"admin", "?limit=12", "Site:role web×2 Pool:web×2"},
+		{"admin", "?limit=10&open=Server:role%20web", "Server/film-1 Server:web az1×41 Server/web-2"},
+		{"admin", "?limit=10&open=Server:role%20web,Server:web%20az1", "Server/film-1 Server:of Pool/blue×41 Server/web-2"},
 	} {
 		g := read[Graph](t, w.do(c.who, "GET", "/api/v1/graph"+c.query, ""))
 		if got := g.words(); !strings.Contains(got, c.want) || !strings.Contains(c.query, "open") && len(g.Nodes) > 30 {

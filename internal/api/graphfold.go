@@ -40,19 +40,20 @@ type GraphNode struct {
 	ErrorRatio Point `json:"errorRatio"`
 }
 
-// GraphEdge leads from one node to another. Requests are known where it is the only one from or to a node.
+// GraphEdge leads from one node to another. Its figures are known where it is the only one from or to a node.
 type GraphEdge struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 	// Zones are those in which a site uses a pool.
-	Zones    []string `json:"zones,omitempty"`
-	Requests Point    `json:"requests"`
+	Zones      []string `json:"zones,omitempty"`
+	Requests   Point    `json:"requests"`
+	ErrorRatio Point    `json:"errorRatio"`
 }
 
 var graphParams = []param{
 	{name: "focus", kind: "string", doc: "An object, as Site/www: only what its traffic comes through and goes to."},
 	roleParam, groupParam,
-	{name: "open", kind: "string", doc: "Nodes not to fold, by their ids, with commas between."},
+	{name: "open", kind: "string", doc: "Folded nodes to open, by their ids, with commas between: what was in one is folded in smaller parts, or not at all."},
 	{name: "limit", kind: "integer", doc: "From how many nodes on they are folded, 300 when left out."},
 }
 
@@ -151,11 +152,12 @@ var folds = []func(v *vertex) string{
 	func(*vertex) string { return "" },
 	crowdKey,
 	hungKey,
+	zonalKey,
 	func(v *vertex) string {
-		if v.kind == "Pool" || v.kind == "Server" {
-			return v.object.Metadata.Role + " " + zoneOf(v.line)
+		if v.kind == "Site" {
+			return "role " + v.object.Metadata.Role
 		}
-		return hungKey(v)
+		return zonalKey(v)
 	},
 	func(v *vertex) string {
 		switch spec := v.object.Spec.(type) {
@@ -169,6 +171,14 @@ var folds = []func(v *vertex) string{
 		return "role " + v.object.Metadata.Role
 	},
 	func(*vertex) string { return "all" },
+}
+
+// zonalKey folds pools and servers by their role and zone, and besides as the way before.
+func zonalKey(v *vertex) string {
+	if v.kind == "Pool" || v.kind == "Server" {
+		return v.object.Metadata.Role + " " + zoneOf(v.line)
+	}
+	return hungKey(v)
 }
 
 // hungKey folds what hangs on sites and pools by its role, and besides as the way before.
@@ -205,7 +215,10 @@ func bundles(list []*vertex, way int, open map[string]bool) []*bundle {
 	var all []*bundle
 	for _, v := range list {
 		fold := v.keys[way]
-		if fold == "" || open[fold] {
+		for finer := way; fold != "" && open[fold]; fold = v.keys[finer] {
+			finer-- // the first way folds nothing
+		}
+		if fold == "" {
 			all = append(all, &bundle{GraphNode: GraphNode{ID: v.id, Kind: v.kind}, inside: []*vertex{v}})
 			continue
 		}
@@ -316,9 +329,9 @@ func known(t Traffic) bool { return !math.IsNaN(float64(t.Requests)) }
 // edges adds what leads between nodes that are there.
 func (g *Graph) edges(all []*bundle, at map[*vertex]*bundle) {
 	edges := map[[2]*bundle]*GraphEdge{}
-	ins, outs, requests := map[string]int{}, map[string]int{}, map[string]Point{}
+	ins, outs, nodes := map[string]int{}, map[string]int{}, map[string]*GraphNode{}
 	for i := range g.Nodes {
-		requests[g.Nodes[i].ID] = g.Nodes[i].Requests
+		nodes[g.Nodes[i].ID] = &g.Nodes[i]
 	}
 	for _, b := range all {
 		for _, v := range b.inside {
@@ -344,11 +357,13 @@ func (g *Graph) edges(all []*bundle, at map[*vertex]*bundle) {
 	}
 	for _, e := range edges {
 		slices.Sort(e.Zones)
-		switch e.Requests = Point(math.NaN()); {
-		case ins[e.To] == 1:
-			e.Requests = requests[e.To]
-		case outs[e.From] == 1:
-			e.Requests = requests[e.From]
+		e.Requests, e.ErrorRatio = Point(math.NaN()), Point(math.NaN())
+		of := nodes[e.To]
+		if ins[e.To] != 1 {
+			of = nodes[e.From]
+		}
+		if ins[e.To] == 1 || outs[e.From] == 1 {
+			e.Requests, e.ErrorRatio = of.Requests, of.ErrorRatio
 		}
 		g.Edges = append(g.Edges, *e)
 	}

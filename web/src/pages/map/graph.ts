@@ -1,4 +1,3 @@
-import dagre from '@dagrejs/dagre'
 import type { State } from '../../api/types'
 import { grouped } from '../../text/groups'
 
@@ -8,20 +7,22 @@ export interface Node {
   kind: string
   name: string
   role?: string
-  state: State
+  state?: State
   why?: string
   zone?: string
   group?: string
   folds?: number
-  requests?: number
-  errorRatio?: number
+  requests?: number | null
+  errorRatio?: number | null
 }
 
+/** An edge as traffic flows; zones are those in which a site uses a pool: each is a virtual server. */
 export interface Edge {
   from: string
   to: string
-  requests?: number
-  errorRatio?: number
+  zones?: string[]
+  requests?: number | null
+  errorRatio?: number | null
 }
 
 export interface Graph {
@@ -30,67 +31,45 @@ export interface Graph {
   leftOut?: number
 }
 
-/** A node with its place: the middle, in pixels. */
-export interface Placed extends Node {
-  x: number
-  y: number
+/** The columns in which kinds stand, as traffic flows; what hangs on sites and pools stands before them. */
+export const columns: { title: string; kinds: string[] }[] = [
+  { title: 'Load balancers', kinds: ['LoadBalancer'] },
+  { title: 'Groups', kinds: ['LoadBalancerGroup', 'Issuer'] },
+  { title: 'Addresses and rules', kinds: ['IPAddress', 'Certificate', 'Route', 'Split', 'RateLimit', 'Logic', 'Map', 'AccessList', 'ErrorPage'] },
+  { title: 'Sites', kinds: ['Site'] },
+  { title: 'Pools', kinds: ['Pool'] },
+  { title: 'Servers', kinds: ['Server'] },
+]
+
+/** columnOf gives the column of a kind; what nobody knows stands with the rules. */
+export function columnOf(kind: string): number {
+  const i = columns.findIndex((c) => c.kinds.includes(kind))
+  return i < 0 ? 2 : i
 }
 
-/** An edge with its way, from the right side of one node to the left side of the other. */
-export interface Drawn extends Edge {
-  path: string
-  width: number
+/** carries says whether traffic flows through nodes of a kind, and they do not hang on others. */
+export function carries(kind: string): boolean {
+  return ['LoadBalancer', 'LoadBalancerGroup', 'IPAddress', 'Site', 'Pool', 'Server'].includes(kind)
 }
 
-export interface Layout {
-  nodes: Placed[]
-  edges: Drawn[]
-  width: number
-  height: number
+/** called is the name of a node as people read it. */
+export function called(n: Node): string {
+  return n.folds ? n.name.replace(/^of Pool\//, 'of ') : n.name
 }
 
-export const nodeWidth = 176
-export const nodeHeight = 36
-
-/** layout places a graph from left to right as traffic flows. */
-export function layout(graph: Graph): Layout {
-  const g = new dagre.graphlib.Graph()
-  g.setGraph({ rankdir: 'LR', nodesep: 10, ranksep: 72, marginx: 16, marginy: 16, ranker: graph.nodes.length > 150 ? 'longest-path' : 'network-simplex' })
-  g.setDefaultEdgeLabel(() => ({}))
-  for (const n of graph.nodes) g.setNode(n.id, { width: nodeWidth, height: nodeHeight })
-  const known = new Set(graph.nodes.map((n) => n.id))
-  const edges = graph.edges.filter((e) => known.has(e.from) && known.has(e.to))
-  for (const e of edges) g.setEdge(e.from, e.to)
-  dagre.layout(g)
-  const nodes = graph.nodes.map((n) => {
-    const { x = 0, y = 0 } = g.node(n.id)
-    return { ...n, x, y }
-  })
-  const at = new Map(nodes.map((n) => [n.id, n]))
-  const most = Math.max(1, ...edges.map((e) => e.requests ?? 0))
-  const size = g.graph()
-  return {
-    nodes,
-    edges: edges.map((e) => ({ ...e, path: curve(at.get(e.from)!, at.get(e.to)!), width: 1 + 5 * Math.sqrt((e.requests ?? 0) / most) })),
-    width: Math.max(size.width ?? 0, nodeWidth),
-    height: Math.max(size.height ?? 0, nodeHeight),
-  }
+/** health says how what leads to a node does: as the node, unless errors come of it although it serves. */
+export function health(e: Edge, to: Node | undefined): 'down' | 'degraded' | 'serving' {
+  if (to?.state === 'down' || (e.errorRatio ?? 0) > 0.01) return 'down'
+  return to?.state === 'degraded' ? 'degraded' : 'serving'
 }
 
-function curve(a: Placed, b: Placed): string {
-  const x1 = a.x + nodeWidth / 2
-  const x2 = b.x - nodeWidth / 2
-  const bend = Math.max(24, (x2 - x1) / 2)
-  return `M${x1.toFixed(0)} ${a.y.toFixed(0)}C${(x1 + bend).toFixed(0)} ${a.y.toFixed(0)} ${(x2 - bend).toFixed(0)} ${b.y.toFixed(0)} ${x2.toFixed(0)} ${b.y.toFixed(0)}`
-}
-
-/** connected gives the nodes before and after one, along the edges in each direction, and itself. */
-export function connected(edges: Edge[], id: string): Set<string> {
-  const found = new Set([id])
+/** connected gives the nodes before and after some, along the edges in each direction, and themselves. */
+export function connected(edges: Edge[], ...ids: string[]): Set<string> {
+  const found = new Set(ids)
   for (const [from, to] of [['from', 'to'], ['to', 'from']] as const) {
     const next = grouped(edges, (e) => e[from])
-    const seen = new Set([id])
-    for (let todo = [id]; todo.length > 0; ) {
+    const seen = new Set(ids)
+    for (let todo = [...ids]; todo.length > 0; ) {
       const more = (next.get(todo.pop()!) ?? []).map((e) => e[to]).filter((n) => !seen.has(n))
       for (const n of more) {
         seen.add(n)
@@ -102,7 +81,19 @@ export function connected(edges: Edge[], id: string): Set<string> {
   return found
 }
 
-/** short cuts a name in the middle, where names differ least. */
-export function short(name: string, most = 20): string {
-  return name.length <= most ? name : name.slice(0, Math.ceil(most / 2) - 1) + '…' + name.slice(-Math.floor(most / 2))
+/** short cuts a text in the middle, where names differ least, until it fits. */
+export function short(text: string, fits: (text: string) => boolean): string {
+  if (fits(text)) return text
+  const letters = [...text]
+  let most = 1
+  let cut = '…'
+  for (let least = letters.length; most < least; ) {
+    const n = (most + least + 1) >> 1
+    const tried = letters.slice(0, Math.ceil(n / 2)).join('') + '…' + letters.slice(letters.length - Math.floor(n / 2)).join('')
+    if (fits(tried)) {
+      cut = tried
+      most = n
+    } else least = n - 1
+  }
+  return cut
 }
