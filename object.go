@@ -197,4 +197,6 @@ type Condition struct {
 	// Ready and Of are the n and m of Programmed.
 	Ready int `json:"ready,omitempty"`
 	Of    int `json:"of,omitempty"`
+	// Groups are those whose load balancers Of counts.
+	Groups []string `json:"groups,omitempty"`
 }

@@ -59,6 +59,7 @@ type view struct {
 	ref    weir.Ref
 
 	ready, of int
+	in        []string // the groups of those that of counts
 	laggards  []string
 	waits     string      // a group of which some of the laggards wait for a wave
 	unshown   []string    // which of the laggards have it and show clients something else
@@ -117,6 +118,9 @@ func (v *view) look() {
 		before := *v
 		for _, self := range g.selves {
 			v.loadBalancer(g, self)
+		}
+		if v.of > before.of {
+			v.in = append(v.in, name)
 		}
 		if v.ref.Kind == "Certificate" {
 			v.parts = append(v.parts, v.part(name, before))
@@ -206,7 +210,7 @@ func (v *view) accepted() weir.Condition {
 }
 
 func (v *view) programmed() weir.Condition {
-	c := weir.Condition{Type: weir.Programmed, Ready: v.ready, Of: v.of}
+	c := weir.Condition{Type: weir.Programmed, Ready: v.ready, Of: v.of, Groups: v.in}
 	switch {
 	case v.of == 0 && len(v.shiftsBy()) > 0:
 		c.Status, c.Reason, c.Message = "Unknown", "ByShift", "who has it is told by what goes by it: "+strings.Join(v.shiftsBy(), ", ")

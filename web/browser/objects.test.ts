@@ -84,6 +84,9 @@ walk('the form and the YAML are one draft, and what is wrong stands at its field
   await yaml.getByText('interval: often').click()
   await v.page.keyboard.press('Home')
   await v.page.keyboard.press('Shift+End')
+  // The object comes anew every few seconds, and the editor stays.
+  for (let i = 0; i < 2; i++) await v.page.waitForResponse((r) => r.url().endsWith('/api/v1/pools/web-az1'))
+  await v.settled()
   await v.page.keyboard.type('interval: 150ms')
   await v.page.getByRole('link', { name: /^Edit/ }).click()
   expect(await field(v, 'interval').inputValue()).toBe('150ms')
@@ -159,4 +162,23 @@ walk('markup in objects is text everywhere', async (v) => {
     await v.page.getByRole('heading', { level: 1 }).waitFor()
   }
   await v.page.getByText(evil).first().waitFor()
+})
+
+walk('YAML is typed over', async (v) => {
+  v.allow(400, /^\/api\/v1\/plan/) // while it is typed
+  await v.signIn('owner', '/errorpages/new')
+  await v.page.getByRole('textbox', { name: /as YAML/ }).click()
+  await v.page.keyboard.press('Control+a')
+  await v.page.keyboard.type('kind: ErrorPage\nmetadata: {}')
+  await v.page.keyboard.press('Control+a')
+  await v.page.keyboard.insertText('{kind: ErrorPage, metadata: {name: over, role: web}, spec: {body: Over}}')
+  await v.page.getByText('+ ErrorPage over').waitFor()
+})
+
+walk('an object of two groups is shown in each', async (v) => {
+  await v.signIn('other', '/sites/down')
+  const facts = v.page.locator('main dl.facts')
+  for (const [group, name] of [['edge', 'lb-az3'], ['internal', 'lb-internal']] as const) await facts.locator('div', { hasText: group }).getByRole('link', { name: new RegExp(`^${name} `) }).waitFor()
+  expect(await facts.locator('div', { hasText: 'internal' }).getByRole('link', { name: /^lb-/ }).count()).toBe(1)
+  await v.shot('site of two groups')
 })

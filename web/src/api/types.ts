@@ -53,6 +53,8 @@ export interface Condition {
   /** ready of of load balancers, or servers. */
   ready?: number
   of?: number
+  /** groups are those whose load balancers of counts. */
+  groups?: string[]
 }
 
 export interface Obj<S = Record<string, unknown>> {

@@ -22,17 +22,19 @@ const balancer = (name: string, more: Partial<LoadBalancer> = {}): LoadBalancer 
   name, zone: 'az1', state: 'Active', run: 'converged', ready: true, reachable: true, revision: 9, seen: 9, reloads: { count: 0 }, programmed: 1, pending: 0, quarantined: 0, ...more,
 })
 const fleet = (...groups: LoadBalancer[][]): Fleet => ({ version: 'dev', revision: 9, groups: groups.map((loadBalancers, i) => ({ name: `g${i}`, wanted: 9, ready: 0, of: loadBalancers.length, loadBalancers })) })
-const pool = (of: number): Obj => ({ kind: 'Pool', metadata: { name: 'web' }, spec: {}, revision: 9, status: { conditions: [is('Programmed', 'True', { ready: of, of })] } })
-const drawn = (o: Obj, f?: Fleet) => squares(o, f, 60_000).map((s) => `${s.name} ${s.state}${s.note ? ' ' + s.note : ''}`)
+const pool = (of: number, ...groups: string[]): Obj => ({ kind: 'Pool', metadata: { name: 'web' }, spec: {}, revision: 9, status: { conditions: [is('Programmed', 'True', { ready: of, of, groups })] } })
+const drawn = (o: Obj, f?: Fleet) => squares(o, f, 60_000).map((g) => `${g.group}: ${g.squares.map((s) => `${s.name} ${s.state}${s.note ? ' ' + s.note : ''}`).join(' | ')}`)
 
 it('draws a square for each load balancer that an object concerns', () => {
   const late = balancer('b', { ready: false, revision: 8 })
   const refusing = balancer('c', { deviations: [{ object: 'Pool/web', state: 'quarantined', message: 'no', since: new Date(0).toISOString() }, { object: 'Pool/other', state: 'pending' }] })
   const silent = balancer('d', { reachable: false, lastSeen: new Date(0).toISOString() })
-  expect(drawn(pool(4), fleet([balancer('a'), late, refusing, silent, balancer('e', { state: 'Maintenance' })]))).toEqual(['a done', 'b pending', 'c refused no, since 1 min ago', 'd unreachable last heard 1 min ago'])
-  // Of several groups it is the one of that size; when that is not clear, none is drawn.
-  expect(drawn(pool(1), fleet([balancer('a'), balancer('b')], [balancer('c')]))).toEqual(['c done'])
-  expect(drawn(pool(1), fleet([balancer('a')], [balancer('b')]))).toEqual([])
-  expect(drawn(pool(0), fleet([balancer('a')]))).toEqual([])
-  expect(drawn(pool(1))).toEqual([])
+  expect(drawn(pool(4, 'g0'), fleet([balancer('a'), late, refusing, silent, balancer('e', { state: 'Maintenance' })]))).toEqual(['g0: a done | b pending | c refused no, since 1 min ago | d unreachable last heard 1 min ago'])
+  // In several groups it stands in each, and in no other of the same size.
+  const three = fleet([balancer('a')], [balancer('b')], [balancer('c')])
+  expect(drawn(pool(1, 'g1'), three)).toEqual(['g1: b done'])
+  expect(drawn(pool(2, 'g0', 'g2'), three)).toEqual(['g0: a done', 'g2: c done'])
+  expect(drawn(pool(0), three)).toEqual([])
+  expect(drawn(pool(1, 'g1'))).toEqual([])
+  expect(drawn({ ...pool(1, 'g0'), kind: 'LoadBalancer', metadata: { name: 'b' } }, fleet([balancer('a'), balancer('b')]))).toEqual(['g0: b done'])
 })

@@ -1,4 +1,4 @@
-import type { Fleet } from '../../api/fleet'
+import type { Fleet, LoadBalancer } from '../../api/fleet'
 import type { Condition, Obj, State } from '../../api/types'
 import type { Square } from '../../parts/Strip.svelte'
 import { ago } from '../../text/format'
@@ -27,25 +27,28 @@ export function standing(conditions: Condition[] = []): Standing {
   return { state: 'serving', why: '' }
 }
 
-/** squares tells which load balancers have an object as it is wished; none when it concerns no load balancer, or when it can't be told which. */
-export function squares(o: Obj, fleet: Fleet | undefined, now: number): Square[] {
+/** GroupSquares are the load balancers of one group that an object concerns. */
+export interface GroupSquares {
+  group: string
+  squares: Square[]
+}
+
+/** squares tells which load balancers have an object as it is wished, by group; none when it concerns no load balancer. */
+export function squares(o: Obj, fleet: Fleet | undefined, now: number): GroupSquares[] {
   const programmed = o.status?.conditions?.find((c) => c.type === 'Programmed')
   if (!fleet || !programmed?.of) return []
   const ref = `${o.kind}/${o.metadata.name}`
-  const active = fleet.groups.map((g) => g.loadBalancers.filter((lb) => lb.state === 'Active'))
-  let concerned = active.flat()
-  if (o.kind === 'LoadBalancer') concerned = concerned.filter((lb) => lb.name === o.metadata.name)
-  else if (concerned.length !== programmed.of) {
-    // It concerns some groups; which ones, their sizes tell when only one has that size.
-    const fitting = active.filter((list) => list.length === programmed.of)
-    concerned = fitting.length === 1 ? fitting[0]! : []
-  }
-  return concerned.map((lb) => {
+  const square = (lb: LoadBalancer): Square => {
     const about = (lb.deviations ?? []).find((d) => d.object === ref)
     const since = (at?: string) => (at ? `since ${ago(new Date(at), now)}` : '')
     if (!lb.reachable) return { name: lb.name, zone: lb.zone, state: 'unreachable', note: lb.lastSeen ? `last heard ${ago(new Date(lb.lastSeen), now)}` : 'never heard' }
     if (about?.state === 'quarantined') return { name: lb.name, zone: lb.zone, state: 'refused', note: [about.message, since(about.since)].filter(Boolean).join(', ') }
     if (about || (!lb.ready && lb.revision < (o.revision ?? 0))) return { name: lb.name, zone: lb.zone, state: 'pending', note: [about?.message, since(about?.since)].filter(Boolean).join(', ') }
     return { name: lb.name, zone: lb.zone, state: 'done' }
-  })
+  }
+  const concerned = (lb: LoadBalancer) => lb.state === 'Active' && (o.kind !== 'LoadBalancer' || lb.name === o.metadata.name)
+  return fleet.groups
+    .filter((g) => programmed.groups?.includes(g.name))
+    .map((g) => ({ group: g.name, squares: g.loadBalancers.filter(concerned).map(square) }))
+    .filter((g) => g.squares.length > 0)
 }
