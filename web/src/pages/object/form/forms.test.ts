@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { shape, type Shape } from '../../../api/schema'
-import { effectWord, empty, formOf, shown, variantName, variantOf } from './forms'
+import { effectWord, empty, formOf, oneOf, shown, variantName, variantOf } from './forms'
 
 const of = (raw: object): Shape => shape(raw, {}, [])
 const queue = of({ oneOf: [{ type: 'string', enum: ['none'] }, { type: 'object', properties: { timeout: { type: 'string' } } }] })
@@ -30,4 +30,9 @@ it('shows what is set and what is required, and offers the rest', () => {
 
 it('says in a word what changing takes', () => {
   expect(['run time', 'reload', 'HAProxy 3.4: run time; 3.2: reload', 'nothing', ''].map(effectWord)).toEqual(['run time', 'reload', 'run time or reload', '', ''])
+})
+
+it('names an item of a list', () => {
+  const words = { addresses: 'address', entries: 'entry', cookies: 'cookie', listeners: 'listener', delegates: 'delegate', rateLimits: 'rateLimit', types: 'type', prefixes: 'prefix', matches: 'match', hostnames: 'hostname', logic: 'logic', contact: 'contact', strip: 'header' }
+  for (const [list, one] of Object.entries(words)) expect(oneOf(list)).toBe(one)
 })

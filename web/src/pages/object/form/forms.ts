@@ -69,3 +69,11 @@ export function effectWord(effect: string): string {
   const [reload, runs] = [effect.includes('reload'), effect.includes('run time')]
   return reload && runs ? 'run time or reload' : reload ? 'reload' : runs ? 'run time' : ''
 }
+
+// Lists whose name is no regular plural of what is in them.
+const ones: Record<string, string> = { alpn: 'protocol', cookies: 'cookie', exempt: 'access list', forwardedFor: 'network', proxyProtocol: 'network', query: 'parameter', remove: 'header', shareWith: 'role', strip: 'header' }
+
+/** oneOf names an item of a list by the list's name: address of addresses, entry of entries. */
+export function oneOf(list: string): string {
+  return ones[list] ?? list.replace(/ies$/, 'y').replace(/(ss|sh|ch|x)es$/, '$1').replace(/(?<!s)s$/, '')
+}
