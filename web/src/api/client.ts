@@ -1,4 +1,7 @@
-// How the console asks the API: in the name of who is signed in, by the cookie that the browser keeps.
+import { json, marked, meant, parsed } from '../text/marks'
+
+// How the console asks the API: in the name of who is signed in, by the cookie that the browser keeps. This is the one
+// place where texts come in and go out, so that what nobody sees is spelled out in all that pages show (text/marks).
 
 /** What the API says when it refuses (RFC 9457). */
 export interface Problem {
@@ -66,16 +69,16 @@ async function send(path: string, ask: Ask): Promise<Response> {
   let body: string | undefined
   if (ask.yaml !== undefined) {
     headers['Content-Type'] = 'application/yaml'
-    body = ask.yaml
+    body = marked(ask.yaml) ? (await import('../text/yaml')).plain(ask.yaml) : ask.yaml
   } else if (ask.body !== undefined) {
     headers['Content-Type'] = 'application/json'
-    body = JSON.stringify(ask.body)
+    body = json(ask.body)
   }
   if (ask.etag) headers['If-Match'] = ask.etag
   if (ask.known) headers['If-None-Match'] = ask.known
   let res: Response
   try {
-    res = await fetch(address(path, ask.query), { method: ask.method ?? 'GET', headers, body, signal: ask.signal, credentials: 'same-origin', cache: 'no-store' })
+    res = await fetch(meantQuery(path, ask.query), { method: ask.method ?? 'GET', headers, body, signal: ask.signal, credentials: 'same-origin', cache: 'no-store' })
   } catch (e) {
     if (e instanceof DOMException && e.name === 'AbortError') throw e
     throw new Refusal({ title: 'No answer', status: 0, detail: 'The control plane does not answer. Load balancers go on as they are; this page tries again.', errors: [] })
@@ -86,10 +89,15 @@ async function send(path: string, ask: Ask): Promise<Response> {
   throw refusal
 }
 
+function meantQuery(path: string, query: Query = {}): string {
+  const all = Object.entries(query).map(([name, v]): [string, Query[string]] => [name, typeof v === 'string' ? meant(v) : Array.isArray(v) ? v.map(meant) : v])
+  return address(path, Object.fromEntries(all))
+}
+
 async function problemOf(res: Response): Promise<Problem> {
   const fallback: Problem = { title: res.statusText || 'Refused', status: res.status, detail: `The answer was ${res.status}.`, errors: [] }
   try {
-    const given = await res.json()
+    const given = parsed<Record<string, unknown>>(await res.text())
     return {
       title: String(given.title ?? fallback.title),
       status: res.status,
@@ -105,7 +113,7 @@ async function problemOf(res: Response): Promise<Problem> {
 export async function ask<T>(path: string, how: Ask = {}): Promise<Answer<T>> {
   const res = await send(path, how)
   const text = res.status === 304 || res.status === 204 ? '' : await res.text()
-  return { value: (text ? JSON.parse(text) : undefined) as T, etag: res.headers.get('ETag') ?? '', revision: Number(res.headers.get('Weir-Revision') ?? 0) }
+  return { value: (text ? parsed(text) : undefined) as T, etag: res.headers.get('ETag') ?? '', revision: Number(res.headers.get('Weir-Revision') ?? 0) }
 }
 
 /** get is the value alone. */
@@ -123,6 +131,6 @@ export async function* lines<T>(path: string, query: Query, signal: AbortSignal)
     if (done) return
     const parts = (rest + value).split('\n')
     rest = parts.pop()!
-    for (const part of parts) if (part.trim()) yield JSON.parse(part) as T
+    for (const part of parts) if (part.trim()) yield parsed<T>(part)
   }
 }

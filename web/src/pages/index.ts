@@ -52,7 +52,7 @@ const rails: Record<string, string> = { sites: 'sites', pools: 'pools', servers:
 /** find tells the page of a path's parts. */
 export function find(parts: string[]): Found {
   const [one = '', name, tab = ''] = parts
-  const at = fixed[one]
+  const at = Object.hasOwn(fixed, one) ? fixed[one] : undefined // the word may be any
   if (at && name === undefined) return { rail: at[0], title: at[1], key: one, load: at[2], props: {} }
   if (one === 'changes' && /^[1-9]\d{0,15}$/.test(name ?? '') && parts.length === 2) return { rail: 'changes', title: `Change ${name}`, key: `changes/${name}`, load: () => import('./ChangePage.svelte'), props: { revision: Number(name) } }
   const kind = who.kind(one)

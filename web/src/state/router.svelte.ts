@@ -1,4 +1,5 @@
 import { address, type Query } from '../api/client'
+import { harmless } from '../text/marks'
 
 /** Where the page is: everything that a view shows is in the address, so that every view has a link that lasts. */
 class Router {
@@ -46,14 +47,15 @@ class Router {
   }
 
   get(name: string, fallback = ''): string {
-    return this.query.get(name) ?? fallback
+    const text = this.query.get(name)
+    return text === null ? fallback : harmless(text) // anybody can make an address
   }
 
   /** parts of the path, unescaped. */
   get parts(): string[] {
     return this.path.split('/').filter(Boolean).map((p) => {
       try {
-        return decodeURIComponent(p)
+        return harmless(decodeURIComponent(p))
       } catch {
         return p
       }

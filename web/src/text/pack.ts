@@ -1,4 +1,5 @@
 import type { Obj } from '../api/types'
+import { harmless, texts } from './marks'
 
 /** How long a draft in an address may be, in characters: beyond it the address would be cut off on its way. */
 const longest = 2000
@@ -24,7 +25,7 @@ export function unpacked(text: string): Obj[] | undefined {
       const x = o as Obj | null
       return typeof x === 'object' && x !== null && typeof x.kind === 'string' && typeof x.metadata?.name === 'string' && typeof x.spec === 'object' && x.spec !== null && !secret(x)
     }
-    return Array.isArray(list) && list.length > 0 && list.every(fine) ? list : undefined
+    return Array.isArray(list) && list.length > 0 && list.every(fine) ? texts(list, harmless) : undefined
   } catch {
     return undefined
   }

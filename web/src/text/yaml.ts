@@ -1,6 +1,7 @@
 import { LineCounter, parseAllDocuments, parseDocument, stringify } from 'yaml'
 import { within, type Shape } from '../api/schema'
 import type { Obj } from '../api/types'
+import { json } from './marks'
 
 /** written gives an object as people write it: without what the server adds, the kind first. */
 export function written(o: Obj): string {
@@ -17,6 +18,15 @@ export function read(text: string): { objects: Obj[]; problem: string } {
     if (e) return { objects: [], problem: `line ${lines.linePos(e.pos[0]).line}: ${e.message.split('\n')[0]!.replace(/ at line .*$/, '')}` }
   }
   return { objects: docs.map((d) => d.toJS() as Obj).filter((o) => o !== null), problem: '' }
+}
+
+/** plain gives a text that says what one with marks means, in letters that every reader of YAML takes as they are. */
+export function plain(text: string): string {
+  const docs = parseAllDocuments(text)
+  if (!Array.isArray(docs) || docs.some((d) => d.errors.length > 0)) return text
+  // Ends of lines, and what YAML refuses, can stand in it as escapes only.
+  const escaped = (s: string) => s.replace(/[\x7f-\uffff]/g, (c) => (/[\ud800-\udfff]/.test(c) ? c : '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0')))
+  return docs.map((d) => '---\n' + escaped(json(d.toJS())) + '\n').join('')
 }
 
 interface Offer {
