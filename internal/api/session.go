@@ -110,14 +110,20 @@ func (c *call) signIn() error {
 	now, from := c.h.opts.Clock(), remotePrefix(c.r)
 	if !c.h.signIns.may(from, now) {
 		c.w.Header().Set("Retry-After", "10")
-		return weir.Errorf(tooMany, "too many tries to sign in failed from this address; wait ten seconds")
+		return tooManyTries()
 	}
 	if err := c.signedIn(now); err != nil {
-		c.h.signIns.take(from, now)
+		if weir.KindOf(err) != weir.Unavailable { // which is no fault of whoever asks
+			c.h.signIns.take(from, now)
+		}
 		return err
 	}
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+func tooManyTries() error {
+	return weir.Errorf(tooMany, "too many tries to sign in failed from this address; wait ten seconds")
 }
 
 func (c *call) signedIn(now time.Time) error {
@@ -171,16 +177,29 @@ func (c *call) signOut() error {
 			c.w.Header().Del("Set-Cookie")
 			return err
 		}
-		s, known := c.h.opts.SignIn.Session(id)
-		if err := c.h.opts.SignIn.Close(c.r.Context(), id); err != nil {
+		if err := c.signedOut(id); err != nil {
 			return err
-		}
-		if known == nil {
-			c.who.Subject = s.Subject
-			c.audit(secrets.AuditEntry{What: "sign out", Outcome: "accepted"})
 		}
 	}
 	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// signedOut ends a session on all servers. One that nobody here knows may be another server's, of a moment ago: for whoever
+// comes with many such the store is not asked.
+func (c *call) signedOut(id string) error {
+	s, err := c.h.opts.SignIn.Session(id)
+	if err != nil {
+		if _, may := c.h.unknown.take(remotePrefix(c.r), c.h.opts.Clock()); !may {
+			return nil
+		}
+		return c.h.opts.SignIn.Close(c.r.Context(), id)
+	}
+	if err := c.h.opts.SignIn.Close(c.r.Context(), id); err != nil {
+		return err
+	}
+	c.who.Subject = s.Subject
+	c.audit(secrets.AuditEntry{What: "sign out", Outcome: "accepted"})
 	return nil
 }
 

@@ -45,9 +45,14 @@ func (c *call) fromProvider() error {
 		return weir.Errorf(weir.Unavailable, "this server makes no sessions")
 	}
 	http.SetCookie(c.w, signin.Forgotten())
+	now, from := c.h.opts.Clock(), remotePrefix(c.r)
+	if !c.h.signIns.may(from, now) {
+		return c.backToSignIn(tooManyTries())
+	}
 	who, keep, to, err := c.h.opts.SignIn.Finish(c.r, c.r.PathValue("provider"))
 	c.who.Subject = who.Subject
 	if err != nil {
+		c.h.signIns.take(from, now) // whatever it was: it may have cost the store and the provider something
 		return c.backToSignIn(err)
 	}
 	if before, err := signin.Held(c.r); err == nil && before != "" {

@@ -28,3 +28,6 @@ type CPUTime struct {
 	Steal     uint64 `json:"steal"`
 	Idle      uint64 `json:"idle"`
 }
+
+// Sum is all of it.
+func (c CPUTime) Sum() uint64 { return c.User + c.System + c.Interrupt + c.Wait + c.Steal + c.Idle }

@@ -141,6 +141,26 @@ func (o *object) forget(oldest int32) bool {
 	return len(o.chunks)+len(o.spans)+len(o.open) == 0
 }
 
+// back drops what is after a step, and says whether nothing is left.
+func (o *object) back(last int32) bool {
+	o.open = nil
+	for i := range o.chunks {
+		if c := o.chunks[i]; c.last > last {
+			c.each(c.first, last, func(step int32, column Column, n uint64) {
+				o.open = append(o.open, cell{step, column, n})
+			})
+			o.chunks = o.chunks[:i] // those that follow are later still
+			break
+		}
+	}
+	o.seal(last)
+	o.spans = slices.DeleteFunc(o.spans, func(s span) bool { return s.from > last })
+	for i := range o.spans {
+		o.spans[i].until = min(o.spans[i].until, last)
+	}
+	return len(o.chunks)+len(o.spans) == 0
+}
+
 // each gives every value in a range of steps, both included, in the order of the steps.
 func (o *object) each(from, until int32, yield func(step int32, c Column, n uint64)) {
 	for _, c := range o.chunks {

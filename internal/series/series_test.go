@@ -89,6 +89,47 @@ func TestAddsAreSpread(t *testing.T) {
 	}
 }
 
+// A clock that was wrong for a while leaves neither a hole after it nor anything twice.
+func TestClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	for _, ahead := range []time.Duration{2 * time.Minute, 10 * time.Minute, 24 * time.Hour} {
+		s, now, from := New(bounds, begin), begin, begin
+		play := func(until time.Time) {
+			for now.Before(until) {
+				now = now.Add(5 * time.Second)
+				s.Advance(now)
+				s.Know("Site/www", from, now)
+				s.Add("Site/www", from, now, Values{{Requests2xx, 50}})
+				from = now
+			}
+		}
+		play(begin.Add(20 * time.Minute))
+		now = now.Add(ahead)
+		play(begin.Add(20*time.Minute + ahead + 3*time.Minute))
+		now = begin.Add(20 * time.Minute) // three minutes ago, in truth
+		s.Advance(now)
+		back, lost := now, now.Add(-settles*Step)
+		play(begin.Add(30 * time.Minute))
+		got := s.Query("Site/www", []Figure{{sum: []Column{Requests2xx}}}, Range{begin, Step, 180}, now)[0]
+		for p, v := range got[:len(got)-1] {
+			at := begin.Add(time.Duration(p) * Step)
+			kept := !at.Before(back) || at.Before(lost) && ahead < 20*time.Minute
+			if kept && at != back && v != 10 || Known(v) && (v < 0 || v > 10) && at != back {
+				t.Errorf("%s ahead: at %s %f requests a second", ahead, at.Sub(begin), v)
+			}
+		}
+	}
+	// What was counted while the clock was set back is counted.
+	s := New(bounds, begin)
+	for _, until := range []time.Time{begin.Add(20 * time.Second), begin.Add(21 * time.Second)} {
+		s.Know("Pool/web", begin, begin.Add(time.Minute))
+		s.Add("Pool/web", begin.Add(50*time.Second), until, Values{{Requests2xx, 300}})
+	}
+	if got := s.Query("Pool/web", []Figure{{sum: []Column{Requests2xx}}}, Range{begin, time.Minute, 1}, begin.Add(time.Hour))[0][0] * 60; got != 600 {
+		t.Errorf("%f requests, want 600", got)
+	}
+}
+
 // Nothing is not zero: of what was not seen, or has not come in yet, nothing is known.
 func TestUnknownIsNotZero(t *testing.T) {
 	t.Parallel()

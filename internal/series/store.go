@@ -48,8 +48,8 @@ func New(bounds []int64, now time.Time) *Store {
 // stepOf numbers the step in which a moment is.
 func stepOf(t time.Time) int32 { return int32(t.Unix() / int64(Step/time.Second)) }
 
-// Add adds what an object counted between two moments, evenly over that time. What would come into steps that are too old comes into
-// the oldest that is open, so that sums are as counted.
+// Add adds what an object counted between two moments, evenly over that time. What would come into steps that are too old
+// comes into the oldest that is open, so that sums are as counted, also where a clock was set back in between.
 func (s *Store) Add(name string, from, until time.Time, list Values) {
 	o := s.object(name)
 	if o == nil || !until.After(time.Unix(0, 0)) {
@@ -60,7 +60,7 @@ func (s *Store) Add(name string, from, until time.Time, list Values) {
 	if last <= s.sealed {
 		first, last = s.sealed+1, s.sealed+1
 	}
-	begin := max(from.UnixNano(), int64(first)*int64(Step))
+	begin := max(min(from.UnixNano(), until.UnixNano()-1), int64(first)*int64(Step))
 	whole := max(until.UnixNano()-begin, 1)
 	for step := first; step <= last; step++ {
 		o.add(step, func(n uint64) uint64 {
@@ -112,9 +112,14 @@ func (s *Store) object(name string) *object {
 	return o
 }
 
-// Advance lets time go on: what is older than an hour is forgotten.
+// Advance lets time go on: what is older than an hour is forgotten. Where a clock was set back, by more than steps stay
+// open, so is what was kept of times that are still to come.
 func (s *Store) Advance(now time.Time) {
 	step := stepOf(now)
+	if step <= s.sealed {
+		s.back(step - settles)
+		return
+	}
 	if step-settles <= s.sealed {
 		return
 	}
@@ -122,6 +127,16 @@ func (s *Store) Advance(now time.Time) {
 	for name, o := range s.objects {
 		o.seal(s.sealed)
 		if o.forget(step - hour) {
+			s.drop(name)
+		}
+	}
+}
+
+// back forgets everything after a step.
+func (s *Store) back(last int32) {
+	s.sealed = last
+	for name, o := range s.objects {
+		if o.back(last) {
 			s.drop(name)
 		}
 	}

@@ -177,7 +177,7 @@ func (a *annals) takeMachine(lb string, h *heard, rep link.Reported) {
 	if before == nil {
 		return
 	}
-	grown := machineValues(rep.Machine).Since(machineValues(before))
+	grown := machineGrown(rep.Machine, before)
 	for _, name := range []string{"LoadBalancer/" + lb, "Fleet"} {
 		a.store.Know(name, since, rep.At)
 		a.store.Add(name, since, rep.At, grown)

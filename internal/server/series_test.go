@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"weir/internal/api"
 	"weir/internal/haproxy"
 	"weir/internal/link"
+	"weir/internal/series"
 	"weir/internal/tally"
 )
 
@@ -197,6 +199,33 @@ func TestAnnalsOfMachines(t *testing.T) {
 		}
 		if math.Abs(got-want) > 1e-4*want || math.IsNaN(got) {
 			t.Errorf("%s: %f, want %f", of, got, want)
+		}
+	}
+}
+
+// What a running machine takes back of what it has counted is nothing; one that began anew counts from zero.
+func TestMachineCountersGoBack(t *testing.T) {
+	t.Parallel()
+	before := link.MachineReport{CPU: link.CPUTime{User: 9_000_000, Idle: 90_000_000, Wait: 500}, Received: 7 << 40, Sent: 3 << 40}
+	for name, c := range map[string]struct {
+		now  link.MachineReport
+		want series.Values
+	}{
+		"waits were taken back": {
+			link.MachineReport{CPU: link.CPUTime{User: 9_000_100, Idle: 90_000_900, Wait: 490}, Received: 7<<40 + 5, Sent: 3<<40 + 6},
+			series.Values{{Column: series.CPUUser, N: 100}, {Column: series.CPUIdle, N: 900}, {Column: series.NetworkIn, N: 5}, {Column: series.NetworkOut, N: 6}},
+		},
+		"an interface is gone": {
+			link.MachineReport{CPU: link.CPUTime{User: 9_000_100, Idle: 90_000_900, Wait: 500}, Received: 1 << 40, Sent: 1 << 40},
+			series.Values{{Column: series.CPUUser, N: 100}, {Column: series.CPUIdle, N: 900}},
+		},
+		"it began anew": {
+			link.MachineReport{CPU: link.CPUTime{User: 100, Idle: 900}, Received: 5},
+			series.Values{{Column: series.CPUUser, N: 100}, {Column: series.CPUIdle, N: 900}, {Column: series.NetworkIn, N: 5}},
+		},
+	} {
+		if got := machineGrown(&c.now, &before); !slices.Equal(got, c.want) {
+			t.Errorf("%s: it has counted %v, want %v", name, got, c.want)
 		}
 	}
 }

@@ -153,7 +153,7 @@ func (r rowColumns) values(row []byte) series.Values {
 	return d.Values()
 }
 
-// machineValues gives what a machine counts, machineMeasures how it is off.
+// machineValues gives what a machine counts.
 func machineValues(m *link.MachineReport) series.Values {
 	var d series.Dense
 	d[series.CPUUser], d[series.CPUSystem], d[series.CPUInterrupt] = m.CPU.User, m.CPU.System, m.CPU.Interrupt
@@ -162,6 +162,30 @@ func machineValues(m *link.MachineReport) series.Values {
 	return d.Values()
 }
 
+// machineGrown gives what a machine has counted since a report of before. A machine that began anew counts whole, which its
+// processors tell; else what has become less has not moved: the kernel takes back of idle times and of waits, and what an
+// interface that is gone had counted is not there any more.
+func machineGrown(now, before *link.MachineReport) series.Values {
+	if now.CPU.Sum() < before.CPU.Sum() {
+		return machineValues(now)
+	}
+	earlier := *before
+	for _, pair := range [][2]*uint64{
+		{&earlier.CPU.User, &now.CPU.User},
+		{&earlier.CPU.System, &now.CPU.System},
+		{&earlier.CPU.Interrupt, &now.CPU.Interrupt},
+		{&earlier.CPU.Wait, &now.CPU.Wait},
+		{&earlier.CPU.Steal, &now.CPU.Steal},
+		{&earlier.CPU.Idle, &now.CPU.Idle},
+		{&earlier.Received, &now.Received},
+		{&earlier.Sent, &now.Sent},
+	} {
+		*pair[0] = min(*pair[0], *pair[1])
+	}
+	return machineValues(now).Since(machineValues(&earlier))
+}
+
+// machineMeasures gives how a machine is off.
 func machineMeasures(m *link.MachineReport) series.Values {
 	list := series.Values{{Column: series.MemoryUsed, N: m.MemoryUsed}, {Column: series.MemoryTotal, N: m.MemoryTotal}}
 	if m.Load >= 0 && m.Load < 1e6 {

@@ -116,6 +116,13 @@ func (d *Desk) Finish(r *http.Request, name string) (who store.Session, keep *ht
 	case query.Has("iss") && query.Get("iss") != b.Issuer, p.names && !query.Has("iss"):
 		return who, nil, "", again("the answer is another identity provider's")
 	}
+	// No more at once than are exchanged: what is spent lies in the store for a while.
+	select {
+	case d.exchanges <- struct{}{}:
+		defer func() { <-d.exchanges }()
+	case <-ctx.Done():
+		return who, nil, "", weir.Errorf(weir.Unavailable, "the client went away")
+	}
 	// From here on it is used up, whatever becomes of it.
 	sum := sha256.Sum256([]byte(b.State))
 	switch err := d.sessions.Spend(ctx, hex.EncodeToString(sum[:]), 2*within); {

@@ -85,6 +85,9 @@ type Store struct {
 	cancel context.CancelFunc
 	loops  sync.WaitGroup
 
+	closing sync.Once
+	closed  error // what Close says
+
 	queue chan *request
 	ended chan struct{} // closed when nobody answers requests any more
 	lag   chan struct{} // wakes the materializer
@@ -167,8 +170,14 @@ func open(ctx context.Context, client *clientv3.Client, e *embedded, opts Option
 	return s, nil
 }
 
-// Close ends the store's work and its etcd; what Apply has accepted is kept. It takes at most about 20 s.
+// Close ends the store's work and its etcd; what Apply has accepted is kept. It takes at most about 20 s. Another Close says
+// what the first one did.
 func (s *Store) Close() error {
+	s.closing.Do(func() { s.closed = s.end() })
+	return s.closed
+}
+
+func (s *Store) end() error {
 	s.cancel()
 	s.loops.Wait()
 	if s.embedded == nil {
