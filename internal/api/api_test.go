@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,6 +140,10 @@ func (*fakeStatus) Render(context.Context, string) (map[string]string, error) {
 func (f *fakeStatus) Node(loadBalancer string) (ir.Node, func(pool, server string) bool, bool) {
 	node, _, err := compile.Node(f.view(), loadBalancer)
 	return node, nil, err == nil
+}
+
+func (f *fakeStatus) Concerns(_ int64, group string) bool {
+	return f.stage == nil || !slices.Contains(f.stage.aside, group)
 }
 
 // seed is what every world begins with: two roles with the same things.

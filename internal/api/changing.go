@@ -27,10 +27,13 @@ func (c *call) changing(p *picture) []Changing {
 	return list
 }
 
-// onItsWay counts who has a change. Those that are silent or have failed are not waited for.
-func (f *fleetView) onItsWay(revision int64) (told Changing) {
+// onItsWay counts who has a change, in the groups that it concerns. Those that are silent or have failed are not waited for.
+func (f *fleetView) onItsWay(revision int64, concerns func(revision int64, group string) bool) (told Changing) {
 	for i := range f.status.Groups {
 		g := &f.status.Groups[i]
+		if !concerns(revision, g.Name) {
+			continue
+		}
 		if w := g.Waves; w != nil && (slices.Contains(w.Changes, revision) || slices.Contains(w.Queued, revision)) {
 			told.Waves = append(told.Waves, g.Name)
 		}
@@ -82,7 +85,7 @@ func (r *recent) of(ctx context.Context, s *store.Store, revision int64) (store.
 func (p *picture) changing(c *call) (list []movingChange) {
 	f := p.standing()
 	for revision := p.view.Revision; revision > 0 && revision > p.view.Revision-mostChanging; revision-- {
-		told := f.onItsWay(revision)
+		told := f.onItsWay(revision, c.h.opts.Status.Concerns)
 		if told.Ready == told.Of && len(told.Waves) == 0 {
 			continue
 		}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -27,16 +26,22 @@ type ShiftRequest struct {
 type ShiftPreview struct {
 	Revision int64       `json:"revision"`
 	Sites    []SiteShift `json:"sites"`
-	// LeftOut counts the sites that there is no room for; the zones count them.
+	// Moves counts the sites of which something moves, Stay those of which nothing can.
+	Moves int `json:"moves"`
+	Stay  int `json:"stay,omitempty"`
+	// LeftOut counts those of Sites that there is no room for; the zones and Moves count them.
 	LeftOut int         `json:"leftOut,omitempty"`
 	Zones   []ZoneShare `json:"zones"`
 	// Warnings are those that come with a ZoneShift that does the same, a sentence each.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// SiteShift is a site's shares by zone, before and after.
+// SiteShift is a site's shares by zone, before and after: of each of its backends with pools of zones, in each group that has
+// them.
 type SiteShift struct {
 	Site     string             `json:"site"`
+	Group    string             `json:"group"`
+	Backend  string             `json:"backend"`
 	Requests Point              `json:"requests"`
 	Counted  bool               `json:"counted,omitempty"`
 	Before   map[string]float64 `json:"before"`
@@ -82,23 +87,33 @@ func (c *call) previewShift() error {
 	z := p.zones()
 	shift := ir.Shift{Sites: sites, Zone: req.Zone, ExpiresAt: p.at.Add(time.Hour)}
 	answer := ShiftPreview{Revision: p.view.Revision, Sites: []SiteShift{}, Zones: []ZoneShare{}}
-	zones, seen := map[string]*ZoneShare{}, map[string]bool{}
+	divisions := map[string][]compile.Division{}
 	for i := range z.nodes {
 		for _, d := range compile.Divide(&z.nodes[i], p.at, z.ups[i], &shift) {
-			if _, about := slices.BinarySearch(sites, d.Site); !about || seen[d.Site] {
-				continue
-			}
-			seen[d.Site] = true
+			divisions[d.Site] = append(divisions[d.Site], d)
+		}
+	}
+	zones, counted := map[string]*ZoneShare{}, map[string]bool{}
+	for _, site := range sites {
+		rates, loads := z.rates(site)
+		moves := false
+		for i, d := range divisions[site] {
 			one := z.shiftOf(&d, req.Zone)
-			p.addZones(zones, &d, &one)
+			one.Requests = Point(rates[i])
+			moves = moves || !one.Stays
+			p.addZones(zones, counted, &d, &one, loads[i])
 			if len(answer.Sites) == mostShifted {
 				answer.LeftOut++
 				continue
 			}
 			answer.Sites = append(answer.Sites, one)
 		}
+		if moves {
+			answer.Moves++
+		} else {
+			answer.Stay++
+		}
 	}
-	slices.SortFunc(answer.Sites, func(a, b SiteShift) int { return cmp.Compare(a.Site, b.Site) })
 	leaving := compile.LeaveNodes(p.view, z.nodes, shift, p.at)
 	if len(req.Sites) == 0 {
 		leaving.Unmoved = nil // as of a ZoneShift that names none
@@ -176,11 +191,11 @@ func (c *call) shiftedSites(p *picture, req *ShiftRequest) (sites []string, err 
 	return slices.Compact(sites), nil
 }
 
-// shiftOf gives a site's shares before and after. Where they are counted, what leaves goes to the others as it is worked
+// shiftOf gives the shares of a division before and after. Where they are counted, what leaves goes to the others as it is worked
 // out that it would.
 func (z *zoned) shiftOf(d *compile.Division, zone string) SiteShift {
-	counted := z.counted(d)
-	s := SiteShift{Site: d.Site, Requests: Point(z.rate(d.Site)), Counted: counted != nil, Before: map[string]float64{}, After: map[string]float64{}, Stays: true}
+	counted, _ := z.counted(d)
+	s := SiteShift{Site: d.Site, Group: d.Group, Backend: d.Backend, Counted: counted != nil, Before: map[string]float64{}, After: map[string]float64{}, Stays: true}
 	gains, leaves := 0.0, 0.0
 	for i, part := range d.Parts {
 		if counted == nil {
@@ -203,8 +218,8 @@ func (z *zoned) shiftOf(d *compile.Division, zone string) SiteShift {
 	return s
 }
 
-// addZones adds a site to what zones carry.
-func (p *picture) addZones(zones map[string]*ZoneShare, d *compile.Division, s *SiteShift) {
+// addZones adds a division with so many requests a second to what zones carry; counted are the pools that are added already.
+func (p *picture) addZones(zones map[string]*ZoneShare, counted map[string]bool, d *compile.Division, s *SiteShift, load float64) {
 	pools := p.of("Pool").byName
 	for _, part := range d.Parts {
 		z := zones[part.Zone]
@@ -212,9 +227,10 @@ func (p *picture) addZones(zones map[string]*ZoneShare, d *compile.Division, s *
 			z = &ZoneShare{Name: part.Zone, Before: Point(math.NaN()), After: Point(math.NaN()), Capacity: capacityOf(p.view, part.Zone), Holds: true}
 			zones[part.Zone] = z
 		}
-		z.Before = plus(z.Before, s.Requests*Point(s.Before[part.Zone]))
-		z.After = plus(z.After, s.Requests*Point(s.After[part.Zone]))
-		if l := pools[part.Pool]; l != nil {
+		z.Before = plus(z.Before, Point(load*s.Before[part.Zone]))
+		z.After = plus(z.After, Point(load*s.After[part.Zone]))
+		if l := pools[part.Pool]; l != nil && !counted[part.Pool] {
+			counted[part.Pool] = true
 			if up := upOf(l); up != nil {
 				z.Healthy, z.Total = z.Healthy+up.Up, z.Total+up.Of
 			}

@@ -28,12 +28,20 @@ type Overview struct {
 }
 
 // CertificateCounts counts certificates by what is left of them. Soon is when somebody should look: less than a third of
-// their time, or thirty days; a quarter for those that are renewed.
+// their time, or thirty days, and a week at least; a quarter for those that are renewed.
 type CertificateCounts struct {
 	All     int `json:"all"`
 	Soon    int `json:"soon"`
 	Expired int `json:"expired"`
 	Missing int `json:"missing"` // ordered, and not there yet
+	// First is the one that ends or ended first of those that are soon or expired.
+	First *CertificateEnd `json:"first,omitempty"`
+}
+
+// CertificateEnd is when a certificate ends.
+type CertificateEnd struct {
+	Name     string    `json:"name"`
+	NotAfter time.Time `json:"notAfter"`
 }
 
 // GroupOverview is how far a group's load balancers are: Ready of Of active ones have all that is wanted.
@@ -63,7 +71,7 @@ type Changing struct {
 	Author   string    `json:"author"`
 	Reason   string    `json:"reason,omitempty"`
 	Time     time.Time `json:"time"`
-	// Ready of Of load balancers have it.
+	// Ready of Of load balancers have it, of the groups that it concerns.
 	Ready int `json:"ready"`
 	Of    int `json:"of"`
 	// Waves are the groups through which it goes in waves.
@@ -142,10 +150,16 @@ func (c *call) certificateCounts(p *picture, role string) (n CertificateCounts) 
 		switch {
 		case spec.Info == nil:
 			n.Missing++
+			continue
 		case !p.at.Before(spec.Info.NotAfter):
 			n.Expired++
 		case soon(spec, p.at):
 			n.Soon++
+		default:
+			continue
+		}
+		if n.First == nil || spec.Info.NotAfter.Before(n.First.NotAfter) {
+			n.First = &CertificateEnd{l.object.Metadata.Name, spec.Info.NotAfter}
 		}
 	}
 	return n

@@ -64,6 +64,12 @@ func TestWhatIsChanging(t *testing.T) {
 	silent.Name, silent.Reachable = "lb2", false
 	w.status.stage.fleet.Groups[0].LoadBalancers = []LoadBalancerStatus{lb, silent}
 	w.want(w.do("owner", "DELETE", "/api/v1/servers/web-1?reason=old", ""), 200)
+	aside := GroupStatus{Name: "aside", LoadBalancers: []LoadBalancerStatus{lb}}
+	w.status.stage.fleet.Groups = append(w.status.stage.fleet.Groups, aside)
+	if list := changing("owner"); len(list) != 1 || list[0].Of != 2 {
+		t.Errorf("with another group that it concerns: %+v", list)
+	}
+	w.status.stage.aside = []string{"aside"}
 	list := changing("owner")
 	if len(list) != 1 || list[0].Revision != last+1 || list[0].Author != "owner" || list[0].Reason != "old" || list[0].Ready != 0 || list[0].Of != 1 {
 		t.Errorf("on its way is %+v", list)

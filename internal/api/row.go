@@ -46,8 +46,10 @@ type Row struct {
 	Zones     []string     `json:"zones,omitempty"`
 	// Shifted are the zones that ZoneShifts in force take it out of.
 	Shifted []string `json:"shifted,omitempty"`
-	// CertificateDays is how many days are left of the certificate that ends first of those that it shows.
+	// CertificateDays is how many days are left of the certificate that ends first of those that it shows, negative when it
+	// has ended; CertificateSoon, which certificates have too, says that somebody should look at one of them.
 	CertificateDays *int `json:"certificateDays,omitempty"`
+	CertificateSoon bool `json:"certificateSoon,omitempty"`
 
 	// Of pools, servers and load balancers.
 	Zone string `json:"zone,omitempty"`
@@ -145,7 +147,7 @@ func (c *call) row(p *picture, l *line) Row {
 		if spec.Info != nil {
 			r.Names, r.NotAfter = spec.Info.Names, spec.Info.NotAfter
 			days := daysUntil(spec.Info.NotAfter, p.at)
-			r.Days = &days
+			r.Days, r.CertificateSoon = &days, soon(spec, p.at)
 			if r.Issuer == "" {
 				r.Issuer = spec.Info.Issuer
 			}
@@ -184,7 +186,9 @@ func (c *call) siteRow(p *picture, o *weir.Object, spec *weir.Site, r *Row) {
 			if cert == nil || c.may(cert) != nil || cert.Spec.(*weir.Certificate).Info == nil {
 				continue
 			}
-			if days := daysUntil(cert.Spec.(*weir.Certificate).Info.NotAfter, p.at); r.CertificateDays == nil || days < *r.CertificateDays {
+			shown := cert.Spec.(*weir.Certificate)
+			r.CertificateSoon = r.CertificateSoon || soon(shown, p.at) || !p.at.Before(shown.Info.NotAfter)
+			if days := daysUntil(shown.Info.NotAfter, p.at); r.CertificateDays == nil || days < *r.CertificateDays {
 				r.CertificateDays = &days
 			}
 		}

@@ -146,6 +146,12 @@ func TestRowsShow(t *testing.T) {
 	if cert.Days == nil || cert.NotAfter.IsZero() || cert.Issuer == "" {
 		t.Errorf("the certificate: %+v", cert)
 	}
+	w.pass(cert.NotAfter.Sub(w.clock()))
+	w.want(w.do("admin", "PUT", "/api/v1/maps/map", kindTable["Map"].body), 201) // who wrote has a picture of now
+	ended := read[Overview](t, w.do("admin", "GET", "/api/v1/overview", "")).Certificates
+	if ended.First == nil || ended.First.Name != "ca" || !ended.First.NotAfter.Equal(cert.NotAfter) || ended.Expired != 1 {
+		t.Errorf("of one that has ended is told %+v", ended)
+	}
 }
 
 // TestRowsAreRefused tries what is not understood.

@@ -85,6 +85,8 @@ type StatusSource interface {
 	// pages, and never a key, a secret, or a certificate's file. The error is weir.NotFound when there is no
 	// such load balancer.
 	Render(ctx context.Context, loadBalancer string) (map[string]string, error)
+	// Concerns says whether a change concerns a group; one of which nobody knows any longer concerns all.
+	Concerns(revision int64, group string) bool
 	// Node gives what a load balancer is to do, as it was compiled last, and which servers its checks see up; up is nil
 	// before its agent has told. ok is false when there is no such load balancer.
 	Node(loadBalancer string) (node ir.Node, up func(pool, server string) bool, ok bool)

@@ -274,13 +274,14 @@ func (f *facts) byHand() string {
 	return ""
 }
 
-// soon says that a certificate ends so soon that somebody should look; one that is renewed by itself may be used longer.
+// soon says that a certificate ends so soon that somebody should look: in its last third or thirty days, and in its last
+// week however short it was made; one that is renewed by itself may be used longer.
 func soon(spec *weir.Certificate, now time.Time) bool {
 	if spec.Info == nil || !now.Before(spec.Info.NotAfter) {
 		return false
 	}
 	life := spec.Info.NotAfter.Sub(spec.Info.NotBefore)
-	within := min(life/3, 30*24*time.Hour)
+	within := max(min(life/3, 30*24*time.Hour), 7*24*time.Hour)
 	if spec.Issuer != "" {
 		within = life / 4
 	}

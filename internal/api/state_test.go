@@ -116,6 +116,8 @@ func TestStates(t *testing.T) {
 		"a certificate ends soon":      {facts{object: cert("", 90*day, 20*day), conditions: with(have)}, StateDegraded, "ends at 2026-12-12 12:00 UTC"},
 		"one that is renewed has time": {facts{object: cert("le", 90*day, 25*day), conditions: with(have)}, StateServing, ""},
 		"one that was not renewed":     {facts{object: cert("le", 90*day, 20*day), conditions: with(have)}, StateDegraded, "ends at 2026-12-12 12:00 UTC"},
+		"a short one of nobody's":      {facts{object: cert("", day, 23*time.Hour), conditions: with(have)}, StateDegraded, "ends at 2026-11-23 11:00 UTC"},
+		"a short one that is renewed":  {facts{object: cert("ca", day, 23*time.Hour), conditions: with(have)}, StateServing, ""},
 		"a certificate has ended":      {facts{object: cert("", 90*day, -day), conditions: with(have)}, StateDown, "ended at 2026-11-21 12:00 UTC"},
 		"there is none yet":            {facts{object: object(&weir.Certificate{Issuer: "le"}, "Certificate"), conditions: with(unused)}, StateUnknown, "there is none yet"},
 		"it can't be had":              {facts{object: object(&weir.Certificate{Issuer: "le"}, "Certificate"), conditions: with(unused, cond(weir.Issued, "False", "Failing", "refused", 0, 0))}, StateDegraded, "refused"},

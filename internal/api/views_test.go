@@ -20,6 +20,8 @@ var viewEndpoints = map[string]endpointRow{
 // stage is what a test says is so.
 type stage struct {
 	fleet FleetStatus
+	// aside are groups that no change concerns.
+	aside []string
 	// statuses are by object, seen by pool.
 	statuses map[string]*weir.Status
 	seen     map[string][]SeenServer

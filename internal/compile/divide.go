@@ -1,18 +1,17 @@
 package compile
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"weir/internal/ir"
 )
 
-// Division is how the traffic of a site is divided between zones, as it is worked out from what zones can and may take:
-// how many requests there are is another question.
+// Division is how the traffic of a backend of a site is divided between the zones of a group, as it is worked out from what
+// zones can and may take: how many requests there are is another question.
 type Division struct {
-	Site string
-	// Backend is the one that it is about: default, or the first that has pools of zones.
-	Backend string
+	Group, Site, Backend string
 	// Parts are the zones that have a pool of it, by name.
 	Parts []Part
 	// Stays says that the shift that is asked about moves nothing, because no other zone is available.
@@ -28,7 +27,7 @@ type Part struct {
 	Able, Whole float64
 }
 
-// Divide gives that of the sites of a node that have pools of zones, by name. With up, servers count that the checks see
+// Divide gives that of the backends of a node that have pools of zones, by site and name, default first. With up, servers count that the checks see
 // up; nil takes all to be. shift is one that nobody has made; nil is none.
 func Divide(node *ir.Node, now time.Time, up func(pool, server string) bool, shift *ir.Shift) []Division {
 	at := *node
@@ -41,30 +40,35 @@ func Divide(node *ir.Node, now time.Time, up func(pool, server string) bool, shi
 	var list []Division
 	for i := range at.Sites {
 		s := &at.Sites[i]
-		b := zonal(s)
-		if b == nil {
-			continue
-		}
 		before, after := goneFrom(&at, s.Name, last, now)
-		part, stays := divide(s, *b, homes, strengths, before, after)
-		d := Division{Site: s.Name, Backend: b.Name, Stays: stays && !slices.Equal(before, after)}
-		for slot, pool := range b.Slots {
-			if pool != "" {
-				d.Parts = append(d.Parts, Part{at.Group.Zones[slot], pool, part.base[slot], part.now[slot], part.then[slot], strengths[pool].able, strengths[pool].whole})
+		first := len(list)
+		for _, b := range s.Backends {
+			if b.Slots == nil {
+				continue
 			}
+			part, stays := divide(s, b, homes, strengths, before, after)
+			d := Division{Group: at.Group.Name, Site: s.Name, Backend: b.Name, Stays: stays && !slices.Equal(before, after)}
+			for slot, pool := range b.Slots {
+				if pool != "" {
+					d.Parts = append(d.Parts, Part{at.Group.Zones[slot], pool, part.base[slot], part.now[slot], part.then[slot], strengths[pool].able, strengths[pool].whole})
+				}
+			}
+			list = append(list, d)
 		}
-		list = append(list, d)
+		slices.SortFunc(list[first:], byBackend)
 	}
 	return list
 }
 
-// zonal gives the backend of a site that zones are about, nil when it has none.
-func zonal(s *ir.Site) *ir.Backend {
-	var first *ir.Backend
-	for i := range s.Backends {
-		if b := &s.Backends[i]; b.Slots != nil && (first == nil || b.Name == "default") {
-			first = b
-		}
+// byBackend orders divisions of a site: default, what most requests go to, first.
+func byBackend(a, b Division) int {
+	switch {
+	case a.Backend == b.Backend:
+		return 0
+	case a.Backend == "default":
+		return -1
+	case b.Backend == "default":
+		return 1
 	}
-	return first
+	return cmp.Compare(a.Backend, b.Backend)
 }

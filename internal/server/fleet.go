@@ -38,7 +38,9 @@ type fleet struct {
 	past     past                  // the changes up to revision that some group does not have everywhere
 	wanting  map[string]weir.Waves // the groups that want waves; replaced, never changed
 	recorded []string              // the groups of which is written how far waves have come
-	compiled chan struct{}         // closed when revision has grown, or others are shown something
+	// concerned are the newest changes, oldest first; replaced, never changed.
+	concerned []concern
+	compiled  chan struct{} // closed when revision has grown, or others are shown something
 
 	// Of the goroutine that compiles: what it worked out before, and from what.
 	compiler *compile.Compiler
@@ -145,6 +147,7 @@ func (f *fleet) run(ctx context.Context) error {
 		begin := time.Now()
 		names := f.compiler.Groups(f.view, after, refs)
 		f.note(events, after)
+		f.remember(events, after, names)
 		f.compiler.Follow(after, refs)
 		f.compile(after, names, refs)
 		f.log.Info("compile", "revision", after.Revision, "objects", len(refs), "groups", names, "took", time.Since(begin).Round(10*time.Microsecond))

@@ -19,7 +19,7 @@ import (
 )
 
 // However changes come together, what each group is sent is what its objects compile to: none is passed over
-// because the view was ahead of the events.
+// because the view was ahead of the events. Of the newest is known which group each concerns.
 func TestNoChangeIsPassedOver(t *testing.T) {
 	t.Parallel()
 	const groups, writers, changes = 40, 8, 60
@@ -50,6 +50,8 @@ func TestNoChangeIsPassedOver(t *testing.T) {
 	ran := make(chan error, 1)
 	go func() { ran <- f.run(ctx) }()
 	var all sync.WaitGroup
+	var mu sync.Mutex
+	about := map[int64]string{}
 	for w := range writers {
 		all.Go(func() {
 			for i := range changes {
@@ -57,9 +59,13 @@ func TestNoChangeIsPassedOver(t *testing.T) {
 				server := s.View().Get(weir.Ref{Kind: "Server", Name: fmt.Sprintf("g%02d", n)}).Clone()
 				weight := 1 + (w*changes+i)%200
 				server.Spec.(*weir.Server).Weight = &weight
-				if _, err := s.Apply(t.Context(), store.Request{Author: "ann", Writes: []weir.Write{{Put: server}}}); err != nil {
+				made, err := s.Apply(t.Context(), store.Request{Author: "ann", Writes: []weir.Write{{Put: server}}})
+				if err != nil {
 					t.Error(err)
 				}
+				mu.Lock()
+				about[made.Revision] = server.Metadata.Name
+				mu.Unlock()
 			}
 		})
 	}
@@ -71,6 +77,16 @@ func TestNoChangeIsPassedOver(t *testing.T) {
 		}
 		return nil
 	})
+	for revision := view.Revision; revision > view.Revision-mostConcerned; revision-- {
+		for g := range groups {
+			if name := fmt.Sprintf("g%02d", g); f.Concerns(revision, name) != (name == about[revision]) {
+				t.Errorf("change %d is of %s; that it concerns %s is told as %t", revision, about[revision], name, f.Concerns(revision, name))
+			}
+		}
+	}
+	if !f.Concerns(2, "g01") {
+		t.Error("of what nobody remembers somebody is left out")
+	}
 	for g := range groups {
 		name := fmt.Sprintf("g%02d", g)
 		fresh, _ := compile.Group(view, name)

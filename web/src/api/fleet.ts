@@ -59,7 +59,8 @@ export interface Overview {
   sites: Counts
   pools: Counts
   loadBalancers: Counts
-  certificates: { soon: number; expired: number }
+  /** first is the one that ends or ended first of those that are soon or expired. */
+  certificates: { soon: number; expired: number; first?: { name: string; notAfter: string } }
   attention: { object: string; state: State; why: string; since?: string; loadBalancers?: string[] }[]
   attentionLeftOut?: number
   changing: { revision: number; author: string; reason?: string; time: string; ready: number; of: number }[]

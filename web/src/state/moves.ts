@@ -65,7 +65,7 @@ export async function apply(objects: Obj[], how: { reason?: string; dry?: boolea
   return (await ask<Applied>('/api/v1/apply', { method: 'POST', yaml, query, signal: how.signal })).value
 }
 
-/** remove deletes one object. */
-export async function remove(plural: string, name: string, reason: string): Promise<void> {
-  await ask(at(plural, name), { method: 'DELETE', query: { reason } })
+/** remove deletes one object, and gives the revision of that. */
+export async function remove(plural: string, name: string, reason: string): Promise<number> {
+  return (await ask(at(plural, name), { method: 'DELETE', query: { reason } })).revision
 }

@@ -9,8 +9,9 @@ it('scales all lines of a column alike', () => {
 })
 
 it('says how long certificates last', () => {
-  expect([undefined, 90, 20, 6, 1, 0, -1, -30].map(left)).toEqual([
-    { text: '–', worry: '' }, { text: '90 days', worry: '' }, { text: '20 days', worry: 'degraded' }, { text: '6 days', worry: 'down' }, { text: '1 day', worry: 'down' },
-    { text: 'ends today', worry: 'down' }, { text: 'ended yesterday', worry: 'down' }, { text: 'ended 30 days ago', worry: 'down' },
+  expect([undefined, 1000, 1, 0, -1, -2, -30].map((d) => left(d))).toEqual([
+    { text: '–', worry: '' }, { text: '1,000 days', worry: '' }, { text: '1 day', worry: '' }, { text: 'less than a day', worry: '' },
+    { text: 'has ended', worry: 'down' }, { text: 'ended 1 day ago', worry: 'down' }, { text: 'ended 29 days ago', worry: 'down' },
   ])
+  expect([20, 0, -1].map((d) => left(d, true).worry)).toEqual(['degraded', 'degraded', 'down'])
 })

@@ -1,4 +1,5 @@
 import type { Row } from '../../api/types'
+import { many } from '../../text/format'
 
 // Rows of the lists, as far as each shows them.
 
@@ -10,6 +11,7 @@ export interface SiteRow extends Row {
   zones?: string[]
   shifted?: string[]
   certificateDays?: number
+  certificateSoon?: boolean
 }
 
 export interface PoolRow extends Row {
@@ -24,6 +26,7 @@ export interface CertificateRow extends Row {
   names?: string[]
   notAfter?: string
   days?: number
+  certificateSoon?: boolean
   issuer?: string
   sites?: string[]
 }
@@ -34,10 +37,12 @@ export function tops(rows: Row[]): { requests: number; errors: number } {
   return { requests: most((r) => r.traffic?.spark), errors: most((r) => r.traffic?.errorSpark) }
 }
 
-/** left says how long a certificate lasts, and how much of a worry that is. */
-export function left(days: number | undefined): { text: string; worry: '' | 'degraded' | 'down' } {
+/**
+ * left says how long a certificate lasts, and how much of a worry that is: by whole days, of which -1 is the day after it
+ * ended, and by what the API says of it, as one that is renewed in time is no worry on its last day.
+ */
+export function left(days: number | undefined, soon = false): { text: string; worry: '' | 'degraded' | 'down' } {
   if (days === undefined) return { text: '–', worry: '' }
-  if (days < 0) return { text: `ended ${-days === 1 ? 'yesterday' : `${-days} days ago`}`, worry: 'down' }
-  if (days === 0) return { text: 'ends today', worry: 'down' }
-  return { text: days === 1 ? '1 day' : `${days.toLocaleString('en')} days`, worry: days < 7 ? 'down' : days < 21 ? 'degraded' : '' }
+  if (days < 0) return { text: days === -1 ? 'has ended' : `ended ${many(-days - 1, 'day')} ago`, worry: 'down' }
+  return { text: days === 0 ? 'less than a day' : many(days, 'day'), worry: soon ? 'degraded' : '' }
 }
