@@ -75,7 +75,7 @@ const (
 	pictureFor    = time.Second
 	pictureLong   = 5 * time.Second
 	pictureCost   = 20 // times what it took
-	pictureChange = 10 // the same, when something was changed since
+	pictureChange = 40 // the same, when something was changed since
 	pictureSoon   = 2 * time.Second
 )
 
@@ -190,7 +190,10 @@ func (p *picture) fill(l *line, o *weir.Object) {
 		}
 	case *weir.Pool:
 		l.seen = p.moment.Seen(o.Metadata.Name)
-		f.seen, f.members = l.seen, p.index().count[o.Metadata.Name]
+		f.seen = l.seen
+		if c := f.condition(weir.Serving); c != nil && c.Status == "Unknown" {
+			f.members = p.index().count[o.Metadata.Name]
+		}
 	case *weir.Server:
 		l.seen, l.moved = p.seenIn(o.Metadata.Name), p.movers(o.Metadata.Name)
 		f.seen, f.moved = l.seen, l.moved

@@ -80,7 +80,7 @@ func TestConditionsTellOfRegistrations(t *testing.T) {
 		f.mu.RLock()
 		g := f.groups["edge"]
 		f.mu.RUnlock()
-		got := outagesOf(g, link.Report{State: link.Applying})
+		got := outagesOf(g, link.Report{State: link.Applying}, nil)
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("not serving is\n%v\nwant\n%v", got, want)
 		}

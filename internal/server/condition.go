@@ -116,9 +116,7 @@ func (v *view) look() {
 			continue
 		}
 		before := *v
-		for _, self := range g.selves {
-			v.loadBalancer(g, self)
-		}
+		v.group(g)
 		if v.of > before.of {
 			v.in = append(v.in, name)
 		}
@@ -148,14 +146,30 @@ func (v *view) concerned() []string {
 	return names
 }
 
-func (v *view) loadBalancer(g *groupState, self ir.Self) {
-	if v.ref.Kind == "LoadBalancer" && self.Name != v.ref.Name {
+// group looks at the load balancers of a group; of a LoadBalancer only at itself.
+func (v *view) group(g *groupState) {
+	if v.ref.Kind == "LoadBalancer" {
+		if i := slices.IndexFunc(g.selves, func(s ir.Self) bool { return s.Name == v.ref.Name }); i >= 0 {
+			v.loadBalancer(g, g.selves[i])
+		}
 		return
 	}
+	crew := v.crew(g)
+	v.ready, v.of = v.ready+crew.plain, v.of+crew.plain
+	for _, self := range crew.odd {
+		v.loadBalancer(g, self)
+	}
+}
+
+func (v *view) loadBalancer(g *groupState, self ir.Self) {
 	rep := v.moment.of(self.Name)
 	v.drift(self.Name, rep.Drift)
 	bad, unproven := "", link.Deviation{}
-	for _, d := range rep.deviations[v.resource()] {
+	var told []link.Deviation
+	if len(rep.deviations) > 0 {
+		told = rep.deviations[v.resource()]
+	}
+	for _, d := range told {
 		switch d.State {
 		case link.Quarantined:
 			bad, v.reason = d.Message, d.Reason

@@ -53,6 +53,7 @@ type fleet struct {
 	orders     *orders
 	found      foundServers
 	fetched    fetchedLists
+	tallies    tallies
 }
 
 // groupState is what was made of one group last. It is replaced, never changed.
@@ -178,6 +179,7 @@ func (f *fleet) compile(view *weir.Set, names []string, refs []weir.Ref) {
 	for _, name := range names {
 		if view.Get(weir.Ref{Kind: "LoadBalancerGroup", Name: name}) == nil {
 			f.hub.DropGroup(name)
+			f.tallies.drop(name)
 			delete(f.waves.lenses, name)
 			f.mu.Lock()
 			if old := f.groups[name]; old != nil {

@@ -17,6 +17,7 @@ type moment struct {
 	*fleet
 	revision int64 // the store's
 	tellers  map[string]*teller
+	crews    map[*groupState]*crew
 	pools    map[string]*poolTally
 }
 
@@ -31,15 +32,9 @@ type teller struct {
 	deviations map[string][]link.Deviation
 }
 
-// poolTally is what all load balancers see of a pool's servers.
-type poolTally struct {
-	servers map[string]*serverTally
-	// alive are those that some load balancer would send traffic, out those that somebody took out.
-	alive, out int
-}
-
 // serverTally counts the load balancers by what they see of a server.
 type serverTally struct {
+	name                  string
 	up, of, out, starting int
 	// bad is the first view of it that is not up, by the names of the load balancers.
 	bad link.ServerHealth
@@ -50,7 +45,7 @@ type serverTally struct {
 func (f *fleet) Moment() api.Moment { return f.moment() }
 
 func (f *fleet) moment() *moment {
-	return &moment{fleet: f, revision: f.store.Revision(), tellers: map[string]*teller{}, pools: map[string]*poolTally{}}
+	return &moment{fleet: f, revision: f.store.Revision(), tellers: map[string]*teller{}, crews: map[*groupState]*crew{}, pools: map[string]*poolTally{}}
 }
 
 // Status implements api.Moment.
@@ -61,13 +56,16 @@ func (m *moment) Seen(pool string) []api.SeenServer {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	t := m.pool(pool)
-	var list []api.SeenServer
-	for _, name := range sortedNames(t.servers) {
-		s := t.servers[name]
-		list = append(list, api.SeenServer{
-			Server: name, Up: s.up, Of: s.of, Out: s.out, Starting: s.starting,
+	if len(t.servers) == 0 {
+		return nil
+	}
+	list := make([]api.SeenServer, len(t.servers))
+	for i := range t.servers {
+		s := &t.servers[i]
+		list[i] = api.SeenServer{
+			Server: s.name, Up: s.up, Of: s.of, Out: s.out, Starting: s.starting,
 			State: string(s.bad.State), Since: s.bad.Since, Check: s.bad.Check, LoadBalancer: s.by,
-		})
+		}
 	}
 	return list
 }
@@ -112,35 +110,7 @@ func (m *moment) shows(self ir.Self, t *teller, o *weir.Object) bool {
 	return t.sound && (!t.wanted.Viewed || m.hub.Carries(self.Name, t.Hash)) && o.Revision > 0 && t.Revision >= o.Revision
 }
 
-// pool sums up what is seen of a pool; m.mu is held. Only those are believed who have the pool, as serverHealth does.
-func (m *moment) pool(name string) *poolTally {
-	if t := m.pools[name]; t != nil {
-		return t
-	}
-	t := &poolTally{servers: map[string]*serverTally{}}
-	for _, lb := range m.with(weir.Ref{Kind: "Pool", Name: name}) {
-		for server, h := range m.of(lb).Servers[name] {
-			s := t.servers[server]
-			if s == nil {
-				s = new(serverTally)
-				t.servers[server] = s
-			}
-			s.add(lb, h)
-		}
-	}
-	for _, s := range t.servers {
-		switch {
-		case s.up > 0:
-			t.alive++
-		case s.out > 0:
-			t.out++
-		}
-	}
-	m.pools[name] = t
-	return t
-}
-
-func (s *serverTally) add(lb string, h link.ServerHealth) {
+func (s *serverTally) add(lb string, h *link.ServerHealth) {
 	s.of++
 	switch h.State {
 	case link.Up, link.NoCheck:
@@ -152,7 +122,7 @@ func (s *serverTally) add(lb string, h link.ServerHealth) {
 		s.starting++
 	}
 	if s.by == "" {
-		s.bad, s.by = h, lb
+		s.bad, s.by = *h, lb
 	}
 }
 

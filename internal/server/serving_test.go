@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"weir/internal/api"
@@ -59,7 +60,7 @@ func TestWhatIsNotServedIsNamed(t *testing.T) {
 			name: "the fallback serves", servers: map[string]map[string]link.ServerHealth{"api": up, "web1": all(link.Down), "web2": all(link.Down), "last": all(link.NoCheck)},
 			change: func(n *ir.Node) {
 				n.Sites[1].Backends, n.Sites[1].Routing = n.Sites[1].Backends[1:], &ir.Routing{Fallback: "last"}
-				n.Pools = append(n.Pools, ir.Pool{Name: "last", Servers: n.Pools[0].Servers})
+				n.Pools = slices.Insert(n.Pools, 1, ir.Pool{Name: "last", Servers: n.Pools[0].Servers})
 			},
 			want: []api.Outage{{Object: "Site/www", Reason: "NoServerUp", Message: "backend default: pool web1: no server is up: 1 down; pool web2: no server is up: 1 down; pool last, the site's fallback, serves in its place"}},
 		},
@@ -114,7 +115,7 @@ func TestWhatIsNotServedIsNamed(t *testing.T) {
 			if c.state == "" {
 				c.state = link.Converged
 			}
-			got := outagesOf(&groupState{node: *node}, link.Report{State: c.state, Servers: c.servers, Resources: link.ResourceReport{Deviations: c.deviations}})
+			got := outagesOf(&groupState{node: *node}, link.Report{State: c.state, Servers: c.servers, Resources: link.ResourceReport{Deviations: c.deviations}}, nil)
 			if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", c.want) {
 				t.Errorf("said\n%+v, want\n%+v", got, c.want)
 			}

@@ -21,9 +21,10 @@ const heardWithin = 15 * time.Second
 // Fleet gives the state of every group and load balancer, and what they do not serve.
 func (f *fleet) Fleet() api.FleetStatus {
 	status, groups := f.standing()
+	m := f.moment()
 	for i := range status.Groups {
 		g := &status.Groups[i]
-		g.NotServing = f.notServing(groups[g.Name])
+		g.NotServing = m.notServing(groups[g.Name])
 	}
 	status.Strangers = f.strangers()
 	status.NotIssued = f.notIssued()

@@ -54,7 +54,7 @@ func (f *fleet) signs(self ir.Self, state *groupState, now time.Time, deep bool)
 	if !deep {
 		return s
 	}
-	for _, o := range outagesOf(state, rep.Report) {
+	for _, o := range outagesOf(state, rep.Report, nil) {
 		if o.Reason != api.NotServingUnseen && o.Reason != api.NotServingNotAdmitted && o.Reason != api.NotServingSilent {
 			s.Dead[partOf(o)] = o.Message
 		}
