@@ -26,7 +26,7 @@ func TestConsole(t *testing.T) {
 	if err := os.RemoveAll(results); err != nil {
 		t.Fatal(err)
 	}
-	world := toJSON(map[string]any{"url": w.url, "control": w.control(), "results": results, "tokens": w.tokens, "at": w.places()})
+	world := toJSON(map[string]any{"url": w.url, "control": w.control(), "results": results, "tokens": w.tokens, "at": w.places(), "passed": w.passed})
 
 	args := []string{filepath.Join("node_modules", "vitest", "vitest.mjs"), "run", "--config", "browser/vitest.config.ts"}
 	if only := os.Getenv("WEIR_CONSOLE"); only != "" {

@@ -1,15 +1,20 @@
 package e2e
 
 import (
+	"bufio"
+	"cmp"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"weir"
 )
@@ -51,6 +56,32 @@ func (w *consoleWorld) control() string {
 			return nil, fmt.Errorf("send: no load balancer %q with an address of %q", ask.Balancer, ask.Home)
 		}
 		return w.count(addr, ask.Host, ask.Path, ask.Requests), nil
+	})
+	handle("connect", func(body []byte) (any, error) {
+		var ask struct {
+			Balancer, Home, Name string
+			Port                 int
+		}
+		if err := json.Unmarshal(body, &ask); err != nil {
+			return nil, err
+		}
+		addr, _, _ := strings.Cut(w.places()[ask.Balancer][ask.Home], ":")
+		if addr == "" {
+			return nil, fmt.Errorf("connect: no load balancer %q with an address of %q", ask.Balancer, ask.Home)
+		}
+		got, err := connected(fmt.Sprintf("%s:%d", addr, ask.Port), ask.Name)
+		if err != nil {
+			got.Failed = err.Error()
+		}
+		return got, nil
+	})
+	handle("certificate", func(body []byte) (any, error) {
+		var ask struct{ Name, Role, Host string }
+		if err := json.Unmarshal(body, &ask); err != nil {
+			return nil, err
+		}
+		text := w.ca.issue(ask.Host).manifest(ask.Name)
+		return map[string]string{"manifest": strings.Replace(text, "{name: "+ask.Name+"}", fmt.Sprintf("{name: %s, role: %s}", ask.Name, ask.Role), 1)}, nil
 	})
 	handle("origin", func(body []byte) (any, error) {
 		var ask struct{ Name, What string }
@@ -111,6 +142,47 @@ func (w *consoleWorld) control() string {
 	return srv.URL
 }
 
+// met is who answered over one connection, and what was shown before: the certificate's names and issuer, nothing of plain
+// tcp.
+type met struct {
+	Origin string   `json:"origin"`
+	Status int      `json:"status"`
+	Names  []string `json:"names"`
+	Issuer string   `json:"issuer"`
+	Failed string   `json:"failed,omitempty"`
+}
+
+// connected asks in HTTP over a connection of its own, inside TLS when a name is given.
+func connected(addr, name string) (met, error) {
+	conn, err := net.DialTimeout("tcp", addr, waitLong)
+	if err != nil {
+		return met{}, err
+	}
+	defer conn.Close()
+	got := met{Names: []string{}}
+	if err := conn.SetDeadline(time.Now().Add(waitLong)); err != nil {
+		return got, err
+	}
+	if name != "" {
+		secure := tls.Client(conn, &tls.Config{ServerName: name, InsecureSkipVerify: true}) // what is shown is told, whoever issued it
+		if err := secure.Handshake(); err != nil {
+			return got, err
+		}
+		leaf := secure.ConnectionState().PeerCertificates[0]
+		got.Names, got.Issuer, conn = leaf.DNSNames, leaf.Issuer.CommonName, secure
+	}
+	if _, err := fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", cmp.Or(name, "nobody")); err != nil {
+		return got, err
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return got, err
+	}
+	defer answer.Body.Close()
+	got.Origin, got.Status = answer.Header.Get("X-Origin"), answer.StatusCode
+	return got, nil
+}
+
 // sent is what came of many requests.
 type sent struct {
 	Total    int            `json:"total"`
@@ -126,7 +198,10 @@ func (w *consoleWorld) count(addr, host, path string, requests int) sent {
 	var done sync.WaitGroup
 	for i := range 4 {
 		done.Go(func() {
-			client := http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: waitLong}
+			client := http.Client{
+				Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: waitLong,
+				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			}
 			defer client.CloseIdleConnections()
 			for range (requests + 3 - i) / 4 {
 				request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+addr+path, nil)

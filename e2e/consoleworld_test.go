@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"fmt"
 	"strings"
 	"testing"
@@ -18,6 +19,9 @@ type consoleWorld struct {
 	moved   map[string]string // what was done last to origins and agents since restore
 	base    map[string]string // the objects to which restore goes back, by kind and name, as JSON
 	at0     int64             // their revision
+	ca      *authority
+	// passed is a server that ends TLS itself, for passed.example.com.
+	passed string
 }
 
 // people have these rights, on these roles; nobody has none.
@@ -42,7 +46,8 @@ func newConsoleWorld(t *testing.T, h weirtest.HAProxy) *consoleWorld {
 	t.Helper()
 	w := &consoleWorld{zones: newZones(t, h), haproxy: h, tokens: map[string]string{}, moved: map[string]string{}}
 	w.origin(230, "shop-0")
-	ca := newAuthority(t, "console")
+	w.ca, w.passed = newAuthority(t, "console"), w.at(240).String()
+	w.secureOrigin(w.passed+":9443", "passed", &tls.Config{Certificates: []tls.Certificate{w.ca.issue("passed.example.com").tls(t)}})
 	var text strings.Builder
 	fmt.Fprintf(&text, `
 kind: Tuning
@@ -97,7 +102,7 @@ metadata: {name: %[4]s, role: shop}
 spec: {hostnames: [%[5]s], addresses: [internal], listeners: [{port: 8080}], backends: {default: shop}}
 `, markup, w.at(230), w.at(231), longName, longHost)
 	manifests := strings.Replace(text.String(), "backends: {default: shop}, routes", "backends: {default: shop, gone: shop-gone}, routes", 1)
-	manifests += strings.Replace(ca.issue("shop.example.com").manifest("shop"), "{name: shop}", "{name: shop, role: shop}", 1)
+	manifests += strings.Replace(w.ca.issue("shop.example.com").manifest("shop"), "{name: shop}", "{name: shop, role: shop}", 1)
 	for _, p := range people {
 		if p.role != "" {
 			manifests += fmt.Sprintf("---\nkind: Grant\nmetadata: {name: %[1]s-%[2]s}\nspec: {subject: %[1]s, role: %[2]s, right: %[3]s}\n", p.subject, p.role, p.right)

@@ -16,7 +16,8 @@ func newHistory() *cobra.Command {
 		GroupID: groupLook,
 		Short:   "List who changed what, when and why, or show one change",
 		Long: `List the changes, the newest first: of everything, of one kind or of one object. With a revision it shows that
-change: author, time, reason, and each object before and after as a unified diff.`,
+change: author, time, reason, each object before and after as a unified diff, and of the last 200 changes what each load
+balancer did for it and when that was read back.`,
 		Example: `  weir history
   weir history site www
   weir history 1041
@@ -173,6 +174,7 @@ func showChange(cmd *cobra.Command, revision int64, output string) error {
 	if ch.Omitted > 0 {
 		s.printf("\n%s\n", s.faint(count(ch.Omitted, "object", "objects")+" of this change you may not see."))
 	}
+	printWork(s, ch.Work)
 	return nil
 }
 

@@ -71,6 +71,7 @@ type change struct {
 	weir.Change
 	Objects []objectChange    `json:"objects"`
 	Waves   []api.ChangeWaves `json:"waves"`
+	Work    *api.ChangeWork   `json:"work"`
 	raw     json.RawMessage
 }
 
@@ -81,6 +82,7 @@ func (c *change) UnmarshalJSON(raw []byte) error {
 		Omitted  int               `json:"omitted"`
 		Objects  []objectChange    `json:"objects"`
 		Waves    []api.ChangeWaves `json:"waves"`
+		Work     *api.ChangeWork   `json:"work"`
 	}
 	if err := json.Unmarshal(raw, &read); err != nil {
 		return err
@@ -98,7 +100,7 @@ func (c *change) UnmarshalJSON(raw []byte) error {
 	if err := json.Unmarshal(rest, &c.Change); err != nil {
 		return err
 	}
-	c.Revision, c.Omitted, c.Objects, c.Waves = read.Revision, read.Omitted, read.Objects, read.Waves
+	c.Revision, c.Omitted, c.Objects, c.Waves, c.Work = read.Revision, read.Omitted, read.Objects, read.Waves, read.Work
 	c.raw = append(json.RawMessage(nil), raw...)
 	return nil
 }

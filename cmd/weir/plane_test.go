@@ -66,7 +66,7 @@ func startControlPlane(t testing.TB) *controlPlane {
 	must(err)
 	listener, err := net.Listen("tcp", addr+":7443")
 	must(err)
-	handler := api.New(api.Options{Store: st, Planner: standInPlanner{}, Status: p.status, Restore: p.status, Waves: p.status, TicketKeys: p.status, Sources: p.status, Logs: p.status, Checks: p.status, Tries: p.status, Spool: dir, Clock: theClock, Version: "test", CAHash: ca.CAHash})
+	handler := api.New(api.Options{Store: st, Planner: standInPlanner{}, Status: p.status, Restore: p.status, Waves: p.status, TicketKeys: p.status, Sources: p.status, Logs: p.status, Checks: p.status, Work: p.status, Tries: p.status, Spool: dir, Clock: theClock, Version: "test", CAHash: ca.CAHash})
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", theNow.Format(http.TimeFormat))
 		handler.ServeHTTP(w, r)

@@ -126,6 +126,7 @@ func (a *Agent) pass(ctx context.Context, s link.State, retry *time.Duration) ti
 	}
 	if errors.Is(err, hapctl.ErrInterrupted) {
 		a.log.Info("waiting for new servers goes on with the newer state", "revision", s.Revision)
+		a.report.interrupted(out)
 		return firstRetry
 	}
 	a.report.process(a.engine.process)

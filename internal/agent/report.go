@@ -20,6 +20,7 @@ type reporter struct {
 	master int // HAProxy's, as a process
 	runs   *hapctl.Process
 	zones  map[string]string
+	passes passes
 	// mute says why HAProxy is taken not to answer, since when; misses counts what it has not answered in a row.
 	mute   string
 	misses int
@@ -59,8 +60,11 @@ func (r *reporter) passed(a *Agent, s link.State, out outcome, err error) {
 	}
 	rep.Spare, rep.Ended = e.spare(), e.ended
 	rep.Resources = resourceReport(s, e, err)
+	r.passes.took(out)
 	if err == nil {
 		rep.State, rep.Message, rep.Revision, rep.Hash = link.Converged, "", s.Revision, s.Hash
+		r.passes.arrived(s, len(e.waiting), a.opts.Clock())
+		rep.Passes = r.passes.list
 	} else {
 		rep.State, rep.Message = link.Failed, r.silence(err)
 		if e.process == nil && !errors.Is(err, hapctl.ErrNoAnswer) {
@@ -79,6 +83,13 @@ func (r *reporter) passed(a *Agent, s link.State, out outcome, err error) {
 	copied := r.told()
 	r.mu.Unlock()
 	a.client.Report(copied)
+}
+
+// interrupted counts what a pass did that a newer state ended.
+func (r *reporter) interrupted(out outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.passes.took(out)
 }
 
 // proved sends what has become known of certificates since a pass that went well, at once.

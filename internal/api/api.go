@@ -53,6 +53,8 @@ type Options struct {
 	Tries TrySource
 	// Checks knows how the health of servers changed; nil does not.
 	Checks CheckSource
+	// Work knows what load balancers did for changes; nil does not.
+	Work WorkSource
 	// Logs asks load balancers for their logs; nil can't.
 	Logs LogSource
 	// Registrar takes the registrations of servers; nil takes none.

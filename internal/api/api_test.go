@@ -260,6 +260,7 @@ func newWorld(t testing.TB) *world {
 		Logs:      w.logs,
 		Tries:     w.tryer,
 		Checks:    fakeChecks{},
+		Work:      fakeWork{w.clock},
 		Heartbeat: 20 * time.Millisecond,
 	})
 	w.server = httptest.NewUnstartedServer(w.handler)

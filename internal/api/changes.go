@@ -17,6 +17,9 @@ type ChangeRecord struct {
 	// Waves are the groups where the change is on its way in waves, was sent back, or waits for the next wave; it is
 	// told of a change that is asked for alone.
 	Waves []ChangeWaves `json:"waves,omitempty"`
+	// Work is what load balancers did for it; it is told of a change that is asked for alone, of the last ones only, and
+	// absent where nothing is known.
+	Work *ChangeWork `json:"work,omitempty"`
 }
 
 // ChangeWaves is how far a change has come in a group.
@@ -68,7 +71,7 @@ func (c *call) change() error {
 	if !ok {
 		return weir.Errorf(weir.Forbidden, "change %d wrote only objects that %s may not see", revision, c.who.Subject)
 	}
-	c.revision, rec.Waves = revision, c.wavesOf(revision)
+	c.revision, rec.Waves, rec.Work = revision, c.wavesOf(revision), c.workOf(&rec)
 	return c.answerLong(rec)
 }
 

@@ -59,6 +59,8 @@ type Report struct {
 	Figures json.RawMessage `json:"figures,omitempty"`
 	// Plan holds the operations executed last, one a line; the newest come last.
 	Plan []string `json:"plan,omitempty"`
+	// Passes are the newest states that HAProxy was brought to, and how; nil in a post that builds on one with the same.
+	Passes []PassReport `json:"passes,omitempty"`
 	// Spare names what HAProxy has beyond what is wanted and keeps until its next reload, so that plans can be
 	// made as if by the agent: see plan.Spare.
 	Spare []string `json:"spare,omitempty"`
@@ -220,6 +222,7 @@ func (r Report) boundBut(servers map[string]map[string]ServerHealth) Report {
 	r.Ended.Why = cutText(r.Ended.Why)
 	r.Warnings = boundWarnings(r.Warnings)
 	r.Plan = boundTexts(r.Plan, maxOperations)
+	r.Passes = boundPasses(r.Passes)
 	r.Spare = boundTexts(r.Spare, maxSpare)
 	r.Drift = r.Drift.bound()
 	r.Tickets = r.Tickets.bound()

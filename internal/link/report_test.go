@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -236,6 +237,39 @@ func TestDriftIsCutToSize(t *testing.T) {
 	}
 	if (Report{}).bound().Drift != nil {
 		t.Error("of nothing is told something")
+	}
+}
+
+// Passes go over the wire when there is a new one, and stay known otherwise.
+func TestPassesAreSentWhenThereIsANewOne(t *testing.T) {
+	t.Parallel()
+	r, all := newReporter(), newReports()
+	now := time.Unix(1, 0)
+	var passes []PassReport
+	for i, wire := range []int{1, 0, 2, 0} {
+		if wire > 0 {
+			passes = append(passes, PassReport{Number: uint64(len(passes) + 1)})
+		}
+		report := Report{Passes: passes}
+		p, sent := r.build(&report, now)
+		if len(p.Report.Passes) != wire {
+			t.Errorf("%d: %d are sent, want %d", i, len(p.Report.Passes), wire)
+		}
+		if !all.put("lb1", p, now) {
+			t.Fatalf("%d: refused", i)
+		}
+		r.base, r.sent, r.passes = p.Seq, sent, report.Passes
+		if got, _ := all.Get("lb1"); len(got.Passes) != len(passes) {
+			t.Errorf("%d: %d are known, want %d", i, len(got.Passes), len(passes))
+		}
+	}
+	reason := ReloadReason{Object: "Site/www", Text: strings.Repeat("x", 3*maxText)}
+	many := Report{Passes: make([]PassReport, MaxPasses+5)}
+	many.Passes[len(many.Passes)-1] = PassReport{Number: 9, Reload: slices.Repeat([]ReloadReason{reason}, maxReasons+1)}
+	bound := many.bound().Passes
+	last := bound[len(bound)-1]
+	if len(bound) != MaxPasses || last.Number != 9 || len(last.Reload) != maxReasons || len(last.Reload[0].Text) > maxText+4 || len(reason.Text) != 3*maxText {
+		t.Errorf("%d passes, the last with %d reasons", len(bound), len(last.Reload))
 	}
 }
 

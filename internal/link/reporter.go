@@ -51,6 +51,7 @@ type reporter struct {
 	sent   map[string]sentPool
 	// figures are those that the control plane is known to have, from base on.
 	figures json.RawMessage
+	passes  []PassReport // as figures
 	// traffic is what the control plane is known to have of it, and takes that it has said that it takes any.
 	traffic *Table
 	takes   bool
@@ -255,7 +256,7 @@ func (r *reporter) post(ctx context.Context, t http.RoundTripper, base string, r
 	if err != nil {
 		return err
 	}
-	r.base, r.sent, r.figures, r.traffic = p.Seq, sent, report.Figures, report.Traffic
+	r.base, r.sent, r.figures, r.traffic, r.passes = p.Seq, sent, report.Figures, report.Traffic, report.Passes
 	r.takes = answer.Get(takesHeader) == takesTraffic
 	return nil
 }
@@ -298,6 +299,9 @@ func (r *reporter) build(report *Report, now time.Time) (statusPost, map[string]
 	p.Report.Servers = changed
 	if r.base != "" && bytes.Equal(r.figures, p.Report.Figures) {
 		p.Report.Figures = nil
+	}
+	if r.base != "" && samePasses(r.passes, p.Report.Passes) {
+		p.Report.Passes = nil
 	}
 	if r.base != "" {
 		p.Report.Traffic, p.GoneRows = report.Traffic.after(r.traffic)

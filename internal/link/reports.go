@@ -130,6 +130,9 @@ func (r *Reports) take(name string, p statusPost, now time.Time, own bool) (ok b
 		if report.Figures == nil {
 			report.Figures = last.Figures
 		}
+		if len(report.Passes) == 0 {
+			report.Passes = last.Passes
+		}
 		report.Traffic = report.Traffic.upon(last.Traffic, p.GoneRows)
 		if report.Shown == nil {
 			report.Shown = last.Shown

@@ -51,6 +51,7 @@ func (s *server) build(ctx context.Context) error {
 		Logs:   errands{s.hub, s.opts.Clock},
 		Tries:  errands{s.hub, s.opts.Clock},
 		Checks: s.checks,
+		Work:   s.fleet.work,
 		CA:     &authority{ca: s.ca, store: s.store, hub: s.hub, clock: s.opts.Clock, unaware: s.registrar.Unaware},
 		Ready:  func(context.Context) error { return s.fleet.ready() },
 	})

@@ -58,13 +58,16 @@ func newCheckLog(now time.Time, has func(pool string) []string) *checkLog {
 	return &checkLog{since: now, most: checksInAll, has: has, events: map[string][]checkEvent{}, last: map[string]seenHealth{}}
 }
 
-// follow takes in what agents report until ctx ends.
-func (l *checkLog) follow(ctx context.Context, reports *link.Reports) {
+// followReports hands over what agents report until ctx ends.
+func followReports(ctx context.Context, reports *link.Reports, take ...func(map[string]link.Reported)) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
 		changed := reports.Changed()
-		l.takeAll(reports.All())
+		all := reports.All()
+		for _, one := range take {
+			one(all)
+		}
 		pause.Reset(checkPause)
 		select {
 		case <-ctx.Done():

@@ -25,6 +25,7 @@ func (f *fleet) remember(events []store.Event, after *weir.Set, names []string) 
 			one.groups = f.compiler.Groups(f.view, after, refsOf(nil, ev))
 		}
 		fresh = append(fresh, one)
+		f.work.made(one.revision, one.groups)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -54,6 +54,9 @@ type fleet struct {
 	found      foundServers
 	fetched    fetchedLists
 	tallies    tallies
+
+	// work is what load balancers did for changes.
+	work *workLog
 }
 
 // groupState is what was made of one group last. It is replaced, never changed.
@@ -75,7 +78,7 @@ func newFleet(s *store.Store, hub *link.Hub, o Options) *fleet {
 		store: s, hub: hub, log: o.Log, clock: o.Clock, version: o.Version,
 		groups: map[string]*groupState{}, places: newPlaces(), compiled: make(chan struct{}), compiler: compile.New(),
 		waves: wavesOf{lenses: map[string]*lenses{}}, records: make(chan waveRecord),
-		challenges: newChallenges(), orders: newOrders(o.Clock()),
+		challenges: newChallenges(), orders: newOrders(o.Clock()), work: newWorkLog(),
 	}
 }
 

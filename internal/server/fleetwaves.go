@@ -235,6 +235,7 @@ func (f *fleet) show(name string, g groupState, set *weir.Set, refs []weir.Ref) 
 	if err := f.send(name, set.Revision, &g); err != nil {
 		f.log.Error("send group", "group", name, "error", err)
 	}
+	f.work.sent(name, &g, f.hub.Wanted)
 	f.mu.Lock()
 	var before []*ir.Resource
 	if old := f.groups[name]; old != nil {

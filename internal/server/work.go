@@ -55,7 +55,7 @@ func (s *server) follow(ctx context.Context, at net.Addr, keeper *keeper) {
 	go s.hearOthers(ctx, own)
 	go s.followRestored(ctx)
 	go s.fleet.followWaves(ctx)
-	go s.checks.follow(ctx, s.hub.Reports())
+	go followReports(ctx, s.hub.Reports(), s.checks.takeAll, s.fleet.work.takeAll)
 	go s.annals.run(ctx)
 	go s.registrar.Follow(ctx)
 	go s.signIn.Follow(ctx)

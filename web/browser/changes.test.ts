@@ -19,6 +19,16 @@ walk('a change is looked at and taken back, and traffic is as before', async (v)
   await v.page.getByRole('heading', { name: 'everything to the third zone' }).waitFor()
   await v.page.getByText('(token wanda)').waitFor()
   await v.page.getByText('read back from HAProxy on every load balancer').waitFor()
+  // What they did is kept with it, as it was counted where it was done.
+  await v.page.getByText(/^All 3 load balancers of edge: at run time, \d+ commands?, no reload, read back after/).waitFor()
+  const { work } = (await v.world.call<{ work: { loadBalancers: { name: string; done: boolean; commands: number; afterMs: number }[] } }>('GET', `/api/v1/changes/${made.value.revision}`)).value
+  expect(work.loadBalancers.map((w) => [w.name, w.done])).toEqual([['lb-az1', true], ['lb-az2', true], ['lb-az3', true]])
+  for (const w of work.loadBalancers) {
+    expect(w.commands).toBeGreaterThan(0)
+    expect(w.afterMs).toBeLessThan(15_000)
+  }
+  await v.page.getByText('Each of them').click()
+  await v.page.getByRole('link', { name: 'lb-az2' }).first().waitFor()
   await v.shot('change')
   await v.axe()
   await v.page.getByRole('button', { name: 'Undo…' }).click()

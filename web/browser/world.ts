@@ -12,6 +12,8 @@ interface Given {
   tokens: Record<Person, string>
   /** at is where a load balancer answers: of its zone, at the address that is at home in another. */
   at: Record<string, Record<string, string>>
+  /** passed is where a server listens, at port 9443, that ends TLS itself for passed.example.com. */
+  passed: string
 }
 
 /** What came of many requests: how many were answered by each origin, and with each status. */
@@ -20,6 +22,15 @@ export interface Sent {
   origins: Record<string, number>
   statuses: Record<string, number>
   failed: string[]
+}
+
+/** Who answered over one connection, and the certificate that was shown, nothing of plain tcp. */
+export interface Met {
+  origin: string
+  status: number
+  names: string[]
+  issuer: string
+  failed?: string
 }
 
 /** A control plane with real load balancers, servers and traffic; README.md tells what is in it. */
@@ -36,6 +47,16 @@ export class World {
   /** send asks a load balancer, as clients do, n times, and counts who answered. */
   send(n: number, to: { host: string; balancer?: string; home?: string; path?: string }): Promise<Sent> {
     return this.#control('send', { requests: n, path: '/', balancer: 'az1', home: 'az1', ...to })
+  }
+
+  /** connect asks over one connection to any port, inside TLS when a name is given. */
+  connect(to: { port: number; name?: string; balancer?: string; home?: string }): Promise<Met> {
+    return this.#control('connect', { balancer: 'az1', home: 'az1', name: '', ...to })
+  }
+
+  /** certificate gives a manifest of a new one for a host name, of the world's own authority ("console"). */
+  async certificate(name: string, role: string, host: string): Promise<string> {
+    return (await this.#control<{ manifest: string }>('certificate', { name, role, host })).manifest
   }
 
   /** origin stops a server, starts it again, or lets its checks fail or pass ("az1-0"). */

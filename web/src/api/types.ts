@@ -1,5 +1,7 @@
 // What the API answers, as far as the console looks at it. /openapi.json has everything.
 
+import type { Work } from '../text/work'
+
 export type State = 'serving' | 'degraded' | 'down' | 'unknown'
 export type Right = 'viewer' | 'operator' | 'owner' | 'admin'
 
@@ -124,6 +126,7 @@ export interface ChangeRecord extends Change {
   revision: number
   omitted?: number
   waves?: { group: string; state: string; message?: string }[]
+  work?: { loadBalancers: Work[] }
 }
 
 /** What a write did, or would do. */

@@ -21,7 +21,7 @@ export function effects(list: LoadBalancerPlan[]): Effect[] {
 }
 
 /** whichOnes names the load balancers of an effect the shortest way; size is how many the plan has of the group. */
-export function whichOnes(e: Effect, size: number): string {
+export function whichOnes(e: Pick<Effect, 'group' | 'names'>, size: number): string {
   if (e.names.length === size && size > 1) return `${size === 2 ? 'Both' : 'All ' + size} load balancers of ${e.group}`
   return `${some(e.names, 6)} of ${e.group}`
 }
