@@ -33,3 +33,6 @@ func (s *standIn) Work(revision int64) *api.ChangeWork {
 	}
 	return work
 }
+
+// Concerns implements api.StatusSource: all load balancers have to do with every change.
+func (s *standIn) Concerns(int64, string) bool { return true }
