@@ -26,7 +26,7 @@ var layers = []layer{
 	{
 		pkg:     "cmd/weir",
 		coming:  true,
-		own:     []string{"weir", "internal/agent", "internal/api", "internal/explain", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/register", "internal/secrets", "internal/server"},
+		own:     []string{"weir", "internal/agent", "internal/api", "internal/explain", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/register", "internal/secrets", "internal/server", "internal/systemd"},
 		foreign: []string{"charm.land/lipgloss/v2", "github.com/spf13/cobra", "github.com/spf13/pflag", "go.yaml.in/yaml/v3", "golang.org/x/term"},
 	},
 	{
@@ -39,7 +39,7 @@ var layers = []layer{
 	{
 		pkg:     "internal/agent",
 		coming:  true,
-		own:     []string{"weir", "internal/accesslog", "internal/drift", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/tally", "internal/tickets"},
+		own:     []string{"weir", "internal/accesslog", "internal/drift", "internal/hapctl", "internal/haproxy", "internal/ir", "internal/link", "internal/plan", "internal/secrets", "internal/systemd", "internal/tally", "internal/tickets"},
 		foreign: []string{"github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	{
@@ -72,7 +72,7 @@ var layers = []layer{
 	{pkg: "internal/link", own: []string{"weir", "internal/ir", "internal/secrets"}},
 	{pkg: "internal/logic", pure: true},
 	{pkg: "internal/plan", coming: true, pure: true, own: []string{"weir", "internal/haproxy", "internal/ir"}},
-	{pkg: "internal/register", own: []string{"weir", "internal/secrets"}},
+	{pkg: "internal/register", own: []string{"weir", "internal/secrets", "internal/systemd"}},
 	{pkg: "internal/registrar", own: []string{"weir", "internal/compile", "internal/discovery", "internal/secrets", "internal/store"}},
 	{pkg: "internal/secrets", coming: true, own: []string{"weir"}},
 	{pkg: "internal/series", pure: true},
@@ -85,6 +85,7 @@ var layers = []layer{
 	{pkg: "internal/signin", own: []string{"weir", "internal/secrets", "internal/store"}, foreign: []string{"github.com/coreos/go-oidc", "golang.org/x/oauth2"}},
 	{pkg: "internal/sources", own: []string{"weir", "internal/discovery", "internal/discovery/consul", "internal/discovery/dns", "internal/discovery/filesd", "internal/discovery/httpget", "internal/discovery/kubernetes", "internal/discovery/zookeeper", "internal/secrets", "internal/store"}},
 	{pkg: "internal/store", own: []string{"weir", "internal/secrets"}, foreign: []string{"filippo.io/age", "go.etcd.io/etcd", "go.uber.org/zap"}},
+	{pkg: "internal/systemd", foreign: []string{"golang.org/x/sys"}},
 	{pkg: "internal/tally", pure: true, own: []string{"internal/haproxy"}},
 	{pkg: "internal/tickets", pure: true},
 	{pkg: "internal/wave", pure: true},

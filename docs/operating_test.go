@@ -60,8 +60,8 @@ func (s *sandbox) metrics(t *testing.T) {
 var known = map[string][]string{
 	"Unit": {"Description", "Wants", "After", "ConditionPathExists", "StartLimitIntervalSec"},
 	"Service": {
-		"AmbientCapabilities", "CapabilityBoundingSet", "EnvironmentFile", "ExecStart", "Group", "KillMode", "LimitNOFILE", "LockPersonality",
-		"MemoryDenyWriteExecute", "NoNewPrivileges", "OOMPolicy", "PrivateDevices", "PrivateMounts", "PrivateTmp", "ProtectClock", "ProtectControlGroups", "ProtectHome",
+		"AmbientCapabilities", "CapabilityBoundingSet", "EnvironmentFile", "ExecStart", "FileDescriptorStoreMax", "Group", "KillMode", "LimitNOFILE", "LockPersonality",
+		"MemoryDenyWriteExecute", "NoNewPrivileges", "NotifyAccess", "OOMPolicy", "PrivateDevices", "PrivateMounts", "PrivateTmp", "ProtectClock", "ProtectControlGroups", "ProtectHome",
 		"ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem", "ReadWritePaths", "RemoveIPC", "Restart",
 		"RestartSec", "RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "RuntimeDirectory",
 		"RuntimeDirectoryMode", "RuntimeDirectoryPreserve", "StateDirectory",

@@ -12,6 +12,7 @@ import (
 	"weir/internal/agent"
 	"weir/internal/hapctl"
 	"weir/internal/link"
+	"weir/internal/systemd"
 )
 
 func newAgent() *cobra.Command {
@@ -59,7 +60,7 @@ and changes nothing. weir agent handback gives HAProxy back.`,
 				return err
 			}
 			collect(65, 16<<20) // HAProxy needs the machine's memory more than an agent its processor
-			o.Log, o.Version = log, buildVersion()
+			o.Log, o.Version, o.Manager = log, buildVersion(), systemd.FromEnvironment()
 			// One that has joined asks a HAProxy that is named for its version only while that starts.
 			if !filepath.IsAbs(o.HAProxy) || !agent.Joined(o.Dir) {
 				if o.HAProxy, err = findHAProxy(cmd.Context(), o.HAProxy); err != nil {

@@ -52,29 +52,63 @@ func Listen(addr, token string) (*Receiver, error) {
 	return listenWith(addr, token, bufferSize)
 }
 
-func listenWith(addr, token string, buffer int) (*Receiver, error) {
-	if err := CheckToken(token); err != nil {
+// Adopt is Listen on a socket that is open at addr already, with what has come there since the last reader ended. The
+// descriptor is the Receiver's from then on, and is closed when Adopt fails.
+func Adopt(fd int, addr, token string) (*Receiver, error) {
+	where, err := placeOf(addr, token)
+	if err != nil {
+		_ = unix.Close(fd)
 		return nil, err
+	}
+	s, err := adopt(fd, bufferSize)
+	if err != nil {
+		return nil, fmt.Errorf("take over the socket of log lines: %w", err)
+	}
+	if bound, err := s.addr(); err != nil || bound != where {
+		s.close()
+		return nil, fmt.Errorf("take over the socket of log lines: it is not at %s but at %s", addr, bound)
+	}
+	return receive(s, token)
+}
+
+func listenWith(addr, token string, buffer int) (*Receiver, error) {
+	where, err := placeOf(addr, token)
+	if err != nil {
+		return nil, err
+	}
+	s, err := listen(where, buffer)
+	if err != nil {
+		return nil, fmt.Errorf("listen for log lines at %s: %w", addr, err)
+	}
+	return receive(s, token)
+}
+
+// placeOf reads where lines come in, if nobody else could send there from elsewhere.
+func placeOf(addr, token string) (netip.AddrPort, error) {
+	if err := CheckToken(token); err != nil {
+		return netip.AddrPort{}, err
 	}
 	where, err := netip.ParseAddrPort(addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen for log lines: %w", err)
+		return where, fmt.Errorf("listen for log lines: %w", err)
 	}
 	if !where.Addr().IsLoopback() {
-		return nil, fmt.Errorf("listen for log lines at %s: not a loopback address, others could read or forge lines", addr)
+		return where, fmt.Errorf("listen for log lines at %s: not a loopback address, others could read or forge lines", addr)
 	}
+	return netip.AddrPortFrom(where.Addr().Unmap(), where.Port()), nil
+}
+
+// receive begins to count what comes in at a socket, which it closes when it fails.
+func receive(s *socket, token string) (*Receiver, error) {
 	since, err := ticks()
 	if err != nil {
+		s.close()
 		return nil, fmt.Errorf("listen for log lines: %w", err)
-	}
-	s, err := listen(netip.AddrPortFrom(where.Addr().Unmap(), where.Port()), buffer)
-	if err != nil {
-		return nil, fmt.Errorf("listen for log lines at %s: %w", addr, err)
 	}
 	bound, err := s.addr()
 	if err != nil {
 		s.close()
-		return nil, fmt.Errorf("listen for log lines at %s: %w", addr, err)
+		return nil, fmt.Errorf("listen for log lines: %w", err)
 	}
 	r := &Receiver{
 		socket:  s,
@@ -107,6 +141,9 @@ func ticks() (uint64, error) {
 
 // Addr returns the address that HAProxy is to send to, with the port that was chosen.
 func (r *Receiver) Addr() netip.AddrPort { return r.addr }
+
+// Lend gives the socket's descriptor to use, which must not close it, while the Receiver is open.
+func (r *Receiver) Lend(use func(fd int) error) error { return use(r.socket.fd) }
 
 // Buffer returns the size of the receive buffer in bytes as the kernel accounts it, twice what
 // was granted. Without the right to force it (CAP_NET_ADMIN) it is the system's net.core.rmem_max,

@@ -44,6 +44,19 @@ func listen(addr netip.AddrPort, buffer int) (*socket, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
+	s, err := adopt(fd, buffer)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Bind(fd, sockaddr(addr)); err != nil {
+		s.close()
+		return nil, os.NewSyscallError("bind", err)
+	}
+	return s, nil
+}
+
+// adopt takes a socket of datagrams, which is its own from then on, and asks for a receive buffer of so many bytes.
+func adopt(fd, buffer int) (*socket, error) {
 	s := &socket{fd: fd, stop: -1, space: make([]byte, batch*roomFor)}
 	for i := range batch {
 		s.vectors[i].Base = &s.space[i*roomFor]
@@ -51,6 +64,11 @@ func listen(addr netip.AddrPort, buffer int) (*socket, error) {
 		s.headers[i].header.Iov = &s.vectors[i]
 		s.headers[i].header.SetIovlen(1)
 	}
+	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || kind != unix.SOCK_DGRAM {
+		s.close()
+		return nil, errors.New("it is no socket of datagrams")
+	}
+	var err error
 	if s.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		s.close()
 		return nil, os.NewSyscallError("eventfd", err)
@@ -58,10 +76,6 @@ func listen(addr netip.AddrPort, buffer int) (*socket, error) {
 	// Only root may go beyond the system's limit; then anybody gets as much as it allows.
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
-	}
-	if err := unix.Bind(fd, sockaddr(addr)); err != nil {
-		s.close()
-		return nil, os.NewSyscallError("bind", err)
 	}
 	return s, nil
 }

@@ -40,6 +40,7 @@ import (
 	"weir/internal/haproxy"
 	"weir/internal/link"
 	"weir/internal/secrets"
+	"weir/internal/systemd"
 )
 
 // Options say what an agent runs, where.
@@ -68,6 +69,9 @@ type Options struct {
 	TicketDir string
 	// StopWithAgent ends HAProxy together with the agent; else it serves on and is found again.
 	StopWithAgent bool
+	// Manager is the service manager that has started the agent, which keeps its socket of log lines open while it starts
+	// anew; nil for none.
+	Manager *systemd.Manager
 }
 
 // control says how HAProxy is run.
@@ -153,6 +157,9 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Manager == nil {
+		o.Manager = &systemd.Manager{}
 	}
 	var a *Agent
 	first, asked := make(chan early, 1), make(chan told, 1)
@@ -260,7 +267,7 @@ func (a *Agent) open(version haproxy.Version) error {
 	if err != nil {
 		return err
 	}
-	receiver, place, err := listenLog(filepath.Join(a.opts.Dir, "log.json"))
+	receiver, place, err := listenLog(filepath.Join(a.opts.Dir, "log.json"), a.opts.Manager, a.log)
 	if err != nil {
 		return err
 	}

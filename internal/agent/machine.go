@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/big"
 	"net/netip"
 	"os"
@@ -23,6 +24,7 @@ import (
 	"weir/internal/accesslog"
 	"weir/internal/haproxy"
 	"weir/internal/secrets"
+	"weir/internal/systemd"
 )
 
 // accounts remembers what account found: to ask the machine takes longer than all else that a change needs, and
@@ -64,8 +66,12 @@ type logPlace struct {
 	Token string         `json:"token"`
 }
 
-// listenLog opens the receiver of log lines at the kept place, or at a new one when that is taken.
-func listenLog(path string) (*accesslog.Receiver, haproxy.Log, error) {
+// logSocket is the name of the socket of log lines among the files that the service manager keeps open.
+const logSocket = "log"
+
+// listenLog opens the receiver of log lines at the kept place, or at a new one when that is taken. Where the service
+// manager has kept the socket open, HAProxy's lines have been waiting in it since the agent before ended.
+func listenLog(path string, manager *systemd.Manager, log *slog.Logger) (*accesslog.Receiver, haproxy.Log, error) {
 	var place logPlace
 	raw, err := os.ReadFile(path)
 	if err == nil {
@@ -74,10 +80,7 @@ func listenLog(path string) (*accesslog.Receiver, haproxy.Log, error) {
 	if err != nil || accesslog.CheckToken(place.Token) != nil || !place.Addr.IsValid() {
 		place = logPlace{netip.MustParseAddrPort("127.0.0.1:0"), accesslog.NewToken()}
 	}
-	receiver, err := accesslog.Listen(place.Addr.String(), place.Token)
-	if err != nil {
-		receiver, err = accesslog.Listen("127.0.0.1:0", place.Token)
-	}
+	receiver, err := openLog(place, manager, log)
 	if err != nil {
 		return nil, haproxy.Log{}, err
 	}
@@ -97,6 +100,27 @@ func listenLog(path string) (*accesslog.Receiver, haproxy.Log, error) {
 		HTTPSFormat: accesslog.HTTPSFormat(place.Token),
 		TLSFormat:   accesslog.TLSFormat(place.Token),
 	}, nil
+}
+
+func openLog(place logPlace, manager *systemd.Manager, log *slog.Logger) (*accesslog.Receiver, error) {
+	if fd, ok := manager.Take(logSocket); ok {
+		receiver, err := accesslog.Adopt(fd, place.Addr.String(), place.Token)
+		if err == nil {
+			return receiver, nil
+		}
+		log.Warn("log lines of while no agent ran are lost", "error", err)
+	}
+	receiver, err := accesslog.Listen(place.Addr.String(), place.Token)
+	if err != nil {
+		receiver, err = accesslog.Listen("127.0.0.1:0", place.Token)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := receiver.Lend(func(fd int) error { return manager.Keep(logSocket, fd) }); err != nil {
+		log.Warn("log lines are lost while the agent starts anew", "error", err)
+	}
+	return receiver, nil
 }
 
 // placeholder makes the certificate that stands in every crt-list, so that none is ever empty. It names a host

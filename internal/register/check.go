@@ -116,7 +116,6 @@ func (c *CommandCheck) look(ctx context.Context) error {
 	}
 	said := hear(from)
 	cmd := exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...)
-	cmd.Env = withoutNotify(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.Stdout, cmd.Stderr = to, to
@@ -163,17 +162,6 @@ func awaitEnd(pid int) {
 			return
 		}
 	}
-}
-
-// withoutNotify takes out what lets a child speak to systemd in our name.
-func withoutNotify(env []string) []string {
-	var out []string
-	for _, v := range env {
-		if !strings.HasPrefix(v, "NOTIFY_SOCKET=") {
-			out = append(out, v)
-		}
-	}
-	return out
 }
 
 // first keeps the first bytes written to it.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"time"
 
 	"weir"
+	"weir/internal/systemd"
 )
 
 // Options say what runs where.
@@ -45,12 +45,12 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	a := &agent{
-		service: o.Service, log: o.Log, now: o.Now, notify: notifier(os.Getenv("NOTIFY_SOCKET")),
+		service: o.Service, log: o.Log, now: o.Now, manager: systemd.FromEnvironment(),
 		client: &client{service: o.Service, state: o.State, now: o.Now, log: o.Log, id: id, at: rand.IntN(len(o.Service.ControlPlane))},
 		pause:  firstPause,
 	}
 	a.log.Info("registering this server", "server", o.Service.Name, "checks", len(o.Service.Checks), "controlplane", o.Service.ControlPlane)
-	a.notify.tell("READY=1", "STATUS=looking at the service")
+	a.manager.Tell("READY=1", "STATUS=looking at the service")
 	a.serve(ctx)
 	a.leave(context.WithoutCancel(ctx))
 	return nil
@@ -62,7 +62,7 @@ type agent struct {
 	client  *client
 	log     *slog.Logger
 	now     func() time.Time
-	notify  notifier
+	manager *systemd.Manager
 
 	verdicts verdicts
 	// pause is how often the control plane is to hear, failed how often it was tried in a row for nothing.
@@ -172,7 +172,7 @@ func (a *agent) troubled(state string, err error) time.Duration {
 	if a.problem != err.Error() {
 		a.problem = err.Error()
 		a.log.Warn("can't tell the control plane; trying again", "state", state, "error", err)
-		a.notify.status("can't tell the control plane that it is " + state + ": " + err.Error())
+		a.status("can't tell the control plane that it is " + state + ": " + err.Error())
 	}
 	return wait/2 + spread(wait/2)
 }
@@ -199,7 +199,7 @@ func (a *agent) tellPeople(got answer, state, why string) {
 		if got.State != state {
 			text += "; the control plane has it " + got.State + ": " + got.Reason
 		}
-		a.notify.status(text)
+		a.status(text)
 	}
 	if left := got.TokenExpiresAt.Sub(a.now()); !got.TokenExpiresAt.IsZero() && left < tokenWarning && !a.warned {
 		a.warned = true
@@ -214,7 +214,7 @@ func (a *agent) leave(ctx context.Context) {
 		return
 	}
 	drain := a.service.DrainTime.D()
-	a.notify.stopping(drain + 2*withdrawWithin)
+	a.stopping(drain + 2*withdrawWithin)
 	well, decided, _ := a.verdicts.sum()
 	if well && decided && drain > 0 {
 		a.log.Info("draining: no new requests, and time for those that run", "for", drain)
