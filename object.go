@@ -180,6 +180,7 @@ const (
 	Believed    = "Believed"    // of a discovery source: false while it says that more is gone than is believed
 	Admitted    = "Admitted"    // of servers and pools: registrations let in who is to take traffic
 	Certified   = "Certified"   // of a site with TLS: each of its host names has a certificate
+	Divided     = "Divided"     // of a split, only when it is not: load balancers have taken a leg out
 	Quarantined = "Quarantined" // a load balancer refused it; its last good form stays
 	Drifted     = "Drifted"     // somebody changed it by hand at a load balancer
 )

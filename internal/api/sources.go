@@ -167,10 +167,10 @@ type GroupStatus struct {
 	NotServingHidden int `json:"notServingHidden,omitempty"`
 }
 
-// Outage is a site or a pool that load balancers are to serve and do not, or not wholly. Ready says that they have
+// Outage is a site, a pool or a split that load balancers are to serve and do not, or not wholly. Ready says that they have
 // what is wanted; this says what comes of it.
 type Outage struct {
-	// Object is as "Site/www" or "Pool/web-az1".
+	// Object is as "Site/www", "Pool/web-az1" or "Split/canary".
 	Object string `json:"object"`
 	// Down says that clients get nothing of it there; else a part is missing, or something stands in for it.
 	Down bool `json:"down"`
@@ -191,6 +191,8 @@ const (
 	NotServingUnseen      = "NotSeen"     // the load balancer has it and has not told of its servers yet
 	// NotServingNoCertificate: TLS clients ask for host names that no certificate of the site is good for.
 	NotServingNoCertificate = "NoCertificate"
+	NotServingLimited       = "RateLimited" // a RateLimit refuses a good part of a site's requests
+	NotServingAborted       = "Aborted"     // load balancers have taken a leg of a Split out, as its abort says
 )
 
 // LoadBalancerStatus is what is known of one load balancer.

@@ -40,6 +40,9 @@ func (m *moment) status(o *weir.Object) *weir.Status {
 	if serving, ok := v.serving(); ok {
 		conditions = append(conditions, serving)
 	}
+	if divided, ok := v.divided(); ok {
+		conditions = append(conditions, divided)
+	}
 	if len(v.held) > 0 {
 		conditions = append(conditions, v.quarantined())
 	}

@@ -54,6 +54,7 @@ type fleet struct {
 	found      foundServers
 	fetched    fetchedLists
 	tallies    tallies
+	refusals   refusals
 
 	// work is what load balancers did for changes.
 	work *workLog

@@ -57,6 +57,7 @@ func (s *server) follow(ctx context.Context, at net.Addr, keeper *keeper) {
 	go s.fleet.followWaves(ctx)
 	go followReports(ctx, s.hub.Reports(), s.checks.takeAll, s.fleet.work.takeAll)
 	go s.annals.run(ctx)
+	go s.fleet.refusals.follow(ctx, s.fleet)
 	go s.registrar.Follow(ctx)
 	go s.signIn.Follow(ctx)
 	go s.fleet.tickets.follow(ctx)
