@@ -34,10 +34,17 @@ func (m *moment) crew(g *groupState) *crew {
 		return c
 	}
 	c := &crew{tellers: make([]crewman, 0, len(g.selves))}
+	lately := slices.ContainsFunc(g.selves, func(s ir.Self) bool { return m.lately(m.of(s.Name)) })
 	for _, self := range g.selves {
 		t := m.of(self.Name)
-		c.tellers = append(c.tellers, crewman{self.Name, t})
-		if len(t.Servers) > 0 {
+		seen := t
+		if lately && !m.lately(t) {
+			// What it saw before it fell silent is no news of the servers, while others tell.
+			seen = &teller{Reported: t.Reported}
+			seen.Servers = nil
+		}
+		c.tellers = append(c.tellers, crewman{self.Name, seen})
+		if len(seen.Servers) > 0 {
 			c.telling++
 		}
 		if self.State == weir.Active && t.heard && t.has && len(t.deviations) == 0 && t.Drift == nil && g.of(self) == g {

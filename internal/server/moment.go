@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"weir"
 	"weir/internal/api"
@@ -16,6 +17,7 @@ import (
 type moment struct {
 	*fleet
 	revision int64 // the store's
+	now      time.Time
 	tellers  map[string]*teller
 	crews    map[*groupState]*crew
 	pools    map[string]*poolTally
@@ -45,7 +47,7 @@ type serverTally struct {
 func (f *fleet) Moment() api.Moment { return f.moment() }
 
 func (f *fleet) moment() *moment {
-	return &moment{fleet: f, revision: f.store.Revision(), tellers: map[string]*teller{}, crews: map[*groupState]*crew{}, pools: map[string]*poolTally{}}
+	return &moment{fleet: f, revision: f.store.Revision(), now: f.clock(), tellers: map[string]*teller{}, crews: map[*groupState]*crew{}, pools: map[string]*poolTally{}}
 }
 
 // Status implements api.Moment.
@@ -84,6 +86,9 @@ func (m *moment) of(name string) *teller {
 	m.tellers[name] = t
 	return t
 }
+
+// lately says that a load balancer was heard within the time in which it must tell something.
+func (m *moment) lately(t *teller) bool { return m.now.Sub(t.At) < heardWithin }
 
 // deviationsOf puts deviations to the objects that resources come from; one of a pool's member is the Server's, too.
 func deviationsOf(all map[string]link.Deviation) map[string][]link.Deviation {

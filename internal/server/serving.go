@@ -62,7 +62,7 @@ func down(o api.Outage) int {
 func (m *moment) outages(g *groupState, self ir.Self) []api.Outage {
 	t, state := m.of(self.Name), g.of(self)
 	var serve []bool
-	if state == g && len(t.Servers) > 0 && len(t.Resources.Deviations) == 0 {
+	if state == g && len(t.Servers) > 0 && m.lately(t) && len(t.Resources.Deviations) == 0 {
 		serve = m.serveEverywhere(g)
 	}
 	return outagesOf(state, t.Report, serve)

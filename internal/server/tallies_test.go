@@ -60,6 +60,9 @@ func (w *toldWalk) report() {
 			}
 			next := *old
 			next.heard, next.has, next.At = old.heard || w.rng.IntN(2) == 0, w.rng.IntN(4) > 0, w.fleet.clock()
+			if w.rng.IntN(4) == 0 {
+				next.At = next.At.Add(-time.Hour)
+			}
 			next.State = []link.RunState{link.Converged, link.Converged, link.Applying}[w.rng.IntN(3)]
 			next.Resources.Deviations = nil
 			next.Servers = maps.Clone(old.Servers)
@@ -97,10 +100,26 @@ func (w *toldWalk) health(p ir.Pool) map[string]link.ServerHealth {
 	return told
 }
 
+// silent are those that were not heard lately, in groups of which others were: they do not count.
+func (w *toldWalk) silent() map[string]bool {
+	silent := map[string]bool{}
+	for _, g := range w.fleet.groups {
+		heard := func(s ir.Self) bool { return w.fleet.clock().Sub(w.tellers[s.Name].At) < heardWithin }
+		for _, self := range g.selves {
+			silent[self.Name] = !heard(self) && slices.ContainsFunc(g.selves, heard)
+		}
+	}
+	return silent
+}
+
 // seen counts what is seen of a pool, server by server and load balancer by load balancer.
 func (w *toldWalk) seen(pool string) []api.SeenServer {
 	by := map[string]*api.SeenServer{}
+	silent := w.silent()
 	for _, lb := range w.fleet.with(weir.Ref{Kind: "Pool", Name: pool}) {
+		if silent[lb] {
+			continue
+		}
 		for server, h := range w.tellers[lb].Servers[pool] {
 			s := by[server]
 			if s == nil {
@@ -163,6 +182,11 @@ func (w *toldWalk) check(found map[string]int) {
 			found["seen"] += len(m.Seen(o.Metadata.Name))
 		}
 	}
+	for lb, is := range w.silent() {
+		if is && len(w.tellers[lb].Servers) > 0 {
+			found["silent"]++
+		}
+	}
 	for _, c := range m.crews {
 		found["plain"] += c.plain
 		found["odd"] += len(c.odd)
@@ -194,7 +218,7 @@ func TestMomentsTakeOver(t *testing.T) {
 		}
 		_ = s.Close()
 	}
-	for _, what := range strings.Fields("outages seen plain odd everywhere") {
+	for _, what := range strings.Fields("outages seen plain odd silent everywhere") {
 		if found[what] == 0 {
 			t.Errorf("the walks came by no %s: %v", what, found)
 		}
