@@ -1,13 +1,21 @@
-// Values inside objects, by paths as the API writes them: spec.healthCheck.path, spec.members[2].port.
+// Parts of objects, by paths: as the API writes them, spec.members[2].port, or as the keys that lead there.
 
-export function keysOf(path: string): (string | number)[] {
+/** Path leads to a part of an object: keys of objects and maps, and numbers for items of lists. */
+export type Path = (string | number)[]
+
+export function keysOf(path: string): Path {
   return path.split(/[.[\]]+/).filter(Boolean).map((k) => (/^\d+$/.test(k) ? Number(k) : k))
 }
 
-/** valueAt gives what stands at a path, undefined where nothing does. */
-export function valueAt(of: unknown, path: string): unknown {
+/** pathOf writes a path as the API does. */
+export function pathOf(keys: Path): string {
+  return keys.map((k, i) => (typeof k === 'number' ? `[${k}]` : i ? '.' + k : k)).join('')
+}
+
+/** valueAt gives what stands at a path, undefined where nothing does. What all objects inherit stands nowhere. */
+export function valueAt(of: unknown, path: string | Path): unknown {
   let v = of
-  for (const key of keysOf(path)) v = typeof v === 'object' && v !== null ? (v as Record<string | number, unknown>)[key] : undefined
+  for (const key of typeof path === 'string' ? keysOf(path) : path) v = typeof v === 'object' && v !== null && Object.hasOwn(v, key) ? (v as Record<string | number, unknown>)[key] : undefined
   return v
 }
 
@@ -26,6 +34,23 @@ export function put(of: object, path: string, value: unknown): void {
   }
   if (value === undefined || value === '') delete v[last]
   else v[last] = value
+}
+
+/** replaced gives a copy with something else at a path; undefined takes away what is there. Nothing else is copied. */
+export function replaced<T>(value: T, [key, ...rest]: Path, what: unknown): T {
+  if (key === undefined) return what as T
+  if (typeof key === 'number' || Array.isArray(value)) {
+    const list = Array.isArray(value) ? [...value] : []
+    const i = Number(key)
+    if (rest.length === 0 && what === undefined) list.splice(i, 1)
+    else list[i] = replaced(list[i], rest, what)
+    return list as T
+  }
+  const o: object = value !== null && typeof value === 'object' ? value : {}
+  const next = replaced(valueAt(o, [key]), rest, what)
+  const entries = Object.entries(o).map(([k, v]) => [k, k === key ? next : v] as const)
+  if (!Object.hasOwn(o, key)) entries.push([key, next])
+  return Object.fromEntries(entries.filter(([k, v]) => k !== key || v !== undefined)) as T
 }
 
 /** textOf shows a value in a field: what is no text or number shows as nothing. */

@@ -1,24 +1,5 @@
 import { expect, it } from 'vitest'
-import { at, onto, path, put, same } from './value'
-
-it('writes paths as the API does', () => {
-  expect(path(['spec', 'members', 0, 'address'])).toBe('spec.members[0].address')
-  expect(path(['spec'])).toBe('spec')
-})
-
-it('finds and replaces without touching the rest', () => {
-  const o = { spec: { members: [{ name: 'a' }, { name: 'b' }], port: 80 }, metadata: { name: 'x' } }
-  expect(at(o, ['spec', 'members', 1, 'name'])).toBe('b')
-  expect(at(o, ['spec', 'port', 'more'])).toBeUndefined()
-  const changed = put(o, ['spec', 'members', 1, 'name'], 'c')
-  expect(changed.spec.members).toEqual([{ name: 'a' }, { name: 'c' }])
-  expect(o.spec.members[1]).toEqual({ name: 'b' })
-  expect(changed.metadata).toBe(o.metadata)
-  expect(put(o, ['spec', 'members', 0], undefined).spec.members).toEqual([{ name: 'b' }])
-  expect('port' in put(o, ['spec', 'port'], undefined).spec).toBe(false)
-  expect(put({}, ['spec', 'check', 'path'], '/')).toEqual({ spec: { check: { path: '/' } } })
-  expect(put({}, ['list', 0], 'a')).toEqual({ list: ['a'] })
-})
+import { onto, same } from './value'
 
 it('tells what is the same', () => {
   expect(same({ a: 1, b: [1, { c: 2 }] }, { b: [1, { c: 2 }], a: 1 })).toBe(true)

@@ -1,34 +1,4 @@
-/** Path leads to a part of an object: keys of objects and maps, and numbers for items of lists. */
-export type Path = (string | number)[]
-
-/** path writes a path as the API does: spec.members[0].address. */
-export function path(keys: Path): string {
-  return keys.map((k, i) => (typeof k === 'number' ? `[${k}]` : i ? '.' + k : k)).join('')
-}
-
-/** at gives what is at a path, undefined when nothing is. */
-export function at(value: unknown, keys: Path): unknown {
-  for (const k of keys) value = value === null || typeof value !== 'object' ? undefined : (value as Record<string | number, unknown>)[k]
-  return value
-}
-
-/** put gives a copy with something else at a path; undefined takes away what is there. Nothing else is copied. */
-export function put<T>(value: T, keys: Path, what: unknown): T {
-  const [key, ...rest] = keys
-  if (key === undefined) return what as T
-  if (typeof key === 'number' || Array.isArray(value)) {
-    const list = Array.isArray(value) ? [...value] : []
-    const i = Number(key)
-    if (rest.length === 0 && what === undefined) list.splice(i, 1)
-    else list[i] = put(list[i], rest, what)
-    return list as T
-  }
-  const o: Record<string, unknown> = value !== null && typeof value === 'object' ? { ...value } : {}
-  const next = put(o[key], rest, what)
-  if (next === undefined) delete o[key]
-  else o[key] = next
-  return o as T
-}
+import { pathOf, type Path } from './path'
 
 /** same says whether two values are the same all the way down; the order of keys does not count. */
 export function same(a: unknown, b: unknown): boolean {
@@ -48,7 +18,7 @@ export function onto(base: unknown, mine: unknown, theirs: unknown, keys: Path =
   if (same(theirs, base) || same(mine, theirs)) return { value: mine, both }
   const maps = [base, mine, theirs].map((v) => (v !== null && typeof v === 'object' && !Array.isArray(v) ? (v as Record<string, unknown>) : undefined))
   const [b, m, t] = maps
-  if (!m || !t) return { value: mine, both: [...both, path(keys)] }
+  if (!m || !t) return { value: mine, both: [...both, pathOf(keys)] }
   const merged: Record<string, unknown> = {}
   for (const k of new Set([...Object.keys(t), ...Object.keys(m)])) {
     const one = onto(b?.[k], m[k], t[k], [...keys, k], both)

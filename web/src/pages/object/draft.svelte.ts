@@ -2,7 +2,8 @@ import { ask, at as addressOf, Refusal } from '../../api/client'
 import type { Facts } from '../../api/schema'
 import type { Applied, Kind, Obj } from '../../api/types'
 import { who } from '../../state/session.svelte'
-import { at, onto, path, put, same, type Path } from '../../text/value'
+import { pathOf, replaced, valueAt, type Path } from '../../text/path'
+import { onto, same } from '../../text/value'
 import { read, written } from '../../text/yaml'
 
 // How long after the last key the plan is asked for, in milliseconds.
@@ -45,7 +46,7 @@ export class Draft {
 
   /** set puts a value at a path, as the form does. */
   set(keys: Path, what: unknown) {
-    this.value = put(this.value, keys, what)
+    this.value = replaced(this.value, keys, what)
     this.text = written(this.value)
     this.unread = ''
     this.#changed()
@@ -68,7 +69,7 @@ export class Draft {
 
   /** problemAt is what the API has against the field at a path. */
   problemAt(keys: Path): string {
-    return this.problems.filter((e) => e.path === path(keys)).map((e) => e.message).join('; ')
+    return this.problems.filter((e) => e.path === pathOf(keys)).map((e) => e.message).join('; ')
   }
 
   /** problems are those with fields of this object. */
@@ -81,11 +82,11 @@ export class Draft {
   /** effectAt is what changing a field takes, as far as that is known; what is inside a map goes by the map. */
   effectAt(keys: Path): string {
     if (keys[0] !== 'spec') return ''
-    return this.facts[path(keys.slice(1)).replace(/\[\d+\]/g, '[]')]?.changing ?? ''
+    return this.facts[pathOf(keys.slice(1)).replace(/\[\d+\]/g, '[]')]?.changing ?? ''
   }
 
   at(keys: Path): unknown {
-    return at(this.value, keys)
+    return valueAt(this.value, keys)
   }
 
   /** forget goes back to what is there. */

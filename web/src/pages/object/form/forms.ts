@@ -77,3 +77,27 @@ const ones: Record<string, string> = { alpn: 'protocol', cookies: 'cookie', exem
 export function oneOf(list: string): string {
   return ones[list] ?? list.replace(/ies$/, 'y').replace(/(ss|sh|ch|x)es$/, '$1').replace(/(?<!s)s$/, '')
 }
+
+/**
+ * numberTyped reads a number while it is typed, undefined where nothing is. What is not yet written as numbers are (1., -, 08)
+ * stays as it is: to show it otherwise would take it out of the typist's hands, and the API says what is wrong with it.
+ */
+export function numberTyped(text: string): number | string | undefined {
+  const t = text.trim()
+  return t === '' ? undefined : String(Number(t)) === t && Number.isFinite(Number(t)) ? Number(t) : t
+}
+
+/** moved gives a list with one item some places further; it stays where there are not so many. */
+export function moved<T>(list: T[], from: number, by: number): T[] {
+  const next = [...list]
+  if (!(from in list) || !(from + by in list)) return next
+  next.splice(from + by, 0, ...next.splice(from, 1))
+  return next
+}
+
+/** renamed gives a map with a key under another name, at its place; a name that is empty or taken changes nothing. */
+export function renamed(map: Record<string, unknown>, from: string, to: string): Record<string, unknown> {
+  const name = to.trim()
+  if (!name || Object.hasOwn(map, name)) return map
+  return Object.fromEntries(Object.entries(map).map(([k, v]) => [k === from ? name : k, v]))
+}
