@@ -77,6 +77,7 @@ func (c *checker) object(r Ref, old, now *Object) {
 	switch spec := now.Spec.(type) {
 	case *Site:
 		c.site(now, spec)
+		c.siteEgress(now, spec)
 		c.siteLists(now, spec)
 		c.logicOf(now)
 		c.routing(now, spec)
@@ -108,6 +109,13 @@ func (c *checker) object(r Ref, old, now *Object) {
 		c.split(now, spec)
 	case *Schedule:
 		c.schedule(now, spec)
+	case *EgressClient:
+		c.egressClient(now, spec)
+		c.rulesOf(now)
+	case *Partner:
+		c.partner(now, spec)
+	case *EgressRule:
+		c.egressRule(now, spec)
 	case *ZoneShift:
 		c.zoneShift(now, spec)
 	case *Role:

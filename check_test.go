@@ -264,7 +264,7 @@ func TestCheckingAChangeIsCheckingAll(t *testing.T) {
 	t.Parallel()
 	accepted, refused := 0, 0
 	for seed := range uint64(8) {
-		o := weirtest.Options{Sealed: seed%2 == 0, Faults: true, Zoned: true}
+		o := weirtest.Options{Sealed: seed%2 == 0, Faults: true, Zoned: true, Egress: true}
 		set := weirtest.RandomObjects(seed, o)
 		rng := rand.New(rand.NewPCG(seed, 3))
 		for range 250 {

@@ -96,6 +96,9 @@ func (c *checker) certificate(old, o *Object, cert *Certificate) {
 		if pool != nil && (pool.TLS == nil || pool.TLS.ClientCertificate != o.Metadata.Name) {
 			continue
 		}
+		if partner := Find[Partner](c.after, r.Kind, r.Name); partner != nil && !partner.isShown(o.Metadata.Name) {
+			continue
+		}
 		if list.add(r.String()) {
 			break
 		}

@@ -100,8 +100,8 @@ func (m *RouteMatch) validate(p *Problems, path string) {
 	if m.Host != "" {
 		checkHostname(p, path+".host", m.Host)
 	}
-	if m.Method != "" && (strings.ToUpper(m.Method) != m.Method || len(m.Method) > 32 || strings.Trim(m.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "") {
-		p.Add(path+".method", "%q is no method, such as GET or POST", clip(m.Method))
+	if m.Method != "" {
+		checkMethod(p, path+".method", m.Method)
 	}
 	if m.Schedule != "" {
 		required(p, path+".schedule", m.Schedule)
@@ -192,4 +192,10 @@ func (s *Site) answers(host string) bool {
 		below, wild := strings.CutPrefix(h, "*")
 		return h == host || h == "*" || wild && strings.HasSuffix(strings.TrimPrefix(host, "*"), below)
 	})
+}
+
+func checkMethod(p *Problems, path, v string) {
+	if v == "" || len(v) > 32 || strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "" {
+		p.Add(path, "%q is no method, such as GET or POST", clip(v))
+	}
 }

@@ -37,13 +37,13 @@ func look(set *weir.Set) seen {
 func TestASetIsWhatItsObjectsMakeIt(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {
-		set := weirtest.RandomObjects(seed, weirtest.Options{Sealed: true, Zoned: true})
+		set := weirtest.RandomObjects(seed, weirtest.Options{Sealed: true, Zoned: true, Egress: true})
 		rng := rand.New(rand.NewPCG(seed, 5))
 		for range 60 {
 			before := look(set)
 			after := set.Copy()
 			written := map[string]bool{}
-			for _, w := range weirtest.RandomAttempt(rng, set, weirtest.Options{Sealed: true, Zoned: true}) {
+			for _, w := range weirtest.RandomAttempt(rng, set, weirtest.Options{Sealed: true, Zoned: true, Egress: true}) {
 				if w.Put != nil {
 					after.Put(w.Put)
 					written[w.Put.Kind] = true

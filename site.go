@@ -41,6 +41,9 @@ type Site struct {
 	// Routing says which zone a request goes to. When left out that is the home zone of the address that it came to, while
 	// a server is up there, and else any other alike.
 	Routing *SiteRouting `json:"routing,omitempty"`
+	// Egress makes an http site a way out, by which applications call Partners as EgressRules let them. It has no backends,
+	// routes, logic or routing then.
+	Egress *SiteEgress `json:"egress,omitempty"`
 }
 
 // Backend says which pool serves in each zone. It is written as {az1: web-az1, az2: web-az2}, or as one name
@@ -139,6 +142,7 @@ func (s *Site) Validate(p *Problems) {
 		p.Add("log", "is of headers, and needs mode http")
 	}
 	s.Log.validate(p)
+	s.validateEgress(p)
 	s.Maintenance.validate(p, s.Mode)
 	for status := range s.ErrorPages {
 		status.check(p, "errorPages")
@@ -152,7 +156,7 @@ func (s *Site) Validate(p *Problems) {
 
 func (s *Site) validateBackends(p *Problems) {
 	serves := slices.ContainsFunc(s.Listeners, func(l Listener) bool { return l.Redirect == "" })
-	if _, ok := s.Backends["default"]; !ok && serves {
+	if _, ok := s.Backends["default"]; !ok && serves && s.Egress == nil {
 		p.Add("backends", `needs a backend "default"`)
 	}
 	for _, name := range sortedKeys(s.Backends) {

@@ -38,7 +38,7 @@ func (w *Waves) validate(p *Problems) {
 // everywhere at once: what moves traffic about, and what load balancers are.
 func WaitForWaves(kind string) bool {
 	switch kind {
-	case "Site", "Route", "Pool", "Tuning", "Map", "AccessList", "RateLimit", "Logic", "ErrorPage", "Certificate", "IPAddress", "LoadBalancerGroup":
+	case "Site", "Route", "Pool", "Tuning", "Map", "AccessList", "RateLimit", "Logic", "ErrorPage", "Certificate", "IPAddress", "LoadBalancerGroup", "EgressClient", "Partner", "SLA", "EgressRule":
 		return true
 	}
 	return false

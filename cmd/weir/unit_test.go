@@ -80,7 +80,7 @@ func TestHelpFitsTheScreen(t *testing.T) {
 func TestExportedObjectsReadBack(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
-		set := weirtest.RandomObjects(seed, weirtest.Options{Sealed: true, Zoned: true})
+		set := weirtest.RandomObjects(seed, weirtest.Options{Sealed: true, Zoned: true, Egress: true})
 		for o := range set.Every() {
 			raw, err := json.Marshal(o)
 			if err != nil {

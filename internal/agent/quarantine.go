@@ -200,13 +200,21 @@ func resourcesOf(owner string, list []*ir.Resource) []string {
 	kind, name, _ := strings.Cut(owner, "/")
 	prefix, ok := map[string]string{
 		"IPAddress": "address/", "Site": "site/", "Pool": "pool/", "AccessList": "list/", "Map": "map/",
-		"ErrorPage": "page/", "RateLimit": "limit/", "Logic": "logic/", "Schedule": "schedule/", "Split": "split/", "Certificate": "certificate/",
+		"ErrorPage": "page/", "RateLimit": "limit/", "Logic": "logic/", "Schedule": "schedule/", "Split": "split/", "EgressClient": "client/", "SLA": "sla/", "EgressRule": "rule/", "Certificate": "certificate/",
 	}[kind]
 	switch {
 	case ok:
 		return []string{prefix + name}
 	case kind == "Tuning":
 		return []string{"tuning"}
+	case kind == "Partner":
+		var ids []string
+		for _, r := range list {
+			if strings.HasPrefix(r.ID, "pool/"+name+".") {
+				ids = append(ids, r.ID)
+			}
+		}
+		return ids
 	case kind == "Server":
 		var ids []string
 		for _, r := range list {

@@ -76,6 +76,10 @@ var kindTable = map[string]kindRow{
 	"Site":              {name: "www", body: manifest("Site", "www", roleWeb+"spec: {hostnames: [www.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: web, green: web}}"), read: webReaders, write: webOwners},
 	"Split":             {name: "d", body: manifest("Split", "d", roleWeb+"spec: {site: www, legs: [{backend: default, weight: 9}, {backend: green, weight: 1}]}"), read: webReaders, write: webOwners, needsWriting: true},
 	"Schedule":          {name: "t", body: manifest("Schedule", "t", roleWeb+"spec: {until: 2100-01-01T00:00:00Z, reason: test}"), read: webReaders, write: webOwners, needsWriting: true},
+	"EgressClient":      {name: "myback", body: manifest("EgressClient", "myback", roleWeb+"spec: {environment: prod, sources: [10.1.0.0/16]}"), read: webReaders, write: webOwners, needsWriting: true},
+	"Partner":           {name: "example", body: manifest("Partner", "example", roleWeb+"spec: {endpoints: [{environment: prod, service: www, host: www.example.com, addresses: [192.0.2.1]}]}"), read: webReaders, write: webOwners, needsWriting: true},
+	"SLA":               {name: "high", body: manifest("SLA", "high", roleWeb+"spec: {server: 10s}"), read: webReaders, write: webOwners, needsWriting: true},
+	"EgressRule":        {name: "calls", body: manifest("EgressRule", "calls", roleWeb+"spec: {clients: [myback], partner: example, slas: [high]}"), read: webReaders, write: webOwners, needsWriting: true},
 	"Route":             {name: "r", body: manifest("Route", "r", roleWeb+"spec: {site: www, match: {path: {prefix: /r}}, action: {deny: 403}}"), read: webReaders, write: webOwners, needsWriting: true},
 	"Override":          {name: "o", body: manifest("Override", "o", roleWeb+"spec: {server: a, pool: web, state: drain, reason: test, expiresAt: 2100-01-01T00:00:00Z}"), read: webReaders, write: webOperators, needsWriting: true},
 	"ZoneShift":         {name: "z", body: manifest("ZoneShift", "z", roleWeb+"spec: {sites: [www], zone: az1, reason: test, expiresAt: 2100-01-01T00:00:00Z}"), read: webReaders, write: webOperators, needsWriting: true},
@@ -160,9 +164,8 @@ func TestEndpoints(t *testing.T) {
 	w := newWorld(t)
 	w.restore.hold()
 	w.want(w.do("admin", "PUT", "/api/v1/accesslists/mine", manifest("AccessList", "mine", roleWeb+"spec: {networks: [192.0.2.0/24]}")), 201) // change 2
-	for kind, row := range kindTable {
-		if row.needsWriting {
-			k, _ := weir.KindByName(kind)
+	for _, k := range weir.Kinds() {                                                                                                          // what is referred to comes first
+		if row := kindTable[k.Name]; row.needsWriting {
 			w.want(w.do("admin", "PUT", "/api/v1/"+k.Plural+"/"+row.name, row.body), 201)
 		}
 	}

@@ -24,7 +24,7 @@ func TestViewsTellNothingOfWhatOneMayNotSee(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	rng := rand.New(rand.NewPCG(7, 7))
-	set := weirtest.RandomObjects(rng.Uint64(), weirtest.Options{Zoned: true, Logic: true})
+	set := weirtest.RandomObjects(rng.Uint64(), weirtest.Options{Zoned: true, Egress: true, Logic: true})
 	w.status.stage = &stage{statuses: map[string]*weir.Status{}, seen: map[string][]SeenServer{}}
 	group := GroupStatus{Name: "g"}
 	var writes []weir.Write

@@ -60,6 +60,9 @@ func (c *Compiler) Group(set *weir.Set, name string) (ir.Node, []weir.Problem) {
 	node.Pools = slices.Clone(g.node.Pools)
 	for i := range node.Pools {
 		p := c.pools[node.Pools[i].Name]
+		if p == nil {
+			continue // a partner's service, which has its servers
+		}
 		if p.stale {
 			c.members(p)
 		}

@@ -48,6 +48,8 @@ func (e *effects) object(r weir.Ref) {
 		e.override(r)
 	case "ZoneShift":
 		e.shift(r)
+	case "EgressClient", "Partner", "SLA", "EgressRule":
+		e.waysOut()
 	case "Zone", "Tuning", "Pool", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit", "Logic", "Schedule":
 		e.back(r)
 	}
@@ -86,9 +88,20 @@ func (e *effects) forward(r weir.Ref) {
 // zone that it names.
 func (e *effects) back(r weir.Ref) {
 	for _, set := range []*weir.Set{e.before, e.after} {
-		for _, kind := range [...]string{"LoadBalancerGroup", "LoadBalancer", "IPAddress", "Tuning", "Logic", "Pool", "RateLimit", "Site", "Route", "ZoneShift", "Split"} {
+		for _, kind := range [...]string{"LoadBalancerGroup", "LoadBalancer", "IPAddress", "Tuning", "Logic", "Pool", "RateLimit", "Site", "Route", "ZoneShift", "Split", "Partner"} {
 			for from := range set.ReferrersOf(kind, r) {
 				e.object(from)
+			}
+		}
+	}
+}
+
+// waysOut leads to the groups of egress sites, each of which may let through what the object is about.
+func (e *effects) waysOut() {
+	for _, set := range []*weir.Set{e.before, e.after} {
+		for site := range set.All("Site") {
+			if site.Spec.(*weir.Site).Egress != nil {
+				e.object(site.Ref())
 			}
 		}
 	}

@@ -32,6 +32,7 @@ type list struct {
 var skeletal = [...]string{
 	certificateAt: "Certificate",
 	"Zone", "Tuning", "LoadBalancerGroup", "LoadBalancer", "IPAddress", "ErrorPage", "AccessList", "RateLimit", "Logic", "Map", "Pool", "Site", "Route", "Schedule", "Split",
+	"EgressClient", "Partner", "SLA", "EgressRule",
 }
 
 const certificateAt = 0
@@ -119,6 +120,7 @@ func skeleton(set *weir.Set, name string, past *group) *group {
 	}
 	b.sortSplits()
 	b.withoutHTTP3()
+	b.egress()
 	b.collect()
 	b.problems = b.problems.sorted()
 	return b.group
@@ -259,6 +261,11 @@ func (b *builder) collect() {
 		mark(schedules, s.Schedule)
 	}
 	mark(pages, slices.Collect(maps.Values(b.node.Tuning.ErrorPages))...)
+	for i := range b.node.Pools { // services of partners
+		if t := b.node.Pools[i].TLS; t != nil {
+			mark(certificates, t.CA, t.ClientCertificate)
+		}
+	}
 	for _, name := range sortedKeys(pools) {
 		p := head(b.set.Get(weir.Ref{Kind: "Pool", Name: name}))
 		if p.TLS != nil {
@@ -268,6 +275,7 @@ func (b *builder) collect() {
 		b.markLogic(logics, lists, used, p.Logic)
 		b.node.Pools = append(b.node.Pools, p)
 	}
+	slices.SortFunc(b.node.Pools, func(x, y ir.Pool) int { return strings.Compare(x.Name, y.Name) })
 	for _, name := range sortedKeys(limits) {
 		l := b.rateLimit(name)
 		if l.Soft != nil {

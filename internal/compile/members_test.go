@@ -22,6 +22,9 @@ func TestMembersAreThoseThatMatch(t *testing.T) {
 			for _, name := range groupsOf(after) {
 				node, _ := compiler.Group(after, name)
 				for i, p := range node.Pools {
+					if p.Endpoint != nil {
+						continue // of a Partner, which says itself where it is
+					}
 					want := plainMembers(after, p.Name)
 					got := map[string]netip.AddrPort{}
 					for _, s := range p.Servers {

@@ -36,7 +36,9 @@ func (b *builder) site(name string) {
 	}
 	b.backends(ref, spec, &s)
 	serves := slices.ContainsFunc(s.Listeners, func(l ir.Listener) bool { return l.RedirectTo == 0 })
-	if serves && !hasBackend(s.Backends, "default") {
+	if spec.Egress != nil {
+		s.Egress = slices.Sorted(slices.Values(spec.Egress.Environments))
+	} else if serves && !hasBackend(s.Backends, "default") {
 		b.problems.add(ref, "spec.backends.default", "has no pool that can be used; the site is left out")
 		return
 	}

@@ -13,7 +13,7 @@ import (
 	"weir/internal/weirtest"
 )
 
-var walkOptions = weirtest.Options{Sealed: true, Faults: true, Registered: true, Zoned: true, Logic: true}
+var walkOptions = weirtest.Options{Sealed: true, Faults: true, Registered: true, Zoned: true, Egress: true, Logic: true}
 
 // walk makes random changes and calls step after each; early leaves are for failures.
 func walk(t *testing.T, seed uint64, changes int, step func(before, after *weir.Set, written []weir.Ref) bool) {

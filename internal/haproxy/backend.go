@@ -29,7 +29,7 @@ func (r *renderer) backends() {
 	from := sources(r.node.Self, r.env)
 	for i := range r.node.Pools {
 		p := &r.node.Pools[i]
-		name, owner := r.names[p.Name], "Pool/"+p.Name
+		name, owner := r.names[p.Name], ir.PoolOwner(p.Name)
 		b := Backend{Name: name, Profile: r.profileOf(p).name(), Mode: p.Mode, Text: r.backendText(p), Owner: owner}
 		r.options[i] = r.serverOptions(p)
 		var known bool
@@ -58,6 +58,9 @@ func servers(p *ir.Pool, options string, from []netip.Addr) []Server {
 
 // poolMaps are what a pool says at run time under its backend's name.
 func (r *renderer) poolMaps(p *ir.Pool, name, owner string) {
+	if p.Endpoint != nil {
+		r.endpointMaps(p.Endpoint, name, owner)
+	}
 	if id := r.logic.pools[p.Name]; id != "" {
 		r.put(mapPoolLogic, name, id, owner)
 	}
@@ -165,6 +168,9 @@ func (r *renderer) speaking(p *ir.Pool, checked bool) string {
 	add := func(format string, args ...any) { fmt.Fprintf(&b, " "+format, args...) }
 	if t := p.TLS; t != nil {
 		add("ssl ssl-min-ver %s", t.MinVersion)
+		if e := p.Endpoint; e != nil && e.MaxVersion != "" {
+			add("ssl-max-ver %s", e.MaxVersion)
+		}
 		switch {
 		case t.Verify == "none":
 			add("verify none")

@@ -107,7 +107,11 @@ func (r *renderer) errorPages(s *Section) {
 		s.own(owner, `http-error status %d content-type text/html lf-string "%%[var(txn.route,-),field(1,/),map_str(%s,%s),b64dec]"`,
 			status, opt(path), base64.StdEncoding.EncodeToString([]byte(body)))
 	}
-	s.add("http-after-response set-header content-type %%[status,concat(|,txn.route,/),map_beg(%s,text/html)] if { status ge 400 } { res.timer.hdr lt 0 } { var(txn.route) -m found }", opt(mapPageTypes))
+	own := ""
+	if r.egresses(0) {
+		own = " !" + calls // about which plain text is said
+	}
+	s.add("http-after-response set-header content-type %%[status,concat(|,txn.route,/),map_beg(%s,text/html)] if { status ge 400 } { res.timer.hdr lt 0 } { var(txn.route) -m found }%s", opt(mapPageTypes), own)
 }
 
 func plainPage(status weir.Status3) string {
@@ -334,6 +338,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	rule("redirect code 308 location https://%%[var(txn.host)]%%[pathq] if { var(txn.to) -m str 443 }")
 	rule("redirect code 308 location https://%%[var(txn.host)]:%%[var(txn.to)]%%[pathq] if { var(txn.to) -m found }")
 
+	r.egress(s, p)
 	normalPath(rule)
 	r.timeRules(rule)
 	r.limitRules(s, true)
@@ -360,6 +365,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	r.countLegs(s)
 	r.siteLogic(s)
 	r.split(s, rule)
+	r.egressRoom(s, p)
 	// What knew that no zone sends back what it gets is over when the last one has its share again.
 	rule("unset-var(proc.down) if { var(proc.down) -m found } { date,sub(proc.down) gt 0 }")
 	c := chooser{r: r, s: s, rule: "http-request"}

@@ -140,10 +140,7 @@ func askOver(t *testing.T, conn net.Conn, host, path string, headers ...string) 
 		t.Fatal(err)
 	}
 	answer, _ := io.ReadAll(conn)
-	var status int
-	_, rest, _ := strings.Cut(string(answer), " ")
-	_, _ = fmt.Sscanf(rest, "%d", &status)
-	return status, string(answer)
+	return statusOf(string(answer)), string(answer)
 }
 
 // want asks several times in a row.

@@ -25,13 +25,15 @@ type profile struct {
 	class time.Duration
 	// logic is the block of rules of the pool, "" for none.
 	logic string
+	// egress is for services of partners.
+	egress bool
 }
 
 // tcpClasses are the server timeouts that tcp pools can have.
 var tcpClasses = []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 24 * time.Hour}
 
 func (r *renderer) profileOf(p *ir.Pool) profile {
-	f := profile{mode: p.Mode, balance: p.Balance, header: p.BalanceHeader, cookie: p.Cookie, compression: p.Compression, unchecked: p.Check.Type == "none", logic: r.logic.pools[p.Name]}
+	f := profile{mode: p.Mode, balance: p.Balance, header: p.BalanceHeader, cookie: p.Cookie, compression: p.Compression, unchecked: p.Check.Type == "none", logic: r.logic.pools[p.Name], egress: p.Endpoint != nil}
 	if p.Mode == "http" {
 		f.timeouts = p.ServerTimeout != 0 || p.QueueTimeout != 0 || p.NoQueue
 		if !r.can.SetTimeouts {
@@ -68,6 +70,9 @@ func (f profile) name() string {
 	}
 	if f.unchecked {
 		parts = append(parts, "unchecked")
+	}
+	if f.egress {
+		parts = append(parts, "egress")
 	}
 	name := strings.Join(parts, "-")
 	if f.header != "" {
@@ -125,6 +130,10 @@ func (r *renderer) profiles() {
 			}
 		}
 	}
+	if r.egresses(0) { // so that the first partner is no reload
+		f := profile{mode: "http", balance: "roundrobin", unchecked: true, egress: true}
+		wanted[f.name()] = f
+	}
 	for i := range r.node.Pools {
 		f := r.profileOf(&r.node.Pools[i])
 		wanted[f.name()] = f
@@ -165,6 +174,10 @@ func (r *renderer) profile(f profile) {
 		s.add("balance hash req.hdr(%s)", f.header)
 	default:
 		s.add("balance %s", f.balance)
+	}
+	if f.egress {
+		r.egressProfile(s)
+		return
 	}
 	if f.unchecked {
 		s.add("retries 3")

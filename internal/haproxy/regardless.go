@@ -94,7 +94,7 @@ func (r *renderer) places() {
 	}
 	for i := range r.node.Pools {
 		p := &r.node.Pools[i]
-		name, owner, id := r.names[p.Name], "Pool/"+p.Name, r.logic.pools[p.Name]
+		name, owner, id := r.names[p.Name], ir.PoolOwner(p.Name), r.logic.pools[p.Name]
 		leads := plain[p.Mode]
 		switch options := strings.TrimSpace(r.speaking(p, false)); {
 		case !r.can.DynamicBackends: // one of its own, so that nothing of the pool is a reload

@@ -220,17 +220,28 @@ func (r *renderer) global() {
 	}
 	if r.limits() || r.aborts() {
 		s.add("localpeer weir")
-		counters := weir.MaxRateLimits
-		if r.aborts() {
-			counters = legCounter + 1
-		}
-		s.add("tune.stick-counters %d", counters)
+	}
+	if n := r.stickCounters(); n > 0 {
+		s.add("tune.stick-counters %d", n)
 	}
 	s.own(owner, "spread-checks %d", *t.SpreadChecks)
 	// When HAProxy starts, first checks are spread over the shortest interval of a second or more: where all servers are
 	// checked every hour the last would be let in after one.
 	s.add("max-spread-checks 5s")
 	s.own(owner, "hard-stop-after %s", ms(t.HardStopAfter))
+}
+
+// stickCounters is how many counters a request may be told by, 0 for the usual.
+func (r *renderer) stickCounters() int {
+	switch {
+	case r.egresses(0):
+		return flightCounter + 1
+	case r.aborts():
+		return legCounter + 1
+	case r.limits():
+		return weir.MaxRateLimits
+	}
+	return 0
 }
 
 // at gives the path of a file that HAProxy looks for after it has read its configuration, when default-path is over.

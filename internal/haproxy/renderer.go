@@ -157,7 +157,7 @@ func (k *Renderer) sameFrame(n *ir.Node, env *Env) bool {
 		}
 	}
 	return shared(n.Addresses, was.Addresses) && shared(n.Sites, was.Sites) && shared(n.Lists, was.Lists) &&
-		shared(n.Maps, was.Maps) && shared(n.Pages, was.Pages) && shared(n.Limits, was.Limits) && shared(n.Logics, was.Logics) && shared(n.Shifts, was.Shifts) && shared(n.Schedules, was.Schedules) && shared(n.Splits, was.Splits) && shared(n.Challenges, was.Challenges) && k.onlyRenewed(n.Certificates) &&
+		shared(n.Maps, was.Maps) && shared(n.Pages, was.Pages) && shared(n.Limits, was.Limits) && shared(n.Logics, was.Logics) && shared(n.Shifts, was.Shifts) && shared(n.Schedules, was.Schedules) && shared(n.Splits, was.Splits) && shared(n.Clients, was.Clients) && shared(n.SLAs, was.SLAs) && shared(n.Rules, was.Rules) && shared(n.Challenges, was.Challenges) && k.onlyRenewed(n.Certificates) &&
 		reflect.DeepEqual(n.Self, was.Self) && reflect.DeepEqual(n.Group, was.Group) && reflect.DeepEqual(n.Tuning, was.Tuning)
 }
 

@@ -68,6 +68,9 @@ func (n *Node) named(list []*Resource) bool {
 		same(list, "shift/", n.Shifts, func(v *Shift) string { return v.Name }) &&
 		same(list, "split/", n.Splits, func(v *Split) string { return v.Name }) &&
 		same(list, "schedule/", n.Schedules, func(v *Schedule) string { return v.Name }) &&
+		same(list, "client/", n.Clients, func(v *EgressClient) string { return v.Name }) &&
+		same(list, "sla/", n.SLAs, func(v *SLA) string { return v.Name }) &&
+		same(list, "rule/", n.Rules, func(v *EgressRule) string { return v.Name }) &&
 		same(list, "certificate/", n.Certificates, func(v *Certificate) string { return v.Name }) &&
 		same(list, "challenge/", n.Challenges, func(v *Challenge) string { return v.Token }) &&
 		same(list, "pool/", n.Pools, func(v *Pool) string { return v.Name }) &&
@@ -144,6 +147,12 @@ func (c *change) apply() error {
 			n.Splits, err = rebuilt(c, "split/", n.Splits, func(v *Split) string { return v.Name })
 		case "schedule":
 			n.Schedules, err = rebuilt(c, "schedule/", n.Schedules, func(v *Schedule) string { return v.Name })
+		case "client":
+			n.Clients, err = rebuilt(c, "client/", n.Clients, func(v *EgressClient) string { return v.Name })
+		case "sla":
+			n.SLAs, err = rebuilt(c, "sla/", n.SLAs, func(v *SLA) string { return v.Name })
+		case "rule":
+			n.Rules, err = rebuilt(c, "rule/", n.Rules, func(v *EgressRule) string { return v.Name })
 		case "page":
 			n.Pages, err = rebuilt(c, "page/", n.Pages, func(v *Page) string { return v.Name })
 		case "limit":

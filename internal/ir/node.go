@@ -34,6 +34,10 @@ type Node struct {
 	Shifts       []Shift       `json:"shifts,omitempty"`       // by name
 	Splits       []Split       `json:"splits,omitempty"`       // by name
 	Schedules    []Schedule    `json:"schedules,omitempty"`    // by name
+	// Clients, SLAs and Rules are who may call which pools that are services of partners.
+	Clients []EgressClient `json:"clients,omitempty"` // by name
+	SLAs    []SLA          `json:"slas,omitempty"`    // by name
+	Rules   []EgressRule   `json:"rules,omitempty"`   // by name
 }
 
 // Self is what differs between the load balancers of a group.
@@ -114,6 +118,8 @@ type Site struct {
 	Log *weir.SiteLog `json:"log,omitempty"`
 	// Routing says which zone a request goes to, nil for what is usual: the address's home, else any other alike.
 	Routing *Routing `json:"routing,omitempty"`
+	// Egress lists the environments whose applications call partners by the site, nil for none.
+	Egress []string `json:"egress,omitempty"` // sorted
 }
 
 // Routing is how a site chooses between zones, where that is not the usual.
@@ -193,8 +199,10 @@ type Pool struct {
 	Protocol  string        `json:"protocol,omitempty"`
 	SlowStart weir.Duration `json:"slowStart,omitempty"`
 	// Unchecked lets a new server take traffic before its first good check.
-	Unchecked bool     `json:"unchecked,omitempty"`
-	Servers   []Server `json:"servers,omitempty"` // by name
+	Unchecked bool `json:"unchecked,omitempty"`
+	// Endpoint says that it is a service of a partner, nil for a Pool.
+	Endpoint *Endpoint `json:"endpoint,omitempty"`
+	Servers  []Server  `json:"servers,omitempty"` // by name
 }
 
 // Server is one member of a pool.

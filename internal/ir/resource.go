@@ -15,7 +15,8 @@ import (
 
 // Resource is one part of a node that is sent, kept and refused by itself. Its ID is "self", "group",
 // "tuning", or a kind and name: "address/www", "site/www", "pool/web", "server/web/web-017", "list/x",
-// "map/x", "page/x", "limit/x", "logic/x", "certificate/x", "challenge/<token>", "shift/x", "schedule/x", "split/x". One that is in a list is never changed, but replaced: lists of what comes after
+// "map/x", "page/x", "limit/x", "logic/x", "certificate/x", "challenge/<token>", "shift/x", "schedule/x", "split/x",
+// "client/x", "sla/x", "rule/x". One that is in a list is never changed, but replaced: lists of what comes after
 // each other share the rest.
 type Resource struct {
 	ID   string          `json:"id"`
@@ -68,7 +69,7 @@ func (r *Resource) Same(o *Resource) bool {
 
 // kinds are those of the objects that become one resource each, by the first part of its ID.
 var kinds = map[string]string{
-	"address": "IPAddress", "site": "Site", "pool": "Pool", "list": "AccessList", "map": "Map", "page": "ErrorPage", "limit": "RateLimit", "logic": "Logic", "shift": "ZoneShift", "schedule": "Schedule", "split": "Split", "certificate": "Certificate",
+	"address": "IPAddress", "site": "Site", "pool": "Pool", "list": "AccessList", "map": "Map", "page": "ErrorPage", "limit": "RateLimit", "logic": "Logic", "shift": "ZoneShift", "schedule": "Schedule", "split": "Split", "client": "EgressClient", "sla": "SLA", "rule": "EgressRule", "certificate": "Certificate",
 	"challenge": "Challenge", // no object, but those who read of one know what is meant
 }
 
@@ -85,8 +86,8 @@ var prefixes = func() map[string]string {
 func Owner(id string) string {
 	kind, rest, _ := strings.Cut(id, "/")
 	name, _, _ := strings.Cut(rest, "/")
-	if kind == "server" {
-		kind = "pool"
+	if kind == "server" || kind == "pool" {
+		return PoolOwner(name)
 	}
 	if kinds[kind] == "" {
 		return ""
@@ -157,6 +158,15 @@ func (n Node) Resources() []*Resource {
 	for _, v := range n.Schedules {
 		add("schedule/"+v.Name, v)
 	}
+	for _, v := range n.Clients {
+		add("client/"+v.Name, v)
+	}
+	for _, v := range n.SLAs {
+		add("sla/"+v.Name, v)
+	}
+	for _, v := range n.Rules {
+		add("rule/"+v.Name, v)
+	}
 	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
 	return list
 }
@@ -214,6 +224,12 @@ func (n *Node) take(r *Resource, servers map[string][]Server) error {
 		return read(r, func(v Split) { n.Splits = append(n.Splits, v) })
 	case "schedule":
 		return read(r, func(v Schedule) { n.Schedules = append(n.Schedules, v) })
+	case "client":
+		return read(r, func(v EgressClient) { n.Clients = append(n.Clients, v) })
+	case "sla":
+		return read(r, func(v SLA) { n.SLAs = append(n.SLAs, v) })
+	case "rule":
+		return read(r, func(v EgressRule) { n.Rules = append(n.Rules, v) })
 	case "challenge":
 		return read(r, func(v Challenge) { n.Challenges = append(n.Challenges, v) })
 	}
@@ -259,6 +275,9 @@ func (n *Node) sort() {
 	by(n.Shifts, func(v Shift) string { return v.Name })
 	by(n.Splits, func(v Split) string { return v.Name })
 	by(n.Schedules, func(v Schedule) string { return v.Name })
+	by(n.Clients, func(v EgressClient) string { return v.Name })
+	by(n.SLAs, func(v SLA) string { return v.Name })
+	by(n.Rules, func(v EgressRule) string { return v.Name })
 	by(n.Challenges, func(v Challenge) string { return v.Token })
 }
 

@@ -41,6 +41,12 @@ func Understand(r *Resource) error {
 		return strictly[Split](r)
 	case "schedule":
 		return strictly[Schedule](r)
+	case "client":
+		return strictly[EgressClient](r)
+	case "sla":
+		return strictly[SLA](r)
+	case "rule":
+		return strictly[EgressRule](r)
 	case "limit":
 		return strictly[RateLimit](r)
 	case "logic":

@@ -27,6 +27,11 @@ var blocks = []struct {
 		[]string{"(txn.until) ", "(txn.rl.terms) ", `(txn.line) "m=`},
 	},
 	{
+		"the port has an egress site for the first time", "the port has no egress site any more", false,
+		[]string{"txn.eg.", "(txn.eg)", "# calls to partners", "stick-table type binary len 20 size 100k expire 1m store conn_cur"},
+		[]string{"tune.stick-counters ", "maps/page-types.map"},
+	},
+	{
 		firstAborts, lastAborts, false,
 		[]string{"txn.sp.window)", "txn.sp.out)", "table split-", "tune.stick-counters 5"},
 		[]string{"localpeer ", "tune.stick-counters "},

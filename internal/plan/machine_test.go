@@ -209,7 +209,7 @@ func (m *machine) addServer(b *machineBackend, o *Op) error {
 		}
 	}
 	f := strings.Fields(o.Options)
-	if i := slices.Index(f, "ca-file"); i >= 0 && m.certs[certKey{f[i+1], true}] == "" {
+	if i := slices.Index(f, "ca-file"); i >= 0 && f[i+1] != "@system-ca" && m.certs[certKey{f[i+1], true}] == "" {
 		return fmt.Errorf("ca-file is not loaded")
 	}
 	b.servers[o.Server] = &machineServer{up: !o.Check, Server: haproxy.Server{

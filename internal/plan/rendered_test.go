@@ -167,7 +167,7 @@ func TestPathsOfRenderedObjects(t *testing.T) {
 	for seed := range rounds(10) {
 		r := random(seed)
 		version := []haproxy.Version{v34, v34, v34, v32}[seed%4]
-		options := weirtest.Options{Sealed: true, Zoned: true, Logic: seed%5 == 4}
+		options := weirtest.Options{Sealed: true, Zoned: true, Egress: true, Logic: seed%5 == 4}
 		set := weirtest.RandomObjects(uint64(seed), options)
 		render := func() haproxy.Config {
 			node, _, err := compile.Node(set, "edge-az1-1")

@@ -18,7 +18,7 @@ func TestSpareTellsTheTruth(t *testing.T) {
 	differs, spared := 0, 0
 	for seed := range rounds(4) {
 		r := random(seed)
-		options := weirtest.Options{Sealed: true, Zoned: true}
+		options := weirtest.Options{Sealed: true, Zoned: true, Egress: true}
 		set := weirtest.RandomObjects(uint64(seed), options)
 		version := []haproxy.Version{v34, v32}[seed%2]
 		render := func() haproxy.Config {

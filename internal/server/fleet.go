@@ -285,6 +285,10 @@ func (f *fleet) holds(g *groupState, r weir.Ref) bool {
 		return r.Name == g.node.Tuning.Name
 	case "Server":
 		return f.places.has(r.Name, g.node.Group.Name)
+	case "Partner": // of which each service is a pool
+		prefix := "pool/" + r.Name + "."
+		i, _ := slices.BinarySearchFunc(g.resources, prefix, func(r *ir.Resource, id string) int { return strings.Compare(r.ID, id) })
+		return i < len(g.resources) && strings.HasPrefix(g.resources[i].ID, prefix)
 	}
 	id, ok := ir.ID(r)
 	if ok {

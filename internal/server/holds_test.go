@@ -17,7 +17,7 @@ func TestAGroupHasWhatItsResourcesComeFrom(t *testing.T) {
 	t.Parallel()
 	found := map[string]int{}
 	for seed := range uint64(6) {
-		set := weirtest.RandomObjects(seed, weirtest.Options{Sealed: true, Zoned: true})
+		set := weirtest.RandomObjects(seed, weirtest.Options{Sealed: true, Zoned: true, Egress: true})
 		for o := range set.All("LoadBalancerGroup") {
 			node, _ := compile.Group(set, o.Metadata.Name)
 			f := &fleet{places: newPlaces()}
@@ -42,7 +42,7 @@ func TestAGroupHasWhatItsResourcesComeFrom(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"LoadBalancerGroup", "Server", "Pool", "Site", "IPAddress", "Certificate", "AccessList", "RateLimit", "Map", "ErrorPage"} {
+	for _, kind := range []string{"LoadBalancerGroup", "Server", "Pool", "Site", "IPAddress", "Certificate", "AccessList", "RateLimit", "Map", "ErrorPage", "EgressClient", "Partner", "SLA", "EgressRule"} {
 		if found[kind] == 0 {
 			t.Errorf("no group had a %s; there were %v", kind, slices.Sorted(maps.Keys(found)))
 		}

@@ -25,7 +25,7 @@ type lensWalk struct {
 // step makes one more change by chance and gives the objects that it wrote.
 func (w *lensWalk) step(rng *rand.Rand) []weir.Ref {
 	before := w.sets[len(w.sets)-1]
-	change := weirtest.RandomWrite(rng, before, weirtest.Options{Sealed: true, Faults: true, Registered: true, Zoned: true})
+	change := weirtest.RandomWrite(rng, before, weirtest.Options{Sealed: true, Faults: true, Registered: true, Zoned: true, Egress: true})
 	after := weirtest.Apply(before, change)
 	after.Revision = int64(len(w.sets))
 	w.sets = append(w.sets, after)
@@ -94,7 +94,7 @@ func TestAViewIsWhatItsObjectsSay(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(8) {
 		rng := rand.New(rand.NewPCG(seed, 2))
-		w := &lensWalk{t: t, seed: seed, sets: []*weir.Set{weirtest.RandomObjects(seed, weirtest.Options{Sealed: true, Faults: true, Registered: true, Zoned: true})}}
+		w := &lensWalk{t: t, seed: seed, sets: []*weir.Set{weirtest.RandomObjects(seed, weirtest.Options{Sealed: true, Faults: true, Registered: true, Zoned: true, Egress: true})}}
 		lenses := map[string]*lens{}
 		for range 120 {
 			refs := w.step(rng)

@@ -65,6 +65,14 @@ func (w *world) make(kind, name string) *weir.Object {
 		o.Spec = w.site(name, role)
 	case "Route":
 		o.Spec = w.route(name, role)
+	case "EgressClient":
+		o.Spec = w.egressClient()
+	case "Partner":
+		o.Spec = w.partner(role)
+	case "SLA":
+		o.Spec = w.sla()
+	case "EgressRule":
+		o.Spec = w.egressRule(role)
 	case "Override":
 		o.Spec = w.override(role)
 	case "ZoneShift":

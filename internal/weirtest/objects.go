@@ -33,6 +33,8 @@ type Options struct {
 	Zoned bool
 	// Logic gives sites and pools some.
 	Logic bool
+	// Egress makes some sites ways out, by which clients call partners.
+	Egress bool
 	// Expires is when overrides and shifts end; 2100 when zero.
 	Expires time.Time
 }
@@ -90,7 +92,7 @@ func RandomObjects(seed uint64, o Options) *weir.Set {
 		w.try(w.grow("Schedule"))
 	}
 	// What is referred to comes first; several attempts each, so that most of it is there in the end.
-	for _, kind := range w.kinds("IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "Logic", "RateLimit", "Server", "Pool", "Site", "Site", "Site", "Route", "Override") {
+	for _, kind := range w.kinds("IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "Logic", "RateLimit", "Server", "Pool", "Site", "Site", "Site", "Route", "Override", "EgressClient", "Partner", "SLA", "EgressRule") {
 		for range 3 * w.most(kind) {
 			if w.set.Len(kind) < w.most(kind) {
 				w.try(w.grow(kind))
@@ -209,6 +211,9 @@ func (w *world) step() (weir.Write, bool) {
 	if w.Logic && w.some(12) {
 		kind = "Logic"
 	}
+	if w.Egress && w.some(6) {
+		kind = pick(w.rng, "EgressClient", "Partner", "SLA", "EgressRule", "EgressRule")
+	}
 	switch kind {
 	case "Tuning":
 		return weir.Write{Put: object("Tuning", "tuning", "", w.tuning())}, true
@@ -267,7 +272,9 @@ func (w *world) grow(kind string) weir.Write {
 
 // kinds leaves out what was not asked for.
 func (w *world) kinds(list ...string) []string {
-	return slices.DeleteFunc(list, func(kind string) bool { return kind == "Logic" && !w.Logic })
+	return slices.DeleteFunc(list, func(kind string) bool {
+		return kind == "Logic" && !w.Logic || slices.Contains([]string{"EgressClient", "Partner", "SLA", "EgressRule"}, kind) && !w.Egress
+	})
 }
 
 func (w *world) most(kind string) int {
@@ -315,6 +322,7 @@ var roles = []string{"", "web", "media"}
 var shortName = map[string]string{
 	"IPAddress": "vip", "Certificate": "cert", "ErrorPage": "page", "AccessList": "list", "Map": "map", "RateLimit": "limit", "Logic": "logic",
 	"Server": "srv", "Pool": "pool", "Site": "site", "Route": "route", "Override": "override", "ZoneShift": "shift", "Schedule": "time", "Split": "split",
+	"EgressClient": "client", "Partner": "partner", "SLA": "sla", "EgressRule": "rule",
 }
 
 func zoneName(i int) string { return fmt.Sprintf("az%d", i+1) }

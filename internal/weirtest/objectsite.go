@@ -44,6 +44,9 @@ func (w *world) site(name, role string) *weir.Site {
 	if name := w.anyName("RateLimit", role); name != "" && w.some(4) {
 		s.RateLimits = []string{name}
 	}
+	if w.Egress && s.Mode == "http" && w.some(4) {
+		return w.egressSite(s)
+	}
 	s.Routing = w.routing(s, role)
 	if s.Mode == "http" {
 		if w.some(3) {

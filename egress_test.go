@@ -1,0 +1,162 @@
+package weir_test
+
+import (
+	"strings"
+	"testing"
+
+	"weir"
+)
+
+// What is written of calls to partners is read with its defaults, or refused where it is wrong.
+func TestEgressObjects(t *testing.T) {
+	const partner = "kind: Partner\nmetadata: {name: p}\nspec: {endpoints: [{environment: prod, service: www, host: WWW.Example.com, addresses: ['::ffff:192.0.2.1']"
+	list, err := weir.Decode("p.yaml", []byte(partner+"}]}\n---\nkind: SLA\nmetadata: {name: high}\nspec: {retries: {}}\n---\nkind: EgressClient\nmetadata: {name: myback-prod}\nspec: {application: myback, environment: prod, sources: [10.1.2.0/24]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := list[0].Spec.(*weir.Partner).Endpoints[0]
+	if e.Host != "www.example.com" || e.Port != 443 || e.TLS.SNI != "www.example.com" || e.TLS.MinVersion != "TLSv1.2" || e.Addresses[0].String() != "192.0.2.1" {
+		t.Errorf("%+v, %+v", e, e.TLS)
+	}
+	if s := list[1].Spec.(*weir.SLA); s.Connect.String() != "5s" || s.Server.String() != "30s" || s.Retries.On != weir.RetryOnFailure || s.Retries.Methods != weir.RetryIdempotent {
+		t.Errorf("%+v", s)
+	}
+	if c := list[2].Spec.(*weir.EgressClient); c.Caller("x") != "myback/prod" || c.Sources[0].String() != "10.1.2.0/24" {
+		t.Errorf("%+v", c)
+	}
+	rule := func(spec string) string { return "kind: EgressRule\nmetadata: {name: r}\nspec: {" + spec + "}" }
+	site := func(spec string) string {
+		return "kind: Site\nmetadata: {name: s}\nspec: {hostnames: [e.example], addresses: [a], listeners: [{port: 80}], " + spec + "}"
+	}
+	for text, want := range map[string]string{
+		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: Prod, sources: [10.0.0.0/8]}":                    "spec.environment",
+		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: a/b, sources: [10.0.0.0/8]}":                     "spec.environment",
+		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: prod}":                                           "spec.sources: needs at least one",
+		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: prod, application: '..', sources: [10.0.0.0/8]}": "spec.application",
+		"kind: Partner\nmetadata: {name: p}\nspec: {contact: x}":                                                       "spec.endpoints: needs at least one",
+		partner + ", plain: true, tls: {}}]}":                                                                          "leave one of them out",
+		partner + "}, {environment: prod, service: www, host: a.example, addresses: [192.0.2.1]}]}":                    "endpoints[1].service",
+		partner + ", port: 0x}]}":                                                   "port",
+		partner + ", path: v2}]}":                                                   "endpoints[0].path",
+		partner + ", path: \"/v2 %[src]\"}]}":                                       "endpoints[0].path",
+		partner + ", hostHeader: \"a b\"}]}":                                        "endpoints[0].hostHeader",
+		partner + ", tls: {sni: \"*.example.com\"}}]}":                              "endpoints[0].tls.sni",
+		partner + ", tls: {minVersion: TLSv1.0}}]}":                                 "endpoints[0].tls.minVersion",
+		partner + ", tls: {minVersion: TLSv1.3, maxVersion: TLSv1.2}}]}":            "below minVersion",
+		partner + ", tls: {verify: none}}]}":                                        "verify",
+		strings.Replace(partner, "'::ffff:192.0.2.1'", "0.0.0.0", 1) + "}]}":        "must be the address of a server",
+		strings.Replace(partner, "'::ffff:192.0.2.1'", "", 1) + "}]}":               "needs at least one address",
+		strings.Replace(partner, "WWW.Example.com", "\"*.example.com\"", 1) + "}]}": "must be one name",
+		"kind: SLA\nmetadata: {name: s}\nspec: {server: 0.1ms}":                     "spec.server",
+		"kind: SLA\nmetadata: {name: s}\nspec: {retries: {on: connection}}":         "spec.retries.on",
+		"kind: SLA\nmetadata: {name: s}\nspec: {retries: {methods: GET}}":           "spec.retries.methods",
+		"kind: SLA\nmetadata: {name: s}\nspec: {inFlight: -1}":                      "spec.inFlight",
+		rule("partner: p, slas: [s]"):                                               "spec.clients: needs at least one",
+		rule("clients: [c], slas: [s]"):                                             "spec.partner",
+		rule("clients: [c], partner: p"):                                            "spec.slas: needs at least one",
+		rule("clients: [c], partner: p, slas: [s], methods: [get]"):                 "spec.methods[0]",
+		rule("clients: [c], partner: p, slas: [s], methods: [\"GET|x\"]"):           "spec.methods[0]",
+		rule("clients: [c], partner: p, slas: [s], paths: [api]"):                   "spec.paths[0]",
+		rule("clients: [c], partner: p, slas: [s], paths: [\"/a?b\"]"):              "spec.paths[0]",
+		site("egress: {}"): "spec.egress.environments",
+		site("egress: {environments: [prod]}, backends: {default: web}"): "backends can't stand beside it",
+		site("egress: {environments: [prod]}, mode: tcp"):                "needs mode http",
+	} {
+		if _, err := weir.Decode("x.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// Between objects: who calls is told apart, what rules let through is there and stays there, and groups are for the same
+// environments alone.
+func TestEgressRulesBetweenObjects(t *testing.T) {
+	decode := func(text string) []*weir.Object {
+		t.Helper()
+		list, err := weir.Decode("x.yaml", []byte(text))
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		return list
+	}
+	set := weir.NewSet()
+	for _, o := range decode(`
+kind: LoadBalancerGroup
+metadata: {name: edge}
+spec: {ranges: [203.0.113.0/28]}
+---
+kind: Role
+metadata: {name: web}
+---
+kind: Role
+metadata: {name: api}
+---
+kind: IPAddress
+metadata: {name: a}
+spec: {address: 203.0.113.1, groups: [edge]}
+---
+kind: Site
+metadata: {name: out}
+spec: {hostnames: [e.example], addresses: [a], listeners: [{port: 80}], egress: {environments: [test, prod]}}
+---
+kind: EgressClient
+metadata: {name: myback, role: web}
+spec: {environment: prod, sources: [10.0.0.0/8]}
+---
+kind: EgressClient
+metadata: {name: myback-test, role: web}
+spec: {application: myback, environment: test, sources: [10.0.0.0/8]}
+---
+kind: Partner
+metadata: {name: example, role: web}
+spec:
+  endpoints:
+  - {environment: prod, service: www, host: a.example, addresses: [192.0.2.1]}
+  - {environment: prod, service: mail, host: b.example, addresses: [192.0.2.1]}
+---
+kind: SLA
+metadata: {name: high}
+---
+kind: EgressRule
+metadata: {name: r, role: web}
+spec: {clients: [myback], partner: example, services: [www], slas: [high]}
+`) {
+		set.Put(o)
+	}
+	const rule = "kind: EgressRule\nmetadata: {name: new, role: web}\nspec: {partner: example, slas: [high], "
+	for text, want := range map[string]string{
+		rule + "clients: [myback]}":                                               "",
+		rule + "clients: [myback-test], environment: prod}":                       "",
+		rule + "clients: [myback-test]}":                                          "spec.clients[0] is of environment test, which Partner/example does not have: it has prod/www, prod/mail",
+		rule + "clients: [myback], environment: acceptance}":                      "spec.environment Partner/example has no environment acceptance",
+		rule + "clients: [myback], services: [ftp]}":                              "spec.services Partner/example has no service ftp in environment prod",
+		rule + "clients: [nobody]}":                                               `EgressClient "nobody" does not exist`,
+		strings.Replace(rule, "role: web", "role: api", 1) + "clients: [myback]}": "belongs to role web, which does not share it",
+		"kind: EgressClient\nmetadata: {name: twice}\nspec: {application: myback, environment: prod, sources: [10.0.0.0/8]}":                                    "EgressClient/myback is /myback/prod already",
+		"kind: EgressClient\nmetadata: {name: myback, role: web}\nspec: {environment: test, application: other, sources: [10.0.0.0/8]}":                         "EgressRule/r could not stay: spec.services",
+		"kind: Partner\nmetadata: {name: example, role: web}\nspec: {endpoints: [{environment: prod, service: mail, host: b.example, addresses: [192.0.2.1]}]}": "EgressRule/r could not stay: spec.services: Partner/example has no service www",
+		"kind: Site\nmetadata: {name: second}\nspec: {hostnames: [f.example], addresses: [a], listeners: [{port: 80}], egress: {environments: [prod, test]}}":   "",
+		"kind: Site\nmetadata: {name: second}\nspec: {hostnames: [f.example], addresses: [a], listeners: [{port: 80}], egress: {environments: [prod]}}":         "LoadBalancerGroup/edge serves Site/out for test, prod",
+	} {
+		after := set.Copy()
+		var refs []weir.Ref
+		for _, o := range decode(text) {
+			after.Put(o)
+			refs = append(refs, o.Ref())
+		}
+		var said []string
+		for _, p := range weir.Check(set, after, refs) {
+			said = append(said, p.Path+" "+p.Message)
+		}
+		if got := strings.Join(said, "\n"); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	for _, ref := range []weir.Ref{{Kind: "SLA", Name: "high"}, {Kind: "Partner", Name: "example"}, {Kind: "EgressClient", Name: "myback"}} {
+		after := set.Copy()
+		after.Delete(ref)
+		if len(weir.Check(set, after, []weir.Ref{ref})) == 0 {
+			t.Errorf("%s can be deleted while a rule names it", ref)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package weir
+
+import "net/netip"
+
+// EgressClient is an application in one environment that calls partners through an egress Site. Its calls are known by the
+// first two elements of their path, /<application>/<environment>, and are believed from its own sources alone.
+type EgressClient struct {
+	// Application is the first element of the path of its calls; the object's name when left out. There is one EgressClient
+	// for an application in an environment.
+	Application string `json:"application,omitempty"`
+	// Environment is the second, such as prod. An egress Site serves the environments that it lists.
+	Environment string `json:"environment"`
+	// Sources are the networks that its calls come from; who calls in its name from elsewhere is refused.
+	Sources []netip.Prefix `json:"sources"`
+}
+
+// MaxEgressSources bounds the networks of one EgressClient.
+const MaxEgressSources = 256
+
+// Normalize brings networks into their canonical form.
+func (c *EgressClient) Normalize() {
+	for i := range c.Sources {
+		c.Sources[i] = canonicalPrefix(c.Sources[i])
+	}
+}
+
+// Validate checks everything that a client says by itself.
+func (c *EgressClient) Validate(p *Problems) {
+	if c.Application != "" {
+		checkElement(p, "application", c.Application)
+	}
+	checkElement(p, "environment", c.Environment)
+	if len(c.Sources) == 0 {
+		p.Add("sources", "needs at least one network that its calls come from, such as 10.1.2.0/24")
+	}
+	if len(c.Sources) > MaxEgressSources {
+		p.Add("sources", "holds %d networks; at most %d are allowed", len(c.Sources), MaxEgressSources)
+	}
+	checkPrefixes(p, "sources", c.Sources)
+}
+
+// References are none: rules refer to clients.
+func (c *EgressClient) References() []Reference { return nil }
+
+// Caller gives what its calls begin with, as "myback/prod"; name is the object's.
+func (c *EgressClient) Caller(name string) string {
+	if c.Application != "" {
+		name = c.Application
+	}
+	return name + "/" + c.Environment
+}
+
+// checkElement asks for what can be an element of a path and be read in one way alone.
+func checkElement(p *Problems, path, v string) {
+	if err := CheckName(v); err != nil {
+		p.Add(path, "%s", err)
+	}
+}

@@ -1,0 +1,127 @@
+package compile
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+// egress takes what the group's egress sites let through: the applications of their environments, the rules that name
+// those, and the services and levels that the rules name.
+func (b *builder) egress() {
+	environments := map[string]bool{}
+	for i := range b.node.Sites {
+		mark(environments, b.node.Sites[i].Egress...)
+	}
+	if len(environments) == 0 {
+		return
+	}
+	rules := map[string][]string{} // rule → clients
+	for o := range b.set.All("EgressClient") {
+		spec := o.Spec.(*weir.EgressClient)
+		if !environments[spec.Environment] {
+			continue
+		}
+		b.node.Clients = append(b.node.Clients, ir.EgressClient{Name: o.Metadata.Name, EgressClient: *spec})
+		for r := range b.set.ReferrersOf("EgressRule", o.Ref()) {
+			rules[r.Name] = append(rules[r.Name], o.Metadata.Name)
+		}
+	}
+	levels, endpoints := map[string]bool{}, map[string]*ir.Pool{}
+	for _, name := range sortedKeys(rules) {
+		b.egressRule(name, rules[name], levels, endpoints)
+	}
+	for _, name := range sortedKeys(levels) {
+		b.node.SLAs = append(b.node.SLAs, ir.SLA{Name: name, SLA: *weir.Find[weir.SLA](b.set, "SLA", name)})
+	}
+	for _, name := range sortedKeys(endpoints) {
+		if p := endpoints[name]; p != nil {
+			b.node.Pools = append(b.node.Pools, *p)
+		}
+	}
+	slices.SortFunc(b.node.Clients, func(x, y ir.EgressClient) int { return strings.Compare(x.Name, y.Name) })
+}
+
+// egressRule adds a rule for those of its clients that are the group's.
+func (b *builder) egressRule(name string, clients []string, levels map[string]bool, endpoints map[string]*ir.Pool) {
+	ref := weir.Ref{Kind: "EgressRule", Name: name}
+	r := *weir.Find[weir.EgressRule](b.set, ref.Kind, name)
+	partner := weir.Find[weir.Partner](b.set, "Partner", r.Partner)
+	if partner == nil {
+		b.problems.add(ref, "spec.partner", "Partner/%s does not exist; the rule lets nothing through", r.Partner)
+		return
+	}
+	slices.Sort(clients)
+	r.Clients = clients
+	var slas []string
+	for i, sla := range r.SLAs {
+		if !b.exists("SLA", sla) {
+			b.problems.add(ref, fmt.Sprintf("spec.slas[%d]", i), "SLA/%s does not exist; calls that ask for it are refused", sla)
+			continue
+		}
+		slas = append(slas, sla)
+		levels[sla] = true
+	}
+	r.SLAs = slas
+	for _, client := range clients {
+		environment := weir.Find[weir.EgressClient](b.set, "EgressClient", client).Environment
+		for _, e := range r.Endpoints(partner, environment) {
+			if p := b.endpoint(r.Partner, partner, e); endpoints[p.Name] == nil {
+				endpoints[p.Name] = p
+			}
+		}
+	}
+	b.node.Rules = append(b.node.Rules, ir.EgressRule{Name: name, EgressRule: r})
+}
+
+// endpoint makes a pool of a service. One that can't be spoken to as is asked for has no servers, so that nobody speaks to
+// it with less.
+func (b *builder) endpoint(name string, partner *weir.Partner, e *weir.PartnerEndpoint) *ir.Pool {
+	at := &ir.Endpoint{Partner: name, Environment: e.Environment, Service: e.Service, Host: e.HostHeader, Path: strings.TrimRight(e.Path, "/"), InFlight: e.InFlight}
+	if at.Host == "" {
+		at.Host = e.Host
+	}
+	p := &ir.Pool{Name: at.Pool(), Mode: "http", Balance: "roundrobin", Check: weir.HealthCheck{Type: "none"}, Endpoint: at}
+	if t := e.TLS; t != nil {
+		at.MaxVersion = t.MaxVersion
+		p.TLS = &weir.PoolTLS{Verify: "ca", CA: t.CA, SNI: t.SNI, MinVersion: t.MinVersion, ClientCertificate: t.ClientCertificate}
+		if !b.spoken(weir.Ref{Kind: "Partner", Name: name}, at, p.TLS) {
+			p.TLS = nil
+			return p
+		}
+	}
+	for _, a := range e.Addresses {
+		server := ir.Server{Name: serverName(a), Address: netip.AddrPortFrom(a, uint16(e.Port)), Weight: 100, Owner: "Partner/" + name}
+		p.Servers = append(p.Servers, server)
+	}
+	slices.SortFunc(p.Servers, func(x, y ir.Server) int { return strings.Compare(x.Name, y.Name) })
+	return p
+}
+
+// serverName names a server by its address: 192-0-2-1.
+func serverName(a netip.Addr) string {
+	name := strings.NewReplacer(".", "-", ":", "-").Replace(a.StringExpanded())
+	return name
+}
+
+// spoken says whether the certificates are there that a service is spoken to with.
+func (b *builder) spoken(ref weir.Ref, at *ir.Endpoint, t *weir.PoolTLS) bool {
+	ok := true
+	for _, need := range []struct {
+		name string
+		key  bool
+	}{{t.CA, false}, {t.ClientCertificate, true}} {
+		if need.name == "" {
+			continue
+		}
+		if why := b.unusable(need.name, need.key); why != "" {
+			b.problems.add(ref, "spec.endpoints", "%s/%s: %s; calls to it are answered 503", at.Environment, at.Service, why)
+			ok = false
+		}
+	}
+	return ok
+}

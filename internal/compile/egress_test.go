@@ -1,0 +1,92 @@
+package compile_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"weir"
+	"weir/internal/compile"
+)
+
+// TestWaysOut: a group has what the applications of its environments may call, and nothing else; what can't be spoken to as
+// is asked for is spoken to by nobody, and what a rule names that is not there is left out alone.
+func TestWaysOut(t *testing.T) {
+	t.Parallel()
+	set := load(t, "testdata/zones.yaml")
+	for _, text := range []string{
+		"{kind: Site, metadata: {name: out, role: web}, spec: {hostnames: [egress.inside], addresses: [vip1], listeners: [{port: 80}], egress: {environments: [prod, dev]}}}",
+		"{kind: EgressClient, metadata: {name: myback}, spec: {environment: prod, sources: [10.0.0.0/8]}}",
+		"{kind: EgressClient, metadata: {name: idle}, spec: {environment: dev, sources: [10.0.0.0/8]}}",
+		"{kind: EgressClient, metadata: {name: tester}, spec: {environment: test, sources: [10.0.0.0/8]}}",
+		`{kind: Partner, metadata: {name: example}, spec: {endpoints: [
+			{environment: prod, service: www, host: www.example.com, addresses: [192.0.2.9, "2001:db8::1"], path: /v1/, tls: {maxVersion: TLSv1.2}},
+			{environment: prod, service: shown, host: s.example.com, addresses: [192.0.2.1], tls: {clientCertificate: gone}},
+			{environment: prod, service: line, host: l.example.com, hostHeader: "l.example.com:81", port: 81, addresses: [192.0.2.1], plain: true, inFlight: 3},
+			{environment: test, service: www, host: www.example.com, addresses: [192.0.2.1]}]}}`,
+		"{kind: Partner, metadata: {name: uncalled}, spec: {endpoints: [{environment: prod, service: www, host: www.example.com, addresses: [192.0.2.9]}]}}",
+		"{kind: SLA, metadata: {name: high}, spec: {}}",
+		"{kind: SLA, metadata: {name: unused}, spec: {}}",
+		"{kind: EgressRule, metadata: {name: calls}, spec: {clients: [tester, myback], partner: example, slas: [high, none]}}",
+		"{kind: EgressRule, metadata: {name: lost}, spec: {clients: [myback], partner: nobody, slas: [high]}}",
+		"{kind: EgressRule, metadata: {name: theirs}, spec: {clients: [tester], partner: uncalled, environment: prod, slas: [unused]}}",
+	} {
+		set.Put(one(t, text))
+	}
+	compiler := compile.New()
+	node, problems := compiler.Group(set, "edge")
+	var got []string
+	for _, c := range node.Clients {
+		got = append(got, "client "+c.Name+" "+c.Caller())
+	}
+	for _, s := range node.SLAs {
+		got = append(got, "sla "+s.Name)
+	}
+	for _, r := range node.Rules {
+		got = append(got, fmt.Sprintf("rule %s of %v at %v", r.Name, r.Clients, r.SLAs))
+	}
+	for _, p := range node.Pools {
+		if p.Endpoint == nil {
+			continue
+		}
+		text := fmt.Sprintf("%s as %s%s up to %q, %d", p.Name, p.Endpoint.Host, p.Endpoint.Path, p.Endpoint.MaxVersion, p.Endpoint.InFlight)
+		if p.TLS != nil {
+			text += " with " + p.TLS.SNI + " " + p.TLS.Verify
+		}
+		for _, s := range p.Servers {
+			text += " at " + s.At()
+		}
+		got = append(got, text)
+	}
+	want := []string{
+		"client idle idle/dev", "client myback myback/prod",
+		"sla high",
+		"rule calls of [myback] at [high]",
+		`example.prod.line as l.example.com:81 up to "", 3 at 192.0.2.1:81`,
+		`example.prod.shown as s.example.com up to "", 0`,
+		`example.prod.www as www.example.com/v1 up to "TLSv1.2", 0 with www.example.com ca at 192.0.2.9:443 at [2001:db8::1]:443`,
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("the group has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	var told []string
+	for _, p := range problems {
+		if strings.HasPrefix(p.Object, "Egress") || strings.HasPrefix(p.Object, "Partner") {
+			told = append(told, p.Object+" "+p.Path+" "+p.Message)
+		}
+	}
+	wantTold := []string{
+		"EgressRule/calls spec.slas[1] SLA/none does not exist; calls that ask for it are refused",
+		"EgressRule/lost spec.partner Partner/nobody does not exist; the rule lets nothing through",
+		"Partner/example spec.endpoints prod/shown: Certificate/gone does not exist; calls to it are answered 503",
+	}
+	if strings.Join(told, "\n") != strings.Join(wantTold, "\n") {
+		t.Errorf("told\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(wantTold, "\n"))
+	}
+	// Without the site nobody gets out.
+	set.Delete(weir.Ref{Kind: "Site", Name: "out"})
+	node, _ = compiler.Group(set, "edge")
+	if len(node.Clients)+len(node.SLAs)+len(node.Rules) > 0 {
+		t.Errorf("without a way out: %+v", node.Rules)
+	}
+}

@@ -1,0 +1,169 @@
+package haproxy
+
+import (
+	"fmt"
+	"slices"
+
+	"weir"
+	"weir/internal/ir"
+)
+
+// The maps of calls to partners. A call's path begins with six elements, /client/environment/partner/environment/service/level,
+// of which the first two are the caller.
+const (
+	mapEgress       = "maps/egress.map"         // egress site → 1
+	mapEgressNets   = "maps/egress-sources.map" // source network → the set of callers that call from there
+	mapEgressWho    = "maps/egress-clients.map" // application, site|caller → EgressClient, set|caller → 1
+	mapEgressRules  = "maps/egress-rules.map"   // the six elements → route|methods or *|p where paths count|EgressRule
+	mapEgressPaths  = "maps/egress-paths.map"   // the six elements and a prefix/ → methods or *
+	mapEgressMethod = "maps/egress-methods.map" // methods|method → 1 where it is among them
+	mapEgressLevels = "maps/egress-levels.map"  // level → connect:server:client:in flight:again, times in milliseconds
+	mapEgressHost   = "maps/egress-host.map"    // backend → Host
+	mapEgressPath   = "maps/egress-path.map"    // backend → what stands before the path
+	mapEgressRoom   = "maps/egress-room.map"    // backend → how many calls may be under way
+)
+
+var egressFiles = []string{mapEgress, mapEgressNets, mapEgressWho, mapEgressRules, mapEgressPaths, mapEgressMethod, mapEgressLevels, mapEgressHost, mapEgressPath, mapEgressRoom}
+
+// flightTable counts what is under way, by service and level.
+const flightTable = "egress"
+
+// flightCounter is the stick counter of flightTable; those before it are of rate limits and splits.
+const flightCounter = legCounter + 1
+
+// Refused begins, after the site, the route of a call that no rule lets through, before one of RefusedFor.
+const Refused = "!"
+
+// RefusedFor are why a call to a partner is refused, as routes and figures have it.
+var RefusedFor = []string{"form", "client", "environment", "source", "rule", "method", "path", "full"}
+
+// egresses says that a site of the group is a way out, at a port or at any for 0.
+func (r *renderer) egresses(p weir.Port) bool {
+	return slices.ContainsFunc(r.node.Sites, func(s ir.Site) bool {
+		return s.Egress != nil && (p == 0 || slices.ContainsFunc(s.Listeners, func(l ir.Listener) bool { return l.Port == p && l.RedirectTo == 0 }))
+	})
+}
+
+// egressPath is what the path of a call begins with: six elements that can be read in one way alone.
+const egressPath = `^(/[a-z0-9][a-z0-9_-]{0,62}){6}(/|$)`
+
+// climbs is a dot segment that could lead out of where it stands, for somebody who decodes the path, even twice, or ends
+// elements at a semicolon.
+const climbs = `(?i)(^|/|\\|%(25)*(2f|5c))(\.|%(25)*2e){1,2}(/|\\|;|%(25)*(2f|5c|3b)|$)`
+
+// Conditions of calls to partners, about which variables are called txn.eg, and of those that nothing refuses so far.
+const (
+	calls  = "{ var(txn.eg) -m found }"
+	passes = calls + " !{ var(txn.eg.why) -m found }"
+)
+
+// egress finds the rule by which a call goes to a partner, or refuses it; what is sent has nothing of the inside.
+func (r *renderer) egress(s *Section, p port) {
+	if !r.egresses(p.number) {
+		return
+	}
+	rule := func(format string, args ...any) { s.add("http-request "+format, args...) }
+	set := func(name, format string, args ...any) {
+		rule("set-var(txn.eg.%s) %s if %s", name, fmt.Sprintf(format, args...), passes)
+	}
+	// refuse notes a reason, and what is said, unless there is one already.
+	refuse := func(reason, unless, text string) {
+		rule(`set-var-fmt(txn.eg.no) "%s" if %s %s`, text, passes, unless)
+		rule("set-var(txn.eg.why) str(%s) if %s { var(txn.eg.no) -m found }", reason, passes)
+	}
+	s.add("# calls to partners: who, from where, whom and what, each by a rule")
+	s.add("stick-table type binary len 20 size 100k expire 1m store conn_cur")
+	rule("set-var(txn.eg) var(txn.site),map_str(%s)", opt(mapEgress))
+	set("path", "path")
+	refuse("form", fmt.Sprintf("!{ var(txn.eg.path) -m reg %s }", Quoted(egressPath)),
+		"the path must be /client/environment/partner/environment/service/level/..., six plain words in lower case")
+	refuse("form", fmt.Sprintf("{ var(txn.eg.path) -m reg %s }", Quoted(climbs)),
+		"the path has an element . or .., plain or encoded, by which it could lead elsewhere")
+	for _, part := range [][2]string{{"app", "2,/"}, {"env", "3,/"}, {"caller", "2,/,2"}, {"service", "4,/,3"}, {"level", "7,/"}, {"key", "2,/,6"}} {
+		set(part[0], "var(txn.eg.path),field(%s)", part[1])
+	}
+	refuse("client", fmt.Sprintf("!{ var(txn.eg.app),map_str(%s) -m found }", opt(mapEgressWho)),
+		"no EgressClient is called %[var(txn.eg.app)]")
+	set("client", "var(txn.site),concat(|,txn.eg.caller),map_str(%s)", opt(mapEgressWho))
+	refuse("environment", "!{ var(txn.eg.client) -m found }",
+		"no EgressClient %[var(txn.eg.app)] of environment %[var(txn.eg.env)] may call here")
+	set("from", "src,map_ip(%s)", opt(mapEgressNets))
+	refuse("source", fmt.Sprintf("!{ var(txn.eg.from),concat(|,txn.eg.caller),map_str(%s) -m found }", opt(mapEgressWho)),
+		"EgressClient/%[var(txn.eg.client)] does not call from %[src]")
+	set("rule", "var(txn.eg.key),map_str(%s)", opt(mapEgressRules))
+	refuse("rule", "!{ var(txn.eg.rule) -m found }",
+		"no EgressRule lets EgressClient/%[var(txn.eg.client)] call %[var(txn.eg.service)] at level %[var(txn.eg.level)]")
+	set("methods", "var(txn.eg.rule),field(2,|)")
+	set("by", "var(txn.eg.rule),field(3,|)")
+	const some = "{ var(txn.eg.methods) -m str paths }"
+	rule("set-var(txn.eg.at) var(txn.eg.path),field(2,/,0),concat(/),map_beg(%s) if %s %s", opt(mapEgressPaths), passes, some)
+	refuse("path", some+" !{ var(txn.eg.at) -m found }", "EgressRule/%[var(txn.eg.by)] lets nothing through at this path")
+	rule("set-var(txn.eg.methods) var(txn.eg.at) if %s %s", passes, some)
+	set("method", "method")
+	refuse("method", fmt.Sprintf("!{ var(txn.eg.methods) -m str any } !{ var(txn.eg.methods),concat(|,txn.eg.method),map_str(%s) -m found }", opt(mapEgressMethod)),
+		"EgressRule/%[var(txn.eg.by)] lets no %[method] through here")
+	rule("set-var(txn.route) var(txn.site),concat(/%s,txn.eg.why) if { var(txn.eg.why) -m found }", Refused)
+	const says = `return status %d content-type text/plain lf-string "%%[var(txn.eg.no)]\n" if { var(txn.eg.why) -m %s }`
+	rule(says, 400, "str form")
+	rule(says, 403, "found")
+
+	rule("set-var(txn.eg.to) var(txn.eg.rule),field(1,|) if %s", calls)
+	rule("set-var(txn.route) var(txn.site),concat(/,txn.eg.to) if %s", calls)
+	r.egressLevel(rule)
+	// What the partner sees: the rest as it was written, and nothing that says who is inside.
+	rule("set-path /%%[path,field(8,/,0)] if %s", calls)
+	for _, header := range []string{"x-forwarded- -m beg", "x-real-ip", "forwarded", "via", "proxy- -m beg"} {
+		rule("del-header %s if %s", header, calls)
+	}
+}
+
+// egressLevel reads what the service level says.
+func (r *renderer) egressLevel(rule adder) {
+	rule("set-var(txn.eg.terms) var(txn.eg.level),map_str(%s) if %s", opt(mapEgressLevels), calls)
+	for i, name := range []string{"connect", "server", "client", "room"} {
+		rule("set-var(txn.eg.in.%s) var(txn.eg.terms),field(%d,:),add(0) if %s", name, i+1, calls)
+	}
+	rule("set-var(txn.eg.again) var(txn.eg.terms),field(5,:) if %s", calls)
+	rule("set-timeout client var(txn.eg.in.client) if %s { var(txn.eg.in.client) -m int gt 0 }", calls)
+}
+
+// egressRoom refuses calls at once where as many are under way as the level allows.
+func (r *renderer) egressRoom(s *Section, p port) {
+	if !r.egresses(p.number) {
+		return
+	}
+	rule := func(format string, args ...any) { s.add("http-request "+format, args...) }
+	const bounded = calls + " { var(txn.eg.in.room) -m int gt 0 }"
+	rule("set-var(txn.eg.key) var(txn.route),concat(|,txn.eg.level),sha1 if %s", bounded)
+	rule("track-sc%d var(txn.eg.key) if %s", flightCounter, bounded)
+	full := fmt.Sprintf("if %s { sc_conn_cur(%d),sub(txn.eg.in.room) gt 0 }", bounded, flightCounter)
+	rule("set-var(txn.route) var(txn.route),concat(%s) %s", refusedFull, full)
+	rule(`return status 503 content-type text/plain hdr Retry-After 1 lf-string "%%[var(txn.eg.in.room)] calls to %%[var(txn.eg.service)] at level %%[var(txn.eg.level)] are under way, as many as there may be\n" %s`, full)
+}
+
+// refusedFull ends the route of a call for which there was no room.
+const refusedFull = "+full"
+
+// egressProfile is what is done with a call at the service that serves it, which a split may have chosen.
+func (r *renderer) egressProfile(s *Section) {
+	s.add("retries 3")
+	s.add("retry-on conn-failure empty-response junk-response response-timeout 502 503 504")
+	s.add("http-reuse aggressive")
+	s.add("http-request disable-l7-retry unless { var(txn.eg.again) -m str all } or { var(txn.eg.again) -m str idempotent } { method GET HEAD OPTIONS PUT DELETE }")
+	s.add("http-request set-timeout server var(txn.eg.in.server)")
+	if r.can.SetTimeouts {
+		s.add("http-request set-timeout connect var(txn.eg.in.connect)")
+	}
+	s.add("http-request set-header Host %%[be_name,map_str(%s)]", opt(mapEgressHost))
+	s.add("http-request set-var(txn.eg.base) be_name,map_str(%s)", opt(mapEgressPath))
+	s.add("http-request set-path %%[var(txn.eg.base)]%%[path] if { var(txn.eg.base) -m found }")
+	s.add("http-request set-var(txn.eg.room) be_name,map_str_int(%s,0)", opt(mapEgressRoom))
+	s.add("http-request set-var(txn.eg.over) be_conn,sub(txn.eg.room) if { var(txn.eg.room) -m int gt 0 }")
+	s.add(`http-request return status 503 content-type text/plain hdr Retry-After 1 lf-string "%%[var(txn.eg.room)] calls to %%[var(txn.eg.service)] are under way, as many as it takes\n" if { var(txn.eg.over) -m int gt 0 }`)
+	for _, failed := range []struct {
+		status int
+		what   string
+	}{{502, "answered with what is no HTTP, or broke off"}, {503, "can not be reached"}, {504, "did not answer in time"}} {
+		s.add(`http-error status %d content-type text/plain lf-string "%%[var(txn.eg.service)] %s: %%[bc_err_name]\n"`, failed.status, failed.what)
+	}
+}
