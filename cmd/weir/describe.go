@@ -75,7 +75,9 @@ func (d *description) print() error {
 	for _, line := range linesOf(string(text)) {
 		d.line("  " + clean(line))
 	}
-	d.referrers()
+	if !slices.Contains(usersToldOf, o.Kind) {
+		d.referrers()
+	}
 	d.changes()
 	return nil
 }

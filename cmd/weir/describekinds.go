@@ -29,6 +29,14 @@ func (d *description) special() error {
 		d.legsOut(spec)
 	case *weir.RateLimit:
 		d.limited()
+	case *weir.Route:
+		d.route(spec)
+	case *weir.Schedule:
+		d.schedule(spec)
+	case *weir.Logic:
+		d.logic(spec)
+	case *weir.AccessList:
+		d.accessList(spec)
 	case *weir.Certificate:
 		d.certificate(spec)
 	case *weir.Token:

@@ -6,23 +6,13 @@ import (
 	"strings"
 
 	"weir"
+	"weir/internal/api"
 )
 
 // routes lists what becomes of a site's requests, in the order in which they are held against it: its own routes and those
 // that Routes add, of other roles as far as the caller may see them.
 func (d *description) routes(site *weir.Site) {
-	set := weir.NewSet(&d.object.Object)
-	roles := map[weir.Ref]string{d.object.Ref(): d.object.Metadata.Role}
-	kind, _ := weir.KindByName("Route")
-	if all, err := d.client.all(d.ctx, kind, nil); err == nil {
-		for _, o := range all.Items {
-			if o.Spec.(*weir.Route).Site == d.object.Metadata.Name {
-				set.Put(&o.Object)
-				roles[o.Ref()] = o.Metadata.Role
-			}
-		}
-	}
-	list, owners := weir.AllRoutes(set, d.object.Metadata.Name)
+	list, owners, roles := d.allRoutes(d.object)
 	if len(list) == 0 && len(site.Delegates) == 0 {
 		return
 	}
@@ -51,6 +41,76 @@ func (d *description) routes(site *weir.Site) {
 			d.line(d.wrapped("  ", d.faint("none of role "+clean(by.Role)+", as far as you may see")))
 		}
 	}
+}
+
+// allRoutes gives the routes of a site as weir.AllRoutes does, with the roles of their owners.
+func (d *description) allRoutes(site *object) (list []weir.SiteRoute, owners []weir.Ref, roles map[weir.Ref]string) {
+	set := weir.NewSet(&site.Object)
+	roles = map[weir.Ref]string{site.Ref(): site.Metadata.Role}
+	kind, _ := weir.KindByName("Route")
+	if all, err := d.client.all(d.ctx, kind, nil); err == nil {
+		for _, o := range all.Items {
+			if o.Spec.(*weir.Route).Site == site.Metadata.Name {
+				set.Put(&o.Object)
+				roles[o.Ref()] = o.Metadata.Role
+			}
+		}
+	}
+	list, owners = weir.AllRoutes(set, site.Metadata.Name)
+	return list, owners, roles
+}
+
+// route says at which place of its site a Route stands, between which others, and how many requests its backend has. Two
+// that match the same are refused where they are written.
+func (d *description) route(r *weir.Route) {
+	kind, _ := weir.KindByName("Site")
+	site, err := d.client.one(d.ctx, kind, r.Site)
+	if err != nil {
+		return // who may not see the site sees the conditions
+	}
+	list, owners, _ := d.allRoutes(site)
+	placed := weir.OrderRoutes(list)
+	at := slices.IndexFunc(placed, func(p weir.PlacedRoute) bool { return owners[p.Index] == d.object.Ref() })
+	if at < 0 {
+		return
+	}
+	called := func(p weir.PlacedRoute) string {
+		if owners[p.Index] == site.Ref() {
+			return fmt.Sprintf("routes[%d] of the site", p.Index)
+		}
+		return owners[p.Index].String()
+	}
+	d.section(fmt.Sprintf("At Site/%s: %d of the %s that you may see", clean(r.Site), at+1, count(len(placed), "route", "routes")))
+	line := func(text string) { d.line(d.wrapped("  ", text)) }
+	own := list[placed[at].Index]
+	line(matches(&own.Match) + " → " + outcome(&own))
+	if at > 0 {
+		before := placed[at-1]
+		line("behind " + called(before) + ", by " + before.Ahead + ": " + matches(&list[before.Index].Match))
+	}
+	if at < len(placed)-1 {
+		after := placed[at+1]
+		line("ahead of " + called(after) + ", by " + placed[at].Ahead + ": " + matches(&list[after.Index].Match))
+	}
+	d.backendRequests(r, site)
+}
+
+// backendRequests tells how many requests the pools of a Route's backend have had at its site, by whatever route.
+func (d *description) backendRequests(r *weir.Route, site *object) {
+	backend, ok := site.Spec.(*weir.Site).Backends[r.Action.Backend]
+	counts := new(api.SiteCounts)
+	if !ok || d.client.get(d.ctx, "sites/"+r.Site+"/counts", nil, counts) != nil || counts.Requests == 0 {
+		return
+	}
+	had := map[string]uint64{}
+	for _, pool := range backend.Pools() {
+		had[pool] = counts.Pools[pool]
+	}
+	text := d.shares(had, counts.Requests)
+	if text == "" {
+		text = "none"
+	}
+	d.line(d.wrapped("  ", fmt.Sprintf("requests of its backend %s, by whatever route, since the agents began: %s of %s; weir log %s shows which", clean(r.Action.Backend), text, large(counts.Requests), clean(r.Site))))
 }
 
 // outcome says what a route does, with what it makes of the request.

@@ -66,7 +66,7 @@ func (s *standIn) Status(o *weir.Object) *weir.Status {
 	status := &weir.Status{Conditions: []weir.Condition{{Type: weir.Accepted, Status: "True", Reason: "Valid", Message: "the wish obeys the rules", Since: since}}}
 	status.Certificate, status.Issuer, status.Source = s.certificate(o), s.issuer(o), s.seen[o.Ref().String()]
 	switch o.Kind {
-	case "Site", "Route", "Pool", "IPAddress", "Certificate", "ErrorPage", "Map", "AccessList", "RateLimit", "ZoneShift", "Schedule", "Split":
+	case "Site", "Route", "Pool", "IPAddress", "Certificate", "ErrorPage", "Map", "AccessList", "RateLimit", "ZoneShift", "Schedule", "Split", "Logic":
 	default:
 		return status
 	}
