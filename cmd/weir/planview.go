@@ -75,6 +75,7 @@ func printEffects(s *screen, plan *api.PlanAnswer, sizes map[string]int, command
 			}
 		}
 	}
+	printImpact(s, plan)
 	printCertificates(s, plan.Certificates)
 	for _, text := range plan.Waves {
 		s.printf("\n%s\n", s.wrapped("", s.strong("In waves: ")+oneLine(text)+"."))

@@ -314,6 +314,9 @@ func (standInPlanner) Plan(_ context.Context, before, after *weir.Set, written [
 		case r.Kind == "Pool" && before.Get(r) == nil:
 			sentences = append(sentences, "adds pool "+r.Name, "adds 2 servers to pool "+r.Name)
 			commands = append(commands, "add backend "+r.Name+" from p-http", "add server "+r.Name+"/s1 10.1.0.1:80 id 1", "enable health "+r.Name+"/s1", "add server "+r.Name+"/s2 10.1.0.2:80 id 2", "enable health "+r.Name+"/s2", "publish backend "+r.Name)
+		case r.Kind == "Site" && before.Get(r) != nil:
+			answer.Impact = append(answer.Impact, api.PlanImpact{Site: r.Name, Touches: "requests to /shop/", Spare: &api.PlanSpare{Without: "az1", Zone: "az2", Carries: 150}})
+			fallthrough
 		case r.Kind == "Pool" || r.Kind == "Site" || r.Kind == "Override" || r.Kind == "ZoneShift":
 			sentences = append(sentences, "changes what belongs to "+r.String())
 			commands = append(commands, "set map maps/sites.map "+r.Name+" x")

@@ -81,6 +81,9 @@ func (fakePlanner) Plan(_ context.Context, before, after *weir.Set, written []we
 	}
 	p.Problems = append(p.Problems, weir.Problem{Object: "Pool/media", Message: "of another role"})
 	p.LoadBalancers = []LoadBalancerPlan{lb}
+	for _, site := range []string{"films", "www"} { // whatever was written
+		p.Impact = append(p.Impact, PlanImpact{Site: site, Touches: "all requests", Spare: &PlanSpare{Without: "az1", Zone: "az2", Carries: 150}})
+	}
 	return p, nil
 }
 

@@ -172,6 +172,7 @@ func (c *call) planOf(res result) (*PlanAnswer, error) {
 	plan.Certificates = slices.DeleteFunc(slices.Clone(made.Certificates), func(n PlanNote) bool {
 		return !c.sees(res.After, n.Object) && !c.sees(res.Before, n.Object)
 	})
+	c.impact(res, plan, made.Impact)
 	return plan, nil
 }
 

@@ -28,6 +28,35 @@ type PlanAnswer struct {
 	Certificates []PlanNote `json:"certificates,omitempty"`
 	// Waves says for each group that it would go through in waves in which order, in a sentence.
 	Waves []string `json:"waves,omitempty"`
+	// Impact tells whose traffic it has to do with, the busiest sites first; ImpactLeftOut counts those that there is no
+	// room for.
+	Impact        []PlanImpact `json:"impact,omitempty"`
+	ImpactLeftOut int          `json:"impactLeftOut,omitempty"`
+}
+
+// PlanImpact is what a change has to do with a site's traffic.
+type PlanImpact struct {
+	Site string `json:"site"`
+	Role string `json:"role,omitempty"`
+	// Touches says which requests: "all requests", "requests to /api", "nothing yet: it is new".
+	Touches string `json:"touches"`
+	// Requests are those of the whole site a second, in the last minute, Peak those in the busiest ten seconds of the last
+	// hour; null where that is not known.
+	Requests Point `json:"requests"`
+	Peak     Point `json:"peak"`
+	// Spare says what the site's zones could bear after the change; absent for one without several zones.
+	Spare *PlanSpare `json:"spare,omitempty"`
+}
+
+// PlanSpare is what happens after a change to a site, sized so far that one of its zones may go, when it loses the one that
+// is the worst to lose.
+type PlanSpare struct {
+	// Holds says that the other zones can carry it. Without is the zone that is lost; Zone would carry the most, Carries
+	// per cent of what its servers can. Zone is empty when no other zone can take anything.
+	Holds   bool   `json:"holds"`
+	Without string `json:"without"`
+	Zone    string `json:"zone,omitempty"`
+	Carries int    `json:"carries,omitempty"`
 }
 
 // PlanNote says in a sentence what a change would do to an object.

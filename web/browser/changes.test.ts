@@ -34,6 +34,10 @@ walk('a change is looked at and taken back, and traffic is as before', async (v)
   await v.page.getByRole('button', { name: 'Undo…' }).click()
   const dialog = v.page.getByRole('dialog')
   await dialog.getByText('load balancers of edge').first().waitFor()
+  // Whose traffic that is, as it was counted just now, and that three zones can bear the loss of one.
+  await dialog.getByText('www: all requests').waitFor()
+  await dialog.getByText(/^([\d.]+\/s now · )?peak [\d.]+\/s$/).waitFor()
+  await dialog.getByText('any one zone may go (without az1, az2 carries 100 %)').waitFor()
   await v.shot('change undo')
   await v.axe()
   expect(await answeredBy(v)).toEqual(['az3-0', 'az3-1']) // so far it only said what would be

@@ -91,6 +91,8 @@ walk('an https site that was made in the page shows the certificate that was cho
   await expect.poll(() => v.page.getByRole('checkbox', { name: /^safe/ }).isChecked()).toBe(true)
   for (const zone of ['az1', 'az2', 'az3']) await v.page.getByLabel(zone, { exact: true }).selectOption(`web-${zone}`)
   await plan(v).getByText(/All 3 load balancers of edge: at run time/).waitFor()
+  await plan(v).getByText('secure: nothing yet: it is new').waitFor()
+  await plan(v).getByText(/any one zone may go/).waitFor()
   await plan(v).getByRole('heading', { name: 'Certificates' }).waitFor()
   await plan(v).getByText(/Certificate\/safe/).waitFor()
   await v.settled()

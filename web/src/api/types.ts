@@ -146,6 +146,18 @@ export interface PlanAnswer {
   problems?: ObjectProblem[]
   certificates?: { object?: string; text: string }[]
   waves?: string[]
+  impact?: PlanImpact[]
+  impactLeftOut?: number
+}
+
+/** Whose traffic a change has to do with, how much is asked of it, and what its zones could bear afterwards. */
+export interface PlanImpact {
+  site: string
+  role?: string
+  touches: string
+  requests: number | null
+  peak: number | null
+  spare?: { holds: boolean; without: string; zone?: string; carries?: number }
 }
 
 export interface LoadBalancerPlan {
