@@ -91,6 +91,13 @@ func TestASessionsLife(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	w.want(w.as(cookie, "DELETE", "/api/v1/session", ""), 204)
+	// A cookie that somebody planted becomes nobody else's session: who signs in gets another one, and it ends.
+	planted := w.signIn("owner")
+	fresh, err := http.ParseSetCookie(w.want(w.exchange(w.tokens["viewer"], "Cookie", planted), 204).Header.Get("Set-Cookie"))
+	if err != nil || strings.HasSuffix(planted, fresh.Value) {
+		t.Errorf("signing in with a cookie that is there gives %v: %v", fresh, err)
+	}
+	w.want(w.as(planted, "GET", "/api/v1/whoami", ""), 401)
 	if text := w.auditText(); !strings.Contains(text, `"sign in"`) || !strings.Contains(text, `"sign out"`) {
 		t.Errorf("the audit file lacks something: %s", text)
 	}

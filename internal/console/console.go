@@ -18,8 +18,34 @@ var built embed.FS
 // The places of the API and of what watches the server; everything else is the console's.
 var others = []string{"/api/", "/openapi.json", "/healthz", "/readyz"}
 
-// Takes says whether a request is one that Handler answers rather than the API: a read of no place of the API's.
-func Takes(r *http.Request) bool {
+// Front gives people the console and programs the API, at one address. Every answer, of pages, files, the API and of
+// what is refused, tells browsers that nothing of it may be framed, guessed the type of, run, kept or read by other
+// origins; pages and files say what they may more.
+func Front(api http.Handler) http.Handler {
+	pages := Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		guard(w.Header())
+		if takes(r) {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
+}
+
+func guard(head http.Header) {
+	head.Set("X-Content-Type-Options", "nosniff")
+	head.Set("X-Frame-Options", "DENY")
+	head.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	head.Set("Referrer-Policy", "same-origin")
+	head.Set("Cross-Origin-Opener-Policy", "same-origin")
+	head.Set("Cross-Origin-Resource-Policy", "same-origin")
+	head.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+	head.Set("Cache-Control", "no-store")
+}
+
+// takes says whether a request is one that Handler answers rather than the API: a read of no place of the API's.
+func takes(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
@@ -35,8 +61,8 @@ func Takes(r *http.Request) bool {
 }
 
 // Handler serves the console: its files, and its one page at every other address, since pages are told apart in the
-// browser. The page may load and run nothing but those files (Content-Security-Policy), and be framed by nobody. A
-// program that was built without its console says so, with status 404.
+// browser. The page may load and run nothing but those files (Content-Security-Policy). A program that was built without
+// its console says so, with status 404.
 func Handler() http.Handler {
 	files, err := fs.Sub(built, "dist")
 	if err != nil {
@@ -51,11 +77,6 @@ const nonceMark = "@nonce@"
 func handlerOf(files fs.FS) http.Handler {
 	page, err := fs.ReadFile(files, "index.html")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		head := w.Header()
-		head.Set("X-Content-Type-Options", "nosniff")
-		head.Set("Referrer-Policy", "same-origin")
-		head.Set("Cross-Origin-Opener-Policy", "same-origin")
-		head.Set("Cross-Origin-Resource-Policy", "same-origin")
 		name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
 		switch {
 		case err != nil:
@@ -113,9 +134,6 @@ func servePage(w http.ResponseWriter, r *http.Request, page []byte) {
 	nonce := rand.Text()
 	head := w.Header()
 	head.Set("Content-Type", "text/html; charset=utf-8")
-	head.Set("Cache-Control", "no-store")
-	head.Set("X-Frame-Options", "DENY")
-	head.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 	head.Set("Content-Security-Policy", policy(nonce))
 	if r.Method == http.MethodHead {
 		return

@@ -67,9 +67,6 @@ func TestThePageIsEverywhereElse(t *testing.T) {
 				t.Errorf("the policy %q allows %q", policy, bad)
 			}
 		}
-		if w.Header().Get("X-Frame-Options") != "DENY" || w.Header().Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %v", path, w.Header())
-		}
 	}
 }
 
@@ -101,8 +98,56 @@ func TestTakes(t *testing.T) {
 		{"POST", "/sites", false},
 		{"DELETE", "/", false},
 	} {
-		if got := Takes(httptest.NewRequest(c.method, c.path, nil)); got != c.want {
+		if got := takes(httptest.NewRequest(c.method, c.path, nil)); got != c.want {
 			t.Errorf("%s %s: %v", c.method, c.path, got)
 		}
+	}
+}
+
+// Whatever is asked, and whatever is the answer: nobody may frame it, guess its type, keep it or read it from elsewhere.
+func TestEveryAnswerIsGuarded(t *testing.T) {
+	t.Parallel()
+	api := http.NewServeMux()
+	api.HandleFunc("GET /api/v1/sites", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) })
+	api.Handle("GET /signin/corp", http.RedirectHandler("https://login.example.com/", http.StatusFound))
+	h := Front(api)
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/", 0},
+		{"HEAD", "/sites/www", 0},
+		{"GET", "/assets/gone.js", 404},
+		{"GET", "/api/v1/sites", 200},
+		{"GET", "/api/v1/nothing", 404},
+		{"POST", "/sites", 404},
+		{"POST", "/api/v1/sites", 405},
+		{"GET", "/signin/corp", 302},
+	} {
+		w := ask(h, c.method, c.path)
+		if c.status != 0 && w.Code != c.status {
+			t.Errorf("%s %s: %d", c.method, c.path, w.Code)
+		}
+		head := w.Header()
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "Cache-Control": "no-store",
+			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+			"Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+		} {
+			if got := head.Get(name); got != want {
+				t.Errorf("%s %s: %s is %q, want %q", c.method, c.path, name, got, want)
+			}
+		}
+		policy := head.Get("Content-Security-Policy")
+		if page := strings.Contains(policy, "script-src 'self'"); !strings.HasPrefix(policy, "default-src 'none'; ") || !strings.Contains(policy, "frame-ancestors 'none'") || page && (c.status != 0 || strings.Contains(policy, "unsafe")) {
+			t.Errorf("%s %s: the policy is %q", c.method, c.path, policy)
+		}
+	}
+	// Files alone are kept, since their names change with what is in them.
+	r := httptest.NewRecorder()
+	guard(r.Header())
+	handlerOf(someFiles).ServeHTTP(r, httptest.NewRequest("GET", "/assets/a-1234.js", nil))
+	if head := r.Header(); !strings.Contains(head.Get("Cache-Control"), "immutable") || head.Get("Cross-Origin-Resource-Policy") != "same-origin" {
+		t.Errorf("a file: %v", head)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"weir/internal/api"
+	"weir/internal/console"
 	"weir/internal/secrets"
 )
 
@@ -120,7 +121,7 @@ func (s *server) peopleServer(ctx context.Context) (serve func() error, url stri
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.get() },
 	}
 	srv := &http.Server{
-		Handler: front(s.handler), TLSConfig: config, ReadHeaderTimeout: headerPatience,
+		Handler: console.Front(s.handler), TLSConfig: config, ReadHeaderTimeout: headerPatience,
 		BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
 	}
 	api.Limits(srv)

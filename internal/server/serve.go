@@ -88,7 +88,7 @@ func (s *server) mainServer(ctx context.Context, keeper *keeper) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle(link.Prefix, s.hub.Handler())
 	mux.HandleFunc("POST "+joinPath, s.letIn)
-	mux.Handle("/", front(s.handler))
+	mux.Handle("/", console.Front(s.handler))
 	main := &http.Server{
 		Handler: mux, TLSConfig: config, HTTP2: link.HTTP2(), ReadHeaderTimeout: headerPatience,
 		BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
@@ -119,16 +119,4 @@ func (s *server) plainServer() (func() error, string, error) {
 		}
 		return nil
 	}, "http://" + listener.Addr().String(), nil
-}
-
-// front gives people the console and programs the API, at one address.
-func front(handler http.Handler) http.Handler {
-	pages := console.Handler()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if console.Takes(r) {
-			pages.ServeHTTP(w, r)
-			return
-		}
-		handler.ServeHTTP(w, r)
-	})
 }

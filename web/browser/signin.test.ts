@@ -25,3 +25,35 @@ walk('a person signs in with a token and out again', async (v) => {
   await v.page.getByLabel('Token').waitFor()
   expect(await v.page.context().cookies()).toEqual([])
 })
+
+walk('no page elsewhere frames it, or writes with its cookie', async (v) => {
+  await v.signIn('owner', '/sites')
+  // A page of another origin in the same browser, where somebody is signed in.
+  const elsewhere = await v.page.context().newPage()
+  await elsewhere.goto(v.world.given.control + '/nothing')
+  const places = ['/', '/sites/www', '/signin', '/api/v1/session', '/api/v1/sites', '/openapi.json', '/favicon.svg', '/healthz']
+  await elsewhere.setContent(places.map((p) => `<iframe src="${v.url}${p}"></iframe>`).join(''))
+  await expect.poll(() => elsewhere.frames().slice(1).map((f) => f.url())).toEqual(places.map(() => 'chrome-error://chromewebdata/'))
+
+  const body = JSON.stringify({ kind: 'AccessList', metadata: { name: 'forged', role: 'web' }, spec: { networks: ['192.0.2.0/24'] } })
+  const popup = v.page.context().waitForEvent('page')
+  await elsewhere.evaluate(
+    async ({ url, body }) => {
+      for (const mode of ['no-cors', 'cors'] as const) for (const type of ['text/plain', 'application/json']) await fetch(url + '/api/v1/apply', { method: 'POST', mode, credentials: 'include', headers: { 'Content-Type': type }, body }).catch(() => {})
+      const form = document.createElement('form')
+      Object.assign(form, { method: 'post', action: url + '/api/v1/apply', enctype: 'text/plain', target: '_blank' })
+      const field = document.createElement('input')
+      field.name = body
+      form.append(field)
+      document.body.append(form)
+      form.submit()
+    },
+    { url: v.url, body },
+  )
+  const opened = await popup
+  await opened.waitForLoadState()
+  expect(await opened.evaluate(() => document.body.innerText)).toMatch(/"status":\s?40[13]/)
+  expect((await v.world.call('GET', '/api/v1/accesslists/forged')).status).toBe(404)
+  // The same with a token is taken, so it was the origin that was refused.
+  expect((await v.world.call('POST', '/api/v1/apply', JSON.parse(body))).status).toBe(200)
+})
