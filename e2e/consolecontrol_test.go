@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"weir"
+	"weir/internal/weirtest"
 )
 
 // control serves what scripts do to the world past the page, and gives its address.
@@ -135,6 +136,18 @@ func (w *consoleWorld) control() string {
 	handle("converged", func([]byte) (any, error) {
 		w.converged(0)
 		return nil, nil
+	})
+	handle("provider", func(body []byte) (any, error) {
+		var claims map[string]any
+		if err := json.Unmarshal(body, &claims); err != nil {
+			return nil, err
+		}
+		if w.provider == nil {
+			w.provider = weirtest.NewOpenID(w.t, time.Now)
+			w.provider.Register(w.url + "/signin/people/callback")
+		}
+		w.provider.SignIn(claims)
+		return map[string]string{"issuer": w.provider.Issuer, "authority": w.provider.Authority, "clientID": w.provider.ClientID, "secret": w.provider.Secret}, nil
 	})
 	handle("restore", func([]byte) (any, error) { return nil, w.restore() })
 	srv := httptest.NewServer(mux)

@@ -22,6 +22,8 @@ type consoleWorld struct {
 	ca      *authority
 	// passed is a server that ends TLS itself, for passed.example.com.
 	passed string
+	// provider is one of OpenID Connect, once a script has asked for it.
+	provider *weirtest.OpenID
 }
 
 // people have these rights, on these roles; nobody has none.

@@ -88,19 +88,42 @@ export class Visit {
     await this.page.evaluate(() => document.fonts.ready.then(() => new Promise<void>((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))))
   }
 
-  /** shot takes pictures of the page, wide and narrow, light and dark, and looks at each for what is wrong with it. */
-  async shot(name: string): Promise<void> {
+  /** go follows a path within the page, as a link of it does. */
+  async go(path: string): Promise<void> {
+    await this.page.evaluate((to) => {
+      history.pushState(null, '', to)
+      dispatchEvent(new PopStateEvent('popstate'))
+    }, path)
+    await this.settled()
+  }
+
+  /** fits looks at the page, wide and narrow, for what is wrong with it, and calls each when it has that width. */
+  async fits(name: string, each = async (_: number) => {}): Promise<void> {
     for (const size of sizes) {
       await this.page.setViewportSize(size)
       await this.settled()
       for (const flaw of await this.page.evaluate(look)) this.flaws.push(`${name} at ${size.width}: ${flaw}`)
-      for (const scheme of ['light', 'dark'] as const) {
-        await this.page.emulateMedia({ colorScheme: scheme })
-        await this.picture(`${name} ${size.width} ${scheme}`)
-      }
-      await this.page.emulateMedia({ colorScheme: 'light' })
+      await each(size.width)
     }
     await this.page.setViewportSize(sizes[0])
+  }
+
+  /** fitsPhone is fits at phone width alone, and stays there. */
+  async fitsPhone(name: string): Promise<void> {
+    await this.page.setViewportSize(sizes[1])
+    await this.settled()
+    for (const flaw of await this.page.evaluate(look)) this.flaws.push(`${name} at ${sizes[1].width}: ${flaw}`)
+  }
+
+  /** shot takes pictures of the page, wide and narrow, light and dark, and looks at each for what is wrong with it. */
+  async shot(name: string): Promise<void> {
+    await this.fits(name, async (width) => {
+      for (const scheme of ['light', 'dark'] as const) {
+        await this.page.emulateMedia({ colorScheme: scheme })
+        await this.picture(`${name} ${width} ${scheme}`)
+      }
+      await this.page.emulateMedia({ colorScheme: 'light' })
+    })
   }
 
   /** picture is one PNG in the folder of results. */

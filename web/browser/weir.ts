@@ -29,9 +29,9 @@ export function world(): World {
 
 /**
  * walk is one script: a person with a browser of their own, who has not signed in. It fails when the page does what no
- * page may (see Visit), and leaves the world as it was.
+ * page may (see Visit), and leaves the world as it was. Most need no more than the usual 90 seconds.
  */
-export function walk(name: string, script: (v: Visit) => Promise<void>): void {
+export function walk(name: string, script: (v: Visit) => Promise<void>, timeout?: number): void {
   test(name, async () => {
     const visit = await Visit.begin(await browser(), world())
     try {
@@ -46,5 +46,5 @@ export function walk(name: string, script: (v: Visit) => Promise<void>): void {
       await visit.end()
       await world().restore()
     }
-  })
+  }, timeout)
 }

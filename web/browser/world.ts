@@ -74,6 +74,11 @@ export class World {
     await this.#control('converged', {})
   }
 
+  /** provider is an identity provider, at which somebody of these claims sits. */
+  provider(claims: object): Promise<{ issuer: string; authority: string; clientID: string; secret: string }> {
+    return this.#control('provider', claims)
+  }
+
   /** restore makes the world what it was at the beginning; each script ends with it. */
   async restore(): Promise<void> {
     await this.#control('restore', {})
