@@ -129,7 +129,7 @@ func BenchmarkViews(b *testing.B) {
 				servers[p.Name][one.Name] = h
 			}
 		}
-		status.tellers[fmt.Sprintf("lb-%02d", i)] = &teller{heard: true, has: true, sound: true, Reported: link.Reported{Report: link.Report{State: link.Converged, Servers: servers}}}
+		status.tellers[fmt.Sprintf("lb-%02d", i)] = &teller{heard: true, has: true, sound: true, Reported: link.Reported{At: time.Now().Add(24 * time.Hour), Report: link.Report{State: link.Converged, Servers: servers}}}
 	}
 	handler := api.New(api.Options{Store: s, Planner: f, Status: status})
 	ask := func(b *testing.B, h http.Handler, path string) {
