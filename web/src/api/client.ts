@@ -109,11 +109,19 @@ async function problemOf(res: Response): Promise<Problem> {
   }
 }
 
+function readable(text: string): unknown {
+  try {
+    return parsed(text)
+  } catch {
+    throw new Refusal({ title: 'No answer', status: 0, detail: 'What came back is no answer of the control plane; something between it and this browser speaks in its place.', errors: [] })
+  }
+}
+
 /** ask sends one request and reads a JSON answer. */
 export async function ask<T>(path: string, how: Ask = {}): Promise<Answer<T>> {
   const res = await send(path, how)
   const text = res.status === 304 || res.status === 204 ? '' : await res.text()
-  return { value: (text ? parsed(text) : undefined) as T, etag: res.headers.get('ETag') ?? '', revision: Number(res.headers.get('Weir-Revision') ?? 0) }
+  return { value: (text ? readable(text) : undefined) as T, etag: res.headers.get('ETag') ?? '', revision: Number(res.headers.get('Weir-Revision') ?? 0) }
 }
 
 /** get is the value alone. */

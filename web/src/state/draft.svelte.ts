@@ -4,6 +4,7 @@ import type { Applied, Obj, ObjectProblem } from '../api/types'
 import { packed, unpacked } from '../text/pack'
 import { put } from '../text/path'
 import { read, written } from '../text/yaml'
+import { Foretold } from './foretold.svelte'
 import { router } from './router.svelte'
 
 /** How long somebody must pause in typing until the API is asked, in milliseconds. */
@@ -13,22 +14,18 @@ const pause = 300
  * Draft is objects that are being made, in a form or as YAML, which are two views of the same; and what the API says of
  * them as they are: the plan, or what is wrong with which field. Its first object is what the page is about.
  */
-export class Draft {
+export class Draft extends Foretold {
   objects = $state<Obj[]>([])
   /** typed is YAML as somebody types it, undefined while the form has the word; mistake says why it can't be read. */
   typed = $state<string>()
   mistake = $state('')
-  /** answer is the last plan, problem why there is none of what stands there now. */
-  answer = $state.raw<Applied>()
-  problem = $state.raw<Refusal>()
-  asking = $state(false)
   busy = $state(false)
   /** tried says that somebody wanted to save it: from then on all that is missing is told at its field. */
   tried = $state(false)
   #touched = new SvelteSet<string>()
-  #now?: AbortController
 
   constructor(first: Obj) {
+    super()
     const kept = unpacked(router.get('draft'))
     this.objects = kept && kept[0]?.kind === first.kind ? kept : [first]
     if (kept) this.tried = false
@@ -107,34 +104,19 @@ export class Draft {
   }
 
   async #ask(text: string, name: string, fresh: string[]) {
-    this.#now?.abort()
     if (!name || this.mistake) {
-      this.answer = undefined
-      this.problem = undefined
-      this.asking = false
+      this.stop()
+      this.answer = this.problem = undefined
       return
     }
-    const control = (this.#now = new AbortController())
-    try {
-      const a = await ask<Applied>('/api/v1/plan', { method: 'POST', yaml: text, query: { new: fresh }, signal: control.signal })
-      if (control.signal.aborted) return
-      this.answer = a.value
-      this.problem = undefined
-    } catch (e) {
-      if (control.signal.aborted) return
-      if (!(e instanceof Refusal)) throw e
-      this.problem = e
-    } finally {
-      if (this.#now === control) this.asking = false
-    }
+    await this.foretell(async (signal) => (await ask<Applied>('/api/v1/plan', { method: 'POST', yaml: text, query: { new: fresh }, signal })).value)
   }
 
   /** save writes it, as weir apply would, and gives the revision; 0 when it was refused. */
   async save(reason: string): Promise<number> {
     this.tried = true
     if (this.mistake || this.busy) return 0
-    this.#now?.abort()
-    this.asking = false
+    this.stop()
     this.busy = true
     try {
       const a = await ask<Applied>('/api/v1/apply', { method: 'POST', yaml: this.text, query: { reason, brief: true, new: newOf(this.objects) } })

@@ -4,6 +4,7 @@ import { packed, unpacked } from '../text/pack'
 import { listOf, recordOf } from '../text/path'
 import { actionOf, conditionsOf, merged, routeOf, type Condition } from '../text/route'
 import { textOf } from './draft.svelte'
+import { Foretold } from './foretold.svelte'
 import { router } from './router.svelte'
 
 /** A route as it is edited; saved is its place in the site as it is kept, -1 for a new one. */
@@ -39,23 +40,19 @@ export interface Conflict {
 const pause = 300
 
 /** Routes is the routes of a site while somebody edits them, and what the API says of them. */
-export class Routes {
+export class Routes extends Foretold {
   site: Obj
   rows = $state<EditedRoute[]>([])
-  problem = $state.raw<Refusal>()
-  answer = $state.raw<Applied>()
   conflict = $state.raw<Conflict>()
   hidden = $state(0)
   busy = $state(false)
-  /** asking says that order and plan are not yet those of what stands there. */
-  asking = $state(false)
   /** placed is the order, with the id of the row for the site's own. */
   placed = $state.raw<{ id: number; route: PlacedRoute }[]>([])
   #base = $state.raw<{ revision: number; routes: unknown[] | undefined }>({ revision: 0, routes: [] })
   #next = 0
-  #now?: AbortController
 
   constructor(site: Obj) {
+    super()
     this.site = site
     const kept = unpacked(router.get('draft'))?.[0]
     if (kept?.kind === 'Routes' && kept.metadata.name === site.metadata.name) {
@@ -143,32 +140,19 @@ export class Routes {
   }
 
   async #ask(text: string, ids: number[], dirty: boolean) {
-    this.#now?.abort()
-    const control = (this.#now = new AbortController())
-    try {
-      const order = await ask<{ routes: PlacedRoute[]; hidden?: number }>('/api/v1/sites/preview', { method: 'POST', yaml: text, signal: control.signal })
-      if (control.signal.aborted) return
+    await this.foretell(async (signal) => {
+      const order = await ask<{ routes: PlacedRoute[]; hidden?: number }>('/api/v1/sites/preview', { method: 'POST', yaml: text, signal })
+      if (signal.aborted) return undefined
       this.placed = order.value.routes.map((route) => ({ id: ids[Number(/^routes\[(\d+)\]$/.exec(route.field ?? '')?.[1] ?? -1)] ?? -1, route }))
       this.hidden = order.value.hidden ?? 0
-      if (dirty) {
-        const plan = await ask<Applied>('/api/v1/plan', { method: 'POST', yaml: text, signal: control.signal })
-        if (control.signal.aborted) return
-        this.answer = plan.value
-      } else this.answer = undefined
-      this.problem = undefined
-    } catch (e) {
-      if (control.signal.aborted) return
-      if (!(e instanceof Refusal)) throw e
-      this.problem = e
-    } finally {
-      if (this.#now === control) this.asking = false
-    }
+      return dirty ? (await ask<Applied>('/api/v1/plan', { method: 'POST', yaml: text, signal })).value : undefined
+    })
   }
 
   /** save writes the routes and gives the revision, 0 when they were refused, or when the site is no longer what it was. */
   async save(reason: string): Promise<number> {
     if (this.busy) return 0
-    this.#now?.abort()
+    this.stop()
     this.busy = true
     try {
       const a = await ask<Obj>(at('sites', this.site.metadata.name), { method: 'PUT', yaml: textOf([this.edited]), etag: `"${this.#base.revision}"`, query: { reason } })

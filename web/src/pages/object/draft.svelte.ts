@@ -1,6 +1,7 @@
 import { ask, at as addressOf, Refusal } from '../../api/client'
 import type { Facts } from '../../api/schema'
 import type { Applied, Kind, Obj } from '../../api/types'
+import { Foretold } from '../../state/foretold.svelte'
 import { who } from '../../state/session.svelte'
 import { pathOf, replaced, valueAt, type Path } from '../../text/path'
 import { onto, same } from '../../text/value'
@@ -13,7 +14,7 @@ const pause = 350
  * Draft is an object while somebody edits it, in the form or as YAML: both are this one. What was typed is kept
  * whatever the API says, and until it is saved or let go, wherever else the person looks in between.
  */
-export class Draft {
+export class Draft extends Foretold {
   readonly kind: Kind
   /** base is what the draft began with, undefined for a new object. */
   base = $state.raw<Obj>()
@@ -22,18 +23,14 @@ export class Draft {
   /** unread says why the text is no object. */
   unread = $state('')
   reason = $state('')
-  plan = $state.raw<Applied>()
-  /** problem is what the API has against the draft, or the write. */
-  problem = $state.raw<unknown>()
-  planning = $state(false)
   saving = $state(false)
   /** theirs is what somebody else wrote in the meantime. */
   theirs = $state.raw<Obj>()
   saved = $state.raw<{ revision: number; object: Obj }>()
-  #asking?: AbortController
   #timer = 0
 
   constructor(kind: Kind, base: Obj | undefined, value: Obj) {
+    super()
     this.kind = kind
     this.base = base && bare(base)
     this.value = bare(value)
@@ -75,7 +72,7 @@ export class Draft {
   /** problems are those with fields of this object. */
   get problems(): { path: string; message: string }[] {
     const ref = `${this.kind.name}/${this.value.metadata?.name ?? ''}`
-    return this.problem instanceof Refusal ? this.problem.problem.errors.filter((e) => e.path && (!e.object || e.object === ref)) : []
+    return (this.problem?.problem.errors ?? []).filter((e) => e.path && (!e.object || e.object === ref))
   }
 
   facts = $state.raw<Facts>({})
@@ -96,8 +93,8 @@ export class Draft {
     this.value = this.base
     this.text = written(this.value)
     this.unread = ''
-    this.theirs = this.problem = this.plan = this.saved = undefined
-    this.#stop()
+    this.theirs = this.problem = this.answer = this.saved = undefined
+    this.#rest()
   }
 
   /** merged is what was typed on top of what somebody else wrote; both are the paths that both changed. */
@@ -131,42 +128,27 @@ export class Draft {
     this.#changed()
   }
 
-  #stop() {
+  #rest() {
     clearTimeout(this.#timer)
-    this.#asking?.abort()
-    this.planning = false
+    this.stop()
   }
 
   #changed() {
-    this.#stop()
+    this.#rest()
     this.saved = undefined
     if (!this.dirty || this.unread || !this.value.metadata?.name || who.refused(this.kind.name, this.value.metadata?.role)) {
-      this.plan = this.problem = undefined
+      this.answer = this.problem = undefined
       return
     }
-    this.planning = true
-    this.#timer = window.setTimeout(() => void this.#ask(), pause)
-  }
-
-  async #ask() {
-    const control = (this.#asking = new AbortController())
-    try {
-      const answer = await ask<Applied>('/api/v1/plan', { method: 'POST', body: wish(this.value), signal: control.signal })
-      this.plan = answer.value
-      this.problem = undefined
-    } catch (e) {
-      if (control.signal.aborted) return
-      this.plan = undefined
-      this.problem = e
-    }
-    this.planning = false
+    this.asking = true
+    this.#timer = window.setTimeout(() => void this.foretell(async (signal) => (await ask<Applied>('/api/v1/plan', { method: 'POST', body: wish(this.value), signal })).value), pause)
   }
 
   /** save writes the draft if nobody has written in between, and says whether it did. */
   async save(): Promise<boolean> {
     if (this.saving) return false
     this.saving = true
-    this.#stop()
+    this.#rest()
     const where = addressOf(this.kind.plural, this.value.metadata.name)
     try {
       const condition = this.base?.revision ? { etag: `"${this.base.revision}"` } : { known: '*' }
@@ -175,12 +157,13 @@ export class Draft {
       this.base = bare(answer.value)
       this.value = this.base
       this.text = written(this.value)
-      this.plan = this.problem = this.theirs = undefined
+      this.answer = this.problem = this.theirs = undefined
       this.reason = ''
       return true
     } catch (e) {
+      if (!(e instanceof Refusal)) throw e
       this.problem = e
-      if (e instanceof Refusal && e.status === 412) await this.#look(where)
+      if (e.status === 412) await this.#look(where)
       return false
     } finally {
       this.saving = false
