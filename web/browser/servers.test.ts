@@ -38,6 +38,8 @@ walk('servers are drained, weighed, taken out and enabled, and traffic follows',
     await v.shot('servers, drain')
     await v.axe()
   })
+  await v.page.getByText('az1-0: drained, by change').waitFor()
+  await v.page.getByText('written, and read back from HAProxy, on').waitFor()
   await row(v, 'az1-0').getByText(/^drain, ends in (29|30) min: a new kernel$/).waitFor()
   await expect.poll(() => answeredBy(v)).toEqual({ 'az1-1': 40 })
 
@@ -80,6 +82,7 @@ walk('a server that fails and returns is seen: its checks, and how it starts slo
   await expect.poll(() => events('down'), { timeout: 15_000 }).toHaveLength(1)
   expect((await events('down'))[0]).toMatch(/L4CON|L7|refused/i)
   await v.page.getByText(/^down for/).first().waitFor()
+  await v.page.getByText(/^down: L4CON/).waitFor() // what its page says above all tabs
   expect(await answeredBy(v)).toEqual({ 'az1-1': 40 })
   await v.shot('server, down')
   await v.axe()
