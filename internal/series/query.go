@@ -73,18 +73,17 @@ func (s *Store) table(object string, columns []Column, r Range, now time.Time) *
 	for i, c := range columns {
 		t.at[c] = i
 	}
-	per := int32(r.Step / Step)
-	first := stepOf(r.From)
-	last := min(first+per*int32(r.Points)-1, stepOf(now.Add(-Lag))-1)
+	begin, first, last := r.steps(now)
+	per := int64(r.Step / Step)
 	list := s.of(object)
 	for step := first; step <= last; step++ {
 		if known(list, step) {
-			t.known[(step-first)/per]++
+			t.known[(int64(step)-begin)/per]++
 		}
 	}
 	for _, o := range list {
 		o.each(first, last, func(step int32, c Column, n uint64) {
-			at, p := t.at[c], int((step-first)/per)
+			at, p := t.at[c], int((int64(step)-begin)/per)
 			if at < 0 {
 				return
 			}
@@ -96,6 +95,16 @@ func (s *Store) table(object string, columns []Column, r Range, now time.Time) *
 		t.taken[i] = (t.taken[i] + max(len(list), 1) - 1) / max(len(list), 1)
 	}
 	return t
+}
+
+// steps gives the step in which a range begins, and of its steps the first and the last that anything may be known of,
+// which are no more than are kept, however long it is.
+func (r Range) steps(now time.Time) (begin int64, first, last int32) {
+	width := int64(Step / time.Second)
+	begin = r.From.Unix() / width
+	until := begin + int64(r.Step/Step)*int64(r.Points) - 1
+	present := int64(stepOf(now.Add(-Lag)))
+	return begin, int32(min(max(begin, present-int64(hour)-settles), present)), int32(min(until, present-1))
 }
 
 func (t *table) sum(point int, columns []Column) float64 {

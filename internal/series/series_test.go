@@ -167,6 +167,40 @@ func TestSince(t *testing.T) {
 	}
 }
 
+// However long a range is and wherever it lies, only steps are looked at that may be kept, and others are not taken for them.
+func TestRangesAreBounded(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	s := New(bounds, begin)
+	s.Know("Site/www", begin, begin.Add(time.Minute))
+	s.Add("Site/www", begin, begin.Add(time.Minute), Values{{Requests2xx, 600}})
+	now := begin.Add(30 * time.Minute)
+	around := begin.Unix() + 1<<32*int64(Step/time.Second) // where numbers of steps of 32 bits come around again
+	for name, c := range map[string]struct {
+		r     Range
+		known int
+	}{
+		"400 days":      {Range{begin.Add(-400 * day).Add(time.Minute), day, 400}, 1},
+		"long ago":      {Range{begin.Add(-400 * day), day, 100}, 0},
+		"the last hour": {Range{begin, Step, 360}, 6},
+		"to come":       {Range{begin.Add(day), day, 400}, 0},
+		"centuries":     {Range{time.Unix(around, 0), Step, 360}, 0},
+	} {
+		if _, first, last := c.r.steps(now); int64(last)-int64(first) > int64(hour)+settles {
+			t.Errorf("%s: steps %d to %d are looked at", name, first, last)
+		}
+		n := 0
+		for _, v := range s.Query("Site/www", []Figure{figure(t, "Site", "requests")}, c.r, now)[0] {
+			if Known(v) {
+				n++
+			}
+		}
+		if n != c.known {
+			t.Errorf("%s: %d points are known, want %d", name, n, c.known)
+		}
+	}
+}
+
 // A server is told of by pool, and in all its pools together.
 func TestServersOfPools(t *testing.T) {
 	t.Parallel()
