@@ -17,7 +17,7 @@ import (
 
 // commands make the subcommands. One that sets no GroupID is listed among those that run things.
 var commands = []func() *cobra.Command{
-	newGet, newDescribe, newPool, newSearch, newStatus, newWaves, newTicketKeys, newHistory, newSiteLog, newExplain, newRender, newExport,
+	newGet, newDescribe, newPool, newEgress, newSearch, newStatus, newWaves, newTicketKeys, newHistory, newSiteLog, newExplain, newRender, newExport,
 	newPlan, newApply, newDelete, newUndo, newInventory, newAccessList, newMap, newDiscoverySource, newCertificate,
 	newDrain, newEnable, newWeight, newFailover, newDrift,
 	newLogin, newContext, newToken, newGrant, newCA,

@@ -127,6 +127,8 @@ func routesOf(kind weir.Kind) []*route {
 			&route{method: "POST", pattern: many + "/try", id: "tryPool", summary: "Let a load balancer run a pool's health check once against its servers, before the pool is saved.", kind: &kind, body: "object", query: tryParams, answer: reflect.TypeFor[TryAnswer](), handle: of((*call).tryPool)},
 			&route{method: "GET", pattern: one + "/preview", id: "previewNamedPool", summary: "Tell who is in a pool, and why other servers of the role are not.", kind: &kind, query: []param{othersParam}, answer: reflect.TypeFor[PoolPreview](), handle: of((*call).previewNamed)})
 		list = append(list, &route{method: "GET", pattern: one + "/health", id: "poolHealth", summary: "Tell what the health checks see of a pool's servers.", kind: &kind, answer: reflect.TypeFor[PoolHealth](), handle: of((*call).health)})
+	case "EgressClient":
+		list = append(list, &route{method: "GET", pattern: one + "/calls", id: "egressCalls", summary: "Tell what an application may call of partners, and by which addresses.", kind: &kind, query: egressCallsParams, tagged: true, answer: reflect.TypeFor[EgressCallsAnswer](), handle: of((*call).egressCalls)})
 	case "AccessList", "Map":
 		list = append(list, listRoutes(one, kind)...)
 	case "Site":

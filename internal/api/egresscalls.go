@@ -1,0 +1,54 @@
+package api
+
+import (
+	"slices"
+
+	"weir"
+)
+
+// EgressCallsAnswer is what an application may call, and where.
+type EgressCallsAnswer struct {
+	Revision int64 `json:"revision"`
+	// Ways are where it calls; an address is that of a way with the path of a call behind.
+	Ways []weir.WayOut `json:"ways"`
+	// Calls are those that the caller may see rule and partner of; More counts those that there is no room for.
+	Calls []weir.EgressCall `json:"calls"`
+	More  int               `json:"more,omitempty"`
+}
+
+var egressCallsParams = []param{
+	{name: "partner", kind: "string", doc: "Calls of this Partner alone."},
+	{name: "environment", kind: "string", doc: "Calls of this environment of the partner alone."},
+	{name: "service", kind: "string", doc: "Calls of this service alone."},
+	{name: "sla", kind: "string", doc: "Calls at this SLA alone."},
+	{name: "limit", kind: "integer", doc: "The most to answer, 1000 when left out."},
+}
+
+// egressCalls tells what an EgressClient may call.
+func (c *call) egressCalls(kind weir.Kind) error {
+	o, err := c.find(kind)
+	if err != nil {
+		return err
+	}
+	limit, err := c.number("limit", 1000, 0, 100_000)
+	if err != nil {
+		return err
+	}
+	view := c.h.opts.Store.View()
+	c.revision = view.Revision
+	query := c.r.URL.Query()
+	wanted := func(name, have string) bool { return !query.Has(name) || query.Get(name) == have }
+	answer := EgressCallsAnswer{Revision: view.Revision, Ways: []weir.WayOut{}, Calls: []weir.EgressCall{}}
+	for _, way := range weir.WaysOut(view, o.Spec.(*weir.EgressClient).Environment) {
+		if c.sees(view, "Site/"+way.Site) {
+			answer.Ways = append(answer.Ways, way)
+		}
+	}
+	calls := slices.DeleteFunc(weir.EgressCalls(view, o.Metadata.Name), func(one weir.EgressCall) bool {
+		return !wanted("partner", one.Partner) || !wanted("environment", one.Environment) || !wanted("service", one.Service) || !wanted("sla", one.SLA) ||
+			!c.sees(view, "EgressRule/"+one.Rule) || !c.sees(view, "Partner/"+one.Partner)
+	})
+	n := min(len(calls), int(limit))
+	answer.Calls, answer.More = append(answer.Calls, calls[:n]...), len(calls)-n
+	return c.answerTagged(answer)
+}

@@ -1,0 +1,62 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestEgressCalls: an application's calls are those of rules and partners that the caller may see, as far as was asked for.
+func TestEgressCalls(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want(w.do("admin", "POST", "/api/v1/apply", `
+kind: Site
+metadata: {name: out, role: web}
+spec: {hostnames: [out.example.com, "*.out.example.com"], addresses: [vip1], listeners: [{port: 8080}], egress: {environments: [prod]}}
+---
+kind: EgressClient
+metadata: {name: myback, role: web, shareWith: [media]}
+spec: {environment: prod, sources: [10.1.0.0/16]}
+---
+kind: Partner
+metadata: {name: example, role: web, shareWith: [media]}
+spec: {endpoints: [{environment: prod, service: www, host: a.example.net, addresses: [192.0.2.1]}, {environment: prod, service: mail, host: b.example.net, addresses: [192.0.2.1]}]}
+---
+kind: SLA
+metadata: {name: high}
+---
+kind: EgressRule
+metadata: {name: ours, role: web}
+spec: {clients: [myback], partner: example, services: [www], slas: [high]}
+---
+kind: EgressRule
+metadata: {name: theirs, role: media}
+spec: {clients: [myback], partner: example, services: [mail], slas: [high], methods: [GET]}
+`), 200)
+	ask := func(who, query string) string {
+		t.Helper()
+		a := read[EgressCallsAnswer](t, w.want(w.do(who, "GET", "/api/v1/egressclients/myback/calls"+query, ""), 200))
+		var list []string
+		for _, way := range a.Ways {
+			list = append(list, way.URL)
+		}
+		for _, call := range a.Calls {
+			list = append(list, call.Path+" by "+call.Rule)
+		}
+		return fmt.Sprint(strings.Join(list, ", "), a.More)
+	}
+	for _, test := range []struct{ who, query, want string }{
+		{"admin", "", "http://out.example.com:8080, /myback/prod/example/prod/mail/high/ by theirs, /myback/prod/example/prod/www/high/ by ours0"},
+		{"viewer", "", "http://out.example.com:8080, /myback/prod/example/prod/www/high/ by ours0"},
+		{"admin", "?limit=1", "http://out.example.com:8080, /myback/prod/example/prod/mail/high/ by theirs1"},
+		{"admin", "?service=www&sla=high&partner=example&environment=prod", "http://out.example.com:8080, /myback/prod/example/prod/www/high/ by ours0"},
+		{"admin", "?service=ftp", "http://out.example.com:80800"},
+	} {
+		if got := ask(test.who, test.query); got != test.want {
+			t.Errorf("%s%s: %s, want %s", test.who, test.query, got, test.want)
+		}
+	}
+	w.want(w.do("viewer", "GET", "/api/v1/egressclients/myback/calls?partners=x", ""), 400)
+	w.want(w.do("viewer", "GET", "/api/v1/egressclients/nobody/calls", ""), 404)
+}
