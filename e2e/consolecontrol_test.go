@@ -1,13 +1,9 @@
 package e2e
 
 import (
-	"bufio"
-	"cmp"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -45,10 +41,7 @@ func (w *consoleWorld) control() string {
 		})
 	}
 	handle("send", func(body []byte) (any, error) {
-		var ask struct {
-			Requests                   int
-			Balancer, Home, Host, Path string
-		}
+		var ask sending
 		if err := json.Unmarshal(body, &ask); err != nil {
 			return nil, err
 		}
@@ -56,7 +49,22 @@ func (w *consoleWorld) control() string {
 		if !ok {
 			return nil, fmt.Errorf("send: no load balancer %q with an address of %q", ask.Balancer, ask.Home)
 		}
-		return w.count(addr, ask.Host, ask.Path, ask.Requests), nil
+		return w.send(addr, ask), nil
+	})
+	handle("answer", func(body []byte) (any, error) {
+		var ask struct {
+			Name, Path string
+			Status     int
+		}
+		if err := json.Unmarshal(body, &ask); err != nil {
+			return nil, err
+		}
+		o, err := w.originOf(ask.Name)
+		if err == nil {
+			w.moved[ask.Name] = "answer"
+			o.SetStatus(ask.Path, ask.Status)
+		}
+		return nil, err
 	})
 	handle("connect", func(body []byte) (any, error) {
 		var ask struct {
@@ -89,22 +97,20 @@ func (w *consoleWorld) control() string {
 		if err := json.Unmarshal(body, &ask); err != nil {
 			return nil, err
 		}
-		zone, n, ok := strings.Cut(ask.Name, "-")
-		list := w.servers[zone]
-		i := slices.Index([]string{"0", "1"}, n)
-		if !ok || i < 0 || i >= len(list) {
-			return nil, fmt.Errorf("origin: there is no %q; az1-0 to az3-1 are there", ask.Name)
+		o, err := w.originOf(ask.Name)
+		if err != nil {
+			return nil, err
 		}
 		w.moved[ask.Name] = ask.What
 		switch ask.What {
 		case "stop":
-			list[i].Stop()
+			o.Stop()
 		case "start":
-			list[i].Restart(w.t)
+			o.Restart(w.t)
 		case "sick":
-			list[i].SetStatus("/ping", http.StatusServiceUnavailable)
+			o.SetStatus("/ping", http.StatusServiceUnavailable)
 		case "well":
-			list[i].SetHealthy(true)
+			o.SetHealthy(true)
 		default:
 			return nil, fmt.Errorf("origin: %q is not stop, start, sick or well", ask.What)
 		}
@@ -153,95 +159,6 @@ func (w *consoleWorld) control() string {
 	srv := httptest.NewServer(mux)
 	w.t.Cleanup(srv.Close)
 	return srv.URL
-}
-
-// met is who answered over one connection, and what was shown before: the certificate's names and issuer, nothing of plain
-// tcp.
-type met struct {
-	Origin string   `json:"origin"`
-	Status int      `json:"status"`
-	Names  []string `json:"names"`
-	Issuer string   `json:"issuer"`
-	Failed string   `json:"failed,omitempty"`
-}
-
-// connected asks in HTTP over a connection of its own, inside TLS when a name is given.
-func connected(addr, name string) (met, error) {
-	conn, err := net.DialTimeout("tcp", addr, waitLong)
-	if err != nil {
-		return met{}, err
-	}
-	defer conn.Close()
-	got := met{Names: []string{}}
-	if err := conn.SetDeadline(time.Now().Add(waitLong)); err != nil {
-		return got, err
-	}
-	if name != "" {
-		secure := tls.Client(conn, &tls.Config{ServerName: name, InsecureSkipVerify: true}) // what is shown is told, whoever issued it
-		if err := secure.Handshake(); err != nil {
-			return got, err
-		}
-		leaf := secure.ConnectionState().PeerCertificates[0]
-		got.Names, got.Issuer, conn = leaf.DNSNames, leaf.Issuer.CommonName, secure
-	}
-	if _, err := fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", cmp.Or(name, "nobody")); err != nil {
-		return got, err
-	}
-	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		return got, err
-	}
-	defer answer.Body.Close()
-	got.Origin, got.Status = answer.Header.Get("X-Origin"), answer.StatusCode
-	return got, nil
-}
-
-// sent is what came of many requests.
-type sent struct {
-	Total    int            `json:"total"`
-	Origins  map[string]int `json:"origins"`
-	Statuses map[string]int `json:"statuses"`
-	Failed   []string       `json:"failed"`
-}
-
-// count sends requests over four connections that are kept, none of them twice.
-func (w *consoleWorld) count(addr, host, path string, requests int) sent {
-	got := sent{Total: requests, Origins: map[string]int{}, Statuses: map[string]int{}, Failed: []string{}}
-	var mu sync.Mutex
-	var done sync.WaitGroup
-	for i := range 4 {
-		done.Go(func() {
-			client := http.Client{
-				Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: waitLong,
-				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			}
-			defer client.CloseIdleConnections()
-			for range (requests + 3 - i) / 4 {
-				request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+addr+path, nil)
-				var answer *http.Response
-				if err == nil {
-					request.Host = host
-					answer, err = client.Do(request)
-				}
-				if err == nil {
-					_, err = io.Copy(io.Discard, answer.Body)
-					answer.Body.Close()
-				}
-				mu.Lock()
-				if err != nil {
-					got.Failed = append(got.Failed, err.Error())
-				} else {
-					got.Statuses[fmt.Sprint(answer.StatusCode)]++
-					if origin := answer.Header.Get("X-Origin"); origin != "" {
-						got.Origins[origin]++
-					}
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	done.Wait()
-	return got
 }
 
 // objects reads all wishes but tokens, by kind and name, without their status, and the revision that they had before.

@@ -129,14 +129,17 @@ spec: {hostnames: [%[5]s], addresses: [internal], listeners: [{port: 8080}], bac
 	return w
 }
 
-// places are where each load balancer answers at the address of www of each zone.
+// places are where each load balancer answers at the address of www of each zone; lb-internal has one of its own, in
+// clear text and with TLS.
 func (w *consoleWorld) places() map[string]map[string]string {
-	all := map[string]map[string]string{}
+	internal := w.world.at(65)
+	all := map[string]map[string]string{"internal": {"internal": fmt.Sprintf("%s:8080", internal), "tls": fmt.Sprintf("%s:8443", internal)}}
 	for i, zone := range zoneNames {
 		all[zone] = map[string]string{}
 		for j, home := range zoneNames {
 			all[zone][home] = w.addr(i+1, j+1)
 		}
+		all[zone]["tls"] = fmt.Sprintf("%s:8443", w.world.at(16*(i+1)+4))
 	}
 	return all
 }

@@ -1,5 +1,7 @@
 package accesslog
 
+import "bytes"
+
 // cause is who made a request or connection fail.
 type cause byte
 
@@ -9,6 +11,19 @@ const (
 	causeServer
 	causeProxy
 )
+
+// againServer begins the names of servers that lead back to HAProxy itself, where others are tried.
+var againServer = []byte("_again")
+
+// cause tells who made a line's request fail. One that was sent back, and for which nobody was found even so, ended in
+// good order where it is logged: HAProxy answered itself.
+func (l *Line) cause() cause {
+	by := blame(l.Termination)
+	if by == causeNone && l.Status >= 502 && l.Status <= 504 && bytes.HasPrefix(l.Server, againServer) {
+		return causeServer
+	}
+	return by
+}
 
 // blame reads HAProxy's termination state: the first character is what ended the stream, the
 // second the state that it was in.

@@ -28,6 +28,27 @@ func counted(t *testing.T, room int, lines ...string) Counts {
 // replaced returns httpLine with the pairs of old and new replaced.
 func replaced(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(httpLine) }
 
+// TestErrorsOfWhatWasSentBack: where no server was found for a request that came back to HAProxy, servers caused that; a
+// status that a server chose is nobody's error.
+func TestErrorsOfWhatWasSentBack(t *testing.T) {
+	for _, c := range []struct {
+		server, status, end string
+		want                Errors
+	}{
+		{"_again.5f3", "503", "--", Errors{Server: 1}},
+		{"_again.5f3", "504", "--", Errors{Server: 1}},
+		{"_again.5f3", "200", "--", Errors{}},
+		{"_again.5f3", "500", "--", Errors{}},
+		{"_again.5f3", "503", "CD", Errors{Client: 1}},
+		{"web-1", "503", "--", Errors{}},
+	} {
+		line := replaced(`"s":"web-az1-017"`, `"s":"`+c.server+`"`, `"st":200`, `"st":`+c.status, `"e":"--"`, `"e":"`+c.end+`"`)
+		if got := counted(t, maxSeries, line).Get(Key{"www", "web-az1", "az1"}).Errors; got != c.want || !strings.Contains(line, c.server) {
+			t.Errorf("%+v: %+v", c, got)
+		}
+	}
+}
+
 func TestCountPerSitePoolZoneAndClass(t *testing.T) {
 	c := counted(t, maxSeries, httpLine, httpLine,
 		replaced(`"st":200`, `"st":503`, `"e":"--"`, `"e":"SC"`, `"r":"0"`, `"r":"+3"`, `"tm":[0,1,2,33,41]`, `"tm":[0,1,-1,-1,5000]`),

@@ -23,6 +23,7 @@ import (
 
 // proxy is a HAProxy that logs to a receiver.
 type proxy struct {
+	socket  string // of the run-time commands
 	addr    string
 	process *weirtest.Process
 }
@@ -49,7 +50,7 @@ func startHAProxy(t testing.TB, h weirtest.HAProxy, addr string, r *Receiver, to
 		t.Fatal(err)
 	}
 	text := strings.NewReplacer(
-		"ADDR", addr, "PAIR", pair, "LOG", LogTarget(r.Addr()),
+		"ADDR", addr, "PAIR", pair, "SOCKET", filepath.Join(dir, "s"), "LOG", LogTarget(r.Addr()),
 		"HTTPFORMAT", HTTPFormat(token), "HTTPSFORMAT", HTTPSFormat(token), "TLSFORMAT", TLSFormat(token), "CAPTURED", HTTPFormatCaptured(token, []string{"user-agent"}, []string{"x-origin"}),
 		"TCPFORMAT", TCPFormat(token), "ERRORFORMAT", ErrorFormat(token),
 	).Replace(configuration)
@@ -59,7 +60,7 @@ func startHAProxy(t testing.TB, h weirtest.HAProxy, addr string, r *Receiver, to
 	if err := h.Check(config); err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{addr: addr, process: weirtest.Command(t, h.Path, append([]string{"-db", "-f", config}, args...)...)}
+	p := &proxy{addr: addr, socket: filepath.Join(dir, "s"), process: weirtest.Command(t, h.Path, append([]string{"-db", "-f", config}, args...)...)}
 	weirtest.Eventually(t, patience, func() error {
 		c, err := net.Dial("tcp", p.at(proxyPort))
 		if err != nil {
@@ -75,6 +76,7 @@ func (p *proxy) at(port int) string { return fmt.Sprintf("%s:%d", p.addr, port) 
 const configuration = `
 global
   nbthread 2
+  stats socket SOCKET
 defaults base
   mode http
   timeout connect 1s

@@ -105,7 +105,7 @@ func (s *Series) count(l *Line) {
 	c.Requests++
 	c.BytesIn += uint64(l.BytesIn)
 	c.BytesOut += uint64(l.BytesOut)
-	switch blame(l.Termination) {
+	switch l.cause() {
 	case causeClient:
 		s.Errors.Client++
 	case causeServer:

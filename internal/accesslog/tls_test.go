@@ -2,9 +2,12 @@ package accesslog
 
 import (
 	"crypto/tls"
+	"encoding/csv"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"slices"
 	"testing"
 
 	"weir/internal/weirtest"
@@ -65,5 +68,33 @@ func TestHAProxyTLS(t *testing.T) {
 		if got, want := c.Get(Key{"mail", "stream", ""}).TLS, (TLS{V13: 1, Handshakes: 1}); got != want {
 			t.Errorf("tcp over TLS: %+v, want %+v", got, want)
 		}
+		// HAProxy's own counters tell whole handshakes and resumed ones apart: neither is all of them.
+		if whole, resumed := p.stat(t, "https", "ssl_sess"), p.stat(t, "https", "ssl_reused_sess"); whole != "4" || resumed != "4" {
+			t.Errorf("HAProxy counted %s whole handshakes and %s resumed ones of 8", whole, resumed)
+		}
 	})
+}
+
+// stat reads a counter of a frontend.
+func (p *proxy) stat(t *testing.T, frontend, column string) string {
+	t.Helper()
+	conn, err := net.Dial("unix", p.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "show stat\n"); err != nil {
+		t.Fatal(err)
+	}
+	table, err := csv.NewReader(conn).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range table {
+		if row[0] == frontend && row[1] == "FRONTEND" {
+			return row[slices.Index(table[0], column)]
+		}
+	}
+	t.Fatalf("no frontend %s", frontend)
+	return ""
 }

@@ -8,7 +8,8 @@ import (
 // Counter is one of HAProxy's counters of a frontend, backend or server.
 type Counter int
 
-// The counters that Weir sums up. HAProxy counts each of them for some kinds of rows only.
+// The counters that Weir sums up. HAProxy counts each of them for some kinds of rows only. TLSHandshakes are all that
+// succeeded, TLSResumed those of them that resumed a session.
 const (
 	Sessions Counter = iota
 	Requests
@@ -144,6 +145,7 @@ func (a *answer) counterRow(p counterPlaces, fields []string) (CounterRow, error
 			return row, err
 		}
 	}
+	row.Counters[TLSHandshakes] += row.Counters[TLSResumed] // HAProxy counts whole ones and resumed ones
 	return row, nil
 }
 

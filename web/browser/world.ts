@@ -22,6 +22,25 @@ export interface Sent {
   origins: Record<string, number>
   statuses: Record<string, number>
   failed: string[]
+  /** from is the client's address, where one was asked for. */
+  from: string
+}
+
+/**
+ * What is to be sent: to which load balancer (az1 to az3, internal), at the address of www that is at home where ("tls" is
+ * the one of shop). With tls, a version as 1.3, each request has a connection of its own, and resume lets those of a
+ * client resume the one before. from is the host number of the client's address. Paths go as they are.
+ */
+interface Sending {
+  host: string
+  balancer?: string
+  home?: string
+  path?: string
+  method?: string
+  headers?: Record<string, string>
+  tls?: '1.2' | '1.3'
+  resume?: boolean
+  from?: number
 }
 
 /** Who answered over one connection, and the certificate that was shown, nothing of plain tcp. */
@@ -45,7 +64,7 @@ export class World {
   }
 
   /** send asks a load balancer, as clients do, n times, and counts who answered. */
-  send(n: number, to: { host: string; balancer?: string; home?: string; path?: string }): Promise<Sent> {
+  send(n: number, to: Sending): Promise<Sent> {
     return this.#control('send', { requests: n, path: '/', balancer: 'az1', home: 'az1', ...to })
   }
 
@@ -62,6 +81,11 @@ export class World {
   /** origin stops a server, starts it again, or lets its checks fail or pass ("az1-0"). */
   async origin(name: string, what: 'stop' | 'start' | 'sick' | 'well'): Promise<void> {
     await this.#control('origin', { name, what })
+  }
+
+  /** answer makes a server answer a path with a status. */
+  async answer(name: string, path: string, status: number): Promise<void> {
+    await this.#control('answer', { name, path, status })
   }
 
   /** agent stops or starts the agent of a load balancer, or kills its HAProxy ("lb-az1"). */

@@ -30,7 +30,7 @@ export const tabs: Tab[] = [
   { slug: 'routes', title: 'Routes', of: ['Site'], load: () => import('../site/Routes.svelte') },
   { slug: 'servers', title: 'Servers', of: ['Pool'], load: () => import('../servers/PoolServers.svelte') },
   { slug: 'health', title: 'Health', of: ['Server'], load: () => import('../servers/ServerHealth.svelte') },
-  { slug: 'traffic', title: 'Traffic', of: Object.keys(charts), load: () => import('../traffic/Traffic.svelte') },
+  { slug: 'traffic', title: 'Traffic', of: Object.keys(charts).filter((k) => k !== 'TLS'), load: () => import('../traffic/Traffic.svelte') },
   { slug: 'log', title: 'Log', of: ['Site'], load: () => import('../traffic/Log.svelte') },
   { slug: 'edit', title: 'Edit', load: () => import('./Edit.svelte') },
   { slug: 'yaml', title: 'YAML', load: () => import('./Edit.svelte') },
