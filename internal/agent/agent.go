@@ -158,9 +158,6 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Manager == nil {
-		o.Manager = &systemd.Manager{}
-	}
 	var a *Agent
 	first, asked := make(chan early, 1), make(chan told, 1)
 	options := link.Options{URLs: o.URLs, Dir: filepath.Join(o.Dir, linkDir), Log: o.Log, Now: o.Clock}

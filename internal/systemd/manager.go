@@ -14,7 +14,7 @@ import (
 // firstFile is the descriptor of the first file that is passed on (sd_listen_fds(3)).
 const firstFile = 3
 
-// Manager is who started the process. The zero value is nobody, who is told nothing and keeps nothing.
+// Manager is who started the process. Nil is nobody, who is told nothing and keeps nothing.
 type Manager struct {
 	socket string
 	files  map[string]int
@@ -51,6 +51,9 @@ func New(socket string, files map[string]int) *Manager { return &Manager{socket,
 // Take gives a file that was left open with the manager under a name, once; it is the caller's to close. It is for one
 // goroutine at a time.
 func (m *Manager) Take(name string) (fd int, ok bool) {
+	if m == nil {
+		return 0, false
+	}
 	fd, ok = m.files[name]
 	delete(m.files, name)
 	return fd, ok
@@ -59,7 +62,7 @@ func (m *Manager) Take(name string) (fd int, ok bool) {
 // Keep leaves a file with the manager under a name, in place of what it had of that name: it is open there, too, until the
 // service is stopped for good. Without a manager, and with one that keeps no files, nothing happens.
 func (m *Manager) Keep(name string, fd int) error {
-	if m.socket == "" {
+	if m == nil || m.socket == "" {
 		return nil
 	}
 	if err := m.send([]byte("FDSTOREREMOVE=1\nFDNAME="+name), nil); err != nil {
@@ -74,7 +77,7 @@ func (m *Manager) Keep(name string, fd int) error {
 
 // Tell says lines such as STATUS=…, as in sd_notify(3). It is a courtesy: whether they arrive is not told.
 func (m *Manager) Tell(lines ...string) {
-	if m.socket != "" {
+	if m != nil && m.socket != "" {
 		_ = m.send([]byte(strings.Join(lines, "\n")), nil)
 	}
 }

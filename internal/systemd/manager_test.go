@@ -118,13 +118,14 @@ func TestTheNextProcess(t *testing.T) {
 // TestNobodyStartedIt: without a manager nothing is told and nothing fails.
 func TestNobodyStartedIt(t *testing.T) {
 	t.Parallel()
-	m := &Manager{}
-	m.Tell("READY=1")
-	if err := m.Keep("log", 0); err != nil {
-		t.Error(err)
-	}
-	if _, ok := m.Take("log"); ok {
-		t.Error("there is a file")
+	for _, m := range []*Manager{nil, New("", nil)} {
+		m.Tell("READY=1")
+		if err := m.Keep("log", 0); err != nil {
+			t.Error(err)
+		}
+		if _, ok := m.Take("log"); ok {
+			t.Error("there is a file")
+		}
 	}
 	away := &Manager{socket: filepath.Join(t.TempDir(), "none")}
 	away.Tell("READY=1")
