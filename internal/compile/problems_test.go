@@ -223,7 +223,7 @@ func whole(t *testing.T, n ir.Node) {
 				t.Fatalf("port %d speaks %s and %s", l.Port, mode, l.Mode)
 			}
 			modes[l.Port] = l.Mode
-			if l.RedirectTo == 0 && !backends["default"] {
+			if l.RedirectTo == 0 && len(s.Egress) == 0 && !backends["default"] {
 				t.Fatalf("site %s serves port %d from nowhere", s.Name, l.Port)
 			}
 			if l.TLS != nil {
