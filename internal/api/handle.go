@@ -72,9 +72,20 @@ func (p *picture) handles(kind string) (list []handled) {
 	p.work(func() {
 		w := p.words[kind]
 		if stamp := p.view.Stamp(kind); w == nil || w.stamp != stamp {
+			var old []handled // of objects that are the same still, what they are found by is
+			if w != nil {
+				old = w.list
+			}
 			w = &wordList{stamp: stamp, list: make([]handled, 0, p.view.Len(kind))}
 			for o := range p.view.All(kind) {
-				w.list = append(w.list, handled{o, handlesOf(o)})
+				for len(old) > 0 && old[0].object.Metadata.Name < o.Metadata.Name {
+					old = old[1:]
+				}
+				if len(old) > 0 && old[0].object == o {
+					w.list = append(w.list, old[0])
+				} else {
+					w.list = append(w.list, handled{o, handlesOf(o)})
+				}
 			}
 			p.words[kind] = w
 		}

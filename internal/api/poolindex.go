@@ -1,6 +1,8 @@
 package api
 
 import (
+	"maps"
+
 	"weir"
 	"weir/internal/compile"
 )
@@ -14,6 +16,9 @@ type poolIndex struct {
 	count map[string]int
 	// moves are the Overrides of a server.
 	moves map[string][]*weir.Object
+	// all are the servers that it was made of, by name, with chooser.
+	all     []*weir.Object
+	chooser *compile.Chooser
 }
 
 // of gives the index of a set, the same one for as long as nothing of it has changed.
@@ -21,28 +26,66 @@ func (x *poolIndex) of(view *weir.Set) *poolIndex {
 	if x != nil && x.servers == view.Stamp("Server") && x.poolStamp == view.Stamp("Pool") && x.overrides == view.Stamp("Override") {
 		return x
 	}
-	x = &poolIndex{
-		servers: view.Stamp("Server"), poolStamp: view.Stamp("Pool"), overrides: view.Stamp("Override"),
-		pools: make(map[string][]string, view.Len("Server")), count: make(map[string]int, view.Len("Pool")), moves: map[string][]*weir.Object{},
-	}
-	for o := range view.All("Pool") {
-		x.count[o.Metadata.Name] = len(o.Spec.(*weir.Pool).Members)
-	}
-	chooser := compile.New().Chooser(view)
-	for server := range view.All("Server") {
-		name := server.Metadata.Name
-		chooser.Selects(server, func(pool *weir.Object) {
-			before := len(x.pools[name])
-			if x.pools[name] = appendNew(x.pools[name], pool.Metadata.Name); len(x.pools[name]) > before {
-				x.count[pool.Metadata.Name]++
-			}
-		})
-	}
+	next := &poolIndex{servers: view.Stamp("Server"), poolStamp: view.Stamp("Pool"), overrides: view.Stamp("Override"), moves: map[string][]*weir.Object{}}
+	next.take(x, view)
 	for o := range view.All("Override") {
 		server := o.Spec.(*weir.Override).Server
-		x.moves[server] = append(x.moves[server], o)
+		next.moves[server] = append(next.moves[server], o)
 	}
-	return x
+	return next
+}
+
+// take finds the pools of each server, anew for those that are not in an index before with the same pools.
+func (x *poolIndex) take(before *poolIndex, view *weir.Set) {
+	x.all = make([]*weir.Object, 0, view.Len("Server"))
+	var old []*weir.Object
+	if before != nil && before.poolStamp == x.poolStamp {
+		old, x.chooser = before.all, before.chooser
+		x.pools, x.count = maps.Clone(before.pools), maps.Clone(before.count)
+	} else {
+		x.chooser = compile.New().Chooser(view)
+		x.pools, x.count = make(map[string][]string, view.Len("Server")), make(map[string]int, view.Len("Pool"))
+		for o := range view.All("Pool") {
+			x.count[o.Metadata.Name] = len(o.Spec.(*weir.Pool).Members)
+		}
+	}
+	for server := range view.All("Server") {
+		x.all = append(x.all, server)
+		for len(old) > 0 && old[0].Metadata.Name < server.Metadata.Name {
+			x.drop(old[0])
+			old = old[1:]
+		}
+		if len(old) > 0 && old[0] == server {
+			old = old[1:]
+			continue
+		}
+		if len(old) > 0 && old[0].Metadata.Name == server.Metadata.Name {
+			x.drop(old[0])
+			old = old[1:]
+		}
+		x.add(server)
+	}
+	for _, server := range old {
+		x.drop(server)
+	}
+}
+
+func (x *poolIndex) add(server *weir.Object) {
+	var pools []string
+	x.chooser.Selects(server, func(pool *weir.Object) { pools = appendNew(pools, pool.Metadata.Name) })
+	for _, pool := range pools {
+		x.count[pool]++
+	}
+	if len(pools) > 0 {
+		x.pools[server.Metadata.Name] = pools
+	}
+}
+
+func (x *poolIndex) drop(server *weir.Object) {
+	for _, pool := range x.pools[server.Metadata.Name] {
+		x.count[pool]--
+	}
+	delete(x.pools, server.Metadata.Name)
 }
 
 // index gives the picture's; p.mu is held.

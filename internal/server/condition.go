@@ -22,8 +22,8 @@ func (m *moment) status(o *weir.Object) *weir.Status {
 	defer m.mu.RUnlock()
 	v := view{moment: m, object: o, ref: o.Ref()}
 	v.look()
-	conditions := []weir.Condition{v.accepted()}
-	if o.Kind != "DiscoverySource" { // load balancers are told of its servers, never of itself
+	conditions := append(make([]weir.Condition, 0, 4), v.accepted()) // most have no more
+	if o.Kind != "DiscoverySource" {                                 // load balancers are told of its servers, never of itself
 		conditions = append(conditions, v.programmed())
 	}
 	if issued, ok := v.issued(); ok {
