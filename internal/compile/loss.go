@@ -25,30 +25,50 @@ func (l Loss) worse(than Loss) bool {
 	return l.Nobody && !than.Nobody || l.Nobody == than.Nobody && l.Carries > than.Carries
 }
 
-// Losses gives that of the sites of a node with several zones. What there is to carry is reckoned as Leave does: the site
-// as it was, with all its servers, is taken to be sized so that one of its zones may go; one that is new is taken as it is.
-func Losses(old, now *ir.Node, at time.Time) map[string]Loss {
-	losses := map[string]Loss{}
+// Losses gives that of those of some sites that have several zones in a node. What there is to carry is reckoned as Leave
+// does: the site as it was, with all its servers, is taken to be sized so that one of its zones may go; one that is new is
+// taken as it is.
+func Losses(old, now *ir.Node, sites []string, at time.Time) map[string]Loss {
+	losses, before, after := map[string]Loss{}, sitesOf(old, sites), sitesOf(now, sites)
+	if len(after) == 0 {
+		return losses
+	}
 	was, is := strengthsOf(old, at, nil), strengthsOf(now, at, nil)
 	oldHomes, homes := homesOf(old), homesOf(now)
-	for i := range now.Sites {
-		s := &now.Sites[i]
+	for name, s := range after {
 		for _, b := range s.Backends {
 			if zonesOf(b) < 2 {
 				continue
 			}
 			load := sized(s, b, homes, is)
-			if o, before := backendOf(old, s.Name, b.Name); o != nil && zonesOf(before) > 1 && slices.Equal(old.Group.Zones, now.Group.Zones) {
-				load = sized(o, before, oldHomes, was)
+			if o := before[name]; o != nil && slices.Equal(old.Group.Zones, now.Group.Zones) {
+				i := slices.IndexFunc(o.Backends, func(had ir.Backend) bool { return had.Name == b.Name && zonesOf(had) > 1 })
+				if i >= 0 {
+					load = sized(o, o.Backends[i], oldHomes, was)
+				}
 			}
 			loss, ok := worst(now, s, b, homes, is, load, at)
-			if known, told := losses[s.Name]; ok && load > 0 && (!told || loss.worse(known)) {
+			if known, told := losses[name]; ok && load > 0 && (!told || loss.worse(known)) {
 				loss.Backend = b.Name
-				losses[s.Name] = loss
+				losses[name] = loss
 			}
 		}
 	}
 	return losses
+}
+
+// sitesOf finds those of some sites that a node has.
+func sitesOf(node *ir.Node, names []string) map[string]*ir.Site {
+	wanted, found := make(map[string]bool, len(names)), map[string]*ir.Site{}
+	for _, name := range names {
+		wanted[name] = true
+	}
+	for i := range node.Sites {
+		if s := &node.Sites[i]; wanted[s.Name] {
+			found[s.Name] = s
+		}
+	}
+	return found
 }
 
 // zonesOf counts the zones that have a pool of a backend of their own.
@@ -59,18 +79,6 @@ func zonesOf(b ir.Backend) (n int) {
 		}
 	}
 	return n
-}
-
-// backendOf finds a backend of a site by their names; the site is nil when it is not there.
-func backendOf(node *ir.Node, site, backend string) (*ir.Site, ir.Backend) {
-	for i := range node.Sites {
-		for _, b := range node.Sites[i].Backends {
-			if node.Sites[i].Name == site && b.Name == backend {
-				return &node.Sites[i], b
-			}
-		}
-	}
-	return nil, ir.Backend{}
 }
 
 // sized is how much traffic there is, in weights of servers, if one zone may go.

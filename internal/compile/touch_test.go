@@ -76,8 +76,13 @@ func toldTouches(before, after *weir.Set, written weir.Ref) string {
 	var texts []string
 	old, _ := compile.Group(before, "edge")
 	next, _ := compile.Group(after, "edge")
-	losses := compile.Losses(&old, &next, now)
-	for _, touch := range compile.Touches(before, after, []weir.Ref{written}) {
+	touches := compile.Touches(before, after, []weir.Ref{written})
+	var sites []string
+	for _, touch := range touches {
+		sites = append(sites, touch.Site)
+	}
+	losses := compile.Losses(&old, &next, sites, now)
+	for _, touch := range touches {
 		text := touch.Site
 		switch {
 		case touch.New:

@@ -23,13 +23,17 @@ var newest = haproxy.Version{Major: 3, Minor: 4}
 func (f *fleet) Plan(_ context.Context, before, after *weir.Set, written []weir.Ref) (api.PlanAnswer, error) {
 	answer := api.PlanAnswer{LoadBalancers: []api.LoadBalancerPlan{}, Waves: f.planWaves(before, after, written)}
 	certificates := f.newCertificatePlan(before, after)
-	losses := map[string]compile.Loss{}
+	touches, losses := compile.Touches(before, after, written), map[string]compile.Loss{}
+	var sites []string
+	for _, t := range touches {
+		sites = append(sites, t.Site)
+	}
 	for _, group := range compile.Groups(before, after, written) {
 		old, _ := compile.Group(before, group)
 		next, problems := compile.Group(after, group)
 		answer.Problems = append(answer.Problems, problems...)
 		certificates.group(group, &old, &next)
-		maps.Copy(losses, compile.Losses(&old, &next, f.clock()))
+		maps.Copy(losses, compile.Losses(&old, &next, sites, f.clock()))
 		p := planner{fleet: f, before: before, after: after, old: old, next: next, known: map[string]plan.Plan{}}
 		for o := range after.All("LoadBalancer") {
 			if lb := o.Spec.(*weir.LoadBalancer); lb.Group == group {
@@ -41,7 +45,7 @@ func (f *fleet) Plan(_ context.Context, before, after *weir.Set, written []weir.
 	}
 	answer.Certificates = certificates.tell(written)
 	if len(answer.LoadBalancers) > 0 {
-		answer.Impact = impactOf(compile.Touches(before, after, written), losses)
+		answer.Impact = impactOf(touches, losses)
 	}
 	slices.SortFunc(answer.Problems, func(a, b weir.Problem) int {
 		return strings.Compare(a.Object+"\x00"+a.Path, b.Object+"\x00"+b.Path)
