@@ -132,9 +132,18 @@ export class Visit {
     await this.page.screenshot({ path: join(this.world.given.results, name.replace(/[^A-Za-z0-9]+/g, '-') + '.png'), fullPage: true })
   }
 
+  /** axeBoth is axe at both widths; colours are the same at each. */
+  async axeBoth(): Promise<void> {
+    for (const size of [...sizes].reverse()) {
+      await this.page.setViewportSize(size)
+      await this.settled()
+      await this.axe(size === sizes[0] ? ['light', 'dark'] : ['light'])
+    }
+  }
+
   /** axe holds the page against the rules of axe-core: all of them in light, the contrast in dark too. */
-  async axe(): Promise<void> {
-    for (const scheme of ['light', 'dark'] as const) {
+  async axe(schemes: readonly ('light' | 'dark')[] = ['light', 'dark']): Promise<void> {
+    for (const scheme of schemes) {
       await this.page.emulateMedia({ colorScheme: scheme })
       if (!(await this.page.evaluate('typeof axe !== "undefined"'))) await this.page.evaluate(axe.source)
       const found = await this.page.evaluate(async (rules) => {
@@ -142,7 +151,7 @@ export class Visit {
         const { violations } = await run.run(document, { resultTypes: ['violations'], ...(rules ? { runOnly: { type: 'rule' as const, values: rules } } : {}) })
         return violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => `${n.target.join(' ')} ${n.any.concat(n.all, n.none).map((c) => c.message).join('; ')}`).join(' | ')}`)
       }, scheme === 'dark' ? ['color-contrast'] : undefined)
-      for (const violation of found) this.flaws.push(`axe, ${scheme}, ${new URL(this.page.url()).pathname}: ${violation}`)
+      for (const violation of found) this.flaws.push(`axe, ${scheme}, ${this.page.viewportSize()!.width}, ${new URL(this.page.url()).pathname}: ${violation}`)
     }
     await this.page.emulateMedia({ colorScheme: 'light' })
   }
