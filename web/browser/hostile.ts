@@ -170,6 +170,9 @@ async function find(world: World): Promise<Hostile> {
         // It names what is another now: a host, a backend.
         mine.filter((f) => f.level === worst.length - 1),
         mine.filter((f) => f.came === undefined),
+        // The message names what it is, of another object: the text, or the object.
+        fields.filter((f) => f.level !== undefined && e.message.includes(worst[f.level]!(f.n))),
+        fields.filter((f) => f.level === worst.length - 1 && e.message.includes(`${f.of.kind}/${f.of.metadata.name}`)),
       ].findIndex((list, i) => {
         list.forEach((f) => (i === 2 || i === 5 ? (f.level = undefined) : lower(f, i < 2 ? e.message : undefined)))
         return list.length > 0
