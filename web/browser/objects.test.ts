@@ -95,7 +95,7 @@ walk('the form and the YAML are one draft, and what is wrong stands at its field
   await v.page.getByRole('heading', { name: 'Sites' }).waitFor()
   await v.page.goBack()
   expect(await field(v, 'interval').inputValue()).toBe('150ms')
-  await v.page.getByRole('button', { name: 'Let go of my changes' }).click()
+  await v.page.getByRole('button', { name: 'Drop my changes' }).click()
   expect(await field(v, 'interval').inputValue()).toBe('100ms')
 })
 

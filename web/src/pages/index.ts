@@ -58,7 +58,7 @@ export function find(parts: string[]): Found {
   const kind = who.kind(one)
   if (!kind || parts.length > 3) return { rail: '', title: 'Not here', key: 'missing', load: missing, props: {} }
   const rail = rails[one] ?? 'objects'
-  if (name === undefined) return { rail, title: kind.name + 's', key: one, load: lists[one] ?? anyList, props: { kind } }
+  if (name === undefined) return { rail, title: kind.name + (kind.name.endsWith('s') ? 'es' : 's'), key: one, load: lists[one] ?? anyList, props: { kind } }
   const maker = makers[one] ?? [`New ${kind.name}`, () => import('./NewObject.svelte')]
   if (name === 'new' && tab === '') return { rail, title: maker[0], key: one + '/new', load: maker[1], props: { kind } }
   return { rail, title: `${name} · ${kind.name}`, key: `${one}/${name}`, load: ofObjects[one] ?? anyObject, props: { kind, name, tab } }

@@ -18,7 +18,7 @@ export function standing(lb: LoadBalancer, group: Group, now: number): { state: 
   if (lb.run === 'unknown') return { state: 'unknown', why: 'Its agent was never heard.' }
   const heard = lb.lastSeen ? ` has not been heard for ${span(now - Date.parse(lb.lastSeen))}` : ' is not heard'
   if (!lb.reachable) return { state: 'unknown', why: `Its agent${heard}; what it has goes on serving (revision ${lb.revision}).` }
-  if (lb.run === 'failed') return { state: 'down', why: lb.message || 'Its agent can not bring HAProxy to what is wanted.' }
+  if (lb.run === 'failed') return { state: 'down', why: lb.message || "Its agent can't bring HAProxy to what is wanted." }
   if (lb.state !== 'Active') return { state: 'degraded', why: lb.state === 'Drain' ? 'It drains: it should get no new traffic.' : 'It is in maintenance.' }
   if (lb.quarantined > 0) return { state: 'degraded', why: `HAProxy refuses ${many(lb.quarantined, 'part')}; the last good form stays.` }
   if (lb.drift) return { state: 'degraded', why: 'Other hands changed it.' }
