@@ -25,10 +25,8 @@ const (
 
 var egressFiles = []string{mapEgress, mapEgressNets, mapEgressWho, mapEgressRules, mapEgressPaths, mapEgressMethod, mapEgressLevels, mapEgressHost, mapEgressPath, mapEgressRoom}
 
-// flightTable counts what is under way, by service and level.
-const flightTable = "egress"
-
-// flightCounter is the stick counter of flightTable; those before it are of rate limits and splits.
+// flightCounter is the stick counter of what is under way, by service and level, in the table of the frontend; those before
+// it are of rate limits and splits.
 const flightCounter = legCounter + 1
 
 // Refused begins, after the site, the route of a call that no rule lets through, before one of RefusedFor.
