@@ -77,6 +77,7 @@ const (
 	pictureCost   = 20 // times what it took
 	pictureChange = 40 // the same, when something was changed since
 	pictureSoon   = 2 * time.Second
+	pictureCheap  = 5 * time.Millisecond // what takes no more is made anew after each change
 )
 
 // pictures has the newest.
@@ -108,7 +109,7 @@ func (h *Handler) picture(subject string) *picture {
 		took, age := p.cost(), now.Sub(p.made)
 		same := p.view.Revision == h.opts.Store.Revision()
 		young := age < min(max(pictureFor, pictureCost*took), pictureLong)
-		if young && (same || age < min(pictureChange*took, pictureSoon) && p.view.Revision >= h.pictures.wrote[subject]) {
+		if young && (same || took > pictureCheap && age < min(pictureChange*took, pictureSoon) && p.view.Revision >= h.pictures.wrote[subject]) {
 			return p
 		}
 		pools, words = p.known()
