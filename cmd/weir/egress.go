@@ -16,7 +16,7 @@ func newEgress() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "egress",
 		GroupID: groupLook,
-		Short:   "Compose addresses of calls to partners; list what may be called",
+		Short:   "Compose and list the calls to partners",
 		Long: `Compose the address by which an application calls a partner, and list everything that an application may call. An
 application is an EgressClient; what it may call is what EgressRules say.`,
 		Example: `  weir egress url --client myback --partner example --service www --sla high

@@ -69,7 +69,8 @@ walk('all sites of a role leave a zone and come back, by keyboard alone', async 
   await dialog.getByText('5 sites move.').waitFor()
   await v.page.keyboard.press('Escape')
   await dialog.waitFor({ state: 'hidden' })
-  await v.page.keyboard.press('Enter') // the focus is where it was
+  await expect.poll(() => v.page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent?.trim())).toBe('All out of az2') // where it was
+  await v.page.keyboard.press('Enter')
   await dialog.getByText('5 sites move.').waitFor()
   expect(await dialog.getByLabel('Whose traffic').innerText()).toBe('all sites of role web')
   await tabTo(v, 'Why')
