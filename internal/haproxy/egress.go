@@ -49,6 +49,10 @@ const egressPath = `^(/[a-z0-9][a-z0-9_-]{0,62}){6}(/|$)`
 // elements at a semicolon.
 const climbs = `(?i)(^|/|\\|%(25)*(2f|5c))(\.|%(25)*2e){1,2}(/|\\|;|%(25)*(2f|5c|3b)|$)`
 
+// twoWays is what a server may read as another path than a rule's prefix is held against: a letter or digit that is encoded
+// though it need not be (RFC 3986, 2.3), or an empty element.
+const twoWays = `(?i)//|%(2d|2e|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])`
+
 // Conditions of calls to partners, about which variables are called txn.eg, and of those that nothing refuses so far.
 const (
 	calls  = "{ var(txn.eg) -m found }"
@@ -94,6 +98,8 @@ func (r *renderer) egress(s *Section, p port) {
 	set("methods", "var(txn.eg.rule),field(2,|)")
 	set("by", "var(txn.eg.rule),field(3,|)")
 	const some = "{ var(txn.eg.methods) -m str paths }"
+	refuse("form", fmt.Sprintf("%s { var(txn.eg.path) -m reg %s }", some, Quoted(twoWays)),
+		"where EgressRules go by paths, what needs no %% must be written without, and there is no //")
 	rule("set-var(txn.eg.at) var(txn.eg.path),field(2,/,0),concat(/),map_beg(%s) if %s %s", opt(mapEgressPaths), passes, some)
 	refuse("path", some+" !{ var(txn.eg.at) -m found }", "EgressRule/%[var(txn.eg.by)] lets nothing through at this path")
 	rule("set-var(txn.eg.methods) var(txn.eg.at) if %s %s", passes, some)
@@ -109,6 +115,7 @@ func (r *renderer) egress(s *Section, p port) {
 	rule("set-var(txn.route) var(txn.site),concat(/,txn.eg.to) if %s", calls)
 	r.egressLevel(rule)
 	// What the partner sees: the rest as it was written, and nothing that says who is inside.
+	rule("set-uri %%[pathq] if %s !{ url -m beg / }", calls) // the whole address, as proxies are asked, has the inside name
 	rule("set-path /%%[path,field(8,/,0)] if %s", calls)
 	for _, header := range []string{"x-forwarded- -m beg", "x-real-ip", "forwarded", "via", "proxy- -m beg"} {
 		rule("del-header %s if %s", header, calls)

@@ -3,6 +3,7 @@ package haproxy_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -115,6 +116,9 @@ func TestCallsToPartners(t *testing.T) {
 			{50, www + `/..\b`, 400, "lead elsewhere"},
 			{50, www + "/..%5Cb", 400, "lead elsewhere"},
 			{50, www + "/.../.well-known/a..b", 200, "api "},
+			{51, "/other/prod/example/prod/www/high/api/%69n", 400, "must be written without"},
+			{51, "/other/prod/example/prod/www/high/api//in", 400, "must be written without"},
+			{51, "/other/prod/example/prod/www/high/api/%C3%A9%2Fx", 200, "api "},
 			{51, "POST /other/prod/example/prod/www/high/api/in/x", 200, "api "},
 			{51, "POST /other/prod/example/prod/www/high/api/inx", 403, "EgressRule/b lets no POST through here"},
 			{51, "DELETE /other/prod/example/prod/www/high/api/in", 403, "lets no DELETE through here"},
@@ -274,4 +278,62 @@ func statusOf(answer string) (status int) {
 	_, rest, _ := strings.Cut(answer, " ")
 	_, _ = fmt.Sscanf(rest, "%d", &status)
 	return status
+}
+
+// Requests that two servers may read in two ways, and other ways into a tunnel, reach no partner.
+func TestCallsThatTrick(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		g := startGate(t, h, func(n *ir.Node) {
+			base := n.Group.Ranges[0].Addr().As4()
+			calling(func(host byte) netip.Addr { base[3] = host; return netip.AddrFrom4(base) },
+				weir.EgressRule{Clients: []string{"myback-prod"}, Services: []string{"www"}, SLAs: []string{"high"}, Methods: []string{"GET", "POST"}})(n)
+		})
+		const path, host = "/myback/prod/example/prod/www/high/x", "Host: egress.inside\r\n"
+		const hidden = "GET /hidden HTTP/1.1\r\nHost: www.example.com\r\n\r\n"
+		const smuggled = "0\r\n\r\n" + hidden
+		ask := func(raw string) string {
+			t.Helper()
+			conn := g.dial(50, 8080)
+			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			_, _ = io.WriteString(conn, raw)
+			if !strings.Contains(raw, "Connection: close") {
+				_ = conn.(*net.TCPConn).CloseWrite()
+			}
+			answer, _ := io.ReadAll(conn)
+			return string(answer)
+		}
+		length := fmt.Sprintf("Content-Length: %d\r\n", len(smuggled))
+		for name, test := range map[string]struct {
+			raw  string
+			want int // of the first answer, 0 for none
+		}{
+			"both lengths, CL.TE":         {"POST " + path + " HTTP/1.1\r\n" + host + length + "Transfer-Encoding: chunked\r\n\r\n" + smuggled, -1},
+			"both lengths, TE.CL":         {"POST " + path + " HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n" + smuggled, -1},
+			"two lengths":                 {"POST " + path + " HTTP/1.1\r\n" + host + "Content-Length: 0\r\n" + length + "\r\n" + smuggled, 400},
+			"an unknown coding":           {"POST " + path + " HTTP/1.1\r\n" + host + "Transfer-Encoding: xchunked\r\n\r\n" + smuggled, 400},
+			"chunked twice":               {"POST " + path + " HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" + smuggled, 400},
+			"a space before the colon":    {"POST " + path + " HTTP/1.1\r\n" + host + "Transfer-Encoding : chunked\r\n\r\n" + smuggled, 400},
+			"a folded header":             {"POST " + path + " HTTP/1.1\r\n" + host + "Transfer-Encoding:\r\n chunked\r\n\r\n" + smuggled, -1},
+			"chunked in HTTP/1.0":         {"POST " + path + " HTTP/1.0\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n" + smuggled, -1},
+			"a line feed in the path":     {"GET " + path + "\n HTTP/1.1\r\n" + host + "\r\n", 400},
+			"a control byte in the path":  {"GET " + path + "\x01 HTTP/1.1\r\n" + host + "\r\n", 400},
+			"two hosts":                   {"GET " + path + " HTTP/1.1\r\n" + host + "Host: two.example\r\n\r\n", 400},
+			"another authority":           {"GET http://two.example" + path + " HTTP/1.1\r\n" + host + "\r\n", 400},
+			"a tunnel":                    {"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n", 405},
+			"everything":                  {"OPTIONS * HTTP/1.1\r\n" + host + "\r\n", 400},
+			"a body's length that is odd": {"POST " + path + " HTTP/1.1\r\n" + host + "Content-Length: +5\r\n\r\nhello", 400},
+			"the whole URL":               {"GET http://egress.inside" + path + " HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n", 200},
+		} {
+			answer := ask(test.raw)
+			if got := statusOf(answer); test.want >= 0 && got != test.want {
+				t.Errorf("%s: %d, want %d\n%s", name, got, test.want, answer)
+			}
+		}
+		for _, seen := range g.origins[33].Requests("") {
+			if seen.Path == "/hidden" || seen.Host != "www.example.com" || seen.URI != "/x" {
+				t.Errorf("the partner saw %+v", seen)
+			}
+		}
+	})
 }
