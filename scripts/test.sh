@@ -4,7 +4,7 @@
 # beside the others, and of the others the packages of the list FIRST at first, since they take longest.
 # Both parts run to their ends and tell at the end what failed. A part in which at most three tests failed runs those
 # once more, by themselves, and says so: one that passes then wants mending, but holds nobody up. Tests
-# that raced for data do not get that.
+# that raced for data do not get that. Scripts of the console do so within their run.
 # Lint has vetted everything: go test need not again.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -57,4 +57,5 @@ if [[ $beside ]]; then
 		status=1 # whatever passed when it ran again
 	fi
 fi
+[[ ! -s web/results/again.txt ]] || cat web/results/again.txt
 exit "$status"

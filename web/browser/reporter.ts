@@ -1,6 +1,7 @@
 import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node'
 
-// One line of standard output for what became of each script: e2e/console_test.go makes a subtest of it.
+// One line of standard output for what became of each script: e2e/console_test.go makes a subtest of it. One that passed has
+// errors if it did so the second time.
 function tell(file: string, name: string, took: number, errors: readonly { message?: string; stack?: string }[], passed = errors.length === 0) {
   const said = errors.map((e) => (e.stack?.includes(e.message ?? '') ? e.stack : `${e.message}\n${e.stack ?? ''}`))
   process.stdout.write(`\nweir-result ${JSON.stringify({ file: file.replace(/\.test\.ts$/, '').replace(/^browser\//, ''), name, took: Math.round(took), passed, said })}\n`)

@@ -10,6 +10,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 90_000,
     hookTimeout: 30_000,
+    retry: process.env.WEIR_MEASURE ? 0 : 1, // which is told of, as scripts/test.sh does with other tests
     expect: { poll: { timeout: 15_000 } }, // as Playwright's own
     reporters: ['./browser/reporter.ts'],
   },
