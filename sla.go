@@ -8,7 +8,8 @@ type SLA struct {
 	// Connect is how long connecting to a server of the partner may take, TLS included; 5s when left out. HAProxy 3.2 goes by
 	// the group's Tuning.
 	Connect Duration `json:"connect,omitempty"`
-	// Server is how long the partner may be silent; 30s when left out.
+	// Server is how long the partner may be silent; 30s when left out. A WebSocket, once it is open, may be as long as the
+	// group's Tuning says (timeouts.tunnel).
 	Server Duration `json:"server,omitempty"`
 	// Client is how long the application may be silent; the group's Tuning when left out.
 	Client Duration `json:"client,omitempty"`

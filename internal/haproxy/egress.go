@@ -49,9 +49,16 @@ const egressPath = `^(/[a-z0-9][a-z0-9_-]{0,62}){6}(/|$)`
 // elements at a semicolon.
 const climbs = `(?i)(^|/|\\|%(25)*(2f|5c))(\.|%(25)*2e){1,2}(/|\\|;|%(25)*(2f|5c|3b)|$)`
 
+// unwritten is a byte that an address must not have as it is (RFC 3986, 2); over HTTP/2 HAProxy lets those above 127 through.
+const unwritten = `[^!-~]`
+
 // twoWays is what a server may read as another path than a rule's prefix is held against: a letter or digit that is encoded
 // though it need not be (RFC 3986, 2.3), or an empty element.
 const twoWays = `(?i)//|%(2d|2e|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])`
+
+// inside are headers by which whoever stands between an application and a partner says where the application is, and those
+// for the load balancer itself.
+const inside = `(^|[-_])forwarded([-_]|$)|(^|[-_])(client|connecting|originating|proxyuser|real|remote|socket)[-_]?(ip|addr)$|^x-envoy-external-address$|^via$|^proxy([-_]|$)|^http2-settings$`
 
 // Conditions of calls to partners, about which variables are called txn.eg, and of those that nothing refuses so far.
 const (
@@ -79,6 +86,7 @@ func (r *renderer) egress(s *Section, p port) {
 	set("path", "path")
 	refuse("form", fmt.Sprintf("!{ var(txn.eg.path) -m reg %s }", Quoted(egressPath)),
 		"the path must be /client/environment/partner/environment/service/level/..., six plain words in lower case")
+	refuse("form", fmt.Sprintf("{ pathq -m reg %s }", Quoted(unwritten)), "the address has a byte that must be written with %%")
 	refuse("form", fmt.Sprintf("{ var(txn.eg.path) -m reg %s }", Quoted(climbs)),
 		"the path has an element . or .., plain or encoded, by which it could lead elsewhere")
 	for _, part := range [][2]string{{"app", "2,/"}, {"env", "3,/"}, {"caller", "2,/,2"}, {"service", "4,/,3"}, {"level", "7,/"}, {"key", "2,/,6"}} {
@@ -117,9 +125,10 @@ func (r *renderer) egress(s *Section, p port) {
 	// What the partner sees: the rest as it was written, and nothing that says who is inside.
 	rule("set-uri %%[pathq] if %s !{ url -m beg / }", calls) // the whole address, as proxies are asked, has the inside name
 	rule("set-path /%%[path,field(8,/,0)] if %s", calls)
-	for _, header := range []string{"x-forwarded- -m beg", "x-real-ip", "forwarded", "via", "proxy- -m beg"} {
-		rule("del-header %s if %s", header, calls)
-	}
+	rule("del-header %s -m reg if %s", Quoted(inside), calls)
+	// An upgrade to anything but a WebSocket, HTTP/2 above all, would be a way past rules of methods and paths.
+	rule("del-header upgrade if %s { req.hdr_cnt(upgrade) gt 1 }", calls)
+	rule("del-header upgrade if %s !{ req.hdr(upgrade) -m str -i websocket }", calls)
 }
 
 // egressLevel reads what the service level says.

@@ -16,7 +16,7 @@ import (
 )
 
 // calling makes a node a way out for prod: myback at .50 and .52, other at .51 and .52, and of example the services www at
-// .33, files at .35 behind a path, and mail, which nobody may call.
+// .33, files at .35 behind a path, mail at .36, and own at .37, where a test has what it likes.
 func calling(g func(host byte) netip.Addr, rules ...weir.EgressRule) func(*ir.Node) {
 	return func(n *ir.Node) {
 		site := n.Sites[0]
@@ -44,6 +44,7 @@ func calling(g func(host byte) netip.Addr, rules ...weir.EgressRule) func(*ir.No
 		}
 		endpoint("files", 35, func(e *ir.Endpoint) { e.Path, e.InFlight = "/v2/x", 1 })
 		endpoint("mail", 36, nil)
+		endpoint("own", 37, nil)
 		endpoint("www", 33, nil)
 		slices.SortFunc(n.Pools, func(a, b ir.Pool) int { return strings.Compare(a.Name, b.Name) })
 		for _, name := range []string{"high", "low"} {
@@ -61,16 +62,17 @@ func calling(g func(host byte) netip.Addr, rules ...weir.EgressRule) func(*ir.No
 	}
 }
 
+// hostsOf gives the addresses of the test's own network.
+func hostsOf(n *ir.Node) func(host byte) netip.Addr {
+	base := n.Group.Ranges[0].Addr().As4()
+	return func(host byte) netip.Addr { base[3] = host; return netip.AddrFrom4(base) }
+}
+
 func TestCallsToPartners(t *testing.T) {
 	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
-		var g *gate
-		prefix := func(n *ir.Node) func(byte) netip.Addr {
-			base := n.Group.Ranges[0].Addr().As4()
-			return func(host byte) netip.Addr { base[3] = host; return netip.AddrFrom4(base) }
-		}
-		g = startGate(t, h, func(n *ir.Node) {
-			calling(prefix(n),
+		g := startGate(t, h, func(n *ir.Node) {
+			calling(hostsOf(n),
 				weir.EgressRule{Clients: []string{"myback-prod"}, Services: []string{"www"}, SLAs: []string{"high", "low"}},
 				weir.EgressRule{Clients: []string{"other-prod"}, Services: []string{"www"}, SLAs: []string{"high"}, Methods: []string{"GET"}, Paths: []string{"/api", "/open/"}},
 				weir.EgressRule{Clients: []string{"other-prod"}, Services: []string{"www"}, SLAs: []string{"high"}, Methods: []string{"POST", "PUT"}, Paths: []string{"/api/in"}},
@@ -177,8 +179,7 @@ func TestCallsAtLevels(t *testing.T) {
 	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		g := startGate(t, h, func(n *ir.Node) {
-			base := n.Group.Ranges[0].Addr().As4()
-			calling(func(host byte) netip.Addr { base[3] = host; return netip.AddrFrom4(base) },
+			calling(hostsOf(n),
 				weir.EgressRule{Clients: []string{"myback-prod"}, SLAs: []string{"high", "low", "again", "anything"}},
 			)(n)
 			for name, methods := range map[string]string{"again": weir.RetryIdempotent, "anything": weir.RetryAll} {
@@ -285,8 +286,7 @@ func TestCallsThatTrick(t *testing.T) {
 	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		g := startGate(t, h, func(n *ir.Node) {
-			base := n.Group.Ranges[0].Addr().As4()
-			calling(func(host byte) netip.Addr { base[3] = host; return netip.AddrFrom4(base) },
+			calling(hostsOf(n),
 				weir.EgressRule{Clients: []string{"myback-prod"}, Services: []string{"www"}, SLAs: []string{"high"}, Methods: []string{"GET", "POST"}})(n)
 		})
 		const path, host = "/myback/prod/example/prod/www/high/x", "Host: egress.inside\r\n"

@@ -123,9 +123,13 @@ func webSocket(w http.ResponseWriter, key string) {
 }
 
 // client2 speaks HTTP/2 to port 8080 without TLS, whatever the host.
-func (p proxy) client2() *http.Client {
+func (p proxy) client2() *http.Client { return p.client2From(200) }
+
+// client2From comes from an address of the test's.
+func (p proxy) client2From(host byte) *http.Client {
+	dialer := &net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(p.addr(host, 0)))}
 	tr := &http.Transport{Protocols: new(http.Protocols), DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", p.addr(17, 8080))
+		return dialer.DialContext(ctx, "tcp", p.addr(17, 8080))
 	}}
 	tr.Protocols.SetUnencryptedHTTP2(true)
 	return &http.Client{Transport: tr, Timeout: weirtest.Patience}
