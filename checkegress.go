@@ -85,6 +85,7 @@ func (c *checker) partner(o *Object, spec *Partner) {
 		}
 	}
 	c.rulesOf(o)
+	c.partnerSplits(o)
 }
 
 // rulesOf: those that refer to an object and stay as they are still fit.

@@ -6,7 +6,7 @@ func (c *checker) split(o *Object, s *Split) {
 	if site == nil {
 		return // told with the references
 	}
-	for _, why := range unfitSplit(o, s, site) {
+	for _, why := range c.unfitSplit(o, s, site) {
 		c.add(o.Ref(), "spec."+why.Path, "%s", why.Message)
 	}
 	for r := range c.after.ReferrersOf("Split", site.Ref()) {
@@ -17,9 +17,13 @@ func (c *checker) split(o *Object, s *Split) {
 }
 
 // unfitSplit says why a site does not take a split.
-func unfitSplit(o *Object, s *Split, site *Object) []Problem {
+func (c *checker) unfitSplit(o *Object, s *Split, site *Object) []Problem {
 	var p Problems
 	spec := site.Spec.(*Site)
+	if spec.Egress != nil {
+		c.unfitCalls(&p, o, s, site)
+		return p.List()
+	}
 	if role := o.Metadata.Role; role != "" && role != site.Metadata.Role {
 		p.Add("site", "%s is not role %s's; its own owners divide its traffic", site.Ref(), role)
 	}
@@ -42,7 +46,56 @@ func (c *checker) siteSplits(o *Object) {
 		if other == nil || c.written[r] {
 			continue
 		}
-		for _, why := range unfitSplit(other, other.Spec.(*Split), o) {
+		for _, why := range c.unfitSplit(other, other.Spec.(*Split), o) {
+			c.add(o.Ref(), "spec", "%s could not stay: spec.%s: %s", r, why.Path, why.Message)
+		}
+	}
+}
+
+// unfitCalls says why an egress site does not take a split. Who owns all services that are legs may divide them, as he may
+// give each other addresses; and since rules are for environments, a split leads into no other one.
+func (c *checker) unfitCalls(p *Problems, o *Object, s *Split, site *Object) {
+	role := o.Metadata.Role
+	foreign := ""
+	for i, l := range s.Legs {
+		path := index("legs", i) + ".backend"
+		partner, environment, service, ok := l.Called()
+		if !ok {
+			p.Add(path, "%q is no service; %s leads to partners: write partner/environment/service", clip(l.Backend), site.Ref())
+			continue
+		}
+		of := c.after.Get(Ref{"Partner", partner})
+		if of == nil {
+			continue // told with the references
+		}
+		if role != of.Metadata.Role {
+			foreign = of.Ref().String()
+		}
+		if spec := of.Spec.(*Partner); spec.Endpoint(environment, service) == nil {
+			p.Add(path, "%s has no %s/%s; it has %s", of.Ref(), environment, service, offers(spec))
+		}
+		if _, first, _, ok := s.Legs[0].Called(); ok && environment != first {
+			p.Add(path, "is in environment %s; those who may call %s may call environment %s alone", environment, s.Backend, first)
+		}
+	}
+	if role != "" && role != site.Metadata.Role && foreign != "" {
+		p.Add("site", "neither %s nor %s is role %s's; the owners of the site divide its calls, or those of all services that are legs", site.Ref(), foreign, role)
+	}
+}
+
+// partnerSplits: a partner that changes still has the services that Splits divide which stay as they are.
+func (c *checker) partnerSplits(o *Object) {
+	for r := range c.after.ReferrersOf("Split", o.Ref()) {
+		other := c.after.Get(r)
+		if other == nil || c.written[r] {
+			continue
+		}
+		s := other.Spec.(*Split)
+		site := c.after.Get(Ref{"Site", s.Site})
+		if site == nil || c.written[site.Ref()] {
+			continue
+		}
+		for _, why := range c.unfitSplit(other, s, site) {
 			c.add(o.Ref(), "spec", "%s could not stay: spec.%s: %s", r, why.Path, why.Message)
 		}
 	}

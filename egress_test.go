@@ -36,28 +36,30 @@ func TestEgressObjects(t *testing.T) {
 		"kind: Partner\nmetadata: {name: p}\nspec: {contact: x}":                                                       "spec.endpoints: needs at least one",
 		partner + ", plain: true, tls: {}}]}":                                                                          "leave one of them out",
 		partner + "}, {environment: prod, service: www, host: a.example, addresses: [192.0.2.1]}]}":                    "endpoints[1].service",
-		partner + ", port: 0x}]}":                                                   "port",
-		partner + ", path: v2}]}":                                                   "endpoints[0].path",
-		partner + ", path: \"/v2 %[src]\"}]}":                                       "endpoints[0].path",
-		partner + ", hostHeader: \"a b\"}]}":                                        "endpoints[0].hostHeader",
-		partner + ", tls: {sni: \"*.example.com\"}}]}":                              "endpoints[0].tls.sni",
-		partner + ", tls: {minVersion: TLSv1.0}}]}":                                 "endpoints[0].tls.minVersion",
-		partner + ", tls: {minVersion: TLSv1.3, maxVersion: TLSv1.2}}]}":            "below minVersion",
-		partner + ", tls: {verify: none}}]}":                                        "verify",
-		strings.Replace(partner, "'::ffff:192.0.2.1'", "0.0.0.0", 1) + "}]}":        "must be the address of a server",
-		strings.Replace(partner, "'::ffff:192.0.2.1'", "", 1) + "}]}":               "needs at least one address",
-		strings.Replace(partner, "WWW.Example.com", "\"*.example.com\"", 1) + "}]}": "must be one name",
-		"kind: SLA\nmetadata: {name: s}\nspec: {server: 0.1ms}":                     "spec.server",
-		"kind: SLA\nmetadata: {name: s}\nspec: {retries: {on: connection}}":         "spec.retries.on",
-		"kind: SLA\nmetadata: {name: s}\nspec: {retries: {methods: GET}}":           "spec.retries.methods",
-		"kind: SLA\nmetadata: {name: s}\nspec: {inFlight: -1}":                      "spec.inFlight",
-		rule("partner: p, slas: [s]"):                                               "spec.clients: needs at least one",
-		rule("clients: [c], slas: [s]"):                                             "spec.partner",
-		rule("clients: [c], partner: p"):                                            "spec.slas: needs at least one",
-		rule("clients: [c], partner: p, slas: [s], methods: [get]"):                 "spec.methods[0]",
-		rule("clients: [c], partner: p, slas: [s], methods: [\"GET|x\"]"):           "spec.methods[0]",
-		rule("clients: [c], partner: p, slas: [s], paths: [api]"):                   "spec.paths[0]",
-		rule("clients: [c], partner: p, slas: [s], paths: [\"/a?b\"]"):              "spec.paths[0]",
+		partner + ", port: 0x}]}":                                                                                              "port",
+		partner + ", path: v2}]}":                                                                                              "endpoints[0].path",
+		partner + ", path: \"/v2 %[src]\"}]}":                                                                                  "endpoints[0].path",
+		partner + ", hostHeader: \"a b\"}]}":                                                                                   "endpoints[0].hostHeader",
+		partner + ", tls: {sni: \"*.example.com\"}}]}":                                                                         "endpoints[0].tls.sni",
+		partner + ", tls: {minVersion: TLSv1.0}}]}":                                                                            "endpoints[0].tls.minVersion",
+		partner + ", tls: {minVersion: TLSv1.3, maxVersion: TLSv1.2}}]}":                                                       "below minVersion",
+		partner + ", tls: {verify: none}}]}":                                                                                   "verify",
+		strings.Replace(partner, "'::ffff:192.0.2.1'", "0.0.0.0", 1) + "}]}":                                                   "must be the address of a server",
+		strings.Replace(partner, "'::ffff:192.0.2.1'", "", 1) + "}]}":                                                          "needs at least one address",
+		strings.Replace(partner, "WWW.Example.com", "\"*.example.com\"", 1) + "}]}":                                            "must be one name",
+		"kind: SLA\nmetadata: {name: s}\nspec: {server: 0.1ms}":                                                                "spec.server",
+		"kind: SLA\nmetadata: {name: s}\nspec: {retries: {on: connection}}":                                                    "spec.retries.on",
+		"kind: SLA\nmetadata: {name: s}\nspec: {retries: {methods: GET}}":                                                      "spec.retries.methods",
+		"kind: SLA\nmetadata: {name: s}\nspec: {inFlight: -1}":                                                                 "spec.inFlight",
+		rule("partner: p, slas: [s]"):                                                                                          "spec.clients: needs at least one",
+		rule("clients: [c], slas: [s]"):                                                                                        "spec.partner",
+		rule("clients: [c], partner: p"):                                                                                       "spec.slas: needs at least one",
+		rule("clients: [c], partner: p, slas: [s], methods: [get]"):                                                            "spec.methods[0]",
+		rule("clients: [c], partner: p, slas: [s], methods: [\"GET|x\"]"):                                                      "spec.methods[0]",
+		rule("clients: [c], partner: p, slas: [s], paths: [api]"):                                                              "spec.paths[0]",
+		rule("clients: [c], partner: p, slas: [s], paths: [\"/a?b\"]"):                                                         "spec.paths[0]",
+		"kind: Split\nmetadata: {name: s}\nspec: {site: s, legs: [{backend: a/b, weight: 1}, {backend: a/b/c, weight: 1}]}":    "spec.legs[0].backend: \"a/b\" must be a backend, or a service",
+		"kind: Split\nmetadata: {name: s}\nspec: {site: s, legs: [{backend: a/b/c, weight: 1}, {backend: a/../c, weight: 1}]}": "spec.legs[1].backend",
 		site("egress: {}"): "spec.egress.environments",
 		site("egress: {environments: [prod]}, backends: {default: web}"): "backends can't stand beside it",
 		site("egress: {environments: [prod]}, mode: tcp"):                "needs mode http",
@@ -113,6 +115,19 @@ spec:
   endpoints:
   - {environment: prod, service: www, host: a.example, addresses: [192.0.2.1]}
   - {environment: prod, service: mail, host: b.example, addresses: [192.0.2.1]}
+  - {environment: old, service: www, host: b.example, addresses: [192.0.2.1]}
+---
+kind: Partner
+metadata: {name: theirs, role: api}
+spec: {endpoints: [{environment: prod, service: www, host: a.example, addresses: [192.0.2.1]}, {environment: prod, service: mail, host: a.example, addresses: [192.0.2.1]}]}
+---
+kind: Partner
+metadata: {name: shared, role: web, shareWith: [api]}
+spec: {endpoints: [{environment: prod, service: www, host: a.example, addresses: [192.0.2.1]}, {environment: prod, service: mail, host: a.example, addresses: [192.0.2.1]}]}
+---
+kind: Split
+metadata: {name: first, role: web}
+spec: {site: out, legs: [{backend: shared/prod/www, weight: 1}, {backend: shared/prod/mail, weight: 1}]}
 ---
 kind: SLA
 metadata: {name: high}
@@ -122,6 +137,9 @@ metadata: {name: r, role: web}
 spec: {clients: [myback], partner: example, services: [www], slas: [high]}
 `) {
 		set.Put(o)
+	}
+	split := func(role, first, second string) string {
+		return "kind: Split\nmetadata: {name: new, role: " + role + "}\nspec: {site: out, backend: " + first + ", legs: [{backend: " + first + ", weight: 9}, {backend: " + second + ", weight: 1}]}"
 	}
 	const rule = "kind: EgressRule\nmetadata: {name: new, role: web}\nspec: {partner: example, slas: [high], "
 	for text, want := range map[string]string{
@@ -135,8 +153,19 @@ spec: {clients: [myback], partner: example, services: [www], slas: [high]}
 		"kind: EgressClient\nmetadata: {name: twice}\nspec: {application: myback, environment: prod, sources: [10.0.0.0/8]}":                                    "EgressClient/myback is /myback/prod already",
 		"kind: EgressClient\nmetadata: {name: myback, role: web}\nspec: {environment: test, application: other, sources: [10.0.0.0/8]}":                         "EgressRule/r could not stay: spec.services",
 		"kind: Partner\nmetadata: {name: example, role: web}\nspec: {endpoints: [{environment: prod, service: mail, host: b.example, addresses: [192.0.2.1]}]}": "EgressRule/r could not stay: spec.services: Partner/example has no service www",
-		"kind: Site\nmetadata: {name: second}\nspec: {hostnames: [f.example], addresses: [a], listeners: [{port: 80}], egress: {environments: [prod, test]}}":   "",
-		"kind: Site\nmetadata: {name: second}\nspec: {hostnames: [f.example], addresses: [a], listeners: [{port: 80}], egress: {environments: [prod]}}":         "LoadBalancerGroup/edge serves Site/out for test, prod",
+		split("web", "a/prod/www", "example/prod/mail"):                                                      "spec.legs[0].backend Partner \"a\" does not exist",
+		split("web", "example/prod/www", "example/prod/mail"):                                                "",
+		split("web", "example/prod/www", "example/prod/ftp"):                                                 "spec.legs[1].backend Partner/example has no prod/ftp; it has prod/www, prod/mail, old/www",
+		split("web", "example/prod/www", "example/old/www"):                                                  "spec.legs[1].backend is in environment old; those who may call example/prod/www may call environment prod alone",
+		split("web", "example/prod/www", "theirs/prod/www"):                                                  "spec.legs[1].backend Partner/theirs belongs to role api",
+		split("api", "example/prod/www", "theirs/prod/www"):                                                  "spec.legs[0].backend Partner/example belongs to role web",
+		split("api", "theirs/prod/www", "shared/prod/www"):                                                   "spec.site neither Site/out nor Partner/shared is role api's",
+		split("api", "theirs/prod/www", "theirs/prod/mail"):                                                  "",
+		split("web", "default", "example/prod/www"):                                                          "spec.legs[0].backend \"default\" is no service; Site/out leads to partners",
+		strings.Replace(split("web", "shared/prod/www", "example/prod/www"), "name: new", "name: second", 1): "spec.backend Split/first divides",
+		"kind: Partner\nmetadata: {name: shared, role: web, shareWith: [api]}\nspec: {endpoints: [{environment: prod, service: mail, host: a.example, addresses: [192.0.2.1]}]}": "Split/first could not stay: spec.legs[0].backend: Partner/shared has no prod/www",
+		"kind: Site\nmetadata: {name: second}\nspec: {hostnames: [f.example], addresses: [a], listeners: [{port: 80}], egress: {environments: [prod, test]}}":                    "",
+		"kind: Site\nmetadata: {name: second}\nspec: {hostnames: [f.example], addresses: [a], listeners: [{port: 80}], egress: {environments: [prod]}}":                          "LoadBalancerGroup/edge serves Site/out for test, prod",
 	} {
 		after := set.Copy()
 		var refs []weir.Ref

@@ -2,19 +2,22 @@ package weir
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
 // Split divides what an http Site sends to one of its backends among several of them, as for a canary or to compare two
 // versions. HAProxy divides at each request and takes steps by its own clock: shares change while it runs. The first Split
-// of a group is a reload, and the last. Log lines have the backend that served as the route.
+// of a group is a reload, and the last. Log lines have the backend that served as the route. At an egress Site calls to one
+// service are divided among several, which go by the rules, the level and the figures of that which was called.
 type Split struct {
 	// Site is the name of the Site.
 	Site string `json:"site"`
 	// Backend is the one whose requests are divided, after the site's routes have chosen it; "default" when left out. It has
-	// one Split at most.
+	// one Split at most. At an egress Site it is a service, partner/environment/service, and the first leg's when left out.
 	Backend string `json:"backend,omitempty"`
-	// Legs are two to four backends of the site, of which the first is the one that is divided.
+	// Legs are two to four backends of the site, of which the first is the one that is divided. At an egress Site they are
+	// services in one environment; no rule needs to name any but the first.
 	Legs []SplitLeg `json:"legs"`
 	// Sticky is none, cookie or source: a client comes to the same leg again by a cookie of its own (WEIRSPLIT, a number), or
 	// by its address, and stays there while the leg's share grows. Raising a share moves nobody but from the first leg, with
@@ -30,7 +33,7 @@ type Split struct {
 
 // SplitLeg is a backend with its share.
 type SplitLeg struct {
-	// Backend is the name of one of the site's backends.
+	// Backend is the name of one of the site's backends, or of a service as partner/environment/service.
 	Backend string `json:"backend"`
 	// Weight is the share among the weights of all legs, 0 to 1000; shares are rounded to a thousandth.
 	Weight int `json:"weight"`
@@ -61,6 +64,9 @@ const (
 
 // Normalize fills the defaults.
 func (s *Split) Normalize() {
+	if len(s.Legs) > 0 && strings.Contains(s.Legs[0].Backend, "/") {
+		setDefault(&s.Backend, s.Legs[0].Backend)
+	}
 	setDefault(&s.Backend, "default")
 	setDefault(&s.Sticky, StickyNone)
 	s.Abort.normalize()
@@ -72,7 +78,7 @@ func (s *Split) Normalize() {
 // Validate checks everything that a split says by itself.
 func (s *Split) Validate(p *Problems) {
 	required(p, "site", s.Site)
-	required(p, "backend", s.Backend)
+	checkDivided(p, "backend", s.Backend)
 	if len(s.Legs) < 2 || len(s.Legs) > MaxSplitLegs {
 		p.Add("legs", "holds %d; two to %d are needed", len(s.Legs), MaxSplitLegs)
 	} else if s.Legs[0].Backend != s.Backend {
@@ -81,7 +87,7 @@ func (s *Split) Validate(p *Problems) {
 	weights := map[string]int{}
 	for i, l := range s.Legs {
 		path := index("legs", i)
-		required(p, path+".backend", l.Backend)
+		checkDivided(p, path+".backend", l.Backend)
 		between(p, path+".weight", l.Weight, 0, SplitShares)
 		if _, twice := weights[l.Backend]; twice {
 			p.Add(path+".backend", "%q is a leg already", clip(l.Backend))
@@ -130,9 +136,33 @@ func someWeight(p *Problems, path string, weights map[string]int) {
 	p.Add(path, "leave no leg with a weight; give one to that which takes everything")
 }
 
-// References are the site and the schedule.
+// checkDivided asks for the name of a backend, or for three of a service.
+func checkDivided(p *Problems, path, v string) {
+	if !strings.Contains(v, "/") {
+		required(p, path, v)
+	} else if words := strings.Split(v, "/"); len(words) != 3 || slices.ContainsFunc(words, func(w string) bool { return CheckName(w) != nil }) {
+		p.Add(path, "%q must be a backend, or a service as partner/environment/service", clip(v))
+	}
+}
+
+// References are the site, the schedule, and the partners whose services are legs.
 func (s *Split) References() []Reference {
-	return optional(optional(nil, "site", "Site", s.Site), "schedule", "Schedule", s.Schedule)
+	list := optional(optional(nil, "site", "Site", s.Site), "schedule", "Schedule", s.Schedule)
+	for i, l := range s.Legs {
+		if partner, _, _, ok := l.Called(); ok {
+			list = optional(list, index("legs", i)+".backend", "Partner", partner)
+		}
+	}
+	return list
+}
+
+// Called gives the service that a leg is; ok is false when it is a backend.
+func (l SplitLeg) Called() (partner, environment, service string, ok bool) {
+	words := strings.Split(l.Backend, "/")
+	if len(words) != 3 {
+		return "", "", "", false
+	}
+	return words[0], words[1], words[2], true
 }
 
 // Shares gives what each leg has at a moment, in thousandths, in the order of the legs. The schedule is not looked at.

@@ -35,6 +35,11 @@ func (b *builder) egress() {
 	for _, name := range sortedKeys(rules) {
 		b.egressRule(name, rules[name], levels, endpoints)
 	}
+	for i := range b.node.Sites {
+		if b.node.Sites[i].Egress != nil {
+			b.egressSplits(b.node.Sites[i].Name, endpoints)
+		}
+	}
 	for _, name := range sortedKeys(levels) {
 		b.node.SLAs = append(b.node.SLAs, ir.SLA{Name: name, SLA: *weir.Find[weir.SLA](b.set, "SLA", name)})
 	}
@@ -76,6 +81,34 @@ func (b *builder) egressRule(name string, clients []string, levels map[string]bo
 		}
 	}
 	b.node.Rules = append(b.node.Rules, ir.EgressRule{Name: name, EgressRule: r})
+}
+
+// egressSplits takes the Splits of an egress site; what they lead to is there though no rule names it.
+func (b *builder) egressSplits(site string, endpoints map[string]*ir.Pool) {
+	ref := weir.Ref{Kind: "Site", Name: site}
+	legs := map[string]*ir.Pool{}
+	first := len(b.node.Splits)
+	b.splits(ref, weir.Find[weir.Site](b.set, ref.Kind, site), func(backend string) bool {
+		name, environment, service, _ := weir.SplitLeg{Backend: backend}.Called()
+		partner := weir.Find[weir.Partner](b.set, "Partner", name)
+		if partner == nil || partner.Endpoint(environment, service) == nil {
+			return false
+		}
+		p := endpoints[ir.CalledPool(backend)]
+		if p == nil {
+			p = b.endpoint(name, partner, partner.Endpoint(environment, service))
+		}
+		legs[p.Name] = p
+		return true
+	})
+	for i := first; i < len(b.node.Splits); i++ {
+		s := &b.node.Splits[i]
+		s.ByPool()
+		for _, l := range s.Legs {
+			endpoints[l.Backend] = legs[l.Backend]
+		}
+	}
+	b.sortSplits()
 }
 
 // endpoint makes a pool of a service. One that can't be spoken to as is asked for has no servers, so that nobody speaks to

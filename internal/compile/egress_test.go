@@ -28,6 +28,9 @@ func TestWaysOut(t *testing.T) {
 		"{kind: SLA, metadata: {name: high}, spec: {}}",
 		"{kind: SLA, metadata: {name: unused}, spec: {}}",
 		"{kind: EgressRule, metadata: {name: calls}, spec: {clients: [tester, myback], partner: example, slas: [high, none]}}",
+		"{kind: Partner, metadata: {name: newer}, spec: {endpoints: [{environment: prod, service: www, host: n.example.com, addresses: [192.0.2.7], plain: true}]}}",
+		"{kind: Split, metadata: {name: ten}, spec: {site: out, legs: [{backend: example/prod/www, weight: 9}, {backend: newer/prod/www, weight: 1}], steps: [{at: 2030-01-01T00:00:00Z, weights: {newer/prod/www: 5}}]}}",
+		"{kind: Split, metadata: {name: none}, spec: {site: out, legs: [{backend: example/prod/line, weight: 9}, {backend: newer/prod/gone, weight: 1}]}}",
 		"{kind: EgressRule, metadata: {name: lost}, spec: {clients: [myback], partner: nobody, slas: [high]}}",
 		"{kind: EgressRule, metadata: {name: theirs}, spec: {clients: [tester], partner: uncalled, environment: prod, slas: [unused]}}",
 	} {
@@ -44,6 +47,9 @@ func TestWaysOut(t *testing.T) {
 	}
 	for _, r := range node.Rules {
 		got = append(got, fmt.Sprintf("rule %s of %v at %v", r.Name, r.Clients, r.SLAs))
+	}
+	for _, s := range node.Splits {
+		got = append(got, fmt.Sprintf("split %s of %s between %v, later %v", s.Name, s.Backend, s.Legs, s.Steps[0].Weights))
 	}
 	for _, p := range node.Pools {
 		if p.Endpoint == nil {
@@ -62,16 +68,18 @@ func TestWaysOut(t *testing.T) {
 		"client idle idle/dev", "client myback myback/prod",
 		"sla high",
 		"rule calls of [myback] at [high]",
+		"split ten of example.prod.www between [{example.prod.www 9} {newer.prod.www 1}], later map[newer.prod.www:5]",
 		`example.prod.line as l.example.com:81 up to "", 3 at 192.0.2.1:81`,
 		`example.prod.shown as s.example.com up to "", 0`,
 		`example.prod.www as www.example.com/v1 up to "TLSv1.2", 0 with www.example.com ca at 192.0.2.9:443 at [2001:db8::1]:443`,
+		`newer.prod.www as n.example.com up to "", 0 at 192.0.2.7:80`,
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the group has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	var told []string
 	for _, p := range problems {
-		if strings.HasPrefix(p.Object, "Egress") || strings.HasPrefix(p.Object, "Partner") {
+		if strings.HasPrefix(p.Object, "Egress") || strings.HasPrefix(p.Object, "Partner") || strings.HasPrefix(p.Object, "Split/none") {
 			told = append(told, p.Object+" "+p.Path+" "+p.Message)
 		}
 	}
@@ -79,6 +87,7 @@ func TestWaysOut(t *testing.T) {
 		"EgressRule/calls spec.slas[1] SLA/none does not exist; calls that ask for it are refused",
 		"EgressRule/lost spec.partner Partner/nobody does not exist; the rule lets nothing through",
 		"Partner/example spec.endpoints prod/shown: Certificate/gone does not exist; calls to it are answered 503",
+		`Split/none spec.legs[1].backend there is no service "newer/prod/gone"; nothing is divided`,
 	}
 	if strings.Join(told, "\n") != strings.Join(wantTold, "\n") {
 		t.Errorf("told\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(wantTold, "\n"))

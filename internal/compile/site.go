@@ -286,7 +286,9 @@ func (b *builder) backends(ref weir.Ref, spec *weir.Site, s *ir.Site) {
 		}
 		s.Routes = append(s.Routes, r)
 	}
-	b.splits(ref, spec, use)
+	if spec.Egress == nil { // those of calls come when the services are known
+		b.splits(ref, spec, use)
+	}
 	for _, name := range sortedKeys(known) {
 		if used[name] {
 			s.Backends = append(s.Backends, known[name])

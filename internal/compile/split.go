@@ -29,7 +29,11 @@ func (b *builder) splits(site weir.Ref, spec *weir.Site, use func(string) bool) 
 			continue
 		}
 		if i := slices.IndexFunc(s.Legs, func(l weir.SplitLeg) bool { return !use(l.Backend) }); i >= 0 {
-			b.problems.add(ref, fmt.Sprintf("spec.legs[%d].backend", i), "backend %q has no pool that can be used; nothing is divided", s.Legs[i].Backend)
+			what := "backend %q has no pool that can be used; nothing is divided"
+			if spec.Egress != nil {
+				what = "there is no service %q; nothing is divided"
+			}
+			b.problems.add(ref, fmt.Sprintf("spec.legs[%d].backend", i), what, s.Legs[i].Backend)
 			continue
 		}
 		taken[s.Backend] = ref.Name

@@ -255,7 +255,9 @@ func pathsOf(site *weir.Site, backend string) (words []string) {
 		}
 	}
 	if len(words) == 0 {
-		words = []string{"backend " + backend}
+		if words = []string{"backend " + backend}; site.Egress != nil {
+			words = []string{"calls to " + backend}
+		}
 	}
 	return words
 }

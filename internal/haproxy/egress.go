@@ -148,11 +148,25 @@ func (r *renderer) egressRoom(s *Section, p port) {
 	}
 	rule := func(format string, args ...any) { s.add("http-request "+format, args...) }
 	const bounded = calls + " { var(txn.eg.in.room) -m int gt 0 }"
-	rule("set-var(txn.eg.key) var(txn.route),concat(|,txn.eg.level),sha1 if %s", bounded)
+	rule("set-var(txn.eg.key) var(txn.site),concat(/,txn.eg.service),concat(|,txn.eg.level),sha1 if %s", bounded)
 	rule("track-sc%d var(txn.eg.key) if %s", flightCounter, bounded)
 	full := fmt.Sprintf("if %s { sc_conn_cur(%d),sub(txn.eg.in.room) gt 0 }", bounded, flightCounter)
-	rule("set-var(txn.route) var(txn.route),concat(%s) %s", refusedFull, full)
+	rule("set-var(txn.route) var(txn.site),concat(/,txn.eg.to),concat(%s) %s", refusedFull, full)
+	rule("unset-var(txn.sp.window) %s", full) // the leg is not at fault
 	rule(`return status 503 content-type text/plain hdr Retry-After 1 lf-string "%%[var(txn.eg.in.room)] calls to %%[var(txn.eg.service)] at level %%[var(txn.eg.level)] are under way, as many as there may be\n" %s`, full)
+}
+
+// egressLeg tells callers by which service a Split had them served, and keeps its cookie from partners.
+func (r *renderer) egressLeg(s *Section, p port) {
+	if !r.egresses(p.number) {
+		return
+	}
+	s.add(`http-request set-var-fmt(txn.eg.service) "%%[var(txn.sp.leg),field(2,/),field(1,.)]/%%[var(txn.sp.leg),field(2,.)]/%%[var(txn.sp.leg),field(3,.)] for %%[var(txn.eg.service)]" if %s { var(txn.sp.leg) -m found }`, calls)
+	const has = "{ req.cook(" + splitCookie + ") -m found }"
+	for _, cookie := range [][2]string{{"^(.*); ?" + splitCookie + "=[^;]*(.*)$", `\1\2`}, {"^" + splitCookie + "=[^;]*(; ?)?(.*)$", `\2`}} {
+		s.add("http-request replace-header Cookie %s %s if %s %s", Quoted(cookie[0]), Quoted(cookie[1]), calls, has)
+	}
+	s.add("http-request del-header Cookie if %s { req.hdr(Cookie) -m found } !{ req.hdr(Cookie) -m len gt 0 }", calls)
 }
 
 // refusedFull ends the route of a call for which there was no room.
@@ -160,6 +174,8 @@ const refusedFull = "+full"
 
 // egressProfile is what is done with a call at the service that serves it, which a split may have chosen.
 func (r *renderer) egressProfile(s *Section) {
+	// The log has what was called as the route, and what serves it as the backend.
+	s.add("http-request set-var(txn.route) var(txn.site),concat(/,txn.eg.to) if { var(txn.sp.leg) -m found }")
 	s.add("retries 3")
 	s.add("retry-on conn-failure empty-response junk-response response-timeout 502 503 504")
 	s.add("http-reuse aggressive")

@@ -366,6 +366,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	r.siteLogic(s)
 	r.split(s, rule)
 	r.egressRoom(s, p)
+	r.egressLeg(s, p)
 	// What knew that no zone sends back what it gets is over when the last one has its share again.
 	rule("unset-var(proc.down) if { var(proc.down) -m found } { date,sub(proc.down) gt 0 }")
 	c := chooser{r: r, s: s, rule: "http-request"}

@@ -23,6 +23,7 @@ type gate struct {
 	t       *testing.T
 	dir     string
 	version haproxy.Version
+	env     haproxy.Env
 	node    ir.Node
 	config  haproxy.Config
 }
@@ -48,6 +49,7 @@ func startGate(t *testing.T, h weirtest.HAProxy, edit func(*ir.Node), log ...hap
 	if len(log) > 0 {
 		env.Log = log[0]
 	}
+	g.env = env
 	g.config = haproxy.Render(g.node, env)
 	writeFiles(t, g.dir, g.config)
 	if err := os.WriteFile(filepath.Join(g.dir, haproxy.StateFile), nil, 0o600); err != nil {
@@ -87,7 +89,7 @@ func (g *gate) change(edit func(*ir.Node)) {
 	g.t.Helper()
 	before := g.config
 	edit(&g.node)
-	g.config = haproxy.Render(g.node, haproxy.Env{Version: g.version})
+	g.config = haproxy.Render(g.node, g.env)
 	if was, _ := (haproxy.Config{Sections: before.Sections}).Text(); was != sectionsOf(g.config) {
 		g.t.Fatal("the change takes a reload")
 	}

@@ -33,9 +33,10 @@ func (r *renderer) divided(site string) bool {
 	return slices.ContainsFunc(r.node.Splits, func(s ir.Split) bool { return s.Site == site })
 }
 
-// split lets the route that was found lead to one of the legs.
+// split lets the route that was found lead to one of the legs. Groups with a way out have the rules in any case, so that
+// there the first Split is no reload.
 func (r *renderer) split(s *Section, rule adder) {
-	if len(r.node.Splits) == 0 {
+	if len(r.node.Splits) == 0 && !r.egresses(0) {
 		return
 	}
 	s.add("# splits: the route's shares at this moment, and the client's leg by a number that it draws")
@@ -91,6 +92,11 @@ func (r *renderer) periods(s *ir.Split) (list []period) {
 
 // splitMaps puts down the shares of all splits.
 func (r *renderer) splitMaps() {
+	if r.egresses(0) {
+		for _, path := range []string{mapSplits, mapSplitTimes, mapSplitLegs} {
+			r.maps[path] = orEmpty(r.maps[path]) // those that the text names
+		}
+	}
 	var routes, lots []string
 	of := func(s *ir.Split) string { return s.Site + "/" + s.Backend }
 	lot := func(s *ir.Split, p period) string {

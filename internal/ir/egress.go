@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"slices"
 	"strings"
 
 	"weir"
@@ -44,6 +45,29 @@ type Endpoint struct {
 
 // Pool names the pool of the endpoint. People's names hold no dot.
 func (e *Endpoint) Pool() string { return e.Partner + "." + e.Environment + "." + e.Service }
+
+// CalledPool names the pool of a service that is written partner/environment/service; a backend's name stays as it is.
+func CalledPool(service string) string { return strings.ReplaceAll(service, "/", ".") }
+
+// CalledAs gives what CalledPool made a pool's name of.
+func CalledAs(pool string) string { return strings.ReplaceAll(pool, ".", "/") }
+
+// ByPool has a Split of services name their pools, as routes do.
+func (s *Split) ByPool() {
+	s.Backend = CalledPool(s.Backend)
+	s.Legs = slices.Clone(s.Legs)
+	for i := range s.Legs {
+		s.Legs[i].Backend = CalledPool(s.Legs[i].Backend)
+	}
+	s.Steps = slices.Clone(s.Steps)
+	for i := range s.Steps {
+		weights := make(map[string]int, len(s.Steps[i].Weights))
+		for service, weight := range s.Steps[i].Weights {
+			weights[CalledPool(service)] = weight
+		}
+		s.Steps[i].Weights = weights
+	}
+}
 
 // PoolOwner names the object that a pool comes from: its own, or the Partner whose service it is.
 func PoolOwner(pool string) string {

@@ -106,7 +106,7 @@ func (r *refusals) take(reports map[string]link.Reported, view *weir.Set, now ti
 // of says whether there is such a leg: what load balancers tell of others is not believed.
 func (l outLeg) of(view *weir.Set) bool {
 	s := weir.Find[weir.Split](view, "Split", l.split)
-	return s != nil && s.Site == l.site && slices.ContainsFunc(s.Legs, func(leg weir.SplitLeg) bool { return leg.Backend == l.backend })
+	return s != nil && s.Site == l.site && slices.ContainsFunc(s.Legs, func(leg weir.SplitLeg) bool { return ir.CalledPool(leg.Backend) == l.backend })
 }
 
 // divert notes the legs from which a load balancer kept something between two samples, as far as both are of the form that

@@ -176,7 +176,7 @@ func refused(sites map[string]api.SiteCounts, counts *accesslog.Counts) {
 	}
 	for _, d := range counts.Diverted {
 		site := sites[d.Site]
-		site.Splits = append(site.Splits, api.LegCounts{Split: d.Split, Backend: d.Backend, Aborts: d.Aborts, Diverted: d.Diverts})
+		site.Splits = append(site.Splits, api.LegCounts{Split: d.Split, Backend: ir.CalledAs(d.Backend), Aborts: d.Aborts, Diverted: d.Diverts})
 		sites[d.Site] = site
 	}
 }

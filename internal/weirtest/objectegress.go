@@ -47,6 +47,29 @@ func (w *world) partner(role string) *weir.Partner {
 	return p
 }
 
+// services gives two of partners, in one environment where there are such.
+func (w *world) services(role string) (first, second string) {
+	second = "nobody/prod/www"
+	var environment string
+	for range 4 {
+		name := w.anyName("Partner", role)
+		partner := weir.Find[weir.Partner](w.set, "Partner", name)
+		if partner == nil {
+			continue
+		}
+		for i := range partner.Endpoints {
+			e := &partner.Endpoints[i]
+			switch service := name + "/" + e.Name(); {
+			case first == "":
+				first, environment = service, e.Environment
+			case service != first && e.Environment == environment:
+				return first, service
+			}
+		}
+	}
+	return first, second
+}
+
 func (w *world) sla() *weir.SLA {
 	s := &weir.SLA{InFlight: w.rng.IntN(20)}
 	if w.some(2) {

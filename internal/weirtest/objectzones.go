@@ -42,7 +42,7 @@ func (w *world) schedule() *weir.Schedule {
 	return s
 }
 
-// split divides a backend of some site between two of its own.
+// split divides a backend of some site between two of its own, or calls between two services.
 func (w *world) split(role string) *weir.Split {
 	s := &weir.Split{Site: w.anyName("Site", role), Schedule: w.anyName("Schedule", role), Sticky: pick(w.rng, weir.StickyNone, weir.StickyCookie, weir.StickySource)}
 	other := backendNames[0]
@@ -53,7 +53,11 @@ func (w *world) split(role string) *weir.Split {
 			}
 		}
 	}
-	s.Legs = []weir.SplitLeg{{Backend: "default", Weight: w.rng.IntN(100)}, {Backend: other, Weight: 1 + w.rng.IntN(100)}}
+	first := "default"
+	if site := weir.Find[weir.Site](w.set, "Site", s.Site); site != nil && site.Egress != nil {
+		first, other = w.services(role)
+	}
+	s.Legs = []weir.SplitLeg{{Backend: first, Weight: w.rng.IntN(100)}, {Backend: other, Weight: 1 + w.rng.IntN(100)}}
 	if w.some(2) {
 		s.Steps = []weir.SplitStep{{At: time.Date(2020+w.rng.IntN(2)*80, 1, 1, 0, 0, 0, 0, time.UTC), Weights: map[string]int{other: 100}}}
 	}
