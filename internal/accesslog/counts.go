@@ -23,6 +23,11 @@ type Counts struct {
 	Limited []Limited `json:"limited,omitempty"`
 	// Diverted are what splits kept from legs that fail, by site, split and leg.
 	Diverted []Diverted `json:"diverted,omitempty"`
+	// Calls are those to partners that were let through, by who called whom; RefusedCalls are the others.
+	Calls        []Call        `json:"calls,omitempty"`
+	RefusedCalls []RefusedCall `json:"refusedCalls,omitempty"`
+	// Presented is what certificates partners showed in the last day.
+	Presented []Presented `json:"presented,omitempty"`
 }
 
 // Get returns the series of a key, a zero one when there is none.
@@ -73,6 +78,9 @@ func (c *Counts) Merge(o Counts) {
 	c.Series = append(append(merged, a...), b...)
 	c.Limited = mergedSums(c.Limited, o.Limited)
 	c.Diverted = mergedSums(c.Diverted, o.Diverted)
+	c.Calls = mergedSums(c.Calls, o.Calls)
+	c.RefusedCalls = mergedSums(c.RefusedCalls, o.RefusedCalls)
+	c.Presented = mergedPresented(c.Presented, o.Presented)
 }
 
 // Sub returns what was counted since an earlier snapshot of the same receiver. A series or
@@ -98,6 +106,9 @@ func (c Counts) Sub(earlier Counts) Counts {
 	}
 	d.Limited = sumsSince(c.Limited, earlier.Limited)
 	d.Diverted = sumsSince(c.Diverted, earlier.Diverted)
+	d.Calls = sumsSince(c.Calls, earlier.Calls)
+	d.RefusedCalls = sumsSince(c.RefusedCalls, earlier.RefusedCalls)
+	d.Presented = c.Presented
 	return d
 }
 

@@ -53,6 +53,13 @@ func HTTPFormatCaptured(token string, request, response []string) string {
 	return strings.TrimSuffix(HTTPFormat(token), "}") + items + "}"
 }
 
+// CallItems are what frontends of mode http that have a way out log of calls to partners, before the closing brace of their
+// format: the EgressClient, the EgressRule, the address that was called, until when the certificate is good that was shown
+// there, how long the way there and back is in microseconds, whether the connection is that of an earlier call, and what kept
+// it from being made. The frontend sets txn.eg.client and txn.eg.by, both of them names of objects, for calls alone.
+const CallItems = `,"eg":[%{+json}[var(txn.eg.client)],%{+json}[var(txn.eg.by)],"%si","%sp",%{+json}[ssl_s_notafter],"%[bc_rtt(us)]","%[bc_reused]",` +
+	`%{+json}[bc_err_name],%{+json}[ssl_bc_err_str]]`
+
 func captured(item, of string, first int, names []string) string {
 	if len(names) == 0 {
 		return ""

@@ -3,6 +3,7 @@ package accesslog
 import (
 	"bytes"
 	"errors"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -68,8 +69,16 @@ type Line struct {
 	Version     []byte
 	RequestHdr  []byte // captured headers, a JSON object: name → text or null
 	ResponseHdr []byte
-	Error       []byte // kind e: HAProxy's name of the connection error
-	TLSError    []byte // kind e: the TLS library's words
+	// Caller is the EgressClient of a call to a partner, By the EgressRule that was found for it, At the address and port that
+	// was called, Until the end of the certificate shown there, as HAProxy writes it, WayUS how long the way there and back
+	// is in microseconds, -1 when that is not known; Reused says that the connection was an earlier call's, Unmade and
+	// UnmadeTLS why there is none.
+	Caller, By, At, Until []byte
+	WayUS                 int64
+	Reused                bool
+	Unmade, UnmadeTLS     []byte
+	Error                 []byte // kind e: HAProxy's name of the connection error
+	TLSError              []byte // kind e: the TLS library's words
 
 	buf []byte // holds strings that had escapes
 }
@@ -207,6 +216,51 @@ func (p *parser) request(l *Line) {
 		p.literal(`,"rs":`)
 		l.ResponseHdr = p.headers()
 	}
+	l.WayUS = -1
+	if p.at(`,"eg":[`) {
+		p.literal(`,"eg":[`)
+		p.call(l)
+	}
+}
+
+// call takes what a line says of a call to a partner.
+func (p *parser) call(l *Line) {
+	text := func() []byte {
+		if t := p.optionalText(); string(t) != "-" {
+			return t
+		}
+		return nil
+	}
+	next := func() []byte {
+		t := text()
+		p.literal(`,`)
+		return t
+	}
+	l.Caller, l.By = next(), next()
+	l.At = p.joined(next(), next())
+	l.Until = next()
+	if way, err := strconv.ParseInt(string(next()), 10, 64); err == nil && way >= 0 {
+		l.WayUS = way
+	}
+	l.Reused = string(next()) == "1"
+	l.Unmade = next()
+	l.UnmadeTLS = text()
+	p.literal(`]`)
+}
+
+// joined gives an address and a port as one text, nothing where there is none.
+func (p *parser) joined(address, port []byte) []byte {
+	if p.bad || len(address) == 0 {
+		return nil
+	}
+	start := len(p.buf)
+	if bytes.IndexByte(address, ':') >= 0 {
+		p.buf = append(append(append(p.buf, '['), address...), ']')
+	} else {
+		p.buf = append(p.buf, address...)
+	}
+	p.buf = append(append(p.buf, ':'), port...)
+	return p.buf[start:len(p.buf):len(p.buf)]
 }
 
 // headers takes an object of captured headers, and gives it as it stands in the line.

@@ -11,6 +11,7 @@ type Collector struct {
 	tlsRequests, handshakes                                    *prometheus.Desc
 	limited, aborts, diverted                                  *prometheus.Desc
 	lines, dropped, overflowed, connections                    *prometheus.Desc
+	calls                                                      callDescs
 }
 
 // NewCollector returns a collector that asks source at every scrape and puts the labels on
@@ -41,6 +42,7 @@ func NewCollector(source func() Counts, labels prometheus.Labels) *Collector {
 		dropped:      desc("accesslog_dropped_total", "Log lines that were not counted: lost on the way, malformed, or foreign (without the token).", "reason"),
 		overflowed:   desc("accesslog_overflowed_total", "Log lines counted under site other because there were too many series."),
 		connections:  desc("connection_errors_total", "Connections that ended before any request, as by a failed TLS handshake."),
+		calls:        newCallDescs(desc),
 	}
 }
 
@@ -51,6 +53,9 @@ func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 		c.handshake, c.tlsRequests, c.handshakes, c.limited, c.aborts, c.diverted,
 		c.lines, c.dropped, c.overflowed, c.connections,
 	} {
+		out <- d
+	}
+	for _, d := range c.calls.all() {
 		out <- d
 	}
 }
@@ -77,17 +82,18 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		counter(c.aborts, d.Aborts, d.Site, d.Split, d.Backend)
 		counter(c.diverted, d.Diverts, d.Site, d.Split, d.Backend)
 	}
+	c.calls.collect(&counts, out)
 	for i := range counts.Series {
 		s := &counts.Series[i]
 		c.collectSeries(s, counter)
-		out <- s.Total.metric(c.total, s.Key, 1)
+		out <- s.Total.metric(c.total, 1, s.Site, s.Pool, s.Zone)
 		for _, t := range []struct {
 			of    *Histogram
 			desc  *prometheus.Desc
 			every int
 		}{{&s.Response, c.response, 1}, {&s.Queue, c.queue, coarse}, {&s.Connect, c.connect, coarse}, {&s.Handshake, c.handshake, coarse}} {
 			if t.of.Count() > 0 {
-				out <- t.of.metric(t.desc, s.Key, t.every)
+				out <- t.of.metric(t.desc, t.every, s.Site, s.Pool, s.Zone)
 			}
 		}
 	}
@@ -125,7 +131,7 @@ func (c *Collector) collectSeries(s *Series, counter func(*prometheus.Desc, uint
 const coarse = 3
 
 // metric returns the histogram as Prometheus wants it: cumulative, in seconds, with one of so many bounds.
-func (h *Histogram) metric(d *prometheus.Desc, k Key, every int) prometheus.Metric {
+func (h *Histogram) metric(d *prometheus.Desc, every int, labels ...string) prometheus.Metric {
 	var below uint64
 	buckets := make(map[float64]uint64, len(bounds))
 	for i, bound := range bounds {
@@ -134,5 +140,5 @@ func (h *Histogram) metric(d *prometheus.Desc, k Key, every int) prometheus.Metr
 			buckets[float64(bound)/1000] = below
 		}
 	}
-	return prometheus.MustNewConstHistogram(d, h.Count(), float64(h.SumMS)/1000, buckets, k.Site, k.Pool, k.Zone)
+	return prometheus.MustNewConstHistogram(d, h.Count(), float64(h.SumMS)/1000, buckets, labels...)
 }

@@ -161,6 +161,7 @@ func (r *Receiver) Resume(c Counts) {
 // Snapshot returns all that was counted since Listen, and before if it was resumed, as a copy.
 func (r *Receiver) Snapshot() Counts {
 	r.mu.Lock()
+	r.table.forgetPresented(time.Now())
 	c := r.table.snapshot()
 	c.Lost, c.Since = r.losses.lost, r.began
 	r.mu.Unlock()

@@ -35,8 +35,15 @@ type Entry struct {
 	// RequestHeaders and ResponseHeaders are those captured that were there, by their names in small letters.
 	RequestHeaders  map[string]string `json:"requestHeaders,omitempty"`
 	ResponseHeaders map[string]string `json:"responseHeaders,omitempty"`
-	Error           string            `json:"error,omitempty"`
-	TLSError        string            `json:"tlsError,omitempty"`
+	// Caller is the EgressClient of a call to a partner, By the EgressRule that was found for it, At the address and port that
+	// was called, and Unmade why there was no connection.
+	Caller string `json:"caller,omitempty"`
+	By     string `json:"by,omitempty"`
+	At     string `json:"at,omitempty"`
+	Unmade string `json:"unmade,omitempty"`
+
+	Error    string `json:"error,omitempty"`
+	TLSError string `json:"tlsError,omitempty"`
 }
 
 // headersOf reads an object that the parser has taken.
@@ -52,6 +59,14 @@ func headersOf(object []byte) map[string]string {
 		}
 	}
 	return there
+}
+
+// unmade says why a call had no connection to the partner, in TLS's words where it was that.
+func (l *Line) unmade() []byte {
+	if len(l.UnmadeTLS) > 0 {
+		return l.UnmadeTLS
+	}
+	return l.Unmade
 }
 
 func (l *Line) entry() Entry {
@@ -84,6 +99,10 @@ func (l *Line) entry() Entry {
 		Version:         string(l.Version),
 		RequestHeaders:  headersOf(l.RequestHdr),
 		ResponseHeaders: headersOf(l.ResponseHdr),
+		Caller:          string(l.Caller),
+		By:              string(l.By),
+		At:              string(l.At),
+		Unmade:          string(l.unmade()),
 		Error:           string(l.Error),
 		TLSError:        string(l.TLSError),
 	}

@@ -72,8 +72,13 @@ func KeyOf(name string) Key {
 
 // Row gives the row of a series.
 func (s *Series) Row() []byte {
+	numbers := s.numbers()
+	return row(numbers[:])
+}
+
+func row(numbers []*uint64) []byte {
 	b := []byte{'['}
-	for i, n := range s.numbers() {
+	for i, n := range numbers {
 		if *n == 0 {
 			continue
 		}

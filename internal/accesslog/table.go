@@ -4,6 +4,7 @@ import "slices"
 
 const (
 	maxSeries = 8192 // about 1.5 KB each
+	maxCalls  = 4096 // about 1 KB each
 	maxName   = 256  // bytes; names of sites, pools and zones are shorter
 )
 
@@ -14,12 +15,21 @@ type table struct {
 	limits map[string]*Limited
 	// diverted are by what they are of, with counts of zero.
 	diverted map[Diverted]*Diverted
-	room     int
-	key      []byte // scratch
+	calls    map[CallKey]*Call
+	callRoom int
+	// refused and presented are by what they are of, with nothing counted and nothing seen.
+	refused   map[RefusedCall]*RefusedCall
+	presented map[Presented]*Presented
+	room      int
+	key       []byte // scratch
 }
 
 func newTable(room int) *table {
-	return &table{series: make(map[string]*Series), limits: make(map[string]*Limited), diverted: make(map[Diverted]*Diverted), room: room}
+	return &table{
+		series: make(map[string]*Series), limits: make(map[string]*Limited), diverted: make(map[Diverted]*Diverted),
+		calls: make(map[CallKey]*Call), refused: make(map[RefusedCall]*RefusedCall), presented: make(map[Presented]*Presented),
+		room: room, callRoom: maxCalls,
+	}
 }
 
 func (t *table) count(l *Line) {
@@ -30,6 +40,7 @@ func (t *table) count(l *Line) {
 	}
 	t.find(l).count(l)
 	t.countLimited(l)
+	t.countCall(l)
 }
 
 // find returns the series of a line. It allocates only for a series never seen.
@@ -85,6 +96,19 @@ func (t *table) resume(c Counts) {
 		mine := t.divertedOf([]byte(d.Site), []byte(d.Split), []byte(d.Backend))
 		*mine = mine.plus(d)
 	}
+	for i := range c.Calls {
+		mine := t.call(c.Calls[i].CallKey)
+		*mine = mine.plus(c.Calls[i])
+	}
+	for _, r := range c.RefusedCalls {
+		mine := t.refusedCall(RefusedCall{CallKey: r.CallKey, Reason: r.Reason, Rule: r.Rule})
+		*mine = mine.plus(r)
+	}
+	for _, p := range c.Presented {
+		if len(t.presented) < presentedRoom {
+			t.presented[Presented{Service: p.Service, At: p.At}] = &p
+		}
+	}
 }
 
 // snapshot returns a copy; sorting it is left to the caller, who need not hold the lock.
@@ -100,6 +124,15 @@ func (t *table) snapshot() Counts {
 	for _, d := range t.diverted {
 		c.Diverted = append(c.Diverted, *d)
 	}
+	for _, one := range t.calls {
+		c.Calls = append(c.Calls, *one)
+	}
+	for _, r := range t.refused {
+		c.RefusedCalls = append(c.RefusedCalls, *r)
+	}
+	for _, p := range t.presented {
+		c.Presented = append(c.Presented, *p)
+	}
 	return c
 }
 
@@ -107,4 +140,7 @@ func (c *Counts) sort() {
 	slices.SortFunc(c.Series, func(a, b Series) int { return a.compare(b.Key) })
 	slices.SortFunc(c.Limited, Limited.compare)
 	slices.SortFunc(c.Diverted, Diverted.compare)
+	slices.SortFunc(c.Calls, Call.compare)
+	slices.SortFunc(c.RefusedCalls, RefusedCall.compare)
+	slices.SortFunc(c.Presented, Presented.compare)
 }

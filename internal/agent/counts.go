@@ -49,7 +49,18 @@ func attribute(c accesslog.Counts, zones map[string]string) accesslog.Counts {
 	slices.SortStableFunc(series, func(a, b accesslog.Series) int {
 		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Pool, b.Pool), strings.Compare(a.Zone, b.Zone))
 	})
-	c.Series = nil
+	calls, refused, presented := slices.Clone(c.Calls), slices.Clone(c.RefusedCalls), slices.Clone(c.Presented)
+	for i := range calls {
+		calls[i].Service = haproxy.BaseName(calls[i].Service)
+	}
+	for i := range refused {
+		refused[i].Service = haproxy.BaseName(refused[i].Service)
+	}
+	for i := range presented {
+		presented[i].Service = haproxy.BaseName(presented[i].Service)
+	}
+	c.Series, c.Calls, c.RefusedCalls, c.Presented = nil, nil, nil, nil
+	c.Merge(accesslog.Counts{Calls: calls, RefusedCalls: refused, Presented: presented}) // what has one key now is added up
 	for len(series) > 0 {
 		// Generations of a pool have one key now: each round takes the first of each.
 		var first, more []accesslog.Series

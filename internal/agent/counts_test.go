@@ -35,3 +35,27 @@ func TestCountsAreAttributed(t *testing.T) {
 		}
 	}
 }
+
+// Services of partners have dots in their names, which are no digests, however often what was counted is kept and gone on
+// from.
+func TestCallsAreAttributed(t *testing.T) {
+	t.Parallel()
+	call := func(service string, retries uint64) accesslog.Call {
+		return accesslog.Call{CallKey: accesslog.CallKey{Site: "out", Client: "myback", Service: service, SLA: "high"}, Retries: retries}
+	}
+	c := accesslog.Counts{
+		Series:       []accesslog.Series{{Key: accesslog.Key{Site: "out", Pool: "example.prod.mail.a1b2"}, Retries: 3}},
+		Calls:        []accesslog.Call{call("example.prod.mail.a1b2", 1), call("example.prod.mail.c3d4", 2)},
+		RefusedCalls: []accesslog.RefusedCall{{CallKey: accesslog.CallKey{Service: "example.prod.mail"}, Reason: "method", Requests: 1}},
+		Presented:    []accesslog.Presented{{Service: "example.prod.mail.a1b2", At: "192.0.2.1:443"}, {Service: "example.prod.mail.c3d4", At: "192.0.2.1:443"}},
+	}
+	for range 2 {
+		c = attribute(c, nil)
+		if len(c.Calls) != 1 || c.Calls[0] != call("example.prod.mail", 3) || len(c.Presented) != 1 || c.Presented[0].Service != "example.prod.mail" {
+			t.Fatalf("calls %+v, presented %+v", c.Calls, c.Presented)
+		}
+		if len(c.RefusedCalls) != 1 || c.RefusedCalls[0].Service != "example.prod.mail" || len(c.Series) != 1 || c.Series[0].Pool != "example.prod.mail" {
+			t.Fatalf("refused %+v, series %+v", c.RefusedCalls, c.Series)
+		}
+	}
+}

@@ -125,13 +125,13 @@ func (a *Agent) readHealth(ctx context.Context, watch *sight) (bool, error) {
 		return false, err
 	}
 	healed := a.heard(client)
-	counts, rows := a.traffic.take(attribute(a.receiver.Snapshot(), zones), a.log)
+	counts, rows, calls := a.traffic.take(attribute(a.receiver.Snapshot(), zones), a.log)
 	pid, _ := client.Pid(ctx)
 	machine := a.machine.look(ctx, client, pid)
 	r.mu.Lock()
-	same := sameMap(r.report.Servers, watch.servers) && bytes.Equal(r.report.Counts, counts) && r.report.Traffic == rows && r.report.Worker == pid
+	same := sameMap(r.report.Servers, watch.servers) && bytes.Equal(r.report.Counts, counts) && r.report.Traffic == rows && r.report.Calls == calls && r.report.Worker == pid
 	r.report.Servers, r.report.Counts, r.report.Worker = watch.servers, counts, pid
-	r.report.Traffic, r.report.Whole, r.report.Machine = rows, wholeOf(counts, rows), machine
+	r.report.Traffic, r.report.Calls, r.report.Whole, r.report.Machine = rows, calls, wholeOf(counts, rows), machine
 	r.report.Looks++
 	copied := r.told()
 	r.mu.Unlock()

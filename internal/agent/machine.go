@@ -99,6 +99,7 @@ func listenLog(path string, manager *systemd.Manager, log *slog.Logger) (*access
 		ErrorFormat: accesslog.ErrorFormat(place.Token),
 		HTTPSFormat: accesslog.HTTPSFormat(place.Token),
 		TLSFormat:   accesslog.TLSFormat(place.Token),
+		CallItems:   accesslog.CallItems,
 	}, nil
 }
 

@@ -8,23 +8,45 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"weir/internal/accesslog"
 	"weir/internal/link"
 	"weir/internal/secrets"
 )
 
-// traffic turns what the access log counted into what a report holds: a table of rows, and all else as a text.
-type traffic struct{ last *link.Table }
+// traffic turns what the access log counted into what a report holds: tables of rows, by sites and of calls to partners, and
+// all else as a text.
+type traffic struct{ sites, calls *link.Table }
 
-// take gives the table, the same one in memory as before when nothing in it has moved.
-func (t *traffic) take(c accesslog.Counts, log *slog.Logger) (json.RawMessage, *link.Table) {
-	next := &link.Table{Since: c.Since, Columns: accesslog.Columns(), Rows: make(map[string]json.RawMessage, len(c.Series))}
-	same := t.last != nil && t.last.Since.Equal(c.Since) && len(t.last.Rows) == len(c.Series)
-	for i := range c.Series {
-		s := &c.Series[i]
-		name, row := s.Name(), json.RawMessage(s.Row())
-		if was, ok := rowOf(t.last, name); ok && bytes.Equal(was, row) {
+// counted is what was counted that can be a row.
+type counted interface {
+	Name() string
+	Row() []byte
+}
+
+// take gives the tables, the same ones in memory as before when nothing in them has moved.
+func (t *traffic) take(c accesslog.Counts, log *slog.Logger) (rest json.RawMessage, sites, calls *link.Table) {
+	t.sites = tableOf(t.sites, c.Since, accesslog.Columns(), len(c.Series), func(i int) counted { return &c.Series[i] })
+	if len(c.Calls) > 0 || t.calls != nil {
+		t.calls = tableOf(t.calls, c.Since, accesslog.CallColumns(), len(c.Calls), func(i int) counted { return &c.Calls[i] })
+	}
+	c.Series, c.Calls = nil, nil
+	rest, err := json.Marshal(c)
+	if err != nil {
+		log.Warn("read counters", "error", err)
+	}
+	return rest, t.sites, t.calls
+}
+
+// tableOf gives n rows, or the table of before when they are the same.
+func tableOf(last *link.Table, since time.Time, columns []string, n int, at func(int) counted) *link.Table {
+	next := &link.Table{Since: since, Columns: columns, Rows: make(map[string]json.RawMessage, n)}
+	same := last != nil && last.Since.Equal(since) && len(last.Rows) == n
+	for i := range n {
+		one := at(i)
+		name, row := one.Name(), json.RawMessage(one.Row())
+		if was, ok := rowOf(last, name); ok && bytes.Equal(was, row) {
 			row = was
 		} else {
 			same = false
@@ -32,15 +54,9 @@ func (t *traffic) take(c accesslog.Counts, log *slog.Logger) (json.RawMessage, *
 		next.Rows[name] = row
 	}
 	if same {
-		next = t.last
+		return last
 	}
-	t.last = next
-	c.Series = nil
-	rest, err := json.Marshal(c)
-	if err != nil {
-		log.Warn("read counters", "error", err)
-	}
-	return rest, next
+	return next
 }
 
 func rowOf(t *link.Table, name string) (json.RawMessage, bool) {

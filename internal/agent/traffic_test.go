@@ -66,20 +66,28 @@ func TestTrafficOfReports(t *testing.T) {
 	t.Parallel()
 	c := accesslog.Counts{Since: time.Unix(1, 0).UTC(), Lines: 9, Series: []accesslog.Series{{Key: accesslog.Key{Site: "api"}, Retries: 1}, {Key: accesslog.Key{Site: "www", Pool: "web", Zone: "az1"}, Retries: 3}}}
 	var tr traffic
-	rest, table := tr.take(c, slog.New(slog.DiscardHandler))
+	rest, table, _ := tr.take(c, slog.New(slog.DiscardHandler))
 	if strings.Contains(string(rest), "www") || len(table.Rows) != 2 || !table.Since.Equal(c.Since) {
 		t.Errorf("%s, %+v", rest, table)
 	}
 	if whole := string(wholeOf(rest, table)()); !strings.Contains(whole, `"lines":9`) || !strings.Contains(whole, `"site":"www"`) || !strings.Contains(whole, `"retries":3`) {
 		t.Error(whole)
 	}
-	if _, again := tr.take(c, slog.New(slog.DiscardHandler)); again != table {
+	if _, again, _ := tr.take(c, slog.New(slog.DiscardHandler)); again != table {
 		t.Error("nothing has moved, and there is another table")
 	}
 	c.Series = append([]accesslog.Series(nil), c.Series...)
 	c.Series[1].Retries++
-	_, next := tr.take(c, slog.New(slog.DiscardHandler))
+	_, next, _ := tr.take(c, slog.New(slog.DiscardHandler))
 	if next == table || &next.Rows["api//"][0] != &table.Rows["api//"][0] || string(next.Rows["www/web/az1"]) == string(table.Rows["www/web/az1"]) {
 		t.Errorf("%+v", next)
+	}
+	c.Calls = []accesslog.Call{{CallKey: accesslog.CallKey{Site: "out", Client: "myback", Service: "example.prod.www", SLA: "high"}, Retries: 2}}
+	rest, _, calls := tr.take(c, slog.New(slog.DiscardHandler))
+	if row := string(calls.Rows["out/myback/example.prod.www/high"]); row == "" || strings.Contains(string(rest), "myback") {
+		t.Errorf("calls: %+v, %s", calls, rest)
+	}
+	if _, _, again := tr.take(c, slog.New(slog.DiscardHandler)); again != calls {
+		t.Error("no call was made, and there is another table")
 	}
 }

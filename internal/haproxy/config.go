@@ -181,8 +181,12 @@ func digest(parts ...string) string {
 	return strings.ToLower(base32.HexEncoding.EncodeToString(sum[:])[:4])
 }
 
-// BaseName takes the digest off the name of a backend or server, as people know it.
+// BaseName takes the digest off the name of a backend or server, as people know it. The name of a partner's service has two
+// dots of its own.
 func BaseName(name string) string {
+	if strings.Count(name, ".") == 2 {
+		return name
+	}
 	if i := strings.LastIndexByte(name, '.'); i > 0 && len(name)-i == 5 {
 		return name[:i]
 	}

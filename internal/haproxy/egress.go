@@ -189,6 +189,7 @@ func (r *renderer) egressProfile(s *Section) {
 	s.add("http-request set-path %%[var(txn.eg.base)]%%[path] if { var(txn.eg.base) -m found }")
 	s.add("http-request set-var(txn.eg.room) be_name,map_str_int(%s,0)", opt(mapEgressRoom))
 	s.add("http-request set-var(txn.eg.over) be_conn,sub(txn.eg.room) if { var(txn.eg.room) -m int gt 0 }")
+	s.add("http-request set-var(txn.route) var(txn.route),concat(%s) if { var(txn.eg.over) -m int gt 0 }", refusedFull)
 	s.add(`http-request return status 503 content-type text/plain hdr Retry-After 1 lf-string "%%[var(txn.eg.room)] calls to %%[var(txn.eg.service)] are under way, as many as it takes\n" if { var(txn.eg.over) -m int gt 0 }`)
 	for _, failed := range []struct {
 		status int

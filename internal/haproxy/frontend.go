@@ -203,15 +203,21 @@ func (r *renderer) frontend(p port, name string) *Section {
 	r.maps[path] = orEmpty(r.maps[path])
 	s := r.section("frontend", fmt.Sprintf("%s-%d from clients-%s", name, p.number, mode))
 	s.Spare = true
-	r.secureLog(s, p)
+	r.ownLog(s, p)
 	return s
 }
 
-// secureLog lets a frontend that ends TLS log what it knows of handshakes.
-func (r *renderer) secureLog(s *Section, p port) {
+// ownLog lets a frontend that ends TLS log what it knows of handshakes, and one with a way out what it knows of calls.
+func (r *renderer) ownLog(s *Section, p port) {
 	l := r.env.Log
+	http := l.HTTPFormat
+	if p.mode == weir.PortHTTPS && l.HTTPSFormat != "" {
+		http = l.HTTPSFormat
+	}
 	switch {
 	case l.Target == "":
+	case l.CallItems != "" && r.egresses(p.number):
+		s.add("log-format '%s'", strings.TrimSuffix(r.capturedFormat(http), "}")+l.CallItems+"}")
 	case p.mode == weir.PortHTTPS && l.HTTPSFormat != "":
 		s.add("log-format '%s'", r.capturedFormat(l.HTTPSFormat))
 	case p.mode == weir.PortTLSTCP && l.TLSFormat != "":

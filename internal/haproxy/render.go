@@ -41,6 +41,8 @@ type Log struct {
 	HTTPFormat, TCPFormat, ErrorFormat string
 	// HTTPSFormat and TLSFormat are those of frontends that end TLS, of mode http and tcp; empty for the others' ones.
 	HTTPSFormat, TLSFormat string
+	// CallItems go before the closing brace of the formats of mode http in frontends with a way out.
+	CallItems string
 }
 
 // The files of a load balancer, relative to its folder, which is HAProxy's working directory.

@@ -53,6 +53,8 @@ type Report struct {
 	Whole func() json.RawMessage `json:"-"`
 	// Traffic is what the access log counted by site, pool and zone; nil of agents that have it in Counts.
 	Traffic *Table `json:"traffic,omitempty"`
+	// Calls is what the access log counted of calls to partners, by who called whom; nil where there were none.
+	Calls *Table `json:"calls,omitempty"`
 	// Machine is how the load balancer's machine is off; nil of agents that don't tell.
 	Machine *MachineReport `json:"machine,omitempty"`
 	// Figures are what HAProxy itself has counted over all its workers, a tally.Figures as it is.
@@ -236,7 +238,7 @@ func (r Report) boundBut(servers map[string]map[string]ServerHealth) Report {
 	if len(r.Figures) > maxFigures || !json.Valid(r.Figures) {
 		r.Figures = nil
 	}
-	r.Traffic = r.Traffic.bound()
+	r.Traffic, r.Calls = r.Traffic.bound(), r.Calls.bound()
 	return r
 }
 

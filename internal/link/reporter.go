@@ -52,10 +52,10 @@ type reporter struct {
 	// figures are those that the control plane is known to have, from base on.
 	figures json.RawMessage
 	passes  []PassReport // as figures
-	// traffic is what the control plane is known to have of it, and takes that it has said that it takes any.
-	traffic *Table
-	takes   bool
-	zip     *gzip.Writer // kept, since each new one takes a megabyte
+	// traffic and calls are what the control plane is known to have of them, and takes that it has said that it takes any.
+	traffic, calls *Table
+	takes          bool
+	zip            *gzip.Writer // kept, since each new one takes a megabyte
 }
 
 type sentPool struct {
@@ -256,7 +256,8 @@ func (r *reporter) post(ctx context.Context, t http.RoundTripper, base string, r
 	if err != nil {
 		return err
 	}
-	r.base, r.sent, r.figures, r.traffic, r.passes = p.Seq, sent, report.Figures, report.Traffic, report.Passes
+	r.base, r.sent, r.figures, r.passes = p.Seq, sent, report.Figures, report.Passes
+	r.traffic, r.calls = report.Traffic, report.Calls
 	r.takes = answer.Get(takesHeader) == takesTraffic
 	return nil
 }
@@ -305,6 +306,7 @@ func (r *reporter) build(report *Report, now time.Time) (statusPost, map[string]
 	}
 	if r.base != "" {
 		p.Report.Traffic, p.GoneRows = report.Traffic.after(r.traffic)
+		p.Report.Calls, p.GoneCalls = report.Calls.after(r.calls)
 	}
 	if !r.takes && report.Whole != nil {
 		p.Report.Counts = report.Whole()

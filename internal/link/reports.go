@@ -23,7 +23,9 @@ type statusPost struct {
 	Gone []string `json:"gone,omitempty"` // pools
 	// GoneRows are rows of Traffic.
 	GoneRows []string `json:"goneRows,omitempty"`
-	Report   Report   `json:"report"`
+	// GoneCalls are rows of Calls.
+	GoneCalls []string `json:"goneCalls,omitempty"`
+	Report    Report   `json:"report"`
 }
 
 // Reported is what an agent said, and when. Its maps and slices are shared and must not be changed.
@@ -134,6 +136,7 @@ func (r *Reports) take(name string, p statusPost, now time.Time, own bool) (ok b
 			report.Passes = last.Passes
 		}
 		report.Traffic = report.Traffic.upon(last.Traffic, p.GoneRows)
+		report.Calls = report.Calls.upon(last.Calls, p.GoneCalls)
 		if report.Shown == nil {
 			report.Shown = last.Shown
 		}

@@ -57,6 +57,7 @@ func (f *fleet) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	f.certificateFigures(out)
+	shownToPartners(f.store.View(), out)
 	f.sourceFigures(out)
 	f.admissionFigures(groups, out)
 	reports := f.hub.Reports().All()

@@ -49,6 +49,34 @@ func TestCertificatesTellWhenTheyEnd(t *testing.T) {
 	}
 }
 
+// TestPartnersAreShownCertificatesThatEnd: by service, those that it is shown and no others.
+func TestPartnersAreShownCertificatesThatEnd(t *testing.T) {
+	at := time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
+	view := weir.NewSet(
+		&weir.Object{Kind: "Certificate", Metadata: weir.Metadata{Name: "ours"}, Spec: &weir.Certificate{Info: &weir.CertificateInfo{NotAfter: at}}},
+		&weir.Object{Kind: "Partner", Metadata: weir.Metadata{Name: "example"}, Spec: &weir.Partner{Endpoints: []weir.PartnerEndpoint{
+			{Environment: "prod", Service: "www", TLS: &weir.PartnerTLS{ClientCertificate: "ours"}},
+			{Environment: "prod", Service: "files", TLS: &weir.PartnerTLS{CA: "ours"}},
+			{Environment: "prod", Service: "mail", TLS: &weir.PartnerTLS{ClientCertificate: "missing"}},
+			{Environment: "prod", Service: "old", Plain: true},
+		}}},
+	)
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(collected(func(out chan<- prometheus.Metric) { shownToPartners(view, out) }))
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 || len(families[0].GetMetric()) != 1 {
+		t.Fatalf("%v: %v", families, err)
+	}
+	m := families[0].GetMetric()[0]
+	var labels []string
+	for _, l := range m.GetLabel() {
+		labels = append(labels, l.GetValue())
+	}
+	if got := strings.Join(labels, " "); got != "ours prod example www" || m.GetGauge().GetValue() != float64(at.Unix()) {
+		t.Errorf("%s until %v", got, m.GetGauge().GetValue())
+	}
+}
+
 // TestABadFigureHarmsNoOther: what is told twice is left out and logged, and all else is there.
 func TestABadFigureHarmsNoOther(t *testing.T) {
 	good := prometheus.NewDesc("weir_good", "Told once.", nil, nil)

@@ -16,6 +16,9 @@ func countsOf(rep link.Reported) (c accesslog.Counts, ok bool) {
 	if rep.Traffic != nil && c.TakeRows(rep.Traffic.Columns, rep.Traffic.Rows) != nil {
 		return accesslog.Counts{}, false
 	}
+	if rep.Calls != nil && c.TakeCalls(rep.Calls.Columns, rep.Calls.Rows) != nil {
+		return accesslog.Counts{}, false
+	}
 	return c, true
 }
 
