@@ -191,10 +191,5 @@ func (r *renderer) egressProfile(s *Section) {
 	s.add("http-request set-var(txn.eg.over) be_conn,sub(txn.eg.room) if { var(txn.eg.room) -m int gt 0 }")
 	s.add("http-request set-var(txn.route) var(txn.route),concat(%s) if { var(txn.eg.over) -m int gt 0 }", refusedFull)
 	s.add(`http-request return status 503 content-type text/plain hdr Retry-After 1 lf-string "%%[var(txn.eg.room)] calls to %%[var(txn.eg.service)] are under way, as many as it takes\n" if { var(txn.eg.over) -m int gt 0 }`)
-	for _, failed := range []struct {
-		status int
-		what   string
-	}{{502, "answered with what is no HTTP, or broke off"}, {503, "can not be reached"}, {504, "did not answer in time"}} {
-		s.add(`http-error status %d content-type text/plain lf-string "%%[var(txn.eg.service)] %s: %%[bc_err_name]\n"`, failed.status, failed.what)
-	}
+	egressErrors(s)
 }

@@ -87,6 +87,14 @@ func writeFiles(t *testing.T, dir string, c haproxy.Config) {
 			t.Fatal(err)
 		}
 	}
+	for _, cert := range c.Certs {
+		if !cert.Authority {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, cert.Path), []byte(cert.Chain.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestRenderPassesHAProxy(t *testing.T) {
