@@ -26,23 +26,16 @@ application is an EgressClient; what it may call is what EgressRules say.`,
 	return cmd
 }
 
-// snippets show how a program calls an address, by the word of --as.
-var snippets = map[string]string{
-	"url":    "%s\n",
-	"curl":   "curl --fail-with-body '%s'\n",
-	"java":   "HttpClient.newHttpClient().send(HttpRequest.newBuilder(URI.create(\"%s\")).build(), BodyHandlers.ofString())\n",
-	"python": "requests.get(\"%s\", timeout=60).raise_for_status()\n",
-	"go":     "resp, err := http.Get(\"%s\")\n",
-}
-
 func newEgressURL() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "url --client NAME --partner NAME --service NAME --sla NAME",
 		Short: "Compose the address of a call",
 		Long: `Compose the address by which an application calls a service of a partner: one line for each way out that its
-environment has. It is refused when no EgressRule lets the call through, with what the rules do let through.`,
+environment has, or with --as a whole program that makes the call. It is refused when no EgressRule lets the call through,
+with what the rules do let through.`,
 		Example: `  weir egress url --client myback --partner example --service www --sla high
-  weir egress url --client myback --partner example --service www --sla high --rest '/orders?open=1' --as curl`,
+  weir egress url --client myback --partner example --service www --sla high --rest '/orders?open=1' --as curl
+  weir egress url --client myback --partner example --service www --sla high --rest /orders -X POST --as java > Call.java`,
 		Args: exactArgs(0, ""),
 	}
 	flags := cmd.Flags()
@@ -53,15 +46,15 @@ environment has. It is refused when no EgressRule lets the call through, with wh
 	flags.StringVar(&asked.Service, "service", "", "the service; required")
 	flags.StringVar(&asked.SLA, "sla", "", "the service level; required")
 	rest := flags.String("rest", "", "what the partner sees as path and query")
-	as := flags.String("as", "url", "url, or how a program calls it: curl, java, python, go")
+	method := flags.StringP("method", "X", "", "the method; GET when left out, where rules let it through")
+	as := flags.String("as", "url", "url, or a program that makes the call: curl, java, python, go")
 	for name, kind := range map[string]string{"client": "EgressClient", "partner": "Partner", "sla": "SLA"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, completeNames(kind))
 	}
-	_ = cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions([]string{"url", "curl", "java", "python", "go"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(append([]string{"url"}, weir.EgressLanguages...), cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		snippet, ok := snippets[*as]
-		if !ok {
-			return usagef("--as %q is none of url, curl, java, python, go", *as)
+		if *as != "url" && !slices.Contains(weir.EgressLanguages, *as) {
+			return usagef("--as %q is none of url, %s", *as, strings.Join(weir.EgressLanguages, ", "))
 		}
 		for name, value := range map[string]string{"client": *client, "partner": asked.Partner, "service": asked.Service, "sla": asked.SLA} {
 			if value == "" {
@@ -73,52 +66,49 @@ environment has. It is refused when no EgressRule lets the call through, with wh
 				return usagef("--rest %s", err)
 			}
 		}
-		all, err := egressCalls(cmd, *client)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}
-		path, err := callOf(*client, all.Calls, asked)
-		if err != nil {
-			return err
-		}
-		if len(all.Ways) == 0 {
-			return fmt.Errorf("no Site that you may see is a way out for EgressClient/%s; an admin makes one with spec.egress", *client)
-		}
-		for _, way := range all.Ways {
-			if _, err := fmt.Fprintf(cmd.OutOrStdout(), snippet, way.URL+path+strings.TrimPrefix(*rest, "/")); err != nil {
-				return err
+		query := url.Values{}
+		for name, value := range map[string]string{"partner": asked.Partner, "environment": asked.Environment, "service": asked.Service, "sla": asked.SLA, "rest": *rest, "method": strings.ToUpper(*method)} {
+			if value != "" {
+				query.Set(name, value)
 			}
 		}
-		return nil
+		composed := new(api.EgressURLAnswer)
+		if err := c.get(cmd.Context(), "egressclients/"+url.PathEscape(*client)+"/url", query, composed); err != nil {
+			return err
+		}
+		if len(composed.URLs) == 0 {
+			return fmt.Errorf("no Site that you may see is a way out for EgressClient/%s; an admin makes one with spec.egress", *client)
+		}
+		if composed.Refused != "" && (*rest != "" || *method != "") {
+			noted(cmd.ErrOrStderr(), "As it stands it will be refused: %s.", clean(composed.Refused))
+		}
+		return printCall(cmd, composed, *as)
 	}
 	return cmd
 }
 
-// callOf gives the path of the one call that is meant.
-func callOf(client string, calls []weir.EgressCall, asked weir.EgressCall) (string, error) {
-	var paths, others []string
-	for _, c := range calls {
-		switch {
-		case c.Partner == asked.Partner && c.Service == asked.Service && c.SLA == asked.SLA && (asked.Environment == "" || c.Environment == asked.Environment):
-			if asked.Environment == "" && strings.Split(c.Path, "/")[2] == c.Environment { // the client's own, as in rules
-				return c.Path, nil
+// printCall prints a call by each way out, or the program that makes it by the first.
+func printCall(cmd *cobra.Command, composed *api.EgressURLAnswer, as string) error {
+	for i, one := range composed.URLs {
+		text := one.URL + "\n"
+		for _, s := range one.Snippets {
+			if s.Language == as {
+				text = s.Text
 			}
-			paths = append(paths, c.Path)
-		case c.Partner == asked.Partner:
-			others = append(others, c.Environment+"/"+c.Service+" at "+c.SLA)
+		}
+		if i > 0 && as != "url" && as != "curl" {
+			noted(cmd.ErrOrStderr(), "By Site/%s it is %s.", clean(one.Site), clean(one.URL))
+			continue
+		}
+		if _, err := fmt.Fprint(cmd.OutOrStdout(), text); err != nil {
+			return err
 		}
 	}
-	paths, others = slices.Compact(paths), slices.Compact(others)
-	what := strings.Trim(asked.Environment+"/"+asked.Service, "/")
-	switch {
-	case len(paths) > 1:
-		return "", usagef("Partner/%s has %s in several environments that EgressClient/%s may call; say --environment", asked.Partner, asked.Service, client)
-	case len(paths) == 1:
-		return paths[0], nil
-	case len(others) > 0:
-		return "", fmt.Errorf("no EgressRule lets EgressClient/%s call %s of Partner/%s at %s; it may call %s", client, what, asked.Partner, asked.SLA, strings.Join(others, ", "))
-	}
-	return "", fmt.Errorf("no EgressRule lets EgressClient/%s call Partner/%s; weir egress calls %s lists what it may call", client, asked.Partner, client)
+	return nil
 }
 
 func egressCalls(cmd *cobra.Command, client string) (*api.EgressCallsAnswer, error) {

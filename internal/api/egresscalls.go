@@ -38,17 +38,29 @@ func (c *call) egressCalls(kind weir.Kind) error {
 	c.revision = view.Revision
 	query := c.r.URL.Query()
 	wanted := func(name, have string) bool { return !query.Has(name) || query.Get(name) == have }
-	answer := EgressCallsAnswer{Revision: view.Revision, Ways: []weir.WayOut{}, Calls: []weir.EgressCall{}}
-	for _, way := range weir.WaysOut(view, o.Spec.(*weir.EgressClient).Environment) {
-		if c.sees(view, "Site/"+way.Site) {
-			answer.Ways = append(answer.Ways, way)
-		}
-	}
-	calls := slices.DeleteFunc(weir.EgressCalls(view, o.Metadata.Name), func(one weir.EgressCall) bool {
-		return !wanted("partner", one.Partner) || !wanted("environment", one.Environment) || !wanted("service", one.Service) || !wanted("sla", one.SLA) ||
-			!c.sees(view, "EgressRule/"+one.Rule) || !c.sees(view, "Partner/"+one.Partner)
+	answer := EgressCallsAnswer{Revision: view.Revision, Ways: c.waysOut(view, o), Calls: []weir.EgressCall{}}
+	calls := slices.DeleteFunc(c.callsOf(view, o), func(one weir.EgressCall) bool {
+		return !wanted("partner", one.Partner) || !wanted("environment", one.Environment) || !wanted("service", one.Service) || !wanted("sla", one.SLA)
 	})
 	n := min(len(calls), int(limit))
 	answer.Calls, answer.More = append(answer.Calls, calls[:n]...), len(calls)-n
 	return c.answerTagged(answer)
+}
+
+// waysOut gives the ways out of an EgressClient whose sites the caller may see.
+func (c *call) waysOut(view *weir.Set, client *weir.Object) []weir.WayOut {
+	ways := []weir.WayOut{}
+	for _, way := range weir.WaysOut(view, client.Spec.(*weir.EgressClient).Environment) {
+		if c.sees(view, "Site/"+way.Site) {
+			ways = append(ways, way)
+		}
+	}
+	return ways
+}
+
+// callsOf gives what an EgressClient may call by rules, of partners, that the caller may see.
+func (c *call) callsOf(view *weir.Set, client *weir.Object) []weir.EgressCall {
+	return slices.DeleteFunc(weir.EgressCalls(view, client.Metadata.Name), func(one weir.EgressCall) bool {
+		return !c.sees(view, "EgressRule/"+one.Rule) || !c.sees(view, "Partner/"+one.Partner)
+	})
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"weir"
 )
 
 // TestEgressCalls: an application's calls are those of rules and partners that the caller may see, as far as was asked for.
@@ -58,5 +60,34 @@ spec: {clients: [myback], partner: example, services: [mail], slas: [high], meth
 		}
 	}
 	w.want(w.do("viewer", "GET", "/api/v1/egressclients/myback/calls?partners=x", ""), 400)
+	compose := func(who, query string) EgressURLAnswer {
+		t.Helper()
+		return read[EgressURLAnswer](t, w.want(w.do(who, "GET", "/api/v1/egressclients/myback/url?partner=example&sla=high&"+query, ""), 200))
+	}
+	a := compose("viewer", "service=www&rest=%2Forders%3Fopen%3D1&method=POST")
+	if len(a.URLs) != 1 || a.URLs[0].URL != "http://out.example.com:8080/myback/prod/example/prod/www/high/orders?open=1" || a.Refused != "" || len(a.URLs[0].Snippets) != len(weir.EgressLanguages) {
+		t.Errorf("%+v", a)
+	}
+	for _, test := range []struct{ query, refused string }{
+		{"service=mail", ""},
+		{"service=mail&method=POST", "EgressRule/theirs lets no POST through here"},
+		{"service=mail&rest=%2Fa%2F..%2Fb", weir.EgressClimbText},
+	} {
+		if a := compose("admin", test.query); a.Refused != test.refused {
+			t.Errorf("%s: %+v, want %q", test.query, a, test.refused)
+		}
+	}
+	for query, says := range map[string]string{
+		"partner=example&sla=high":                                         "query.service",
+		"partner=example&sla=high&service=www&rest=%2Fa%20b":               "query.rest",
+		"partner=example&sla=high&service=www&method=get":                  "query.method",
+		"partner=example&sla=high&service=mail":                            "no EgressRule lets EgressClient/myback call mail of Partner/example at high; it may call prod/www at high", // the rule is another role's
+		"partner=nobody&sla=high&service=mail":                             "call Partner/nobody",
+		"partner=example&sla=high&service=www&environment=x%0Ay&limit=100": "limit",
+	} {
+		if got := w.do("viewer", "GET", "/api/v1/egressclients/myback/url?"+query, ""); got.StatusCode < 400 || !strings.Contains(string(got.body), says) {
+			t.Errorf("%s: %d %s, want %q", query, got.StatusCode, got.body, says)
+		}
+	}
 	w.want(w.do("viewer", "GET", "/api/v1/egressclients/nobody/calls", ""), 404)
 }

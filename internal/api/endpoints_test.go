@@ -123,6 +123,7 @@ func endpointTable() map[string]endpointRow {
 		"GET /api/v1/pools/{name}/preview":                  {path: "/api/v1/pools/web/preview", want: webReaders},
 		"POST /api/v1/pools/preview":                        {path: "/api/v1/pools/preview", body: kindTable["Pool"].body, want: webReaders},
 		"GET /api/v1/egressclients/{name}/calls":            {path: "/api/v1/egressclients/myback/calls", want: webReaders},
+		"GET /api/v1/egressclients/{name}/url":              {path: "/api/v1/egressclients/myback/url?partner=example&service=www&sla=high", want: webReaders},
 		"POST /api/v1/sites/preview":                        {path: "/api/v1/sites/preview", body: site, want: webReaders},
 		"GET /api/v1/pools/{name}/health":                   {path: "/api/v1/pools/web/health", want: webReaders},
 		"GET /api/v1/sites/{name}/counts":                   {path: "/api/v1/sites/www/counts", want: webReaders},

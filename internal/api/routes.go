@@ -129,6 +129,7 @@ func routesOf(kind weir.Kind) []*route {
 		list = append(list, &route{method: "GET", pattern: one + "/health", id: "poolHealth", summary: "Tell what the health checks see of a pool's servers.", kind: &kind, answer: reflect.TypeFor[PoolHealth](), handle: of((*call).health)})
 	case "EgressClient":
 		list = append(list, &route{method: "GET", pattern: one + "/calls", id: "egressCalls", summary: "Tell what an application may call of partners, and by which addresses.", kind: &kind, query: egressCallsParams, tagged: true, answer: reflect.TypeFor[EgressCallsAnswer](), handle: of((*call).egressCalls)})
+		list = append(list, &route{method: "GET", pattern: one + "/url", id: "egressURL", summary: "Compose one call of an application to a partner: its address by each way out, with programs that make it.", kind: &kind, query: egressURLParams, answer: reflect.TypeFor[EgressURLAnswer](), handle: of((*call).egressURL)})
 	case "AccessList", "Map":
 		list = append(list, listRoutes(one, kind)...)
 	case "Site":

@@ -1,0 +1,119 @@
+package weir
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// The readings of a path that load balancers refuse before they look for a rule.
+var (
+	// egressClimb is a dot segment, plain or encoded even twice, that could lead out of where it stands.
+	egressClimb = regexp.MustCompile(`(?i)(^|/|\\|%(25)*(2f|5c))(\.|%(25)*2e){1,2}(/|\\|;|%(25)*(2f|5c|3b)|$)`)
+	// egressTwoWays is an element that is empty, or a letter or digit that is encoded though it need not be.
+	egressTwoWays = regexp.MustCompile(`(?i)//|%(2d|2e|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])`)
+)
+
+// EgressClimbs says that the path of a call has a dot segment by which it could lead elsewhere, for which it is refused.
+func EgressClimbs(path string) bool { return egressClimb.MatchString(path) }
+
+// EgressClimbText is what such a call is refused with.
+const EgressClimbText = "the path has an element . or .., plain or encoded, by which it could lead elsewhere"
+
+// Refusal is why a load balancer refuses a call, and with which status.
+type Refusal struct {
+	// Reason is one of form, path and method.
+	Reason string
+	Status int
+	// Rule names the EgressRule that the text names, "" for none.
+	Rule string
+	Text string
+}
+
+// RefuseCall says why none of the rules of one path lets a method through, nil when one does. path is the whole one of the
+// call without its query; the rules are in the order of their names.
+func RefuseCall(rules []EgressCall, method, path string) *Refusal {
+	if len(rules) == 0 {
+		return nil
+	}
+	by := rules[0].Rule
+	at := ""
+	if parts := strings.SplitN(path, "/", 8); len(parts) == 8 {
+		at = "/" + parts[7]
+	}
+	byPaths := slices.ContainsFunc(rules, func(c EgressCall) bool {
+		return slices.ContainsFunc(c.Paths, func(p string) bool { return strings.Trim(p, "/") != "" })
+	})
+	if byPaths && egressTwoWays.MatchString(path) {
+		return &Refusal{"form", 400, "", "where EgressRules go by paths, what needs no % must be written without, and there is no //"}
+	}
+	there := false
+	for _, c := range rules {
+		if len(c.Paths) > 0 && !slices.ContainsFunc(c.Paths, func(p string) bool { return strings.HasPrefix(at+"/", strings.TrimRight(p, "/")+"/") }) {
+			continue
+		}
+		there = true
+		if len(c.Methods) == 0 || slices.Contains(c.Methods, method) {
+			return nil
+		}
+	}
+	if !there {
+		return &Refusal{"path", 403, by, fmt.Sprintf("EgressRule/%s lets nothing through at this path", by)}
+	}
+	return &Refusal{"method", 403, by, fmt.Sprintf("EgressRule/%s lets no %s through here", by, method)}
+}
+
+// EgressMethod gives the method that calls of some rules are shown with: GET where it is let through at a path, else another
+// that is.
+func EgressMethod(rules []EgressCall, path string) string {
+	methods := []string{"GET"}
+	for _, c := range rules {
+		methods = append(methods, c.Methods...)
+	}
+	for _, m := range methods {
+		if RefuseCall(rules, m, path) == nil {
+			return m
+		}
+	}
+	return methods[0]
+}
+
+// FindCalls gives those of a client's calls that have the path of the one that is meant: by partner, service and level, and
+// by environment, the client's own when left out, or the only one. It says what may be called where there is none.
+func FindCalls(client string, calls []EgressCall, asked EgressCall) ([]EgressCall, error) {
+	var paths, others []string
+	own := ""
+	for _, c := range calls {
+		switch {
+		case c.Partner == asked.Partner && c.Service == asked.Service && c.SLA == asked.SLA && (asked.Environment == "" || c.Environment == asked.Environment):
+			if asked.Environment == "" && strings.Split(c.Path, "/")[2] == c.Environment { // the client's own, as in rules
+				own = c.Path
+			}
+			paths = append(paths, c.Path)
+		case c.Partner == asked.Partner:
+			others = append(others, c.Environment+"/"+c.Service+" at "+c.SLA)
+		}
+	}
+	paths, others = slices.Compact(paths), slices.Compact(others)
+	what := strings.Trim(asked.Environment+"/"+asked.Service, "/")
+	switch {
+	case own != "":
+		paths = []string{own}
+	case len(paths) > 1:
+		return nil, Errorf(Invalid, "Partner/%s has %s in several environments that EgressClient/%s may call; say which environment", asked.Partner, asked.Service, client)
+	case len(paths) == 0 && len(others) > 0:
+		return nil, Errorf(NotFound, "no EgressRule lets EgressClient/%s call %s of Partner/%s at %s; it may call %s", client, clip(what), clip(asked.Partner), clip(asked.SLA), upTo(others, 20))
+	case len(paths) == 0:
+		return nil, Errorf(NotFound, "no EgressRule lets EgressClient/%s call Partner/%s; weir egress calls %s lists what it may call", client, clip(asked.Partner), client)
+	}
+	return slices.DeleteFunc(slices.Clone(calls), func(c EgressCall) bool { return c.Path != paths[0] }), nil
+}
+
+// upTo joins the first n of a list and counts the rest.
+func upTo(list []string, n int) string {
+	if len(list) > n {
+		list = append(slices.Clone(list[:n]), fmt.Sprintf("and %d more", len(list)-n))
+	}
+	return strings.Join(list, ", ")
+}
