@@ -1,6 +1,7 @@
 package weir
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -108,15 +109,21 @@ func (c *checker) siteEgress(o *Object, s *Site) {
 	mine := c.groupsOf(s)
 	for other := range c.after.All("Site") {
 		spec := other.Spec.(*Site)
-		if other == o || spec.Egress == nil || sameElements(spec.Egress.Environments, s.Egress.Environments) {
+		if other == o || spec.Egress == nil {
 			continue
 		}
-		for _, group := range c.groupsOf(spec) {
-			if slices.Contains(mine, group) {
-				c.add(o.Ref(), "spec.egress.environments", "LoadBalancerGroup/%s serves %s for %s; a group is for the same environments alone: take another group's address", group, other.Ref(), strings.Join(spec.Egress.Environments, ", "))
-				return
-			}
+		at := slices.IndexFunc(c.groupsOf(spec), func(g string) bool { return slices.Contains(mine, g) })
+		switch theirs := spec.Egress; {
+		case at < 0:
+			continue
+		case !sameElements(theirs.Environments, s.Egress.Environments):
+			c.add(o.Ref(), "spec.egress.environments", "LoadBalancerGroup/%s serves %s for %s; a group is for the same environments alone: take another group's address", c.groupsOf(spec)[at], other.Ref(), strings.Join(theirs.Environments, ", "))
+		case theirs.ClientAuthority != s.Egress.ClientAuthority:
+			c.add(o.Ref(), "spec.egress.clientAuthority", "LoadBalancerGroup/%s serves %s, which has %s; all egress sites of a group have the same: a certificate that was shown to one could be shown by a connection to another", c.groupsOf(spec)[at], other.Ref(), cmp.Or(theirs.ClientAuthority, "none"))
+		default:
+			continue
 		}
+		return
 	}
 }
 

@@ -29,13 +29,17 @@ func TestEgressObjects(t *testing.T) {
 		return "kind: Site\nmetadata: {name: s}\nspec: {hostnames: [e.example], addresses: [a], listeners: [{port: 80}], " + spec + "}"
 	}
 	for text, want := range map[string]string{
-		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: Prod, sources: [10.0.0.0/8]}":                    "spec.environment",
-		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: a/b, sources: [10.0.0.0/8]}":                     "spec.environment",
-		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: prod}":                                           "spec.sources: needs at least one",
-		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: prod, application: '..', sources: [10.0.0.0/8]}": "spec.application",
-		"kind: Partner\nmetadata: {name: p}\nspec: {contact: x}":                                                       "spec.endpoints: needs at least one",
-		partner + ", plain: true, tls: {}}]}":                                                                          "leave one of them out",
-		partner + "}, {environment: prod, service: www, host: a.example, addresses: [192.0.2.1]}]}":                    "endpoints[1].service",
+		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: Prod, sources: [10.0.0.0/8]}":                                 "spec.environment",
+		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: a/b, sources: [10.0.0.0/8]}":                                  "spec.environment",
+		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: prod}":                                                        "spec.sources: needs at least one",
+		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: prod, application: '..', sources: [10.0.0.0/8]}":              "spec.application",
+		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: prod, sources: [10.0.0.0/8], subject: /CN=a}":                 "spec.subject",
+		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: prod, sources: [10.0.0.0/8], subject: 'CN=a,serialNumber=1'}": "spec.subject",
+		"kind: EgressClient\nmetadata: {name: c}\nspec: {environment: prod, sources: [10.0.0.0/8], subject: 'O=a\\, b'}":            "spec.subject",
+		site("egress: {environments: [prod], clientAuthority: x}"):                                                                  "needs a listener with tls",
+		"kind: Partner\nmetadata: {name: p}\nspec: {contact: x}":                                                                    "spec.endpoints: needs at least one",
+		partner + ", plain: true, tls: {}}]}":                                                                                       "leave one of them out",
+		partner + "}, {environment: prod, service: www, host: a.example, addresses: [192.0.2.1]}]}":                                 "endpoints[1].service",
 		partner + ", port: 0x}]}":                                                                                              "port",
 		partner + ", path: v2}]}":                                                                                              "endpoints[0].path",
 		partner + ", path: \"/v2 %[src]\"}]}":                                                                                  "endpoints[0].path",
@@ -163,9 +167,10 @@ spec: {clients: [myback], partner: example, services: [www], slas: [high]}
 		split("api", "theirs/prod/www", "theirs/prod/mail"):                                                  "",
 		split("web", "default", "example/prod/www"):                                                          "spec.legs[0].backend \"default\" is no service; Site/out leads to partners",
 		strings.Replace(split("web", "shared/prod/www", "example/prod/www"), "name: new", "name: second", 1): "spec.backend Split/first divides",
-		"kind: Partner\nmetadata: {name: shared, role: web, shareWith: [api]}\nspec: {endpoints: [{environment: prod, service: mail, host: a.example, addresses: [192.0.2.1]}]}": "Split/first could not stay: spec.legs[0].backend: Partner/shared has no prod/www",
-		"kind: Site\nmetadata: {name: second}\nspec: {hostnames: [f.example], addresses: [a], listeners: [{port: 80}], egress: {environments: [prod, test]}}":                    "",
-		"kind: Site\nmetadata: {name: second}\nspec: {hostnames: [f.example], addresses: [a], listeners: [{port: 80}], egress: {environments: [prod]}}":                          "LoadBalancerGroup/edge serves Site/out for test, prod",
+		"kind: Partner\nmetadata: {name: shared, role: web, shareWith: [api]}\nspec: {endpoints: [{environment: prod, service: mail, host: a.example, addresses: [192.0.2.1]}]}":                                       "Split/first could not stay: spec.legs[0].backend: Partner/shared has no prod/www",
+		"kind: Site\nmetadata: {name: second}\nspec: {hostnames: [f.example], addresses: [a], listeners: [{port: 80}], egress: {environments: [prod, test]}}":                                                          "",
+		"kind: Site\nmetadata: {name: second}\nspec: {hostnames: [f.example], addresses: [a], listeners: [{port: 80}], egress: {environments: [prod]}}":                                                                "LoadBalancerGroup/edge serves Site/out for test, prod",
+		"kind: Site\nmetadata: {name: second}\nspec: {hostnames: [f.example], addresses: [a], listeners: [{port: 443, tls: {certificates: [inside]}}], egress: {environments: [prod, test], clientAuthority: inside}}": "spec.egress.clientAuthority LoadBalancerGroup/edge serves Site/out, which has none",
 	} {
 		after := set.Copy()
 		var refs []weir.Ref

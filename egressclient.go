@@ -1,6 +1,11 @@
 package weir
 
-import "net/netip"
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
 
 // EgressClient is an application in one environment that calls partners through an egress Site. Its calls are known by the
 // first two elements of their path, /<application>/<environment>, and are believed from its own sources alone.
@@ -12,13 +17,27 @@ type EgressClient struct {
 	Environment string `json:"environment"`
 	// Sources are the networks that its calls come from; who calls in its name from elsewhere is refused.
 	Sources []netip.Prefix `json:"sources"`
+	// Subject is of the certificate that its calls show over TLS, as "CN=myback,O=Example", most specific first (RFC 4514; as
+	// openssl x509 -noout -subject -nameopt RFC2253 prints it); calls without it are refused. It takes an egress Site with a
+	// clientAuthority. Left out, the sources are enough.
+	Subject string `json:"subject,omitempty"`
 }
+
+// MaxSubject bounds a subject, in bytes.
+const MaxSubject = 255
+
+// subject is what OpenSSL prints in one way alone: types of attributes that it has a name for, values without anything that
+// is escaped.
+var subject = regexp.MustCompile(`^(CN|OU|O|L|ST|C|DC|UID)=[A-Za-z0-9][A-Za-z0-9 ._@:/*()'?-]*(,(CN|OU|O|L|ST|C|DC|UID)=[A-Za-z0-9][A-Za-z0-9 ._@:/*()'?-]*)*$`)
 
 // MaxEgressSources bounds the networks of one EgressClient.
 const MaxEgressSources = 256
 
-// Normalize brings networks into their canonical form.
+// Normalize brings networks into their canonical form, and a subject into that without blanks around commas.
 func (c *EgressClient) Normalize() {
+	if c.Subject != "" {
+		c.Subject = strings.Join(slices.Collect(splitComma(c.Subject)), ",")
+	}
 	for i := range c.Sources {
 		c.Sources[i] = canonicalPrefix(c.Sources[i])
 	}
@@ -37,6 +56,17 @@ func (c *EgressClient) Validate(p *Problems) {
 		p.Add("sources", "holds %d networks; at most %d are allowed", len(c.Sources), MaxEgressSources)
 	}
 	checkPrefixes(p, "sources", c.Sources)
+	c.checkSubject(p)
+}
+
+func (c *EgressClient) checkSubject(p *Problems) {
+	switch s := c.Subject; {
+	case s == "":
+	case len(s) > MaxSubject:
+		p.Add("subject", "has %d bytes; at most %d are allowed", len(s), MaxSubject)
+	case !subject.MatchString(s) || strings.Contains(s, " ,"):
+		p.Add("subject", "%q is not written as CN=myback,O=Example: attributes CN, OU, O, L, ST, C, DC and UID, most specific first, of letters, digits, blanks and ._@:/*()'?-", clip(s))
+	}
 }
 
 // References are none: rules refer to clients.

@@ -213,6 +213,9 @@ func (s *Site) References() []Reference {
 	}
 	list = each(list, "rateLimits", "RateLimit", s.RateLimits)
 	list = logicReferences(list, s.Logic)
+	if s.Egress != nil {
+		list = optional(list, "egress.clientAuthority", "Certificate", s.Egress.ClientAuthority)
+	}
 	if m := s.Maintenance; m != nil {
 		list = optional(list, "maintenance.page", "ErrorPage", m.Page)
 		list = optional(list, "maintenance.except", "AccessList", m.Except)

@@ -1,12 +1,19 @@
 package weir
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // SiteEgress says whom an egress Site is for.
 type SiteEgress struct {
 	// Environments are those of the applications that may call by it, such as prod. A group of load balancers has egress
 	// sites of the same environments alone, so that production has its own.
 	Environments []string `json:"environments"`
+	// ClientAuthority is a Certificate whose chain signs the certificates that applications may show, over TLS; who shows
+	// none is served all the same, unless its EgressClient has a subject. It needs no key. All egress sites of a group have
+	// the same one.
+	ClientAuthority string `json:"clientAuthority,omitempty"`
 }
 
 func (s *Site) validateEgress(p *Problems) {
@@ -20,6 +27,9 @@ func (s *Site) validateEgress(p *Problems) {
 	names(p, "egress.environments", e.Environments)
 	if s.Mode != "http" {
 		p.Add("egress", "needs mode http")
+	}
+	if e.ClientAuthority != "" && !slices.ContainsFunc(s.Listeners, func(l Listener) bool { return l.TLS != nil }) {
+		p.Add("egress.clientAuthority", "needs a listener with tls, over which applications can show certificates")
 	}
 	var has []string
 	for _, field := range []struct {

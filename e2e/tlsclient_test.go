@@ -23,6 +23,10 @@ type tlsClient struct {
 	ciphers []uint16
 	alpn    []string
 	source  string // the address that it comes from
+	// shows is a certificate of its own, which it shows to whoever asks for one, of whatever authorities.
+	shows    *tls.Certificate
+	sessions tls.ClientSessionCache
+	version  uint16 // the one that it speaks, any for 0
 }
 
 // tlsAnswer is what came back.
@@ -35,10 +39,16 @@ type tlsAnswer struct {
 }
 
 func (c tlsClient) config() *tls.Config {
-	config := &tls.Config{ServerName: c.sni, RootCAs: c.roots, NextProtos: c.alpn}
-	if c.sni == "" {
-		// Go names no host when it has none, but then can't check one either: the chain alone is checked.
+	config := &tls.Config{ServerName: c.sni, RootCAs: c.roots, NextProtos: c.alpn, ClientSessionCache: c.sessions}
+	if c.sni == "" || c.sessions != nil {
+		// Go names no host when it has none, but then can't check one either, nor resume by another name.
 		config.InsecureSkipVerify = true
+	}
+	if c.shows != nil {
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return c.shows, nil }
+	}
+	if c.version != 0 {
+		config.MinVersion, config.MaxVersion = c.version, c.version
 	}
 	if c.ciphers != nil {
 		config.MaxVersion, config.CipherSuites = tls.VersionTLS12, c.ciphers

@@ -135,6 +135,19 @@ func (b *builder) endpoint(name string, partner *weir.Partner, e *weir.PartnerEn
 	return p
 }
 
+// clientAuthority gives the certificate that signs those of a site's applications, "" when it is not there: whoever has to
+// show one is refused then.
+func (b *builder) clientAuthority(ref weir.Ref, name string) string {
+	if name == "" {
+		return ""
+	}
+	if why := b.unusable(name, false); why != "" {
+		b.problems.add(ref, "spec.egress.clientAuthority", "%s; EgressClients that have a subject are refused", why)
+		return ""
+	}
+	return name
+}
+
 // serverName names a server by its address: 192-0-2-1.
 func serverName(a netip.Addr) string {
 	name := strings.NewReplacer(".", "-", ":", "-").Replace(a.StringExpanded())

@@ -15,7 +15,7 @@ func TestWaysOut(t *testing.T) {
 	t.Parallel()
 	set := load(t, "testdata/zones.yaml")
 	for _, text := range []string{
-		"{kind: Site, metadata: {name: out, role: web}, spec: {hostnames: [egress.inside], addresses: [vip1], listeners: [{port: 80}], egress: {environments: [prod, dev]}}}",
+		"{kind: Site, metadata: {name: out, role: web}, spec: {hostnames: [egress.inside], addresses: [vip1], listeners: [{port: 80}, {port: 443, tls: {certificates: [gone]}}], egress: {environments: [prod, dev], clientAuthority: lost}}}",
 		"{kind: EgressClient, metadata: {name: myback}, spec: {environment: prod, sources: [10.0.0.0/8]}}",
 		"{kind: EgressClient, metadata: {name: idle}, spec: {environment: dev, sources: [10.0.0.0/8]}}",
 		"{kind: EgressClient, metadata: {name: tester}, spec: {environment: test, sources: [10.0.0.0/8]}}",
@@ -79,7 +79,7 @@ func TestWaysOut(t *testing.T) {
 	}
 	var told []string
 	for _, p := range problems {
-		if strings.HasPrefix(p.Object, "Egress") || strings.HasPrefix(p.Object, "Partner") || strings.HasPrefix(p.Object, "Split/none") {
+		if strings.HasPrefix(p.Object, "Egress") || strings.HasPrefix(p.Object, "Partner") || strings.HasPrefix(p.Object, "Split/none") || strings.HasPrefix(p.Path, "spec.egress") {
 			told = append(told, p.Object+" "+p.Path+" "+p.Message)
 		}
 	}
@@ -87,6 +87,7 @@ func TestWaysOut(t *testing.T) {
 		"EgressRule/calls spec.slas[1] SLA/none does not exist; calls that ask for it are refused",
 		"EgressRule/lost spec.partner Partner/nobody does not exist; the rule lets nothing through",
 		"Partner/example spec.endpoints prod/shown: Certificate/gone does not exist; calls to it are answered 503",
+		"Site/out spec.egress.clientAuthority Certificate/lost does not exist; EgressClients that have a subject are refused",
 		`Split/none spec.legs[1].backend there is no service "newer/prod/gone"; nothing is divided`,
 	}
 	if strings.Join(told, "\n") != strings.Join(wantTold, "\n") {

@@ -226,6 +226,7 @@ func (b *builder) zones() {
 func (b *builder) collect() {
 	pools, certificates, lists, used, pages, limits, schedules, logics := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, s := range b.node.Sites {
+		mark(certificates, s.ClientAuthority)
 		for _, l := range s.Listeners {
 			if l.TLS != nil {
 				mark(certificates, l.TLS.Certificates...)

@@ -38,6 +38,7 @@ func (b *builder) site(name string) {
 	serves := slices.ContainsFunc(s.Listeners, func(l ir.Listener) bool { return l.RedirectTo == 0 })
 	if spec.Egress != nil {
 		s.Egress = slices.Sorted(slices.Values(spec.Egress.Environments))
+		s.ClientAuthority = b.clientAuthority(ref, spec.Egress.ClientAuthority)
 	} else if serves && !hasBackend(s.Backends, "default") {
 		b.problems.add(ref, "spec.backends.default", "has no pool that can be used; the site is left out")
 		return

@@ -36,7 +36,11 @@ func (r *renderer) certificates() {
 		// A list must never be empty: without strict SNI HAProxy would not start, with it it warns.
 		list := CrtList{Path: crtListFile(p.number), Entries: []CrtEntry{{File: PlaceholderCert}}}
 		for i := range r.node.Sites {
-			list.Entries = append(list.Entries, r.shown(&r.node.Sites[i], p.number, byName, files)...)
+			s := &r.node.Sites[i]
+			list.Entries = append(list.Entries, r.shown(s, p.number, byName, files)...)
+			if c := byName[s.ClientAuthority]; c != nil {
+				files[authorityFile(c)] = authority(c)
+			}
 		}
 		slices.SortStableFunc(list.Entries, func(a, b CrtEntry) int {
 			return strings.Compare(a.File+" "+strings.Join(a.SNI, " "), b.File+" "+strings.Join(b.SNI, " "))
@@ -55,8 +59,7 @@ func (r *renderer) certificates() {
 			files[certFile(c.Name)] = certificate(c)
 		}
 		if c := byName[t.CA]; c != nil {
-			path := authorityFile(c)
-			files[path] = Cert{Path: path, Chain: c.Chain, Certificate: c.Name, Digest: chainDigest(c.Chain), Authority: true, Owner: "Certificate/" + c.Name}
+			files[authorityFile(c)] = authority(c)
 		}
 	}
 	for _, c := range files {
@@ -78,7 +81,7 @@ func (r *renderer) shown(s *ir.Site, number weir.Port, byName map[string]*ir.Cer
 		}
 		fits := fitting(usable)
 		for i, c := range usable {
-			entry := CrtEntry{File: certFile(c.Name), Options: profileOptions(&l), Owner: "Site/" + s.Name}
+			entry := CrtEntry{File: certFile(c.Name), Options: profileOptions(&l) + r.asksClients(s), Owner: "Site/" + s.Name}
 			if s.Mode == "tcp" {
 				files[entry.File] = certificate(c)
 				list = append(list, entry) // for all names of the certificate
@@ -192,6 +195,19 @@ func certificate(c *ir.Certificate) Cert {
 		Path: certFile(c.Name), Chain: c.Chain, Certificate: c.Name,
 		Digest: chainDigest(c.Chain) + "-" + c.Key.Fingerprint, Owner: "Certificate/" + c.Name,
 	}
+}
+
+func authority(c *ir.Certificate) Cert {
+	return Cert{Path: authorityFile(c), Chain: c.Chain, Certificate: c.Name, Digest: chainDigest(c.Chain), Authority: true, Owner: "Certificate/" + c.Name}
+}
+
+// asksClients are the crt-list options that ask clients of a site for a certificate and refuse one that its authority did
+// not sign; who has none is let in.
+func (r *renderer) asksClients(s *ir.Site) string {
+	if s.ClientAuthority == "" {
+		return ""
+	}
+	return " verify optional ca-file " + authorityFile(r.certificateOf(s.ClientAuthority))
 }
 
 func chainDigest(c weir.Chain) string {

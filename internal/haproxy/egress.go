@@ -11,19 +11,20 @@ import (
 // The maps of calls to partners. A call's path begins with six elements, /client/environment/partner/environment/service/level,
 // of which the first two are the caller.
 const (
-	mapEgress       = "maps/egress.map"         // egress site → 1
-	mapEgressNets   = "maps/egress-sources.map" // source network → the set of callers that call from there
-	mapEgressWho    = "maps/egress-clients.map" // application, site|caller → EgressClient, set|caller → 1
-	mapEgressRules  = "maps/egress-rules.map"   // the six elements → route|methods or *|p where paths count|EgressRule
-	mapEgressPaths  = "maps/egress-paths.map"   // the six elements and a prefix/ → methods or *
-	mapEgressMethod = "maps/egress-methods.map" // methods|method → 1 where it is among them
-	mapEgressLevels = "maps/egress-levels.map"  // level → connect:server:client:in flight:again, times in milliseconds
-	mapEgressHost   = "maps/egress-host.map"    // backend → Host
-	mapEgressPath   = "maps/egress-path.map"    // backend → what stands before the path
-	mapEgressRoom   = "maps/egress-room.map"    // backend → how many calls may be under way
+	mapEgress         = "maps/egress.map"          // egress site → 1
+	mapEgressNets     = "maps/egress-sources.map"  // source network → the set of callers that call from there
+	mapEgressWho      = "maps/egress-clients.map"  // application, site|caller → EgressClient, set|caller → 1
+	mapEgressSubjects = "maps/egress-subjects.map" // EgressClient → SHA-256 of its certificate's subject, in hexadecimal
+	mapEgressRules    = "maps/egress-rules.map"    // the six elements → route|methods or *|p where paths count|EgressRule
+	mapEgressPaths    = "maps/egress-paths.map"    // the six elements and a prefix/ → methods or *
+	mapEgressMethod   = "maps/egress-methods.map"  // methods|method → 1 where it is among them
+	mapEgressLevels   = "maps/egress-levels.map"   // level → connect:server:client:in flight:again, times in milliseconds
+	mapEgressHost     = "maps/egress-host.map"     // backend → Host
+	mapEgressPath     = "maps/egress-path.map"     // backend → what stands before the path
+	mapEgressRoom     = "maps/egress-room.map"     // backend → how many calls may be under way
 )
 
-var egressFiles = []string{mapEgress, mapEgressNets, mapEgressWho, mapEgressRules, mapEgressPaths, mapEgressMethod, mapEgressLevels, mapEgressHost, mapEgressPath, mapEgressRoom}
+var egressFiles = []string{mapEgress, mapEgressNets, mapEgressWho, mapEgressSubjects, mapEgressRules, mapEgressPaths, mapEgressMethod, mapEgressLevels, mapEgressHost, mapEgressPath, mapEgressRoom}
 
 // flightCounter is the stick counter of what is under way, by service and level, in the table of the frontend; those before
 // it are of rate limits and splits.
@@ -33,7 +34,7 @@ const flightCounter = legCounter + 1
 const Refused = "!"
 
 // RefusedFor are why a call to a partner is refused, as routes and figures have it.
-var RefusedFor = []string{"form", "client", "environment", "source", "rule", "method", "path", "full"}
+var RefusedFor = []string{"form", "client", "environment", "source", "certificate", "rule", "method", "path", "full"}
 
 // egresses says that a site of the group is a way out, at a port or at any for 0.
 func (r *renderer) egresses(p weir.Port) bool {
@@ -100,6 +101,11 @@ func (r *renderer) egress(s *Section, p port) {
 	set("from", "src,map_ip(%s)", opt(mapEgressNets))
 	refuse("source", fmt.Sprintf("!{ var(txn.eg.from),concat(|,txn.eg.caller),map_str(%s) -m found }", opt(mapEgressWho)),
 		"EgressClient/%[var(txn.eg.client)] does not call from %[src]")
+	// A connection may have been made for another of the port's names: then nobody was asked for a certificate.
+	set("subject", "var(txn.eg.client),map_str(%s)", opt(mapEgressSubjects))
+	rule("set-var(txn.eg.shown) ssl_c_s_dn(,0,rfc2253),sha2(256),hex if %s { var(txn.eg.subject) -m found } { ssl_c_used } { ssl_c_verify 0 }", passes)
+	refuse("certificate", "{ var(txn.eg.subject) -m found } !{ var(txn.eg.shown),strcmp(txn.eg.subject) eq 0 }",
+		"EgressClient/%[var(txn.eg.client)] calls with a certificate of its own, which was not shown")
 	set("rule", "var(txn.eg.key),map_str(%s)", opt(mapEgressRules))
 	refuse("rule", "!{ var(txn.eg.rule) -m found }",
 		"no EgressRule lets EgressClient/%[var(txn.eg.client)] call %[var(txn.eg.service)] at level %[var(txn.eg.level)]")

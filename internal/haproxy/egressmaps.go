@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -26,6 +27,11 @@ func (r *renderer) egressMaps() {
 	for i := range r.node.Sites {
 		if s := &r.node.Sites[i]; s.Egress != nil {
 			r.egressSite(s)
+		}
+	}
+	for i := range r.node.Clients {
+		if c := &r.node.Clients[i]; c.Subject != "" {
+			r.put(mapEgressSubjects, c.Name, fmt.Sprintf("%X", sha256.Sum256([]byte(c.Subject))), "EgressClient/"+c.Name)
 		}
 	}
 	r.egressSources()

@@ -117,6 +117,9 @@ func (k *Renderer) onlyRenewed(now []ir.Certificate) bool {
 					authorities[p.TLS.CA] = true
 				}
 			}
+			for i := range k.node.Sites {
+				authorities[k.node.Sites[i].ClientAuthority] = true
+			}
 		}
 		if authorities[n.Name] || n.Key == nil {
 			return false // the file of an authority is named by what is in it

@@ -120,6 +120,8 @@ type Site struct {
 	Routing *Routing `json:"routing,omitempty"`
 	// Egress lists the environments whose applications call partners by the site, nil for none.
 	Egress []string `json:"egress,omitempty"` // sorted
+	// ClientAuthority names the certificate whose chain signs what clients of listeners with TLS may show, "" for nothing.
+	ClientAuthority string `json:"clientAuthority,omitempty"`
 }
 
 // Routing is how a site chooses between zones, where that is not the usual.

@@ -28,7 +28,7 @@ const journalSlack = 4 << 20
 // journal keeps a replica on disk. A crash at any moment leaves it at the end of some transaction.
 type journal struct {
 	path string
-	lock *os.File
+	lock *folderLock
 	f    *os.File // nil until the first snapshot
 	size int64    // of whole transactions
 	base int64    // what the file was when written anew
@@ -55,7 +55,15 @@ func openJournal(dir string, locked func(any bool)) (j *journal, r *replica, fou
 // Lock keeps agents away from a folder until it is closed. The error says so when one is there.
 func Lock(dir string) (io.Closer, error) { return lockDir(dir) }
 
-func lockDir(dir string) (*os.File, error) {
+// folderLock is a file whose lock ends when it is closed, though a child that is being started may still have it open.
+type folderLock struct{ file *os.File }
+
+// Close lets the next one in.
+func (l *folderLock) Close() error {
+	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
+}
+
+func lockDir(dir string) (*folderLock, error) {
 	path := filepath.Join(dir, lockFile)
 	lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -64,7 +72,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal: lock %s: %w; another agent uses the folder", path, err), lock.Close())
 	}
-	return lock, nil
+	return &folderLock{lock}, nil
 }
 
 func (j *journal) load() (*replica, string, error) {

@@ -23,6 +23,9 @@ func (w *world) egressClient() *weir.EgressClient {
 	if w.some(3) {
 		c.Application = pick(w.rng, "myback", "shop")
 	}
+	if w.some(6) {
+		c.Subject = pick(w.rng, "CN=myback,O=Example", "CN=shop")
+	}
 	return c
 }
 

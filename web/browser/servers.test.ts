@@ -51,8 +51,8 @@ walk('servers are drained, weighed, taken out and enabled, and traffic follows',
   await move(v, 'Enable', ['az1-0'])
   await row(v, 'az1-0').getByText('drain, ends').waitFor({ state: 'detached' })
   await row(v, 'az1-1').getByText('weight 25, ends in 59 min: is slow').waitFor()
-  const got = await answeredBy(v, 500)
-  expect(Math.abs(got['az1-1']! - 100), `of 500 requests by weights 100 and 25: ${JSON.stringify(got)}`).toBeLessThan(15)
+  // On a busy machine a check may come late, and take a server out for a moment.
+  await expect.poll(async () => Math.abs(((await answeredBy(v, 500))['az1-1'] ?? 0) - 100), { message: 'of 500 requests by weights 100 and 25, how many more or less than 100 the second got' }).toBeLessThan(15)
 
   // Several at once: the whole zone is left, and comes back.
   await move(v, 'Maintenance', ['az1-0', 'az1-1'], async (dialog) => {

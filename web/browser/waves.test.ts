@@ -52,7 +52,7 @@ walk('a change that goes in waves is stopped, sent back and finished in the page
   }
   await steer('Stop', 'lunch', 'stopped')
   await section.getByText(/stopped by admin with 1 of 3 load balancers: lunch/).waitFor()
-  expect(await having(v)).toEqual([canary])
+  await expect.poll(() => having(v)).toEqual([canary])
   await v.shot('waves stopped')
   await v.axe()
 
