@@ -103,6 +103,7 @@ func (c *checker) object(r Ref, old, now *Object) {
 		c.discoverySource(now, spec)
 	case *IPAddress:
 		c.ipAddress(old, now, spec)
+		c.addressEgress(now)
 	case *Override:
 		c.override(now, spec)
 	case *Split:

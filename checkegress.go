@@ -2,6 +2,7 @@ package weir
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -101,10 +102,31 @@ func (c *checker) rulesOf(o *Object) {
 	}
 }
 
-// siteEgress: the groups that serve an egress site have others of the same environments alone.
+// siteEgress: the groups that serve an egress site have others of the same environments alone, and of one authority.
 func (c *checker) siteEgress(o *Object, s *Site) {
+	if path, why := c.egressBeside(o, s); why != "" {
+		c.add(o.Ref(), "spec.egress."+path, "%s", why)
+	}
+}
+
+// addressEgress: egress sites that stay as they are still have alike ones alone beside them, in whatever groups their
+// address is now.
+func (c *checker) addressEgress(o *Object) {
+	for ref := range c.after.ReferrersOf("Site", o.Ref()) {
+		if site := c.after.Get(ref); !c.written[ref] {
+			if path, why := c.egressBeside(site, site.Spec.(*Site)); why != "" {
+				c.add(o.Ref(), "spec.groups", "%s could not stay: spec.egress.%s: %s", ref, path, why)
+				return
+			}
+		}
+	}
+}
+
+// egressBeside says what keeps an egress site from being served beside the others of its groups, and of which of its fields
+// that is.
+func (c *checker) egressBeside(o *Object, s *Site) (path, why string) {
 	if s.Egress == nil {
-		return
+		return "", ""
 	}
 	mine := c.groupsOf(s)
 	for other := range c.after.All("Site") {
@@ -115,16 +137,13 @@ func (c *checker) siteEgress(o *Object, s *Site) {
 		at := slices.IndexFunc(c.groupsOf(spec), func(g string) bool { return slices.Contains(mine, g) })
 		switch theirs := spec.Egress; {
 		case at < 0:
-			continue
 		case !sameElements(theirs.Environments, s.Egress.Environments):
-			c.add(o.Ref(), "spec.egress.environments", "LoadBalancerGroup/%s serves %s for %s; a group is for the same environments alone: take another group's address", c.groupsOf(spec)[at], other.Ref(), strings.Join(theirs.Environments, ", "))
+			return "environments", fmt.Sprintf("LoadBalancerGroup/%s serves %s for %s; a group is for the same environments alone: take another group's address", c.groupsOf(spec)[at], other.Ref(), strings.Join(theirs.Environments, ", "))
 		case theirs.ClientAuthority != s.Egress.ClientAuthority:
-			c.add(o.Ref(), "spec.egress.clientAuthority", "LoadBalancerGroup/%s serves %s, which has %s; all egress sites of a group have the same: a certificate that was shown to one could be shown by a connection to another", c.groupsOf(spec)[at], other.Ref(), cmp.Or(theirs.ClientAuthority, "none"))
-		default:
-			continue
+			return "clientAuthority", fmt.Sprintf("LoadBalancerGroup/%s serves %s, which has %s; all egress sites of a group have the same: a certificate that was shown to one could be shown by a connection to another", c.groupsOf(spec)[at], other.Ref(), cmp.Or(theirs.ClientAuthority, "none"))
 		}
-		return
 	}
+	return "", ""
 }
 
 // groupsOf lists the groups that serve a site's addresses.

@@ -186,6 +186,21 @@ spec: {clients: [myback], partner: example, services: [www], slas: [high]}
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
+	// An address takes its site to other groups' sites.
+	after := set.Copy()
+	for _, o := range decode("kind: LoadBalancerGroup\nmetadata: {name: lab}\nspec: {ranges: [203.0.113.0/28]}\n---\nkind: IPAddress\nmetadata: {name: b}\nspec: {address: 203.0.113.2, groups: [lab]}\n---\n" +
+		"kind: Site\nmetadata: {name: lab}\nspec: {hostnames: [f.example], addresses: [b], listeners: [{port: 80}], egress: {environments: [test]}}") {
+		after.Put(o)
+	}
+	both := after.Copy()
+	both.Put(decode("kind: IPAddress\nmetadata: {name: a}\nspec: {address: 203.0.113.1, groups: [edge, lab]}")[0])
+	var said []string
+	for _, p := range weir.Check(after, both, []weir.Ref{{Kind: "IPAddress", Name: "a"}}) {
+		said = append(said, p.Path+" "+p.Message)
+	}
+	if got := strings.Join(said, "\n"); !strings.Contains(got, "spec.groups Site/out could not stay: spec.egress.environments: LoadBalancerGroup/lab serves Site/lab for test") {
+		t.Errorf("an address in one more group: %s", got)
+	}
 	for _, ref := range []weir.Ref{{Kind: "SLA", Name: "high"}, {Kind: "Partner", Name: "example"}, {Kind: "EgressClient", Name: "myback"}} {
 		after := set.Copy()
 		after.Delete(ref)
