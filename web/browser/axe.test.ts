@@ -12,7 +12,7 @@ const tabs = {
 
 walk('pages and tabs are for everybody', async (v) => {
   await v.signIn('admin')
-  const pages = ['', 'sites', 'pools', 'servers', 'failover', 'fleet', 'map?as=list', 'changes', 'changes/1', 'tls', 'objects', 'me', 'roles', 'splits', 'nowhere', 'pools/new', 'sites/new', 'errorpages/new', 'errorpages/new?as=form']
+  const pages = ['', 'sites', 'pools', 'servers', 'failover', 'fleet', 'map?as=list', 'changes', 'changes/1', 'tls', 'egress', 'objects', 'me', 'roles', 'splits', 'nowhere', 'pools/new', 'sites/new', 'errorpages/new', 'errorpages/new?as=form']
   for (const page of [...pages, ...Object.entries(tabs).flatMap(([at, list]) => list.map((tab) => (tab ? `${at}/${tab}` : at)))]) {
     await v.go('/' + page)
     await v.axeBoth()

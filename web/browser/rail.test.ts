@@ -1,7 +1,7 @@
 // Every page of the rail: pictures, nothing wrong. The rules of axe are axe.test.ts's.
 import { expect, walk } from './weir'
 
-const pages = ['', 'sites', 'pools', 'servers', 'failover', 'fleet', 'map', 'changes', 'tls', 'objects', 'me']
+const pages = ['', 'sites', 'pools', 'servers', 'failover', 'fleet', 'map', 'changes', 'tls', 'egress', 'objects', 'me']
 
 for (const page of pages) {
   walk(`the page /${page}`, async (v) => {

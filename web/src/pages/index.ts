@@ -27,6 +27,7 @@ const fixed: Record<string, [rail: string, title: string, load: Loader]> = {
   changes: ['changes', 'Changes', () => import('./Changes.svelte')],
   fleet: ['fleet', 'Fleet', () => import('./Fleet.svelte')],
   tls: ['tls', 'Certificates', () => import('./Tls.svelte')],
+  egress: ['egress', 'Calls to partners', () => import('./Egress.svelte')],
   me: ['', 'My rights', () => import('./Me.svelte')],
   objects: ['objects', 'Objects', () => import('./Objects.svelte')],
 }
@@ -47,7 +48,7 @@ const makers: Record<string, [title: string, load: Loader]> = {
 }
 
 // The entry of the rail that shows a kind.
-const rails: Record<string, string> = { sites: 'sites', pools: 'pools', servers: 'servers', loadbalancers: 'fleet', certificates: 'tls', zoneshifts: 'failover' }
+const rails: Record<string, string> = { sites: 'sites', pools: 'pools', servers: 'servers', loadbalancers: 'fleet', certificates: 'tls', zoneshifts: 'failover', egressclients: 'egress', partners: 'egress', slas: 'egress', egressrules: 'egress' }
 
 /** find tells the page of a path's parts. */
 export function find(parts: string[]): Found {

@@ -28,6 +28,7 @@ interface Tab {
 export const tabs: Tab[] = [
   { slug: '', title: 'Overview', load: () => import('./Overview.svelte') },
   { slug: 'routes', title: 'Routes', of: ['Site'], load: () => import('../site/Routes.svelte') },
+  { slug: 'calls', title: 'Calls', of: ['EgressClient'], load: () => import('../egress/Calls.svelte') },
   { slug: 'servers', title: 'Servers', of: ['Pool'], load: () => import('../servers/PoolServers.svelte') },
   { slug: 'health', title: 'Health', of: ['Server'], load: () => import('../servers/ServerHealth.svelte') },
   { slug: 'traffic', title: 'Traffic', of: Object.keys(charts).filter((k) => k !== 'TLS'), load: () => import('../traffic/Traffic.svelte') },
