@@ -107,7 +107,7 @@ func (w *world) summed(object string, figures ...string) (map[string]float64, er
 	return sums, nil
 }
 
-// scraped sums up a counter of /metrics over all its series that have some labels.
+// scraped sums up a figure of /metrics over all its series that have some labels.
 func (w *world) scraped(name string, labels map[string]string) (sum float64) {
 	w.t.Helper()
 	answer, err := http.Get("http://" + w.at(w.host).String() + ":7444/metrics")
@@ -131,7 +131,7 @@ series:
 				continue series
 			}
 		}
-		sum += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 	}
 	return sum
 }

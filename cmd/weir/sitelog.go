@@ -174,6 +174,11 @@ func (v *logView) text(l *api.LogLine) string {
 	if l.Retries > 0 {
 		words = append(words, v.paint(warning, count(int(l.Retries), "retry", "retries")))
 	}
+	for _, w := range [][2]string{{"caller", l.Caller}, {"at", l.At}, {"unmade", l.Unmade}} {
+		if w[1] != "" {
+			words = append(words, v.faint(w[0]+"=")+oneLine(w[1]))
+		}
+	}
 	if l.Limited != "" {
 		words = append(words, "limited="+oneLine(strings.TrimSuffix(l.Limited, ",")))
 	}

@@ -35,13 +35,12 @@ type Entry struct {
 	// RequestHeaders and ResponseHeaders are those captured that were there, by their names in small letters.
 	RequestHeaders  map[string]string `json:"requestHeaders,omitempty"`
 	ResponseHeaders map[string]string `json:"responseHeaders,omitempty"`
-	// Caller is the EgressClient of a call to a partner, By the EgressRule that was found for it, At the address and port that
+	// Caller is the EgressClient of a call to a partner, Rule the EgressRule that was found for it, At the address and port that
 	// was called, and Unmade why there was no connection.
-	Caller string `json:"caller,omitempty"`
-	By     string `json:"by,omitempty"`
-	At     string `json:"at,omitempty"`
-	Unmade string `json:"unmade,omitempty"`
-
+	Caller   string `json:"caller,omitempty"`
+	Rule     string `json:"rule,omitempty"`
+	At       string `json:"at,omitempty"`
+	Unmade   string `json:"unmade,omitempty"`
 	Error    string `json:"error,omitempty"`
 	TLSError string `json:"tlsError,omitempty"`
 }
@@ -100,7 +99,7 @@ func (l *Line) entry() Entry {
 		RequestHeaders:  headersOf(l.RequestHdr),
 		ResponseHeaders: headersOf(l.ResponseHdr),
 		Caller:          string(l.Caller),
-		By:              string(l.By),
+		Rule:            string(l.By),
 		At:              string(l.At),
 		Unmade:          string(l.unmade()),
 		Error:           string(l.Error),

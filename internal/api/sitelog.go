@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"weir"
+	"weir/internal/ir"
 )
 
 // LogSource asks load balancers for the lines of logs. Many goroutines call it at once.
@@ -84,6 +85,13 @@ type LogLine struct {
 	TLSCipher    string `json:"tlsCipher,omitempty"`
 	// Limited are the rate limits that it was over.
 	Limited string `json:"limited,omitempty"`
+	// Caller is the EgressClient of a call to a partner, and Rule the EgressRule that was found for it.
+	Caller string `json:"caller,omitempty"`
+	Rule   string `json:"rule,omitempty"`
+	// At is the address and port of the partner that was called, Unmade why there was no connection to it; both are absent
+	// where the caller may not see the Partner.
+	At     string `json:"at,omitempty"`
+	Unmade string `json:"unmade,omitempty"`
 	// RequestHeaders and ResponseHeaders are those that the site captures.
 	RequestHeaders  map[string]string `json:"requestHeaders,omitempty"`
 	ResponseHeaders map[string]string `json:"responseHeaders,omitempty"`
@@ -94,6 +102,7 @@ func (l *LogLine) quiet() {
 	for _, text := range []*string{
 		&l.Kind, &l.Client, &l.ClientPort, &l.Method, &l.Host, &l.Path, &l.Version, &l.Route, &l.Zone, &l.Pool, &l.Server,
 		&l.Termination, &l.TLSVersion, &l.TLSCipher, &l.Limited,
+		&l.Caller, &l.Rule, &l.At, &l.Unmade,
 	} {
 		*text = printable(*text)
 	}
@@ -180,8 +189,8 @@ func (c *call) siteLog(kind weir.Kind) error {
 			}
 			for i := range list {
 				if l := list[i].Line; l != nil {
-					if l.Server != "" && !c.sees(view, "Pool/"+l.Pool) {
-						l.Server = ""
+					if (l.Server != "" || l.At != "") && !c.sees(view, ir.PoolOwner(l.Pool)) {
+						l.Server, l.At, l.Unmade = "", "", ""
 					}
 					l.quiet()
 				}

@@ -230,13 +230,13 @@ func TestSiteLogOfOthersPools(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	part := logLines("lb1", 1, 2)
-	part.Lines[1].Pool, part.Lines[1].Server = "media", "m"
+	part.Lines[1].Pool, part.Lines[1].Server, part.Lines[1].At, part.Lines[1].Unmade = "media", "m", "192.0.2.1:443", "EREFUSED"
 	w.logs.parts = map[string][]LogPart{"lb1": {part}}
 	w.logs.more = make(chan LogPart, 10)
 	servers := func(list []LogStreamLine) (got []string) {
 		for _, l := range list {
 			if l.Line != nil {
-				got = append(got, l.Line.Pool+"/"+l.Line.Server)
+				got = append(got, strings.TrimSuffix(l.Line.Pool+"/"+l.Line.Server+" "+l.Line.At+" "+l.Line.Unmade, "  "))
 			}
 		}
 		return got
@@ -244,7 +244,7 @@ func TestSiteLogOfOthersPools(t *testing.T) {
 	if got := servers(w.logStream("viewer", "follow=false", 0)); !slices.Equal(got, []string{"web/a", "media/"}) {
 		t.Errorf("viewer sees %v", got)
 	}
-	if got := servers(w.logStream("auditor", "follow=false", 0)); !slices.Equal(got, []string{"web/a", "media/m"}) {
+	if got := servers(w.logStream("auditor", "follow=false", 0)); !slices.Equal(got, []string{"web/a", "media/m 192.0.2.1:443 EREFUSED"}) {
 		t.Errorf("auditor sees %v", got)
 	}
 	list := w.logStream("viewer", "", 0, func(i int) {
