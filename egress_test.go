@@ -47,6 +47,8 @@ func TestEgressObjects(t *testing.T) {
 		partner + ", tls: {sni: \"*.example.com\"}}]}":                                                                         "endpoints[0].tls.sni",
 		partner + ", tls: {minVersion: TLSv1.0}}]}":                                                                            "endpoints[0].tls.minVersion",
 		partner + ", tls: {minVersion: TLSv1.3, maxVersion: TLSv1.2}}]}":                                                       "below minVersion",
+		partner + ", maintenance: {status: 200}}]}":                                                                            "endpoints[0].maintenance.status: 200 is none of",
+		partner + "}], maintenance: {retryAfter: 1ms}}":                                                                        "spec.maintenance.retryAfter",
 		partner + ", tls: {verify: none}}]}":                                                                                   "verify",
 		strings.Replace(partner, "'::ffff:192.0.2.1'", "0.0.0.0", 1) + "}]}":                                                   "must be the address of a server",
 		strings.Replace(partner, "'::ffff:192.0.2.1'", "", 1) + "}]}":                                                          "needs at least one address",

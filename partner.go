@@ -11,6 +11,8 @@ type Partner struct {
 	Contact string `json:"contact,omitempty"`
 	// Endpoints are its services, each in one of its environments.
 	Endpoints []PartnerEndpoint `json:"endpoints"`
+	// Maintenance answers all calls to it at once. They go on when the field is left out again.
+	Maintenance *SiteMaintenance `json:"maintenance,omitempty"`
 }
 
 // PartnerEndpoint is one service of a partner in one of its environments. Calls to it have the path
@@ -38,6 +40,8 @@ type PartnerEndpoint struct {
 	// InFlight is how many calls to it may be under way, of all applications and levels, on each load balancer by itself; one
 	// more is answered 503 at once. 0 is no bound.
 	InFlight int `json:"inFlight,omitempty"`
+	// Maintenance answers calls to it at once. While it holds, the partner's own is not looked at.
+	Maintenance *SiteMaintenance `json:"maintenance,omitempty"`
 }
 
 // PartnerTLS is how a partner is spoken to. Its certificate is always verified.
@@ -62,12 +66,14 @@ func (e *PartnerEndpoint) Name() string { return e.Environment + "/" + e.Service
 
 // Normalize fills the defaults and brings names and addresses into their canonical form.
 func (o *Partner) Normalize() {
+	o.Maintenance.normalize()
 	for i := range o.Endpoints {
 		o.Endpoints[i].normalize()
 	}
 }
 
 func (e *PartnerEndpoint) normalize() {
+	e.Maintenance.normalize()
 	if c, err := CanonicalHostname(e.Host); err == nil {
 		e.Host = c
 	}
@@ -92,6 +98,7 @@ func (e *PartnerEndpoint) normalize() {
 // Validate checks everything that a partner says by itself.
 func (o *Partner) Validate(p *Problems) {
 	prose(p, "contact", o.Contact, 1024)
+	o.Maintenance.validate(p, "maintenance")
 	if len(o.Endpoints) == 0 {
 		p.Add("endpoints", "needs at least one: {environment: prod, service: www, host: www.example.com}")
 	}
@@ -142,6 +149,7 @@ func (e *PartnerEndpoint) validate(p *Problems, path string) {
 		}
 	}
 	between(p, path+".inFlight", e.InFlight, 0, 1_000_000)
+	e.Maintenance.validate(p, path+".maintenance")
 	if e.Plain {
 		if e.TLS != nil {
 			p.Add(path+".tls", "is not looked at with plain; leave one of them out")
@@ -172,10 +180,11 @@ func oneName(p *Problems, path, name, what string) {
 	}
 }
 
-// References are authorities and client certificates.
+// References are authorities, client certificates, and what maintenance names.
 func (o *Partner) References() []Reference {
-	var list []Reference
+	list := o.Maintenance.references(nil, "maintenance")
 	for i := range o.Endpoints {
+		list = o.Endpoints[i].Maintenance.references(list, index("endpoints", i)+".maintenance")
 		if t := o.Endpoints[i].TLS; t != nil {
 			path := index("endpoints", i) + ".tls."
 			list = optional(list, path+"ca", "Certificate", t.CA)

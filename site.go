@@ -143,7 +143,10 @@ func (s *Site) Validate(p *Problems) {
 	}
 	s.Log.validate(p)
 	s.validateEgress(p)
-	s.Maintenance.validate(p, s.Mode)
+	if s.Maintenance != nil && s.Mode != "http" {
+		p.Add("maintenance", "needs mode http: a connection of another kind can't be answered with a page")
+	}
+	s.Maintenance.validate(p, "maintenance")
 	for status := range s.ErrorPages {
 		status.check(p, "errorPages")
 	}
@@ -216,11 +219,7 @@ func (s *Site) References() []Reference {
 	if s.Egress != nil {
 		list = optional(list, "egress.clientAuthority", "Certificate", s.Egress.ClientAuthority)
 	}
-	if m := s.Maintenance; m != nil {
-		list = optional(list, "maintenance.page", "ErrorPage", m.Page)
-		list = optional(list, "maintenance.except", "AccessList", m.Except)
-		list = optional(list, "maintenance.schedule", "Schedule", m.Schedule)
-	}
+	list = s.Maintenance.references(list, "maintenance")
 	return append(list, pageReferences(s.ErrorPages)...)
 }
 

@@ -6,17 +6,18 @@ import (
 	"time"
 )
 
-// SiteMaintenance lets a page stand for the whole site while it is there; nothing reaches a server.
+// SiteMaintenance lets a page stand for the whole site, or for calls to a partner, while it is there; nothing reaches a
+// server.
 type SiteMaintenance struct {
-	// Page names the ErrorPage that is shown; a plain one when left out.
+	// Page names the ErrorPage that is shown; a plain one when left out, of calls a line of text.
 	Page string `json:"page,omitempty"`
 	// Status is 503 when left out, or 403, 404, 410, 500 or 502.
 	Status Status3 `json:"status,omitempty"`
 	// RetryAfter is when clients are told to come back, in whole seconds; 5m when left out.
 	RetryAfter Duration `json:"retryAfter,omitempty"`
-	// Except names an AccessList of clients for whom the site goes on, as those who work on it.
+	// Except names an AccessList of clients for whom it goes on, as those who work on it.
 	Except string `json:"except,omitempty"`
-	// Schedule names a window of time outside of which the site is open; it is closed at any time when left out.
+	// Schedule names a window of time outside of which it is open; it is closed at any time when left out.
 	Schedule string `json:"schedule,omitempty"`
 }
 
@@ -31,23 +32,29 @@ func (m *SiteMaintenance) normalize() {
 	setDefault(&m.RetryAfter, Duration(5*time.Minute))
 }
 
-func (m *SiteMaintenance) validate(p *Problems, mode string) {
+func (m *SiteMaintenance) validate(p *Problems, path string) {
 	if m == nil {
 		return
 	}
-	if mode != "http" {
-		p.Add("maintenance", "needs mode http: a connection of another kind can't be answered with a page")
-	}
 	if !slices.Contains(MaintenanceStatuses, m.Status) {
-		p.Add("maintenance.status", "%d is none of %v", int(m.Status), MaintenanceStatuses)
+		p.Add(path+".status", "%d is none of %v", int(m.Status), MaintenanceStatuses)
 	}
 	if m.Schedule != "" {
-		required(p, "maintenance.schedule", m.Schedule)
+		required(p, path+".schedule", m.Schedule)
 	}
-	m.RetryAfter.within(p, "maintenance.retryAfter", time.Second, 30*24*time.Hour)
+	m.RetryAfter.within(p, path+".retryAfter", time.Second, 30*24*time.Hour)
 	if m.RetryAfter.D()%time.Second != 0 {
-		p.Add("maintenance.retryAfter", "must be whole seconds")
+		p.Add(path+".retryAfter", "must be whole seconds")
 	}
+}
+
+func (m *SiteMaintenance) references(list []Reference, path string) []Reference {
+	if m == nil {
+		return list
+	}
+	list = optional(list, path+".page", "ErrorPage", m.Page)
+	list = optional(list, path+".except", "AccessList", m.Except)
+	return optional(list, path+".schedule", "Schedule", m.Schedule)
 }
 
 // Answer is the status and the seconds of Retry-After.

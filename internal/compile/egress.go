@@ -118,6 +118,16 @@ func (b *builder) endpoint(name string, partner *weir.Partner, e *weir.PartnerEn
 	if at.Host == "" {
 		at.Host = e.Host
 	}
+	ref := weir.Ref{Kind: "Partner", Name: name}
+	i := slices.IndexFunc(partner.Endpoints, func(o weir.PartnerEndpoint) bool { return o.Name() == e.Name() })
+	for _, m := range []*weir.SiteMaintenance{
+		b.maintenance(ref, fmt.Sprintf("spec.endpoints[%d].maintenance", i), e.Maintenance, "the service"),
+		b.maintenance(ref, "spec.maintenance", partner.Maintenance, "the partner"),
+	} {
+		if m != nil {
+			at.Closed = append(at.Closed, *m)
+		}
+	}
 	p := &ir.Pool{Name: at.Pool(), Mode: "http", Balance: "roundrobin", Check: weir.HealthCheck{Type: "none"}, Endpoint: at}
 	if t := e.TLS; t != nil {
 		at.MaxVersion = t.MaxVersion

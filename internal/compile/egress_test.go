@@ -22,13 +22,18 @@ func TestWaysOut(t *testing.T) {
 		`{kind: Partner, metadata: {name: example}, spec: {endpoints: [
 			{environment: prod, service: www, host: www.example.com, addresses: [192.0.2.9, "2001:db8::1"], path: /v1/, tls: {maxVersion: TLSv1.2}},
 			{environment: prod, service: shown, host: s.example.com, addresses: [192.0.2.1], tls: {clientCertificate: gone}},
-			{environment: prod, service: line, host: l.example.com, hostHeader: "l.example.com:81", port: 81, addresses: [192.0.2.1], plain: true, inFlight: 3},
-			{environment: test, service: www, host: www.example.com, addresses: [192.0.2.1]}]}}`,
+			{environment: prod, service: line, host: l.example.com, hostHeader: "l.example.com:81", port: 81, addresses: [192.0.2.1], plain: true, inFlight: 3,
+				maintenance: {schedule: sunday, page: sorry, except: testers}},
+			{environment: test, service: www, host: www.example.com, addresses: [192.0.2.1]}],
+			maintenance: {schedule: never, page: gone, except: gone}}}`,
+		"{kind: Schedule, metadata: {name: sunday}, spec: {from: 2030-01-06T10:00:00Z, reason: theirs}}",
+		"{kind: ErrorPage, metadata: {name: sorry}, spec: {body: sorry}}",
+		"{kind: AccessList, metadata: {name: testers}, spec: {networks: [10.9.0.0/16]}}",
 		"{kind: Partner, metadata: {name: uncalled}, spec: {endpoints: [{environment: prod, service: www, host: www.example.com, addresses: [192.0.2.9]}]}}",
 		"{kind: SLA, metadata: {name: high}, spec: {}}",
 		"{kind: SLA, metadata: {name: unused}, spec: {}}",
 		"{kind: EgressRule, metadata: {name: calls}, spec: {clients: [tester, myback], partner: example, slas: [high, none]}}",
-		"{kind: Partner, metadata: {name: newer}, spec: {endpoints: [{environment: prod, service: www, host: n.example.com, addresses: [192.0.2.7], plain: true}]}}",
+		"{kind: Partner, metadata: {name: newer}, spec: {endpoints: [{environment: prod, service: www, host: n.example.com, addresses: [192.0.2.7], plain: true}], maintenance: {status: 410, page: lost, except: lost}}}",
 		"{kind: Split, metadata: {name: ten}, spec: {site: out, legs: [{backend: example/prod/www, weight: 9}, {backend: newer/prod/www, weight: 1}], steps: [{at: 2030-01-01T00:00:00Z, weights: {newer/prod/www: 5}}]}}",
 		"{kind: Split, metadata: {name: none}, spec: {site: out, legs: [{backend: example/prod/line, weight: 9}, {backend: newer/prod/gone, weight: 1}]}}",
 		"{kind: EgressRule, metadata: {name: lost}, spec: {clients: [myback], partner: nobody, slas: [high]}}",
@@ -51,6 +56,15 @@ func TestWaysOut(t *testing.T) {
 	for _, s := range node.Splits {
 		got = append(got, fmt.Sprintf("split %s of %s between %v, later %v", s.Name, s.Backend, s.Legs, s.Steps[0].Weights))
 	}
+	for _, s := range node.Schedules {
+		got = append(got, "schedule "+s.Name)
+	}
+	for _, p := range node.Pages {
+		got = append(got, "page "+p.Name)
+	}
+	for _, l := range node.Lists {
+		got = append(got, "list "+l.Name)
+	}
 	for _, p := range node.Pools {
 		if p.Endpoint == nil {
 			continue
@@ -62,6 +76,9 @@ func TestWaysOut(t *testing.T) {
 		for _, s := range p.Servers {
 			text += " at " + s.At()
 		}
+		for _, m := range p.Endpoint.Closed {
+			text += fmt.Sprintf(" closed %d %s %s %s", m.Status, m.Page, m.Except, m.Schedule)
+		}
 		got = append(got, text)
 	}
 	want := []string{
@@ -69,10 +86,11 @@ func TestWaysOut(t *testing.T) {
 		"sla high",
 		"rule calls of [myback] at [high]",
 		"split ten of example.prod.www between [{example.prod.www 9} {newer.prod.www 1}], later map[newer.prod.www:5]",
-		`example.prod.line as l.example.com:81 up to "", 3 at 192.0.2.1:81`,
+		"schedule sunday", "page sorry", "list testers",
+		`example.prod.line as l.example.com:81 up to "", 3 at 192.0.2.1:81 closed 503 sorry testers sunday`,
 		`example.prod.shown as s.example.com up to "", 0`,
 		`example.prod.www as www.example.com/v1 up to "TLSv1.2", 0 with www.example.com ca at 192.0.2.9:443 at [2001:db8::1]:443`,
-		`newer.prod.www as n.example.com up to "", 0 at 192.0.2.7:80`,
+		`newer.prod.www as n.example.com up to "", 0 at 192.0.2.7:80 closed 410   `,
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the group has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -87,6 +105,9 @@ func TestWaysOut(t *testing.T) {
 		"EgressRule/calls spec.slas[1] SLA/none does not exist; calls that ask for it are refused",
 		"EgressRule/lost spec.partner Partner/nobody does not exist; the rule lets nothing through",
 		"Partner/example spec.endpoints prod/shown: Certificate/gone does not exist; calls to it are answered 503",
+		"Partner/example spec.maintenance.schedule Schedule/never does not exist; the partner is open",
+		"Partner/newer spec.maintenance.except AccessList/lost does not exist; nobody is excepted",
+		"Partner/newer spec.maintenance.page ErrorPage/lost does not exist; a plain page is shown",
 		"Site/out spec.egress.clientAuthority Certificate/lost does not exist; EgressClients that have a subject are refused",
 		`Split/none spec.legs[1].backend there is no service "newer/prod/gone"; nothing is divided`,
 	}

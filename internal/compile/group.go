@@ -266,6 +266,11 @@ func (b *builder) collect() {
 		if t := b.node.Pools[i].TLS; t != nil {
 			mark(certificates, t.CA, t.ClientCertificate)
 		}
+		for _, m := range b.node.Pools[i].Endpoint.Closed {
+			mark(lists, m.Except)
+			mark(schedules, m.Schedule)
+			mark(pages, m.Page)
+		}
 	}
 	for _, name := range sortedKeys(pools) {
 		p := head(b.set.Get(weir.Ref{Kind: "Pool", Name: name}))

@@ -46,7 +46,7 @@ func (b *builder) site(name string) {
 	s.Logic = b.siteLogic(ref, spec, &s)
 	s.ErrorPages = b.pages(ref, spec.ErrorPages)
 	s.Log = spec.Log
-	s.Maintenance = b.maintenance(ref, spec)
+	s.Maintenance = b.maintenance(ref, "spec.maintenance", spec.Maintenance, "the site")
 	s.Routing = b.routing(ref, spec)
 	s.RateLimits = b.rateLimits(ref, spec)
 	b.node.Sites = append(b.node.Sites, s)

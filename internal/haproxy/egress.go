@@ -34,7 +34,7 @@ const flightCounter = legCounter + 1
 const Refused = "!"
 
 // RefusedFor are why a call to a partner is refused, as routes and figures have it.
-var RefusedFor = []string{"form", "client", "environment", "source", "certificate", "rule", "method", "path", "full"}
+var RefusedFor = []string{"form", "client", "environment", "source", "certificate", "rule", "method", "path", "full", "maintenance"}
 
 // egresses says that a site of the group is a way out, at a port or at any for 0.
 func (r *renderer) egresses(p weir.Port) bool {
@@ -135,6 +135,7 @@ func (r *renderer) egress(s *Section, p port) {
 	// An upgrade to anything but a WebSocket, HTTP/2 above all, would be a way past rules of methods and paths.
 	rule("del-header upgrade if %s { req.hdr_cnt(upgrade) gt 1 }", calls)
 	rule("del-header upgrade if %s !{ req.hdr(upgrade) -m str -i websocket }", calls)
+	s.add("http-after-response set-header content-type %%[var(txn.eg.type)] if { var(txn.eg.type) -m found }") // of maintenance
 }
 
 // egressLevel reads what the service level says.

@@ -13,7 +13,7 @@ import (
 )
 
 // egressMaps fills the maps of calls to partners.
-func (r *renderer) egressMaps() {
+func (r *renderer) egressMaps(sets *listSets) {
 	if !r.egresses(0) {
 		return
 	}
@@ -36,6 +36,7 @@ func (r *renderer) egressMaps() {
 	}
 	r.egressSources()
 	r.egressRules(callers)
+	r.closedCalls(sets)
 	for i := range r.node.SLAs {
 		l := &r.node.SLAs[i]
 		again := "no"

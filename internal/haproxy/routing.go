@@ -34,7 +34,7 @@ func (r *renderer) routing() {
 	r.rateLimits(sets)
 	r.matcher(sets)
 	r.logicMaps(sets)
-	r.egressMaps()
+	r.egressMaps(sets)
 	for i := range r.node.Sites {
 		s := &r.node.Sites[i]
 		r.siteListeners(s)

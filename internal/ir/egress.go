@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -41,7 +42,12 @@ type Endpoint struct {
 	InFlight int `json:"inFlight,omitempty"`
 	// MaxVersion is the newest version of TLS, "" for any.
 	MaxVersion string `json:"maxVersion,omitempty"`
+	// Closed are the maintenance of the service and that of its partner, of which the first that holds is shown.
+	Closed []weir.SiteMaintenance `json:"closed,omitempty"`
 }
+
+// same compares what two pools are services of.
+func (e *Endpoint) same(o *Endpoint) bool { return e == o || reflect.DeepEqual(e, o) }
 
 // Pool names the pool of the endpoint. People's names hold no dot.
 func (e *Endpoint) Pool() string { return e.Partner + "." + e.Environment + "." + e.Service }

@@ -8,5 +8,5 @@ func (p *Pool) SameButServers(o *Pool) bool {
 	return p.Name == o.Name && p.Mode == o.Mode && p.Balance == o.Balance && p.BalanceHeader == o.BalanceHeader &&
 		p.Check == o.Check && p.Cookie == o.Cookie && p.MaxConnections == o.MaxConnections && p.NoQueue == o.NoQueue &&
 		p.QueueTimeout == o.QueueTimeout && p.ServerTimeout == o.ServerTimeout && p.SendProxy == o.SendProxy &&
-		p.Protocol == o.Protocol && p.Compression.Same(o.Compression) && weir.SameLogic(p.Logic, o.Logic) && p.SlowStart == o.SlowStart && p.Unchecked == o.Unchecked && (p.Endpoint == o.Endpoint || p.Endpoint != nil && o.Endpoint != nil && *p.Endpoint == *o.Endpoint) && (p.TLS == o.TLS || p.TLS != nil && o.TLS != nil && *p.TLS == *o.TLS)
+		p.Protocol == o.Protocol && p.Compression.Same(o.Compression) && weir.SameLogic(p.Logic, o.Logic) && p.SlowStart == o.SlowStart && p.Unchecked == o.Unchecked && p.Endpoint.same(o.Endpoint) && (p.TLS == o.TLS || p.TLS != nil && o.TLS != nil && *p.TLS == *o.TLS)
 }

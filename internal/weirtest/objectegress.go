@@ -31,6 +31,9 @@ func (w *world) egressClient() *weir.EgressClient {
 
 func (w *world) partner(role string) *weir.Partner {
 	p := &weir.Partner{Contact: "the partner's people"}
+	if w.some(8) {
+		p.Maintenance = w.maintenance(role)
+	}
 	for i := range 1 + w.rng.IntN(3) {
 		e := weir.PartnerEndpoint{Environment: pick(w.rng, environments...), Service: pick(w.rng, "www", "mail"), Host: fmt.Sprintf("s%d.example.net", i), InFlight: w.rng.IntN(3)}
 		for range 1 + w.rng.IntN(2) {
@@ -44,6 +47,9 @@ func (w *world) partner(role string) *weir.Partner {
 		}
 		if w.some(3) {
 			e.Path = "/v2"
+		}
+		if w.some(6) {
+			e.Maintenance = w.maintenance(role)
 		}
 		p.Endpoints = append(p.Endpoints, e)
 	}

@@ -55,10 +55,7 @@ func (w *world) site(name, role string) *weir.Site {
 		w.routes(s, role)
 		s.Logic = w.logics(role)
 		if w.some(8) {
-			s.Maintenance = &weir.SiteMaintenance{Page: w.anyName("ErrorPage", role), Except: w.anyName("AccessList", role)}
-			if name := w.anyName("Schedule", role); name != "" {
-				s.Maintenance.Schedule = name
-			}
+			s.Maintenance = w.maintenance(role)
 		}
 		if w.some(4) {
 			s.Log = &weir.SiteLog{RequestHeaders: map[string]int{pick(w.rng, "User-Agent", "X-Trace"): 1 + w.rng.IntN(128)}, Strip: []string{pick(w.rng, "X-Sql-Count", "X-Debug", "Server")}}

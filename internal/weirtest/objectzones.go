@@ -42,6 +42,11 @@ func (w *world) schedule() *weir.Schedule {
 	return s
 }
 
+// maintenance is one at any time, or while some Schedule holds.
+func (w *world) maintenance(role string) *weir.SiteMaintenance {
+	return &weir.SiteMaintenance{Page: w.anyName("ErrorPage", role), Except: w.anyName("AccessList", role), Schedule: w.anyName("Schedule", role)}
+}
+
 // split divides a backend of some site between two of its own, or calls between two services.
 func (w *world) split(role string) *weir.Split {
 	s := &weir.Split{Site: w.anyName("Site", role), Schedule: w.anyName("Schedule", role), Sticky: pick(w.rng, weir.StickyNone, weir.StickyCookie, weir.StickySource)}
