@@ -11,7 +11,7 @@ import (
 type CallKey struct {
 	Site    string `json:"site"`
 	Client  string `json:"client"`  // an EgressClient
-	Service string `json:"service"` // that served it: partner.environment.service
+	Service string `json:"service"` // that was called, whatever a Split had it served by: partner.environment.service
 	SLA     string `json:"sla"`
 }
 
@@ -99,21 +99,21 @@ func (l *Line) fault() (client, weir, partner bool) {
 // nobodyServes stands for the server in a line of which none was chosen.
 const nobodyServes = "<NOSRV>"
 
-// refusedMark begins the route, after the site, of a call that was refused before a service was sought, fullMark ends that
-// of one for which there was no room.
+// refusedMark begins the route, after the site, of a call that was refused before a service was sought; insteadMark stands
+// before why one had no room, or met maintenance.
 const (
 	refusedMark = "!"
-	fullMark    = "+full"
+	insteadMark = "+"
 )
 
 // refusal gives why a call was refused, nothing when it was not; the reasons are words of the configuration.
 func (l *Line) refusal() []byte {
 	_, to, _ := bytes.Cut(l.Route, []byte{'/'})
-	if why, ok := bytes.CutPrefix(to, []byte(refusedMark)); ok {
+	if why, ok := bytes.CutPrefix(to, []byte(refusedMark)); ok && (len(l.Caller) > 0 || string(why) != "maintenance") { // which other sites have, too
 		return why
 	}
-	if bytes.HasSuffix(to, []byte(fullMark)) {
-		return []byte(fullMark[1:])
+	if _, why, ok := bytes.Cut(to, []byte(insteadMark)); ok && len(l.Caller) > 0 {
+		return why
 	}
 	return nil
 }
@@ -135,16 +135,13 @@ func (t *table) countCall(l *Line) {
 		return
 	}
 	service, level := l.asked()
-	if pool := l.pool(); len(pool) > 0 {
-		service = string(pool)
-	}
 	key := CallKey{Site: string(l.Site), Client: string(l.Caller), Service: service, SLA: level}
 	if why != nil {
 		t.refusedCall(RefusedCall{CallKey: key, Reason: string(why), Rule: string(l.By)}).Requests++
 		return
 	}
 	t.call(key).count(l)
-	t.notePresented(l, service)
+	t.notePresented(l, string(l.pool()))
 }
 
 // call finds the counts of a key, those of Other when there is no room for more.

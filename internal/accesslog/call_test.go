@@ -33,7 +33,7 @@ func TestCallsAreCounted(t *testing.T) {
 	const to, be = "out/example.prod.www", "example.prod.www.a1b2"
 	lines := []string{
 		called(to, wwwPath, be, "s1", "200", "--", through),
-		called(to, wwwPath, be, "s1", "404", "--", through),
+		called(to, wwwPath, "example.prod.new.a1b2", "s1", "404", "--", strings.Replace(through, "192.0.2.7", "-", 1)), // by a Split
 		called(to, wwwPath, be, "s1", "500", "--", strings.Replace(through, `"2500","0"`, `"2500","1"`, 1)),
 		called(to, wwwPath, be, "s1", "503", "SC", unmade),
 		called(to, wwwPath, be, "s1", "504", "sH", through),
@@ -42,11 +42,13 @@ func TestCallsAreCounted(t *testing.T) {
 		called(to, wwwPath, be, "<NOSRV>", "503", "SC", nowhere),
 		called(to, wwwPath, be, "s1", "503", "RC", nowhere),
 		called(to+"+full", wwwPath, "http-443", "<NOSRV>", "503", "LR", nowhere),
+		called(to+"+maintenance", wwwPath, "http-443", "<NOSRV>", "503", "LR", nowhere),
 		called("out/!form", "/%2e/"+strings.Repeat("x", 400), "http-443", "<NOSRV>", "400", "LR", `null,null,"-","-",null,"-","0",null,null`),
 		called("out/!client", "/hostile/prod/a/b/c/d/", "http-443", "<NOSRV>", "403", "LR", `null,null,"-","-",null,"-","0",null,null`),
 		called("out/!rule", "/myback/prod/hostile/prod/www/high/", "http-443", "<NOSRV>", "403", "LR", `"myback",null,"-","-",null,"-","0",null,null`),
 		called("out/!method", wwwPath, "http-443", "<NOSRV>", "403", "LR", nowhere),
 		called("shop/default", wwwPath, "api", "s1", "200", "--", `null,null,"192.0.2.9","80",null,"7","0",null,null`), // of another site at the port
+		called("shop/!maintenance", "/x", "http-443", "<NOSRV>", "503", "LR", `null,null,"-","-",null,"-","0",null,null`),
 		httpLine,
 	}
 	c := counted(t, maxSeries, lines...)
@@ -54,7 +56,7 @@ func TestCallsAreCounted(t *testing.T) {
 		t.Fatalf("%d keys: %+v", len(c.Calls), c.Calls)
 	}
 	call := c.Calls[0]
-	if want := (CallKey{"out", "myback", "example.prod.www.a1b2", "high"}); call.CallKey != want || call.Requests() != 9 {
+	if want := (CallKey{"out", "myback", "example.prod.www", "high"}); call.CallKey != want || call.Requests() != 9 {
 		t.Errorf("%+v, %d calls", call.CallKey, call.Requests())
 	}
 	if want := (Faults{Client: 1, Weir: 2, Partner: 4}); call.Faults != want || call.Reused != 1 {
@@ -73,6 +75,7 @@ func TestCallsAreCounted(t *testing.T) {
 		{CallKey{Site: "out"}, "form", "", 1},
 		{CallKey{Site: "out", Client: "myback"}, "rule", "", 1},
 		{named, "full", "r1", 1},
+		{named, "maintenance", "r1", 1},
 		{named, "method", "r1", 1},
 	}
 	if !slices.Equal(c.RefusedCalls, want) {
@@ -84,11 +87,11 @@ func TestCallsAreCounted(t *testing.T) {
 	text := scrape(t, NewCollector(func() Counts { return c }, prometheus.Labels{}))
 	const labels = `client="myback",environment="prod",`
 	for _, want := range []string{
-		`weir_calls_total{class="5xx",` + labels + `partner="example",service="www.a1b2",site="out",sla="high"} 6`,
-		`weir_call_errors_total{` + labels + `fault="partner",partner="example",service="www.a1b2",site="out",sla="high"} 4`,
+		`weir_calls_total{class="5xx",` + labels + `partner="example",service="www",site="out",sla="high"} 6`,
+		`weir_call_errors_total{` + labels + `fault="partner",partner="example",service="www",site="out",sla="high"} 4`,
 		`weir_calls_refused_total{` + labels + `partner="example",reason="method",rule="r1",service="www",site="out",sla="high"} 1`,
 		`weir_calls_refused_total{client="",environment="",partner="",reason="form",rule="",service="",site="out",sla=""} 1`,
-		`weir_call_tls_seconds_count{` + labels + `partner="example",service="www.a1b2",site="out",sla="high"} 6`,
+		`weir_call_tls_seconds_count{` + labels + `partner="example",service="www",site="out",sla="high"} 6`,
 		`weir_partner_certificate_expiry_timestamp_seconds{environment="prod",partner="example",service="www.a1b2"} 2.093670489e+09`,
 	} {
 		if !strings.Contains(text, want+"\n") {
