@@ -18,7 +18,7 @@ import (
 // partner answers calls over TLS after it has waited: before the handshake, and before each answer.
 type partner struct {
 	before, answer time.Duration
-	silent         bool // breaks off in place of an answer
+	silent, once   bool // breaks off in place of an answer, or of the second one
 }
 
 func (p partner) serve(t *testing.T, addr string, pair tls.Certificate) {
@@ -43,13 +43,14 @@ func (p partner) talk(conn *tls.Conn) {
 	defer conn.Close()
 	time.Sleep(p.before)
 	requests := bufio.NewReader(conn)
-	for {
+	for answered := 0; ; {
 		line, err := requests.ReadString('\n')
-		if err != nil || p.silent {
+		if err != nil || p.silent || p.once && answered > 0 {
 			return
 		}
 		if strings.TrimSpace(line) == "" {
 			time.Sleep(p.answer)
+			answered++
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 		}
 	}
@@ -82,6 +83,9 @@ backend breaks from base
   server s ADDR:8022 ssl verify none
 backend hangs from base
   server s ADDR:8023 ssl verify none
+backend once from base
+  http-reuse always
+  server s ADDR:8025 ssl verify none
 backend gone from base
   server s ADDR:8024 ssl verify none
 backend nobody from base
@@ -104,6 +108,7 @@ func TestHAProxyTellsOfCalls(t *testing.T) {
 		const slow = 200 * time.Millisecond
 		partner{before: slow, answer: 50 * time.Millisecond}.serve(t, addr+":8021", pair)
 		partner{silent: true}.serve(t, addr+":8022", pair)
+		partner{once: true}.serve(t, addr+":8025", pair)
 		partner{answer: time.Minute}.serve(t, addr+":8023", pair)
 		config, ca := filepath.Join(dir, "haproxy.cfg"), filepath.Join(dir, "ca.pem")
 		text := strings.NewReplacer("ADDR", addr, "CA", ca, "LOG", LogTarget(r.Addr()),
@@ -162,6 +167,15 @@ func TestHAProxyTellsOfCalls(t *testing.T) {
 			if c.Faults != test.fault || (len(l.Until) > 0) != test.until || !strings.Contains(string(l.unmade()), test.unmade) || !strings.HasSuffix(string(l.At), test.at) {
 				t.Errorf("%s: %+v, shown until %q, unmade %q, at %q (%s %d)", test.service, c.Faults, l.Until, l.unmade(), l.At, l.Termination, l.Status)
 			}
+		}
+		// A call over a kept connection that the partner closes then has no answer and no line.
+		last("once")
+		if status := ask(t, addr+":8001", get("egress.inside", "/myback/prod/once/prod/www/high/unheard/")); status != 0 {
+			t.Errorf("a call whose connection was closed was answered %d", status)
+		}
+		last("slow") // its line comes after
+		if lines := r.Recent(Filter{Path: "/myback/prod/once/"}, 10); len(lines) != 1 {
+			t.Errorf("it is logged: %+v", lines)
 		}
 		// Whoever ends a call whose client has left, it is not Weir: 3.2 waits for the partner all the same.
 		conn, err := net.Dial("tcp", addr+":8001")
