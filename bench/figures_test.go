@@ -40,6 +40,8 @@ var benches = []bench{
 	{sitesFigures, measureSites},
 	{shiftFigures, measureShift},
 	{newSiteFigures, measureNewSite},
+	{egressRulesFigures, measureEgressRules},
+	{egressFigures, measureEgress},
 	{accessListFigures, measureAccessList},
 	{consoleFigures, measureConsole},
 	{mapFigures, measureMap},
