@@ -110,6 +110,14 @@ walk('the form and the YAML of a pool are one', async (v) => {
   expect((await v.world.call<{ spec: Record<string, unknown> }>('GET', '/api/v1/pools/twice')).value.spec).toMatchObject({ balance: 'random', serverTimeout: '7s' })
 })
 
+walk('where no role is chosen the form says so, and names none', async (v) => {
+  await v.signIn('admin', '/sites/new')
+  await v.page.getByText(/^No role is chosen above, and there is no address/).waitFor()
+  await v.page.getByText(/^No role is chosen above, and there is no http pool/).waitFor()
+  await v.page.getByLabel('Role', { exact: true }).selectOption('empty')
+  await v.page.getByText('There is no http pool that role empty may use yet').waitFor()
+})
+
 walk('who may make nothing is told why', async (v) => {
   v.allow(403, /^\/api\/v1\//)
   await v.signIn('viewer', '/sites/new')

@@ -26,6 +26,12 @@ walk('servers are drained, weighed, taken out and enabled, and traffic follows',
   await row(v, 'az1-0').getByText('serving').waitFor()
   expect(await v.page.getByRole('button', { name: 'Drain' }).getAttribute('title')).toBe('Choose servers first.')
 
+  // The page of one leads to where that is done.
+  await v.open('/servers/az1-0')
+  await v.page.getByRole('link', { name: 'Drain, weight…' }).click()
+  await v.page.getByRole('button', { name: 'Drain', exact: true }).waitFor()
+  await v.open('/servers')
+
   // One is drained: with the plan first, and never without a reason.
   await move(v, 'Drain', ['az1-0'], async (dialog) => {
     await dialog.getByRole('button', { name: 'Show the plan' }).click()

@@ -4,6 +4,7 @@ import { expect, walk } from './weir'
 walk('a person signs in with a token and out again', async (v) => {
   v.allow(401, /^\/api\/v1\/session$/)
   await v.open('/sites')
+  expect(await v.page.evaluate(() => document.activeElement?.id)).toBe('token') // who pastes need not click
   await v.shot('sign in')
   await v.axe()
   await v.page.getByLabel('Token').fill('weir_wrong')
