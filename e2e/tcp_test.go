@@ -92,6 +92,7 @@ func (w *world) secureOrigin(addr, name string, config *tls.Config) {
 	server := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
 		out.Header().Set("X-Origin", name)
 		out.Header().Set("X-SNI", in.TLS.ServerName)
+		out.Header().Set("X-URI", in.RequestURI)
 		if len(in.TLS.PeerCertificates) > 0 {
 			out.Header().Set("X-Client", in.TLS.PeerCertificates[0].Subject.CommonName)
 		}
