@@ -75,8 +75,9 @@ func (b *builder) egressRule(name string, clients []string, levels map[string]bo
 	for _, client := range clients {
 		environment := weir.Find[weir.EgressClient](b.set, "EgressClient", client).Environment
 		for _, e := range r.Endpoints(partner, environment) {
-			if p := b.endpoint(r.Partner, partner, e); endpoints[p.Name] == nil {
-				endpoints[p.Name] = p
+			name := (&ir.Endpoint{Partner: r.Partner, Environment: e.Environment, Service: e.Service}).Pool()
+			if endpoints[name] == nil {
+				endpoints[name] = b.endpoint(r.Partner, partner, e)
 			}
 		}
 	}
