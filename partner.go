@@ -22,13 +22,21 @@ type PartnerEndpoint struct {
 	Environment string `json:"environment"`
 	// Service is its name in the path.
 	Service string `json:"service"`
-	// Host is the partner's name for it: what calls have as Host, what TLS asks for and expects in the certificate. The same
-	// name may be at other addresses in another environment.
+	// Host is the partner's name for it: what calls have as Host, what TLS asks for and expects in the certificate, and, where
+	// no addresses are listed, what the DNS is asked for. The same name may be at other addresses in another environment.
 	Host string `json:"host"`
 	// Port is 443 when left out, 80 with plain.
 	Port Port `json:"port,omitempty"`
-	// Addresses are where it is.
+	// Addresses are where it is, whatever the DNS says of the host; without them that is asked.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
+	// Resolve says who asks the DNS for the host: control-plane, also when left out, by which addresses become servers at run
+	// time and the last ones stay when the name is gone; or load-balancer, by which each asks the nameservers of its group's
+	// Tuning for each call, and there is one address at a time.
+	Resolve string `json:"resolve,omitempty"`
+	// Prefer is ipv4, also when left out, or ipv6: addresses of the other family are taken only when the host has none of it.
+	Prefer string `json:"prefer,omitempty"`
+	// Resolved are the addresses that the control plane found last; they are its own to write.
+	Resolved []netip.Addr `json:"resolved,omitempty"`
 	// HostHeader is what calls have as Host where that is not the name, as with a port.
 	HostHeader string `json:"hostHeader,omitempty"`
 	// Path stands before what calls have after the service level, such as /soap/v2.
@@ -80,6 +88,7 @@ func (e *PartnerEndpoint) normalize() {
 	for i := range e.Addresses {
 		e.Addresses[i] = e.Addresses[i].Unmap()
 	}
+	e.resolves()
 	if e.Plain {
 		setDefault(&e.Port, 80)
 		return
@@ -122,22 +131,7 @@ func (e *PartnerEndpoint) validate(p *Problems, path string) {
 	checkElement(p, path+".service", e.Service)
 	oneName(p, path+".host", e.Host, "that the partner answers to")
 	e.Port.check(p, path+".port")
-	if len(e.Addresses) == 0 {
-		p.Add(path+".addresses", "needs at least one address")
-	}
-	if len(e.Addresses) > 64 {
-		p.Add(path+".addresses", "holds %d; at most 64 are allowed", len(e.Addresses))
-	}
-	seen := map[netip.Addr]bool{}
-	for i, a := range e.Addresses {
-		switch {
-		case !a.IsValid() || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast():
-			p.Add(index(path+".addresses", i), "must be the address of a server, such as 192.0.2.1 or 2001:db8::1")
-		case seen[a]:
-			p.Add(index(path+".addresses", i), "%s is listed twice", a)
-		}
-		seen[a] = true
-	}
+	e.validateAddresses(p, path)
 	if e.HostHeader != "" {
 		if err := CheckHost(e.HostHeader); err != nil {
 			p.Add(path+".hostHeader", "%s", err)

@@ -277,6 +277,9 @@ type Tuning struct {
 	HardStopAfter Duration `json:"hardStopAfter,omitempty"`
 	// ZoneReturn says how a zone comes back after none of its servers took requests.
 	ZoneReturn *ZoneReturn `json:"zoneReturn,omitempty"`
+	// Nameservers are asked by load balancers for hosts of Partners that say so (resolve: load-balancer), all at once, of
+	// which the first answer counts: address or address:port. The machine's own are never asked.
+	Nameservers []string `json:"nameservers,omitempty"`
 }
 
 // Timeouts are HAProxy's, for everything that does not say otherwise.
@@ -317,6 +320,7 @@ func (t *Tuning) Normalize() {
 	t.ZoneReturn.normalize()
 	t.RateLimits.normalize()
 	t.Stats.normalize()
+	t.normalizeNameservers()
 	setDefault(&t.User, "haproxy")
 	setDefault(&t.Group, "haproxy")
 }
@@ -351,6 +355,7 @@ func (t *Tuning) Validate(p *Problems) {
 	t.ZoneReturn.validate(p)
 	t.RateLimits.validate(p)
 	t.Stats.validate(p, t.Ports)
+	t.validateNameservers(p)
 	checkUser(p, "user", t.User)
 	checkUser(p, "group", t.Group)
 }

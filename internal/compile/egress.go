@@ -138,7 +138,12 @@ func (b *builder) endpoint(name string, partner *weir.Partner, e *weir.PartnerEn
 			return p
 		}
 	}
-	for _, a := range e.Addresses {
+	b.named(at, e)
+	if at.Prefer != "" {
+		p.Servers = []ir.Server{{Name: "name", Address: netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(e.Port)), Weight: 100, Owner: "Partner/" + name}}
+		return p
+	}
+	for _, a := range e.At() {
 		server := ir.Server{Name: serverName(a), Address: netip.AddrPortFrom(a, uint16(e.Port)), Weight: 100, Owner: "Partner/" + name}
 		p.Servers = append(p.Servers, server)
 	}
@@ -157,6 +162,22 @@ func (b *builder) clientAuthority(ref weir.Ref, name string) string {
 		return ""
 	}
 	return name
+}
+
+// named says what the DNS is asked for a service, and by whom. One that load balancers can't ask for has no servers.
+func (b *builder) named(at *ir.Endpoint, e *weir.PartnerEndpoint) {
+	if e.Resolve == "" {
+		return
+	}
+	at.Name = e.Host
+	if e.Resolve != weir.ResolveByLoadBalancer {
+		return
+	}
+	if len(b.node.Tuning.Nameservers) == 0 {
+		b.problems.add(weir.Ref{Kind: "Partner", Name: at.Partner}, "spec.endpoints", "%s/%s: load balancers are to ask the DNS for %s, and the group's Tuning has no nameservers; calls to it are answered 503", at.Environment, at.Service, e.Host)
+		return
+	}
+	at.Prefer = e.Prefer
 }
 
 // serverName names a server by its address: 192-0-2-1.

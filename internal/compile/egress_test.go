@@ -21,6 +21,8 @@ func TestWaysOut(t *testing.T) {
 		"{kind: EgressClient, metadata: {name: tester}, spec: {environment: test, sources: [10.0.0.0/8]}}",
 		`{kind: Partner, metadata: {name: example}, spec: {endpoints: [
 			{environment: prod, service: www, host: www.example.com, addresses: [192.0.2.9, "2001:db8::1"], path: /v1/, tls: {maxVersion: TLSv1.2}},
+			{environment: prod, service: found, host: f.example.com, resolved: ["2001:db8::2"]},
+			{environment: prod, service: asked, host: a.example.com, resolve: load-balancer, prefer: ipv6, port: 8443},
 			{environment: prod, service: shown, host: s.example.com, addresses: [192.0.2.1], tls: {clientCertificate: gone}},
 			{environment: prod, service: line, host: l.example.com, hostHeader: "l.example.com:81", port: 81, addresses: [192.0.2.1], plain: true, inFlight: 3,
 				maintenance: {schedule: sunday, page: sorry, except: testers}},
@@ -73,6 +75,9 @@ func TestWaysOut(t *testing.T) {
 		if p.TLS != nil {
 			text += " with " + p.TLS.SNI + " " + p.TLS.Verify
 		}
+		if p.Endpoint.Name != "" {
+			text += " asks for " + p.Endpoint.Name + p.Endpoint.Prefer
+		}
 		for _, s := range p.Servers {
 			text += " at " + s.At()
 		}
@@ -87,6 +92,8 @@ func TestWaysOut(t *testing.T) {
 		"rule calls of [myback] at [high]",
 		"split ten of example.prod.www between [{example.prod.www 9} {newer.prod.www 1}], later map[newer.prod.www:5]",
 		"schedule sunday", "page sorry", "list testers",
+		`example.prod.asked as a.example.com up to "", 0 with a.example.com ca asks for a.example.com`,
+		`example.prod.found as f.example.com up to "", 0 with f.example.com ca asks for f.example.com at [2001:db8::2]:443`,
 		`example.prod.line as l.example.com:81 up to "", 3 at 192.0.2.1:81 closed 503 sorry testers sunday`,
 		`example.prod.shown as s.example.com up to "", 0`,
 		`example.prod.www as www.example.com/v1 up to "TLSv1.2", 0 with www.example.com ca at 192.0.2.9:443 at [2001:db8::1]:443`,
@@ -104,6 +111,7 @@ func TestWaysOut(t *testing.T) {
 	wantTold := []string{
 		"EgressRule/calls spec.slas[1] SLA/none does not exist; calls that ask for it are refused",
 		"EgressRule/lost spec.partner Partner/nobody does not exist; the rule lets nothing through",
+		"Partner/example spec.endpoints prod/asked: load balancers are to ask the DNS for a.example.com, and the group's Tuning has no nameservers; calls to it are answered 503",
 		"Partner/example spec.endpoints prod/shown: Certificate/gone does not exist; calls to it are answered 503",
 		"Partner/example spec.maintenance.schedule Schedule/never does not exist; the partner is open",
 		"Partner/newer spec.maintenance.except AccessList/lost does not exist; nobody is excepted",
@@ -113,6 +121,15 @@ func TestWaysOut(t *testing.T) {
 	}
 	if strings.Join(told, "\n") != strings.Join(wantTold, "\n") {
 		t.Errorf("told\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(wantTold, "\n"))
+	}
+	// Load balancers that have name servers ask by themselves.
+	set.Put(one(t, "{kind: Tuning, metadata: {name: asking}, spec: {nameservers: [192.0.2.53]}}"))
+	set.Put(one(t, "{kind: LoadBalancerGroup, metadata: {name: edge}, spec: {ranges: [203.0.113.0/28], tuning: asking}}"))
+	node, _ = compiler.Group(set, "edge")
+	for _, p := range node.Pools {
+		if e := p.Endpoint; e != nil && e.Service == "asked" && (e.Name != "a.example.com" || e.Prefer != "ipv6" || len(p.Servers) != 1 || p.Servers[0].At() != "0.0.0.0:8443") {
+			t.Errorf("with nameservers: %+v, %+v", e, p.Servers)
+		}
 	}
 	// Without the site nobody gets out.
 	set.Delete(weir.Ref{Kind: "Site", Name: "out"})

@@ -60,6 +60,7 @@ func servers(p *ir.Pool, options string, from []netip.Addr) []Server {
 func (r *renderer) poolMaps(p *ir.Pool, name, owner string) {
 	if p.Endpoint != nil {
 		r.endpointMaps(p.Endpoint, name, owner)
+		r.nameOf(p.Endpoint, name, owner)
 	}
 	if id := r.logic.pools[p.Name]; id != "" {
 		r.put(mapPoolLogic, name, id, owner)

@@ -24,7 +24,7 @@ const (
 	mapEgressRoom     = "maps/egress-room.map"     // backend → how many calls may be under way
 )
 
-var egressFiles = []string{mapEgress, mapEgressNets, mapEgressWho, mapEgressSubjects, mapEgressRules, mapEgressPaths, mapEgressMethod, mapEgressLevels, mapEgressHost, mapEgressPath, mapEgressRoom}
+var egressFiles = []string{mapEgress, mapEgressNets, mapEgressWho, mapEgressSubjects, mapEgressRules, mapEgressPaths, mapEgressMethod, mapEgressLevels, mapEgressHost, mapEgressPath, mapEgressRoom, mapEgressNames}
 
 // flightCounter is the stick counter of what is under way, by service and level, in the table of the frontend; those before
 // it are of rate limits and splits.
@@ -198,5 +198,6 @@ func (r *renderer) egressProfile(s *Section) {
 	s.add("http-request set-var(txn.eg.over) be_conn,sub(txn.eg.room) if { var(txn.eg.room) -m int gt 0 }")
 	s.add("http-request set-var(txn.route) var(txn.route),concat(%s) if { var(txn.eg.over) -m int gt 0 }", refusedFull)
 	s.add(`http-request return status 503 content-type text/plain hdr Retry-After 1 lf-string "%%[var(txn.eg.room)] calls to %%[var(txn.eg.service)] are under way, as many as it takes\n" if { var(txn.eg.over) -m int gt 0 }`)
+	r.egressNames(s)
 	egressErrors(s)
 }

@@ -372,6 +372,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	r.siteLogic(s)
 	r.split(s, rule)
 	r.egressClosed(s, p)
+	r.egressServers(s, p)
 	r.egressRoom(s, p)
 	r.egressLeg(s, p)
 	// What knew that no zone sends back what it gets is over when the last one has its share again.

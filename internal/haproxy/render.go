@@ -75,6 +75,7 @@ func (r *renderer) render() Config {
 	r.can, r.maps, r.whole = r.env.Version.Capabilities(), map[string]map[string]Entry{}, map[string][]Entry{}
 	r.indexNode()
 	r.global()
+	r.nameservers()
 	r.profiles()
 	r.anyProfiles()
 	r.healthChecks()

@@ -32,8 +32,8 @@ type dealer struct {
 
 // source gives the next source for a server's address as words of its line, none when the system is to choose.
 func (d *dealer) source(to netip.AddrPort) string {
-	if !to.IsValid() {
-		return "" // a socket
+	if !to.IsValid() || to.Addr().IsUnspecified() {
+		return "" // a socket, or wherever the DNS leads
 	}
 	var fit []netip.Addr
 	for _, a := range d.from {

@@ -31,7 +31,7 @@ func Try(n ir.Node, env Env) Config {
 	c := Render(n, Env{Version: env.Version, User: env.User, Group: env.Group})
 	c.CrtLists = nil
 	c.Sections = slices.DeleteFunc(c.Sections, func(s Section) bool {
-		return s.Kind != "global" && s.Kind != "defaults" && s.Kind != "healthcheck"
+		return s.Kind != "global" && s.Kind != "defaults" && s.Kind != "healthcheck" && s.Kind != "resolvers"
 	})
 	for i := range c.Sections {
 		if s := &c.Sections[i]; s.Kind == "global" {

@@ -40,6 +40,10 @@ type Endpoint struct {
 	Path string `json:"path,omitempty"`
 	// InFlight bounds what is under way, 0 for no bound.
 	InFlight int `json:"inFlight,omitempty"`
+	// Name is what the DNS is asked for where no addresses are fixed, "" where they are.
+	Name string `json:"name,omitempty"`
+	// Prefer is the family that load balancers ask for first when they ask themselves, "" when they don't.
+	Prefer string `json:"prefer,omitempty"`
 	// MaxVersion is the newest version of TLS, "" for any.
 	MaxVersion string `json:"maxVersion,omitempty"`
 	// Closed are the maintenance of the service and that of its partner, of which the first that holds is shown.

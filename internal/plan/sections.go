@@ -236,6 +236,8 @@ func thing(s *haproxy.Section) string {
 		return "the kind of pool " + name
 	case s.Kind == "healthcheck":
 		return "the check " + name
+	case s.Kind == "resolvers":
+		return "whom HAProxy asks for names of partners"
 	default:
 		return title(s)
 	}

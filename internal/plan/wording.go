@@ -70,6 +70,8 @@ func lineCause(s *haproxy.Section, now, then string) cause {
 		return earlyCause(now != "")
 	case strings.HasPrefix(line, "setcap "):
 		return cause{what: "HAProxy's workers keep other rights (http3 at a port below 1024)", why: whyTuning}
+	case s.Kind == "resolvers":
+		return cause{what: "whom load balancers ask for partners' names changes", why: whyTuning}
 	case asksOfRequests(line) != nil:
 		return askedCause(now, then)
 	case strings.Contains(line, headersOf):

@@ -21,7 +21,7 @@ type Request struct {
 	Expand func(base *weir.Set) ([]weir.Write, error)
 	// DryRun tells what would happen and leaves no trace.
 	DryRun bool
-	// Registers lets the Writes say what is observed: Servers' registrations, and what AccessLists and Maps have from their sources.
+	// Registers lets the Writes say what is observed: Servers' registrations, addresses of Partners' names, and what AccessLists and Maps have from their sources.
 	// Without it each Server keeps what it has, and a new one has none: what is observed is nobody's to wish.
 	Registers bool
 	// Undoes is the revision that this takes back, 0 for none; Store.Undo sets it.

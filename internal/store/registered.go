@@ -1,15 +1,23 @@
 package store
 
-import "weir"
+import (
+	"slices"
 
-// keepObserved gives what people or machines wish for what was observed of it last: of a Server its registration, of an
-// AccessList or a Map what was fetched. What an older export says of that, or an undo, is not so any more.
+	"weir"
+)
+
+// keepObserved gives what people or machines wish for what was observed of it last: of a Server its registration, of a
+// Partner the addresses of its names, of an AccessList or a Map what was fetched. What an older export says of that, or an undo, is not so any more.
 func (d *draft) keepObserved() {
 	switch after := d.after.Spec.(type) {
 	case *weir.Server:
 		after.Registration = nil
 		if d.before != nil {
 			after.Registration = d.before.Spec.(*weir.Server).Registration
+		}
+	case *weir.Partner:
+		if d.before != nil {
+			after.Keep(d.before.Spec.(*weir.Partner))
 		}
 	case weir.Sourced:
 		if d.before != nil {
@@ -20,10 +28,13 @@ func (d *draft) keepObserved() {
 	}
 }
 
+// observed are the kinds of which something is observed.
+var observed = []string{"Server", "Partner", "AccessList", "Map"}
+
 // wishes gives what an object is now, and was before and after a change, as they are held against each other to see what
 // an undo would take back: without what is observed, which no undo does.
 func (e *entry) wishes(present *weir.Object) (now, before, after []byte, err error) {
-	if e.ref.Kind != "Server" && e.ref.Kind != "AccessList" && e.ref.Kind != "Map" {
+	if !slices.Contains(observed, e.ref.Kind) {
 		now, err = canonical(present)
 		return now, e.beforeJSON, e.afterJSON, err
 	}
@@ -46,6 +57,8 @@ func unobserved(o *weir.Object) ([]byte, error) {
 		without := *spec
 		without.Registration = nil
 		bare.Spec = &without
+	case *weir.Partner:
+		bare.Spec = spec.Unresolved()
 	case weir.Sourced:
 		bare.Spec = spec.Unfetched()
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +24,9 @@ type Knot struct {
 	dir     string
 	binary  string
 	primary *Process
+	first   netip.Addr
+	second  netip.Addr
+	serial  int // of the zones that were changed last
 	// Addr and Secondary are where the two listen, over UDP and TCP.
 	Addr, Secondary string
 	// KeyName, Algorithm and Secret, in base64, are the key that may update the open zones.
@@ -59,20 +63,21 @@ func StartKnotWith(t testing.TB, algorithm string, zones ...KnotZone) *Knot {
 	}
 	first := Prefix(t).Addr().Next()
 	second := first.Next()
+	k.first, k.second, k.serial = first, second, 1
 	k.Addr, k.Secondary = net.JoinHostPort(first.String(), KnotPort), net.JoinHostPort(second.String(), KnotPort)
 	for _, z := range zones {
-		k.write("primary/"+z.Name+"zone", z.file(first, second))
+		k.write("primary/"+z.Name+"zone", z.file(first, second, k.serial))
 	}
 	k.write("primary.conf", k.config("primary", first, k.primaryZones(zones, second)))
 	k.write("secondary.conf", k.config("secondary", second, k.secondaryZones(zones, first)))
 	k.Start()
 	for _, z := range zones {
-		k.awaitZone(k.Addr, z.Name)
+		k.awaitZone(k.Addr, z.Name, 1)
 	}
 	// Only now: a secondary that finds no primary tries again when it likes.
 	Command(t, k.binary, "-c", filepath.Join(k.dir, "secondary.conf"), "-s", filepath.Join(k.dir, "secondary", "ctl"))
 	for _, z := range zones {
-		k.awaitZone(k.Secondary, z.Name)
+		k.awaitZone(k.Secondary, z.Name, 1)
 	}
 	return k
 }
@@ -81,6 +86,18 @@ func StartKnotWith(t testing.TB, algorithm string, zones ...KnotZone) *Knot {
 func (k *Knot) Start() {
 	k.t.Helper()
 	k.primary = Command(k.t, k.binary, "-c", filepath.Join(k.dir, "primary.conf"), "-s", filepath.Join(k.dir, "primary", "ctl"))
+}
+
+// Change lets the primary have other records in a zone, and returns once it answers by them; the zone must not have been
+// updated.
+func (k *Knot) Change(z KnotZone) {
+	k.t.Helper()
+	k.serial++
+	k.write("primary/"+z.Name+"zone", z.file(k.first, k.second, k.serial))
+	if err := k.primary.Signal(syscall.SIGHUP); err != nil {
+		k.t.Fatalf("let knot read its zones again: %v", err)
+	}
+	k.awaitZone(k.Addr, z.Name, uint32(k.serial))
 }
 
 // Stop ends the primary.
@@ -124,7 +141,7 @@ func (k *Knot) TXT(server, name string) []string {
 	return values
 }
 
-func (k *Knot) awaitZone(server, zone string) {
+func (k *Knot) awaitZone(server, zone string, serial uint32) {
 	k.t.Helper()
 	m := new(dns.Msg)
 	m.SetQuestion(zone, dns.TypeSOA)
@@ -137,17 +154,20 @@ func (k *Knot) awaitZone(server, zone string) {
 		if answer.Rcode != dns.RcodeSuccess || len(answer.Answer) == 0 {
 			return fmt.Errorf("%s does not have %s yet: %s", server, zone, dns.RcodeToString[answer.Rcode])
 		}
+		if soa, ok := answer.Answer[0].(*dns.SOA); !ok || soa.Serial < serial {
+			return fmt.Errorf("%s has %v of %s, want serial %d or later", server, answer.Answer[0], zone, serial)
+		}
 		return nil
 	})
 }
 
 // file is the zone as text. The secondary looks by itself once a day.
-func (z KnotZone) file(first, second netip.Addr) string {
+func (z KnotZone) file(first, second netip.Addr, serial int) string {
 	ns := z.NS
 	if ns == nil {
 		ns = []string{"ns1." + z.Name, "ns2." + z.Name}
 	}
-	lines := []string{"$ORIGIN " + z.Name, "$TTL 1", "@ SOA ns1 hostmaster 1 86400 86400 864000 1", "ns1 A " + first.String(), "ns2 A " + second.String()}
+	lines := []string{"$ORIGIN " + z.Name, "$TTL 1", fmt.Sprintf("@ SOA ns1 hostmaster %d 86400 86400 864000 1", serial), "ns1 A " + first.String(), "ns2 A " + second.String()}
 	for _, n := range ns {
 		lines = append(lines, "@ NS "+n)
 	}

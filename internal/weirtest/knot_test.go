@@ -46,7 +46,7 @@ func TestKnot(t *testing.T) {
 	})
 	k.Stop()
 	k.Start()
-	k.awaitZone(k.Addr, "example.test.")
+	k.awaitZone(k.Addr, "example.test.", 1)
 	if got := k.TXT(k.Addr, "a.example.test."); len(got) != 1 {
 		t.Errorf("after a restart the primary has %q", got)
 	}

@@ -36,9 +36,7 @@ func (w *world) partner(role string) *weir.Partner {
 	}
 	for i := range 1 + w.rng.IntN(3) {
 		e := weir.PartnerEndpoint{Environment: pick(w.rng, environments...), Service: pick(w.rng, "www", "mail"), Host: fmt.Sprintf("s%d.example.net", i), InFlight: w.rng.IntN(3)}
-		for range 1 + w.rng.IntN(2) {
-			e.Addresses = append(e.Addresses, pick(w.rng, w.Origins...).Addr())
-		}
+		w.whereabouts(&e)
 		switch {
 		case w.Plain || w.some(3):
 			e.Plain = true
@@ -77,6 +75,24 @@ func (w *world) services(role string) (first, second string) {
 		}
 	}
 	return first, second
+}
+
+// whereabouts says where a service is: mostly by addresses, or by those that its name had last, or by the DNS.
+func (w *world) whereabouts(e *weir.PartnerEndpoint) {
+	to := &e.Addresses
+	switch w.rng.IntN(5) {
+	case 0:
+		e.Resolve, e.Prefer = weir.ResolveByLoadBalancer, pick(w.rng, weir.PreferIPv4, weir.PreferIPv6)
+		return
+	case 1:
+		if e.Resolve = weir.ResolveByControlPlane; w.some(3) {
+			return // nothing is known yet
+		}
+		to = &e.Resolved
+	}
+	for range 1 + w.rng.IntN(2) {
+		*to = append(*to, pick(w.rng, w.Origins...).Addr())
+	}
 }
 
 func (w *world) sla() *weir.SLA {

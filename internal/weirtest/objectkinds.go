@@ -92,6 +92,9 @@ func (w *world) tuning() *weir.Tuning {
 	if page := w.anyName("ErrorPage", ""); page != "" && w.some(2) {
 		t.ErrorPages = map[weir.Status3]string{503: page}
 	}
+	if w.some(2) {
+		t.Nameservers = []string{pick(w.rng, w.Origins...).Addr().String()}
+	}
 	return t
 }
 
