@@ -8,9 +8,9 @@ import (
 
 // Split divides what an http Site sends to one of its backends among several of them, as for a canary or to compare two
 // versions. HAProxy divides at each request and takes steps by its own clock: shares change while it runs. The first Split
-// of a group is a reload, and the last, unless it has an egress Site. Log lines have the backend that served as the route.
-// At an egress Site calls to one service are divided among several, which go by the rules, the level and the figures of that
-// which was called.
+// of a group is a reload, and the last, but for those of egress Sites. Log lines have the backend that served as the route.
+// At an egress Site calls to one service are divided among several, by the rules, the level and the figures of that which was
+// called.
 type Split struct {
 	// Site is the name of the Site.
 	Site string `json:"site"`

@@ -49,7 +49,7 @@ spec: {clients: [myback], partner: %[1]s, slas: [high]}
 
 // TestEgress: an application that speaks TLS 1.0 calls partners that want today's, by rules alone; each partner is verified
 // by name and authority and shown our certificate; and a new one, with an authority and a certificate of its own, takes no
-// reload.
+// reload, nor does a split of calls, or maintenance, by a Schedule too.
 func TestEgress(t *testing.T) {
 	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
@@ -113,6 +113,34 @@ func TestEgress(t *testing.T) {
 		})
 		if got := w.reloads() - reloads; got > 0 && h.Version == "3.4" {
 			t.Errorf("a partner took %d reloads: %+v", got, w.status())
+		}
+		// Calls go over to another partner's service, which is closed then; no reload, with either version.
+		reloads = w.reloads()
+		w.converged(w.apply(`---
+kind: Schedule
+metadata: {name: since, role: web}
+spec: {from: 2001-01-01T00:00:00Z, reason: "they moved"}
+---
+kind: Split
+metadata: {name: moved, role: web}
+spec: {site: out, schedule: since, legs: [{backend: example/prod/www, weight: 0}, {backend: modern/prod/www, weight: 1}]}
+`))
+		weirtest.Eventually(t, waitLong, func() error {
+			if got, err := call("example"); err != nil || got.status != 200 || got.origin != "modern.example.net" {
+				return fmt.Errorf("%d from %s: %v", got.status, got.origin, err)
+			}
+			return nil
+		})
+		closed := strings.Replace(partner("modern", "modern.example.net", 4430, modern, "ca: theirs, minVersion: TLSv1.3"), "spec: {endpoints", "spec: {maintenance: {status: 410, schedule: since}, endpoints", 1)
+		w.converged(w.apply(closed))
+		weirtest.Eventually(t, waitLong, func() error {
+			if got, err := call("example"); err != nil || got.status != 410 {
+				return fmt.Errorf("in maintenance: %d from %s: %v", got.status, got.origin, err)
+			}
+			return nil
+		})
+		if got := w.reloads() - reloads; got > 0 {
+			t.Errorf("a split and maintenance took %d reloads: %+v", got, w.status())
 		}
 		// What is taken back is refused.
 		if _, err := w.call("DELETE", "/api/v1/egressrules/myback-third?reason=test", "", nil); err != nil {

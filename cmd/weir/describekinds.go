@@ -27,6 +27,8 @@ func (d *description) special() error {
 	case *weir.Split:
 		d.split(spec)
 		d.legsOut(spec)
+	case *weir.Partner:
+		d.partner(spec)
 	case *weir.RateLimit:
 		d.limited()
 	case *weir.Route:

@@ -43,6 +43,22 @@ func percent(n int) string {
 	return strings.TrimSuffix(strconv.FormatFloat(float64(n)/10, 'f', 1, 64), ".0") + "%"
 }
 
+// while says that something goes by a Schedule, and whether that holds now, as it does where nothing is known of it.
+func (d *description) while(schedule string) (text string, holds bool) {
+	kind, _ := weir.KindByName("Schedule")
+	text = "while Schedule/" + schedule
+	all, err := d.client.all(d.ctx, kind, nil)
+	if err != nil {
+		return text, true
+	}
+	for _, o := range all.Items {
+		if window := o.Spec.(*weir.Schedule); o.Metadata.Name == schedule && window.Holds(d.client.now()) {
+			return text + ", which holds now", true
+		}
+	}
+	return text + ", which does not hold now", false
+}
+
 // split tells of each leg's share now and at each step.
 func (d *description) split(s *weir.Split) {
 	now := d.client.now()
@@ -51,18 +67,11 @@ func (d *description) split(s *weir.Split) {
 		d.line(fmt.Sprintf("  %s %s", s.Legs[i].Backend, percent(n)))
 	}
 	if s.Schedule != "" {
-		kind, _ := weir.KindByName("Schedule")
-		text := "Schedule/" + s.Schedule
-		if all, err := d.client.all(d.ctx, kind, nil); err == nil {
-			for _, o := range all.Items {
-				if window := o.Spec.(*weir.Schedule); o.Metadata.Name == s.Schedule && window.Holds(now) {
-					text += ", which holds now"
-				} else if o.Metadata.Name == s.Schedule {
-					text += ", which does not hold now: everything goes to " + s.Backend
-				}
-			}
+		text, holds := d.while(s.Schedule)
+		if !holds {
+			text += ": everything goes to " + s.Backend
 		}
-		d.line("  while " + text)
+		d.line("  " + text)
 	}
 	if a := s.Abort; a != nil {
 		d.line(fmt.Sprintf("  a leg with more than %d%% of 5xx among %d answers or more within %s is out until the split changes", a.Errors, a.Requests, a.Window))

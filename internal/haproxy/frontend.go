@@ -370,7 +370,7 @@ func (r *renderer) longWay(s *Section, p port, hosts string, secure bool) {
 	r.responseHeaders(s)
 	r.countLegs(s)
 	r.siteLogic(s)
-	r.split(s, rule)
+	r.split(s, p, rule)
 	r.egressClosed(s, p)
 	r.egressServers(s, p)
 	r.egressRoom(s, p)

@@ -33,10 +33,15 @@ func (r *renderer) divided(site string) bool {
 	return slices.ContainsFunc(r.node.Splits, func(s ir.Split) bool { return s.Site == site })
 }
 
-// split lets the route that was found lead to one of the legs. Groups with a way out have the rules in any case, so that
+// divides says that the group has a Split but for those of calls, which are of services: their names have dots.
+func (r *renderer) divides() bool {
+	return slices.ContainsFunc(r.node.Splits, func(s ir.Split) bool { return !strings.Contains(s.Backend, ".") })
+}
+
+// split lets the route that was found lead to one of the legs. Ports with a way out have the rules in any case, so that
 // there the first Split is no reload.
-func (r *renderer) split(s *Section, rule adder) {
-	if len(r.node.Splits) == 0 && !r.egresses(0) {
+func (r *renderer) split(s *Section, p port, rule adder) {
+	if !r.egresses(p.number) && !r.divides() {
 		return
 	}
 	s.add("# splits: the route's shares at this moment, and the client's leg by a number that it draws")

@@ -233,7 +233,7 @@ func (o *legOut) of(lbs []string) (on []string) {
 }
 
 func (l outLeg) text() string {
-	return fmt.Sprintf("leg %s was taken out, since too many of its answers were errors: its requests go to the first leg until the Split is changed", l.backend)
+	return fmt.Sprintf("leg %s was taken out, since too many of its answers were errors: its requests go to the first leg until the Split is changed", ir.CalledAs(l.backend))
 }
 
 // divided says of a Split that legs were taken out; ok is false where none was.
