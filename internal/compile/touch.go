@@ -80,9 +80,11 @@ func (w *touching) object(r weir.Ref) {
 		w.both(r, w.shift)
 	case "Pool":
 		w.both(r, w.pool)
+	case "Partner":
+		w.both(r, w.partner)
 	case "IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit", "Logic", "Schedule":
 		for _, set := range []*weir.Set{w.before, w.after} {
-			for _, kind := range [...]string{"Logic", "RateLimit", "Pool", "Route", "ZoneShift", "Split"} {
+			for _, kind := range [...]string{"Logic", "RateLimit", "Pool", "Route", "ZoneShift", "Split", "Partner"} {
 				for from := range set.ReferrersOf(kind, r) {
 					w.object(from)
 				}
@@ -136,6 +138,15 @@ func (w *touching) shift(set *weir.Set, o *weir.Object) {
 	for site := range set.All("Site") {
 		if spec.Shifts(o.Metadata.Role, site) {
 			w.zones(site.Metadata.Name, spec.Zone)
+		}
+	}
+}
+
+// partner touches the calls to it, which may go by any way out.
+func (w *touching) partner(set *weir.Set, o *weir.Object) {
+	for site := range set.All("Site") {
+		if site.Spec.(*weir.Site).Egress != nil {
+			w.paths(site.Metadata.Name, "calls to "+o.Metadata.Name)
 		}
 	}
 }

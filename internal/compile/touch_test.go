@@ -18,6 +18,9 @@ func TestTouches(t *testing.T) {
 	const api = "- {kind: Pool, metadata: {name: api, role: web}, spec: {members: [{name: x, address: 10.9.0.1, port: 80}]}}\n" +
 		"- {kind: Server, metadata: {name: s1, role: web}, spec: {address: 10.8.0.1, zone: az1, ports: {http: 80}}}\n" +
 		"- {kind: Pool, metadata: {name: chosen, role: web}, spec: {selector: {role: web}, port: http}}\n" +
+		"- {kind: Site, metadata: {name: out}, spec: {hostnames: [out.example.com], addresses: [vip1], listeners: [{port: 80}], egress: {environments: [prod]}}}\n" +
+		"- {kind: Schedule, metadata: {name: night}, spec: {until: 2030-01-01T00:00:00Z, reason: theirs}}\n" +
+		"- {kind: Partner, metadata: {name: p}, spec: {maintenance: {schedule: night}, endpoints: [{environment: prod, service: www, host: a.example, addresses: [192.0.2.1]}, {environment: prod, service: new, host: b.example, addresses: [192.0.2.1]}]}}\n" +
 		"- {kind: AccessList, metadata: {name: bots, role: web}, spec: {networks: [192.0.2.0/24]}}\n" +
 		"- {kind: RateLimit, metadata: {name: calm, role: web}, spec: {count: requests, period: 10s, soft: {above: 200}, exempt: [bots]}}\n" +
 		"- " + site + "rateLimits: [calm], routes: [{match: {path: {prefix: /api}}, backend: api}, {match: {headers: [{name: X-A, exact: b}]}, backend: chosen}], backends: {" + zones + ", api: api, chosen: chosen}}}\n"
@@ -39,6 +42,9 @@ func TestTouches(t *testing.T) {
 		"a list of a limit": {"{kind: AccessList, metadata: {name: bots, role: web}, spec: {networks: [192.0.2.0/25]}}", "www all" + fine},
 		"a Route":           {"{kind: Route, metadata: {name: r, role: web}, spec: {site: www, match: {path: {prefix: /media/}}, action: {backend: api}}}", "www to /media/" + fine},
 		"another site":      {"{kind: Site, metadata: {name: new, role: web}, spec: {hostnames: [new.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: api}}}", "new is new"},
+		"a partner":         {"{kind: Partner, metadata: {name: p}, spec: {endpoints: [{environment: prod, service: www, host: c.example, addresses: [192.0.2.1]}]}}", "out to calls to p"},
+		"its maintenance":   {"{kind: Schedule, metadata: {name: night}, spec: {until: 2031-01-01T00:00:00Z, reason: theirs}}", "out to calls to p"},
+		"a split of calls":  {"{kind: Split, metadata: {name: ten}, spec: {site: out, legs: [{backend: p/prod/www, weight: 9}, {backend: p/prod/new, weight: 1}]}}", "out to calls to p/prod/www"},
 		"nobody's pool":     {pool("free", "{name: f, address: 10.7.0.1, port: 80}"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
