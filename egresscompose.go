@@ -31,22 +31,19 @@ type Refusal struct {
 	Text string
 }
 
-// RefuseCall says why none of the rules of one path lets a method through, nil when one does. path is the whole one of the
-// call without its query; the rules are in the order of their names.
-func RefuseCall(rules []EgressCall, method, path string) *Refusal {
-	if len(rules) == 0 {
-		return nil
-	}
+// LetCall names the first of the rules of one path that lets a method through, or says why none does. path is the whole one
+// of the call without its query; the rules, one at least, are in the order of their names.
+func LetCall(rules []EgressCall, method, path string) (rule string, no *Refusal) {
 	by := rules[0].Rule
 	at := ""
 	if parts := strings.SplitN(path, "/", 8); len(parts) == 8 {
 		at = "/" + parts[7]
 	}
 	byPaths := slices.ContainsFunc(rules, func(c EgressCall) bool {
-		return slices.ContainsFunc(c.Paths, func(p string) bool { return strings.Trim(p, "/") != "" })
+		return slices.ContainsFunc(c.Paths, func(p string) bool { return p != "/" })
 	})
 	if byPaths && egressTwoWays.MatchString(path) {
-		return &Refusal{"form", 400, "", "where EgressRules go by paths, what needs no % must be written without, and there is no //"}
+		return "", &Refusal{"form", 400, "", "where EgressRules go by paths, what needs no % must be written without, and there is no //"}
 	}
 	there := false
 	for _, c := range rules {
@@ -55,13 +52,13 @@ func RefuseCall(rules []EgressCall, method, path string) *Refusal {
 		}
 		there = true
 		if len(c.Methods) == 0 || slices.Contains(c.Methods, method) {
-			return nil
+			return c.Rule, nil
 		}
 	}
 	if !there {
-		return &Refusal{"path", 403, by, fmt.Sprintf("EgressRule/%s lets nothing through at this path", by)}
+		return "", &Refusal{"path", 403, by, fmt.Sprintf("EgressRule/%s lets nothing through at this path", by)}
 	}
-	return &Refusal{"method", 403, by, fmt.Sprintf("EgressRule/%s lets no %s through here", by, method)}
+	return "", &Refusal{"method", 403, by, fmt.Sprintf("EgressRule/%s lets no %s through here", by, method)}
 }
 
 // EgressMethod gives the method that calls of some rules are shown with: GET where it is let through at a path, else another
@@ -72,7 +69,7 @@ func EgressMethod(rules []EgressCall, path string) string {
 		methods = append(methods, c.Methods...)
 	}
 	for _, m := range methods {
-		if RefuseCall(rules, m, path) == nil {
+		if _, no := LetCall(rules, m, path); no == nil {
 			return m
 		}
 	}

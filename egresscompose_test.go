@@ -7,7 +7,7 @@ import (
 )
 
 // Rules of one call add up, by whole elements of a path, and a refusal names the first of them.
-func TestRefuseCall(t *testing.T) {
+func TestLetCall(t *testing.T) {
 	t.Parallel()
 	const path = "/myback/prod/example/prod/www/high"
 	some := []weir.EgressCall{
@@ -31,7 +31,7 @@ func TestRefuseCall(t *testing.T) {
 		{[]weir.EgressCall{{Rule: "c", Paths: []string{"/"}}}, "GET", "/a//b", "", ""},
 		{[]weir.EgressCall{{Rule: "c", Methods: []string{"PUT"}}, {Rule: "d"}}, "GET", "", "", ""},
 	} {
-		got := weir.RefuseCall(test.rules, test.method, path+test.rest)
+		_, got := weir.LetCall(test.rules, test.method, path+test.rest)
 		if got == nil {
 			got = &weir.Refusal{}
 		}

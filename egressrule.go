@@ -72,11 +72,17 @@ func (r *EgressRule) References() []Reference {
 	return each(list, "slas", "SLA", r.SLAs)
 }
 
+// In gives the partner's environment that a client of an environment may call by the rule.
+func (r *EgressRule) In(environment string) string {
+	if r.Environment != "" {
+		return r.Environment
+	}
+	return environment
+}
+
 // Endpoints gives the services of a partner that a client of an environment may call by the rule.
 func (r *EgressRule) Endpoints(partner *Partner, environment string) (list []*PartnerEndpoint) {
-	if r.Environment != "" {
-		environment = r.Environment
-	}
+	environment = r.In(environment)
 	for i := range partner.Endpoints {
 		e := &partner.Endpoints[i]
 		if e.Environment == environment && (len(r.Services) == 0 || slices.Contains(r.Services, e.Service)) {

@@ -264,6 +264,12 @@ func verdict(a *explain.Verdict) string {
 	if a.Page != "" {
 		page = " and ErrorPage/" + a.Page
 	}
+	switch {
+	case a.Text != "":
+		return fmt.Sprintf("The answer is %d: %s.", a.Status, a.Text)
+	case a.Call != nil && a.Outcome == explain.Served:
+		return callVerdict(a)
+	}
 	switch a.Outcome {
 	case explain.Served:
 		text := "A server answers"
@@ -288,6 +294,18 @@ func verdict(a *explain.Verdict) string {
 		return fmt.Sprintf("Nobody is there to serve it: the answer is %d%s.", a.Status, page)
 	}
 	return fmt.Sprintf("The answer is %d%s.", a.Status, page)
+}
+
+// callVerdict says what becomes of a call that a rule lets pass.
+func callVerdict(a *explain.Verdict) string {
+	text := "It passes"
+	if a.Call.Rule != "" {
+		text = fmt.Sprintf("EgressRule/%s lets it pass", a.Call.Rule)
+	}
+	if a.Target == "" {
+		return fmt.Sprintf("%s: %s is called at level %s.", text, a.Call.Service, a.Call.SLA)
+	}
+	return fmt.Sprintf("%s: %s is asked for %s at level %s.", text, a.Call.Service, a.Target, a.Call.SLA)
 }
 
 // shareLine tells a pool that may serve with its chance and its servers.

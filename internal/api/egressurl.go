@@ -77,8 +77,8 @@ func (c *call) egressURL(kind weir.Kind) error {
 	}
 	if weir.EgressClimbs(path) {
 		answer.Refused = weir.EgressClimbText
-	} else if why := weir.RefuseCall(calls, answer.Method, path); why != nil {
-		answer.Refused = why.Text
+	} else if _, no := weir.LetCall(calls, answer.Method, path); no != nil {
+		answer.Refused = no.Text
 	}
 	var level *weir.SLA
 	if c.sees(view, "SLA/"+one.SLA) {

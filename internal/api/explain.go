@@ -56,7 +56,8 @@ var explainParams = []param{
 	{name: "healthy", kind: "boolean", doc: "Take all servers for healthy, whatever the checks see."},
 }
 
-// explain tells what becomes of a request, whose site the caller must be allowed to read.
+// explain tells what becomes of a request, whose site the caller must be allowed to read, or, of a call to a partner, the
+// application that calls.
 func (c *call) explain() error {
 	if err := c.granted(weir.Viewer); err != nil {
 		return err
@@ -87,7 +88,7 @@ func (c *call) explain() error {
 			return weir.Errorf(weir.Forbidden, "the site that answers is deleted, and %s still serves it; until that changes it takes the right %s on all roles to ask about it", lb.self, weir.Viewer)
 		}
 		if o != nil {
-			if err := c.may(o); err != nil {
+			if err := c.may(o); err != nil && !c.calls(view, answer.Answer.Call) {
 				return err
 			}
 		}
@@ -99,8 +100,11 @@ func (c *call) explain() error {
 			s.Object, s.Says = "", "a certificate for that name is there"
 		}
 	}
+	if answer.Answer.Call != nil {
+		c.hideCall(view, &answer)
+	}
 	for _, share := range answer.Answer.Pools() {
-		if !c.sees(view, "Pool/"+share.Pool) {
+		if !c.sees(view, ir.PoolOwner(share.Pool)) {
 			share.Servers = nil
 			answer.Hidden++
 		}

@@ -77,7 +77,7 @@ func TestDisagreementsAreSeen(t *testing.T) {
 		},
 	}
 	for seed := range uint64(8) {
-		w := newWorld(t, weirtest.HAProxies(t)[0], seed)
+		w := newWorld(t, weirtest.HAProxies(t)[0], seed, false)
 		raw, err := json.Marshal(w.node)
 		if err != nil {
 			t.Fatal(err)

@@ -53,6 +53,9 @@ func (w *world) enrich(set *weir.Set) {
 			o = &weir.Object{Kind: "Site", Metadata: o.Metadata, Spec: &spec}
 			set.Put(o)
 		}
+		if spec.Egress != nil {
+			continue // its calls go by rules
+		}
 		for range w.rng.IntN(14) {
 			with := spec
 			with.Routes = append(slices.Clone(spec.Routes), w.siteRoute(&spec, set))

@@ -3,11 +3,13 @@ package explain_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"weir"
 	"weir/internal/explain"
+	"weir/internal/ir"
 )
 
 // request makes up a request: mostly for a site that there is, to paths about its routes, in some spelling.
@@ -21,6 +23,9 @@ func (w *world) request() explain.Request {
 	q.Host = "other.example"
 	if len(n.Sites) > 0 {
 		s := pick(w.rng, n.Sites...)
+		if out := slices.IndexFunc(n.Sites, func(s ir.Site) bool { return s.Egress != nil }); w.calling && out >= 0 && !w.some(5) {
+			s = n.Sites[out]
+		}
 		if len(s.Hostnames) > 0 {
 			q.Host = w.under(pick(w.rng, s.Hostnames...))
 		}
@@ -45,6 +50,9 @@ func (w *world) request() explain.Request {
 		q.Host = pick(w.rng, "x", "other.example", q.Host+"x", "x."+q.Host, ".", "a..b", "[::1]", "[::1]:80", "!", "*")
 	}
 	q.Target = w.path() + w.queryOf()
+	if w.calling && !w.some(10) {
+		w.call(&q)
+	}
 	switch w.rng.IntN(60) {
 	case 0:
 		q.Port = 8999 // which nobody listens at

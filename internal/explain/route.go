@@ -19,6 +19,9 @@ const (
 
 // route finds what the site does with the request.
 func (w *walk) route() bool {
+	if w.call != nil {
+		return w.called()
+	}
 	routes := w.site.Routes
 	for _, placed := range weir.OrderRoutes(routes) {
 		r := &routes[placed.Index]

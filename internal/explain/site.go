@@ -42,7 +42,7 @@ func (w *walk) request() bool {
 		w.step("site", w.object(), "hostnames", "the connection was made for the name %s, which is not this site's", w.q.Name)
 		return w.refuse(421)
 	}
-	return w.moved() && w.normal() && w.limits() && w.open() && w.route()
+	return w.moved() && w.egress() && w.normal() && w.limits() && w.open() && w.route()
 }
 
 // connected finds the site of a connection that is passed on as it is.

@@ -104,6 +104,9 @@ func (w *walk) serve() {
 		one.zone()
 		got := one.trace.Answer
 		w.trace.Steps, outcomes[got.Outcome] = one.trace.Steps, true
+		if got.Outcome == Maintenance {
+			w.unsure("which service of the Split serves it; %s is in maintenance", l.backend)
+		}
 		share := float64(l.share) / weir.SplitShares
 		if got.Outcome != Served {
 			a.Unserved += 100 * share

@@ -53,8 +53,8 @@ type Trace struct {
 
 // Step is one decision.
 type Step struct {
-	// About is what was decided in a word: port, address, client, tls, site, redirect, path, limit, maintenance, route,
-	// headers, logic, split, zone.
+	// About is what was decided in a word: port, address, client, tls, site, redirect, caller, rule, level, path, limit,
+	// maintenance, route, headers, logic, split, zone.
 	About string `json:"about"`
 	// Object made the decision, as in "Site/www"; it is empty where nobody can change it.
 	Object string `json:"object,omitempty"`
@@ -94,6 +94,10 @@ type Verdict struct {
 	Outcome Outcome `json:"outcome"`
 	// Status is that of the answer; 0 where a server chooses it, or where there is no answer.
 	Status int `json:"status,omitempty"`
+	// Text is what a plain answer says, where it says why.
+	Text string `json:"text,omitempty"`
+	// Call is what is asked for of a partner, as far as that was known, nil where nobody is called.
+	Call *Call `json:"call,omitempty"`
 	// Location is where the client is sent.
 	Location string `json:"location,omitempty"`
 	// Page names the ErrorPage of the answer, "" for a plain one.
@@ -114,6 +118,17 @@ type Verdict struct {
 	Fallback *Share `json:"fallback,omitempty"`
 	// Unserved is how many of a hundred such requests come to a leg of a Split that may have nobody to serve them.
 	Unserved float64 `json:"unserved,omitempty"`
+}
+
+// Call is a call to a partner.
+type Call struct {
+	// Client names the EgressClient that calls.
+	Client string `json:"client,omitempty"`
+	// Service is that which is called, as "example/prod/www", at the level that SLA names.
+	Service string `json:"service,omitempty"`
+	SLA     string `json:"sla,omitempty"`
+	// Rule names the EgressRule that lets it pass, "" where none does.
+	Rule string `json:"rule,omitempty"`
 }
 
 // Pools gives the zones with the fallback.
@@ -185,6 +200,9 @@ type walk struct {
 	hasQuery    bool
 	header      headers
 	lists       []string
+	// call is what is called by an egress site, whose pool is the service's.
+	call *Call
+	pool string
 }
 
 func (w *walk) step(about, object, field, format string, args ...any) {

@@ -37,6 +37,8 @@ type world struct {
 	dir  string
 	// dead are the addresses at which nobody listens.
 	dead map[netip.AddrPort]bool
+	// calling says that most requests are calls to partners.
+	calling bool
 }
 
 // seen is what an origin tells of a request that reached it.
@@ -78,14 +80,14 @@ const (
 	deadOrigins = 12
 )
 
-// newWorld makes a node out of random objects whose sites have routes of all kinds.
-func newWorld(t *testing.T, h weirtest.HAProxy, seed uint64) *world {
+// newWorld makes a node out of random objects whose sites have routes of all kinds, or call partners.
+func newWorld(t *testing.T, h weirtest.HAProxy, seed uint64, calling bool) *world {
 	t.Helper()
-	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 99)), dead: map[netip.AddrPort]bool{}}
+	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 99)), dead: map[netip.AddrPort]bool{}, calling: calling}
 	prefix := weirtest.Prefix(t)
 	o := weirtest.Options{
 		Ranges: []netip.Prefix{netip.PrefixFrom(at(prefix, 16), 28)}, Plain: true, Sealed: true, Zoned: true, Groups: 1,
-		Servers: 36, Pools: 16, Sites: 10, Addresses: 6,
+		Servers: 36, Pools: 16, Sites: 10, Addresses: 6, Egress: calling,
 	}
 	for i := range ownOrigins {
 		o.Origins = append(o.Origins, netip.AddrPortFrom(at(prefix, 64+i), 9000))
@@ -94,7 +96,7 @@ func newWorld(t *testing.T, h weirtest.HAProxy, seed uint64) *world {
 	w.enrich(set)
 	w.node, _ = compile.Group(set, "edge") // what can't be compiled is left out
 	for _, i := range w.rng.Perm(ownOrigins)[:deadOrigins] {
-		w.dead[o.Origins[i]] = true
+		w.dead[o.Origins[i]] = !w.partners(o.Origins[i].Addr()) // which nobody checks
 	}
 	origins(t, slices.DeleteFunc(slices.Clone(o.Origins), func(a netip.AddrPort) bool { return w.dead[a] }))
 	w.settle()
@@ -113,8 +115,18 @@ func (w *world) settle() {
 	if w.rng.IntN(2) == 0 {
 		n.Group.ForwardedFor = []netip.Prefix{netip.MustParsePrefix("127.7.0.0/16")}
 	}
+	for i := range n.SLAs {
+		n.SLAs[i].InFlight = 0
+	}
 	for i := range n.Pools {
 		p := &n.Pools[i]
+		if e := p.Endpoint; e != nil {
+			e.InFlight = 0
+			for j := range p.Servers {
+				p.Servers[j].Address = netip.AddrPortFrom(p.Servers[j].Address.Addr(), 9000)
+			}
+			continue
+		}
 		p.Check = weir.HealthCheck{Type: "tcp", Interval: weir.Duration(100 * time.Millisecond), Rise: 1, Fall: 1}
 		p.SlowStart, p.MaxConnections, p.ServerTimeout, p.NoQueue, p.Unchecked = 0, 0, 0, false, false
 	}
@@ -162,7 +174,7 @@ func (w *world) start(h weirtest.HAProxy) {
 	want := map[string]bool{}
 	for _, p := range now.Pools {
 		for _, s := range p.Servers {
-			if !w.dead[s.Address] && !s.Maintenance {
+			if p.Endpoint == nil && !w.dead[s.Address] && !s.Maintenance {
 				want[p.Name+" "+s.Address.String()] = true
 			}
 		}

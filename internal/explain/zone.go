@@ -27,6 +27,13 @@ type place struct {
 // zone finds the zones that may serve, with their chances, as package haproxy's chooser does.
 func (w *walk) zone() {
 	name := w.trace.Answer.Backend
+	if w.call != nil {
+		if w.openCall(name) {
+			w.asked(name)
+			w.everywhere(name)
+		}
+		return
+	}
 	b := w.backend(name)
 	if b == nil {
 		w.step("zone", w.object(), "backends."+name, "the backend has no pool")
@@ -98,7 +105,9 @@ func (w *walk) everywhere(pool string) {
 		w.regardless([]place{p})
 		return
 	}
-	w.step("zone", w.object(), "backends."+w.trace.Answer.Backend, "pool %s serves all zones", pool)
+	if w.call == nil {
+		w.step("zone", w.object(), "backends."+w.trace.Answer.Backend, "pool %s serves all zones", pool)
+	}
 	w.chosen([]place{p}, func(place) int { return 1 })
 }
 

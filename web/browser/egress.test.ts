@@ -82,6 +82,15 @@ walk('a call that is composed in the page passes a load balancer', async (v) => 
   const path = new URL(url).pathname + new URL(url).search
   expect(await v.world.send(8, { host: 'egress.example.com', path })).toMatchObject({ statuses: { 200: 8 }, origins: { 'az1-0': 8 } })
 
+  // What a load balancer does with it is told, from an address of the application's.
+  await result.getByRole('link', { name: 'What a load balancer does with it' }).click()
+  await v.page.getByText('EgressRule reports-rates lets it pass: bank/prod/rates is asked for /v1/eur?at=2026%2F11 at level fast.').waitFor()
+  await v.settled()
+  await v.shot('partners, explained')
+  await v.axe()
+  await v.page.goBack()
+  await v.settled()
+
   // What will be refused is said before it is sent, and is refused.
   await v.page.getByLabel('What the partner sees').fill('/v2/eur')
   await result.getByText('EgressRule/reports-rates lets nothing through at this path').waitFor()

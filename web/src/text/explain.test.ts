@@ -15,6 +15,10 @@ test('the route that took a request is found', () => {
 test('what becomes of a request is a sentence', () => {
   expect(answerWords({ outcome: 'served', backend: 'api', zones: [{ pool: 'api', zone: 'az1', percent: 100, servers: ['a', 'b'] }] })).toBe('It goes to backend api: pool api in az1, 2 servers.')
   expect(answerWords({ outcome: 'refused', status: 403 })).toBe('It is refused with 403.')
+  expect(answerWords({ outcome: 'refused', status: 403, text: 'no EgressClient is called x' })).toBe('It is refused with 403: no EgressClient is called x.')
+  const call = { client: 'c', service: 'bank/prod/rates', sla: 'fast', rule: 'r' }
+  expect(answerWords({ outcome: 'served', call, target: '/v1' })).toBe('EgressRule r lets it pass: bank/prod/rates is asked for /v1 at level fast.')
+  expect(answerWords({ outcome: 'served', call: { ...call, rule: undefined } })).toBe('It passes: bank/prod/rates is called at level fast.')
 })
 
 test('a site begins with a request that it takes', () => {

@@ -21,6 +21,8 @@ interface Verdict {
   site?: string
   backend?: string
   target?: string
+  text?: string
+  call?: { client?: string; service?: string; sla?: string; rule?: string }
   zones?: { zone?: string; pool: string; percent: number; servers?: string[] }[]
 }
 
@@ -38,17 +40,19 @@ export function answerWords(a: Verdict): string {
   const servers = (a.zones ?? []).reduce((n, z) => n + (z.servers?.length ?? 0), 0)
   switch (a.outcome) {
     case 'served':
+      if (a.call) return `${a.call.rule ? `EgressRule ${a.call.rule} lets it pass` : 'It passes'}: ${a.call.service} is ${a.target ? `asked for ${a.target}` : 'called'} at level ${a.call.sla}.`
       return `It goes to backend ${a.backend}: ${some(pools, 4)}, ${many(servers, 'server')}.`
     case 'tried':
       return `It goes to backend ${a.backend}, where no server is up: ${some(pools, 4)} are tried all the same.`
     case 'redirected':
       return `The client is sent to ${a.location} (${a.status}).`
     case 'refused':
+      if (a.text) return `It is refused with ${a.status}: ${a.text}.`
       return `It is refused with ${a.status}${a.page ? ` and page ${a.page}` : ''}.`
     case 'page':
       return `Page ${a.page} is the answer (${a.status}).`
     case 'maintenance':
-      return 'The site is closed for maintenance.'
+      return a.call ? `It is refused with ${a.status}: ${a.text || `${a.call.service} is in maintenance, and page ${a.page} says so`}.` : 'The site is closed for maintenance.'
     case 'challenge':
       return 'It is an authority’s question for a certificate, which Weir answers.'
     case 'closed':
