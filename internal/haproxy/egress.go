@@ -82,6 +82,7 @@ func (r *renderer) egress(s *Section, p port) {
 		rule("set-var(txn.eg.why) str(%s) if %s { var(txn.eg.no) -m found }", reason, passes)
 	}
 	s.add("# calls to partners: who, from where, whom and what, each by a rule")
+	s.add("option h1-case-adjust-bogus-client")
 	s.add("stick-table type binary len 20 size 100k expire 1m store conn_cur")
 	rule("set-var(txn.eg) var(txn.site),map_str(%s)", opt(mapEgress))
 	set("path", "path")
@@ -183,6 +184,7 @@ const refusedFull = "+full"
 func (r *renderer) egressProfile(s *Section) {
 	// The log has what was called as the route, and what serves it as the backend.
 	s.add("http-request set-var(txn.route) var(txn.site),concat(/,txn.eg.to) if { var(txn.sp.leg) -m found }")
+	s.add("option h1-case-adjust-bogus-server")
 	s.add("retries 3")
 	s.add("retry-on conn-failure empty-response junk-response response-timeout 502 503 504")
 	s.add("http-reuse aggressive")

@@ -121,7 +121,11 @@ func TestCallsOnBadDays(t *testing.T) {
 		{"other", nil, reads("SSH-2.0-OpenSSH_9.2\r\n", false), 502, "answered with what is no HTTP"},
 		{"closing", nil, reads("", true), 502, "broke off before it answered"},
 		{"hanging", nil, reads("", false), 504, "did not answer in time"},
-		{"resetting", nil, func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0); conn.Close() }, 502, "broke off before it answered"},
+		{"resetting", nil, func(conn net.Conn) {
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+		}, 502, "broke off before it answered"},
 		{"lengths", nil, reads("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", false), 502, "answered with what is no HTTP"},
 		{"chunks", nil, reads("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", false), 502, "answered with what is no HTTP"},
 		{"switching", nil, reads("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", false), 502, "answered with what is no HTTP"},

@@ -102,7 +102,7 @@ func TestCallsToPartnersInMaintenance(t *testing.T) {
 		})
 		said := func() string {
 			status, all := g.call("www", "high", "/x")
-			_, rest, _ := strings.Cut(all, "retry-after: ")
+			_, rest, _ := strings.Cut(strings.ToLower(all), "retry-after: ")
 			seconds, _, _ := strings.Cut(rest, "\r\n")
 			return fmt.Sprint(status, " ", seconds)
 		}

@@ -201,6 +201,42 @@ func TestCallsPassUnchanged(t *testing.T) {
 	})
 }
 
+// Names of headers are written as people do, both ways: not all who speak to each other know that case is nothing.
+func TestCallsHaveUsualNames(t *testing.T) {
+	t.Parallel()
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		g := startCalls(t, h)
+		heads := make(chan string, 1)
+		meets(t, g.addr(37, 9000), nil, func(conn net.Conn) {
+			defer conn.Close()
+			var head strings.Builder
+			for in := bufio.NewReader(conn); !strings.HasSuffix(head.String(), "\r\n\r\n"); {
+				line, err := in.ReadString('\n')
+				if err != nil {
+					return
+				}
+				head.WriteString(line)
+			}
+			heads <- head.String()
+			says(conn, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncontent-type: text/xml\r\nset-cookie: a=b\r\nx-own: x\r\n\r\n")
+		})
+		conn, in := g.begin("own", "POST /high/", `SOAPAction: "x"`, "Content-Length: 0", "user-agent: Axis/1.4", "X-Own: x", "Connection: close")
+		defer conn.Close()
+		answer, _ := io.ReadAll(in)
+		asked := <-heads
+		for _, line := range []string{"\r\nHost: own.example.com\r\n", "\r\nSOAPAction: \"x\"\r\n", "\r\nContent-Length: 0\r\n", "\r\nUser-Agent: Axis/1.4\r\n", "\r\nx-own: x\r\n"} {
+			if !strings.Contains(asked, line) {
+				t.Errorf("no %q in %q", line, asked)
+			}
+		}
+		for _, line := range []string{"\r\nContent-Length: 0\r\n", "\r\nContent-Type: text/xml\r\n", "\r\nSet-Cookie: a=b\r\n", "\r\nx-own: x\r\n"} {
+			if !strings.Contains(string(answer), line) {
+				t.Errorf("no %q in %q", line, answer)
+			}
+		}
+	})
+}
+
 // Partners see who the application says it is, and nothing of where it is.
 func TestCallsTellNothingOfTheInside(t *testing.T) {
 	t.Parallel()

@@ -112,7 +112,7 @@ func TestCallsThatAreDivided(t *testing.T) {
 			n.Splits = divided(func(s *weir.Split) { s.Sticky = weir.StickyCookie }, 0, 1)
 		})
 		before := len(mail.Requests(""))
-		if status, answer := g.call("www", "high", "/first?q=1"); status != 200 || !strings.Contains(answer, "set-cookie: WEIRSPLIT=") {
+		if status, answer := g.call("www", "high", "/first?q=1"); status != 200 || !strings.Contains(answer, "Set-Cookie: WEIRSPLIT=") {
 			t.Errorf("a new caller got\n%s", answer)
 		}
 		if said := g.logged("/first"); said != "200 out/example.prod.www example.prod.mail -" {

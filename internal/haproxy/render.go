@@ -227,6 +227,7 @@ func (r *renderer) global() {
 	if n := r.stickCounters(); n > 0 {
 		s.add("tune.stick-counters %d", n)
 	}
+	r.usualCase(s)
 	s.own(owner, "spread-checks %d", *t.SpreadChecks)
 	// When HAProxy starts, first checks are spread over the shortest interval of a second or more: where all servers are
 	// checked every hour the last would be let in after one.
