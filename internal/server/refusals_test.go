@@ -171,4 +171,13 @@ func TestALegThatIsOutIsTold(t *testing.T) {
 	}
 	told(leg("canary", "new", 5, 801))
 	b.is("out again", "Split/canary down=false on lb1: "+text)
+	// One of calls, which load balancers know by the pool.
+	b.view = b.view.Copy()
+	calls := decoded(t, "kind: Split\nmetadata: {name: calls}\nspec: {site: www, legs: [{backend: p/prod/www, weight: 9}, {backend: p/prod/new, weight: 1}], abort: {errors: 5}}")
+	calls.Revision = 10
+	b.view.Put(calls)
+	b.view.Put(b.split(11, 40))
+	told(leg("calls", "p.prod.new", 0, 0))
+	told(leg("calls", "p.prod.new", 1, 9), leg("calls", "p.prod.gone", 1, 9))
+	b.is("a service is out", "Split/calls down=false on lb1: "+strings.Replace(text, "leg new", "leg p/prod/new", 1))
 }
