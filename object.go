@@ -177,6 +177,7 @@ const (
 	Serving     = "Serving"     // the health checks see something that answers
 	Issued      = "Issued"      // its issuer has given it, and will again in time
 	Watched     = "Watched"     // of a discovery source, or the source of a list or a Map: it answers, and what it has is written
+	Resolved    = "Resolved"    // of a partner: the names of its services have addresses
 	Believed    = "Believed"    // of a discovery source: false while it says that more is gone than is believed
 	Admitted    = "Admitted"    // of servers and pools: registrations let in who is to take traffic
 	Certified   = "Certified"   // of a site with TLS: each of its host names has a certificate

@@ -106,6 +106,7 @@ loss of one.`,
 	f.StringVar(&o.Advertise, "advertise", "", "URL at which the other servers of the store reach this one")
 	f.StringSliceVar(&o.DiscoveryDestinations, "discovery-destinations", nil, "networks and hosts of the inside that discovery sources may ask, besides public ones")
 	f.StringVar(&o.Prometheus, "prometheus", "", "URL of a Prometheus that scrapes the servers of the store; it is asked for figures of more than the last hour")
+	f.StringSliceVar(&o.Resolvers, "resolvers", nil, "name servers that hosts of partners are asked of, address or address:port; the machine's when left out")
 	f.StringVar(&o.DiscoveryFiles, "discovery-files", "", "folder of the lists of servers that discovery sources may read")
 	f.DurationVar(&o.RegistrationLease, "registration-lease", 30*time.Second, "how long a server that registers itself may be silent, from 3s to 10m")
 	f.StringVar(&o.ChallengePrograms, "challenge-programs", "", "folder of the programs that issuers may name to answer dns-01 challenges")

@@ -31,6 +31,7 @@ func (m *moment) status(o *weir.Object) *weir.Status {
 	}
 	conditions = append(conditions, v.watched()...)
 	conditions = append(conditions, v.fetchedList()...)
+	conditions = append(conditions, v.named()...)
 	if certified, ok := v.certified(); ok {
 		conditions = append(conditions, certified)
 	}

@@ -53,6 +53,7 @@ type fleet struct {
 	orders     *orders
 	found      foundServers
 	fetched    fetchedLists
+	names      knownNames
 	tallies    tallies
 	refusals   refusals
 

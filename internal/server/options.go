@@ -40,6 +40,8 @@ type Options struct {
 	ChallengePrograms string
 	// DiscoveryDestinations are the networks and hosts of the inside that DiscoverySources may ask, besides public ones.
 	DiscoveryDestinations []string
+	// Resolvers are the name servers that hosts of Partners are asked of, address or address:port; the machine's when empty.
+	Resolvers []string
 	// DiscoveryFiles is the folder of the lists that DiscoverySources may read; empty for none.
 	DiscoveryFiles string
 	// RegistrationLease is how long a server that registers itself may be silent; 30 s when 0.

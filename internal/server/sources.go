@@ -19,6 +19,9 @@ func (s *server) openReach(context.Context) error {
 		return err
 	}
 	s.reach.Destinations = destinations
+	if err := sources.CheckNameservers(s.opts.Resolvers); err != nil {
+		return fmt.Errorf("resolvers of partners' hosts: %w", err)
+	}
 	if s.opts.DiscoveryFiles == "" {
 		return nil
 	}

@@ -23,6 +23,7 @@ func (s *server) once() map[string]func(context.Context) error {
 		leadSealing:       s.driveSealing,
 		leadSources:       s.accepted(s.sources().Run),
 		leadLists:         s.accepted(s.lists().Run),
+		leadNames:         s.accepted(s.names().Run),
 		leadRegistrations: s.accepted(s.registrar.Tend),
 	}
 	if s.backups != nil {
@@ -67,6 +68,7 @@ func (s *server) follow(ctx context.Context, at net.Addr, keeper *keeper) {
 	go s.followAccounts(ctx)
 	go s.followSources(ctx)
 	go s.followLists(ctx)
+	go s.followNames(ctx)
 	go s.followCA(ctx, func() {
 		if err := keeper.renew(); err != nil {
 			s.opts.Log.Error("renew the server's certificate", "error", err)

@@ -178,6 +178,9 @@ func New(c Config) (*Source, error) {
 	return s, nil
 }
 
+// Servers gives who is asked, as host:port: those of the configuration, else the machine's as they are now.
+func (s *Source) Servers() ([]string, error) { return s.serversNow() }
+
 // atOnce is how many names are asked for at a time.
 const atOnce = 16
 
