@@ -15,7 +15,8 @@ func TestNamesAreTold(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	spec := &weir.Partner{Endpoints: []weir.PartnerEndpoint{
-		{Environment: "prod", Service: "www", Host: "www.example.net"}, {Environment: "prod", Service: "own", Host: "own.example.net", Resolve: weir.ResolveByLoadBalancer},
+		{Environment: "prod", Service: "www", Host: "www.example.net"},
+		{Environment: "prod", Service: "own", Host: "own.example.net", Resolve: weir.ResolveByLoadBalancer},
 		{Environment: "prod", Service: "fixed", Host: "www.example.net", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.9")}},
 	}}
 	spec.Normalize()
