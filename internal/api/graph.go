@@ -9,7 +9,7 @@ import (
 
 // flowKinds are the kinds of the graph in the order in which traffic flows; hungKinds hang on sites and pools.
 var (
-	flowKinds = []string{"LoadBalancer", "LoadBalancerGroup", "IPAddress", "Site", "Pool", "Server"}
+	flowKinds = []string{"LoadBalancer", "LoadBalancerGroup", "IPAddress", "Site", "Pool", "Partner", "Server"}
 	hungKinds = []string{"Issuer", "Certificate", "Route", "Split", "RateLimit", "Logic", "Map", "AccessList", "ErrorPage"}
 )
 
@@ -91,6 +91,9 @@ func (p *picture) weave(w *web, v *vertex) {
 				w.join(v, w.byID[weir.Ref{Kind: "Pool", Name: pool}], zone)
 			}
 		}
+		for partner := range p.called(spec) {
+			w.join(v, w.byID[weir.Ref{Kind: "Partner", Name: partner}], "")
+		}
 	}
 	for _, r := range v.object.References() {
 		to := w.byID[r.Ref]
@@ -106,6 +109,25 @@ func (p *picture) weave(w *web, v *vertex) {
 			w.join(to, v, "")
 		}
 	}
+}
+
+// called gives the partners that rules let applications call by a site.
+func (p *picture) called(site *weir.Site) map[string]bool {
+	all := map[string]bool{}
+	if site.Egress == nil {
+		return all
+	}
+	for o := range p.view.All("EgressClient") {
+		if !slices.Contains(site.Egress.Environments, o.Spec.(*weir.EgressClient).Environment) {
+			continue
+		}
+		for ref := range p.view.ReferrersOf("EgressRule", o.Ref()) {
+			if rule := weir.Find[weir.EgressRule](p.view, ref.Kind, ref.Name); rule != nil {
+				all[rule.Partner] = true
+			}
+		}
+	}
+	return all
 }
 
 // join adds an arc, once for each pair and zone.

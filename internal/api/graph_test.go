@@ -57,6 +57,57 @@ func TestGraph(t *testing.T) {
 	w.want(w.do("viewer", "GET", "/api/v1/graph?limit=9", ""), 400)
 }
 
+// TestGraphOfCalls: a way out leads to the partners that rules let its applications call, which become one node where they
+// are many; whose partner one may not see is not there.
+func TestGraphOfCalls(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	text := `
+kind: Site
+metadata: {name: out, role: web}
+spec: {hostnames: [out.example.com], addresses: [vip1], listeners: [{port: 80}], egress: {environments: [prod]}}
+---
+kind: EgressClient
+metadata: {name: c-prod, role: web}
+spec: {environment: prod, sources: [10.1.0.0/16]}
+---
+kind: EgressClient
+metadata: {name: c-test, role: web}
+spec: {environment: test, sources: [10.1.0.0/16]}
+---
+kind: SLA
+metadata: {name: high}
+`
+	call := func(partner, role, client string) {
+		text += fmt.Sprintf(`---
+kind: Partner
+metadata: {name: %[1]s, role: %[2]s, shareWith: [web]}
+spec: {endpoints: [{environment: prod, service: www, host: a.example.net, addresses: [192.0.2.1]}]}
+---
+kind: EgressRule
+metadata: {name: %[1]s, role: web}
+spec: {clients: [%[3]s], partner: %[1]s, environment: prod, slas: [high]}
+`, partner, role, client)
+	}
+	for i := range 40 {
+		call(fmt.Sprintf("many-%02d", i), "web", "c-prod")
+	}
+	call("films", "media", "c-prod")
+	call("tested", "web", "c-test")
+	w.want(w.do("admin", "POST", "/api/v1/apply", text), 200)
+	g := read[Graph](t, w.do("viewer", "GET", "/api/v1/graph?focus=Site/out", ""))
+	if got := g.words(); !strings.Contains(got, "Site/out>Partner/many-39") || strings.Contains(got, "films") || strings.Contains(got, "tested") {
+		t.Errorf("the way out leads to %s", got)
+	}
+	g = read[Graph](t, w.do("viewer", "GET", "/api/v1/graph?focus=Site/out&limit=12", ""))
+	if got := g.words(); !strings.Contains(got, "Partner:role web×40") || !strings.Contains(got, "Site/out>Partner:role web") {
+		t.Errorf("folded it leads to %s", got)
+	}
+	if got := read[Graph](t, w.do("other", "GET", "/api/v1/graph", "")).words(); strings.Contains(got, "many-") || !strings.Contains(got, "Partner/films") {
+		t.Errorf("another role sees %s", got)
+	}
+}
+
 // TestGraphFolds keeps a graph small, however much there is, and opens what is asked for.
 func TestGraphFolds(t *testing.T) {
 	t.Parallel()

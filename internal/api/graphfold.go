@@ -181,9 +181,9 @@ func zonalKey(v *vertex) string {
 	return hungKey(v)
 }
 
-// hungKey folds what hangs on sites and pools by its role, and besides as the way before.
+// hungKey folds partners, and what hangs on sites and pools, by their role, and besides as the way before.
 func hungKey(v *vertex) string {
-	if v.hung {
+	if v.hung || v.kind == "Partner" {
 		return "role " + v.object.Metadata.Role
 	}
 	return crowdKey(v)

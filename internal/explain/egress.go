@@ -213,6 +213,33 @@ func (w *walk) openCall(pool string) bool {
 	return false
 }
 
+// reached says that a service has an address to call, as far as that is known here.
+func (w *walk) reached(pool string) bool {
+	p := w.poolOf(pool)
+	if p == nil || p.Endpoint == nil {
+		return true
+	}
+	e, object, service := p.Endpoint, "Partner/"+p.Endpoint.Partner, ir.CalledAs(pool)
+	if e.Prefer != "" {
+		w.step("address", object, "", "load balancers ask the DNS for %s, %s first", e.Name, e.Prefer)
+		w.unsure("whether the DNS knows an address of %s; it is taken to", e.Name)
+		return true
+	}
+	if len(p.Servers) > 0 {
+		return true
+	}
+	if service != w.call.Service {
+		service += " for " + w.call.Service
+	}
+	a := Verdict{Outcome: Unserved, Status: 503, Site: w.site.Name, Text: service + " has no server that may be called", Call: w.call}
+	if e.Name != "" {
+		a.Text = fmt.Sprintf("%s has no address: the DNS knows none of %s", service, e.Name)
+	}
+	w.step("address", object, "", "%s", a.Text)
+	w.trace.Answer = a
+	return false
+}
+
 // asked is what the service that is called sees of path and host.
 func (w *walk) asked(pool string) {
 	p := w.poolOf(pool)

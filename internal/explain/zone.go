@@ -28,7 +28,7 @@ type place struct {
 func (w *walk) zone() {
 	name := w.trace.Answer.Backend
 	if w.call != nil {
-		if w.openCall(name) {
+		if w.openCall(name) && w.reached(name) {
 			w.asked(name)
 			w.everywhere(name)
 		}

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Obj } from '../api/types'
-import { commandFor, levelsFor, levelWords, methodsFor, partnersFor, servicesFor, taken, whyNot, type Call } from './egress'
+import { commandFor, effectOf, levelsFor, levelWords, methodsFor, partnersFor, servicesFor, taken, whyNot, type Call } from './egress'
 
 const call = (partner: string, environment: string, service: string, sla: string, more: Partial<Call> = {}): Call => ({ path: '', partner, environment, service, sla, rule: 'r', ...more })
 const named = (kind: string, name: string, spec: Record<string, unknown> = {}): Obj => ({ kind, metadata: { name }, spec })
@@ -34,6 +34,17 @@ test('the only choice is taken, and an old one says why it is none', () => {
 test('methods are those of rules', () => {
   expect(methodsFor([calls[2]!]).filter((o) => !o.why).map((o) => o.value)).toEqual(['GET', 'PURGE'])
   expect(methodsFor(calls).every((o) => !o.why)).toBe(true)
+})
+
+test('each object says what it does', () => {
+  expect(effectOf(named('EgressRule', 'r', { clients: ['a', 'b'], partner: 'bank', slas: ['fast'], methods: ['GET'], paths: ['/v1'] }))).toBe(
+    'Lets a, b call every service of bank in the environment of the client at fast, by GET, at /v1.')
+  expect(effectOf(named('EgressClient', 'a', { application: 'app', environment: 'prod', sources: ['10.0.0.0/8'] }))).toBe(
+    'Calls that begin with /app/prod/ are its own, if they come from 10.0.0.0/8. Whom it may call is what EgressRules say.')
+  expect(effectOf(named('Partner', 'bank', { endpoints: [{ environment: 'prod', service: 'www' }], contact: 'desk' }))).toBe(
+    'Applications reach its service prod/www through load balancers, where EgressRules let them. When it fails: desk.')
+  expect(effectOf(named('SLA', 'fast', { connect: '1s', server: '2s' }))).toContain('connects in 1s, waits 2s')
+  expect(effectOf(named('Site', 'www'))).toBe('')
 })
 
 test('the command gives the same', () => {

@@ -1,5 +1,6 @@
 import type { Obj } from '../api/types'
-import { listOf, recordOf, textOf } from './path'
+import { some } from './format'
+import { listOf, namesOf, recordOf, textOf } from './path'
 
 // What an application may call of partners, as its page offers it.
 
@@ -97,12 +98,31 @@ export function whyNot(chosen: string, offers: Offer[], what: string): string {
   return o ? (o.why ?? '') : `there is no ${what} ${chosen} that you may see`
 }
 
-/** commonMethods are offered, with those that rules name. */
+/** methodsFor offers the common methods, with those that rules name. */
 export function methodsFor(calls: Call[]): Offer[] {
   const common = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
   const named = calls.flatMap((c) => c.methods ?? [])
   const any = calls.some((c) => !c.methods?.length)
   return [...new Set([...common, ...named])].map((value) => ({ value, name: value, why: any || named.includes(value) ? '' : `no rule lets it through` }))
+}
+
+/** effectOf says in a sentence what an object of calls to partners does, '' for other kinds. */
+export function effectOf(o: Obj): string {
+  const list = (v: unknown, none: string) => namesOf(v).join(', ') || none
+  const s = o.spec
+  switch (o.kind) {
+    case 'EgressClient':
+      return `Calls that begin with /${textOf(s.application) || o.metadata.name}/${textOf(s.environment)}/ are its own, if they come from ${list(s.sources, 'nowhere')}${s.subject ? ` with the certificate of ${textOf(s.subject)}` : ''}. Whom it may call is what EgressRules say.`
+    case 'Partner': {
+      const services = listOf(s.endpoints).map(recordOf).map((e) => `${textOf(e.environment)}/${textOf(e.service)}`)
+      return `Applications reach ${services.length === 1 ? 'its service' : 'its services'} ${some(services, 8)} through load balancers, where EgressRules let them.${s.contact ? ` When it fails: ${textOf(s.contact)}.` : ''}`
+    }
+    case 'SLA':
+      return `A call at this level ${levelWords(s)}. EgressRules say who may ask for it.`
+    case 'EgressRule':
+      return `Lets ${list(s.clients, 'nobody')} call ${list(s.services, 'every service')} of ${textOf(s.partner)} in ${s.environment ? 'its environment ' + textOf(s.environment) : 'the environment of the client'} at ${list(s.slas, 'no level')}, by ${list(s.methods, 'any method')}, at ${list(s.paths, 'any path')}.`
+  }
+  return ''
 }
 
 /** commandFor is the command that gives the same. */

@@ -37,7 +37,7 @@ export const columns: { title: string; kinds: string[] }[] = [
   { title: 'Groups', kinds: ['LoadBalancerGroup', 'Issuer'] },
   { title: 'Addresses and rules', kinds: ['IPAddress', 'Certificate', 'Route', 'Split', 'RateLimit', 'Logic', 'Map', 'AccessList', 'ErrorPage'] },
   { title: 'Sites', kinds: ['Site'] },
-  { title: 'Pools', kinds: ['Pool'] },
+  { title: 'Pools and partners', kinds: ['Pool', 'Partner'] },
   { title: 'Servers', kinds: ['Server'] },
 ]
 
@@ -49,7 +49,7 @@ export function columnOf(kind: string): number {
 
 /** carries says whether traffic flows through nodes of a kind, and they do not hang on others. */
 export function carries(kind: string): boolean {
-  return ['LoadBalancer', 'LoadBalancerGroup', 'IPAddress', 'Site', 'Pool', 'Server'].includes(kind)
+  return ['LoadBalancer', 'LoadBalancerGroup', 'IPAddress', 'Site', 'Pool', 'Partner', 'Server'].includes(kind)
 }
 
 /** called is the name of a node as people read it. */
