@@ -28,26 +28,27 @@ import (
 
 // world is a control plane with agents, on addresses of the test's own.
 type world struct {
-	t       *testing.T
-	dir     string
-	memory  string       // a folder in memory, for ticket keys
-	prefix  netip.Prefix // a /24: .1 is the control plane, .16/28 … the load balancers, .200… the origins
-	host    int          // of the control plane
-	etcd    *weirtest.Etcd
-	urls    []string // of all control planes, when there are several
-	url     string
-	caHash  string
-	token   string
-	client  *http.Client
-	log     *slog.Logger
-	backups *server.Backups
-	clock   func() time.Time
-	lists   string        // the folder of discovery's files, "" for none
-	version string        // of what is started from now on, "test" when empty
-	lease   time.Duration // of servers that register themselves
-	people  *server.People
-	outside bool          // discovery and sign-in may ask no places of the inside
-	look    time.Duration // how often agents look for what others changed
+	t         *testing.T
+	dir       string
+	memory    string       // a folder in memory, for ticket keys
+	prefix    netip.Prefix // a /24: .1 is the control plane, .16/28 … the load balancers, .200… the origins
+	host      int          // of the control plane
+	etcd      *weirtest.Etcd
+	urls      []string // of all control planes, when there are several
+	url       string
+	caHash    string
+	token     string
+	client    *http.Client
+	log       *slog.Logger
+	backups   *server.Backups
+	clock     func() time.Time
+	lists     string        // the folder of discovery's files, "" for none
+	version   string        // of what is started from now on, "test" when empty
+	lease     time.Duration // of servers that register themselves
+	people    *server.People
+	resolvers []string      // of partners' hosts; the machine's when nil
+	outside   bool          // discovery and sign-in may ask no places of the inside
+	look      time.Duration // how often agents look for what others changed
 
 	stopServer func()
 	agents     map[string]*runningAgent
@@ -87,7 +88,7 @@ func (w *world) startServer() {
 	}
 	go func() {
 		ended <- server.Run(ctx, server.Options{
-			DiscoveryDestinations: destinations, DiscoveryFiles: w.lists, People: w.people,
+			DiscoveryDestinations: destinations, DiscoveryFiles: w.lists, Resolvers: w.resolvers, People: w.people,
 			Dir: w.serverDir(), Cluster: w.cluster(), SealingKey: w.sealingKey(),
 			Listen: listen, MetricsListen: w.at(w.host).String() + ":7444",
 			RegistrationLease: w.lease, Backups: w.backups, Clock: w.clock, Version: cmp.Or(w.version, "test"), Log: w.log, Ready: func(l server.Listening) { ready <- l },
