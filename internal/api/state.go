@@ -118,7 +118,7 @@ func (f *facts) ofConditions() (State, string) {
 	if c, ok := f.is(weir.Programmed, "False"); ok && c.Reason == "NotServed" {
 		return StateDegraded, c.Message
 	}
-	for _, kind := range []string{weir.Watched, weir.Believed, weir.Resolved, weir.Issued, weir.Divided} {
+	for _, kind := range []string{weir.Watched, weir.Believed, weir.Resolved, weir.Issued, weir.Divided, weir.Answering} {
 		if c, ok := f.is(kind, "False"); ok {
 			return StateDegraded, c.Message
 		}

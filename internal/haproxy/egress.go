@@ -188,6 +188,7 @@ func (r *renderer) egressProfile(s *Section) {
 	s.add("retries 3")
 	s.add("retry-on conn-failure empty-response junk-response response-timeout 502 503 504")
 	s.add("http-reuse aggressive")
+	s.add("option abortonclose") // as 3.4 does by itself: who has left holds no room, and is not the partner's fault
 	s.add("http-request disable-l7-retry unless { var(txn.eg.again) -m str all } or { var(txn.eg.again) -m str idempotent } { method GET HEAD OPTIONS PUT DELETE }")
 	s.add("http-request set-timeout server var(txn.eg.in.server)")
 	if r.can.SetTimeouts {

@@ -44,6 +44,9 @@ func (m *moment) status(o *weir.Object) *weir.Status {
 	if divided, ok := v.divided(); ok {
 		conditions = append(conditions, divided)
 	}
+	if answering, ok := v.answering(); ok {
+		conditions = append(conditions, answering)
+	}
 	if len(v.held) > 0 {
 		conditions = append(conditions, v.quarantined())
 	}

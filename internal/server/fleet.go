@@ -56,6 +56,8 @@ type fleet struct {
 	names      knownNames
 	tallies    tallies
 	refusals   refusals
+	// partnerCalls are what fails of calls to partners.
+	partnerCalls partnerCalls
 
 	// work is what load balancers did for changes.
 	work *workLog

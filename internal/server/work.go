@@ -59,6 +59,7 @@ func (s *server) follow(ctx context.Context, at net.Addr, keeper *keeper) {
 	go followReports(ctx, s.hub.Reports(), s.checks.takeAll, s.fleet.work.takeAll)
 	go s.annals.run(ctx)
 	go s.fleet.refusals.follow(ctx, s.fleet)
+	go s.fleet.partnerCalls.follow(ctx, s.fleet)
 	go s.registrar.Follow(ctx)
 	go s.signIn.Follow(ctx)
 	go s.fleet.tickets.follow(ctx)
