@@ -28,7 +28,7 @@ var blocks = []struct {
 	},
 	{
 		"the port has an egress site for the first time", "the port has no egress site any more", false,
-		[]string{"txn.eg.", "(txn.eg)", "# calls to partners", "stick-table type binary len 20 size 100k expire 1m store conn_cur", "tune.stick-counters 6"},
+		[]string{"txn.eg.", "(txn.eg)", "# calls to partners", "stick-table type binary len 20 size 100k expire 1m store conn_cur", "tune.stick-counters 6", "h1-case-adjust"},
 		[]string{
 			"tune.stick-counters ", "maps/page-types.map", "# splits:", // which a way out has in any case
 			"txn.sp.split)", "txn.sp.base)", "txn.sp.shares)", "txn.sp.sticky)", "txn.sp.who)", "txn.sp.has)", "txn.sp.given)", "txn.sp.roll)", "txn.sp.leg)",
