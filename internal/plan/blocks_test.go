@@ -73,7 +73,7 @@ func TestReasonsOfBlocks(t *testing.T) {
 		return haproxy.Render(n, haproxy.Env{Version: haproxy.Version{Major: 3, Minor: 4}})
 	}
 	const (
-		wayOut   = "pools may now have balancing by roundrobin and timeouts of its own: HAProxy learns new kinds of pools and checks only when it starts and the port has an egress site for the first time"
+		wayOut   = "services of partners may be called from now on: HAProxy learns new kinds of pools and checks only when it starts and the port has an egress site for the first time"
 		noWayOut = "the port has no egress site any more"
 		rules    = ": HAProxy reads its rules only when it starts"
 		counts   = ": " + whyCounters

@@ -101,6 +101,9 @@ func (d *differ) firstSection(s *haproxy.Section) cause {
 		return c
 	case s.Kind == "frontend":
 		return d.newFrontend(s, c)
+	case s.Kind == "defaults" && strings.HasSuffix(plainName(s), "-egress"):
+		c.what, c.why = "services of partners may be called from now on", whyKinds
+		return c
 	case s.Kind == "defaults" && s.Name != "":
 		users := d.users(func(b *haproxy.Backend) bool { return b.Profile == plainName(s) })
 		return firstUse(c, kindOfPool(s), users)
