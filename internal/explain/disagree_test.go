@@ -76,7 +76,7 @@ func TestDisagreementsAreSeen(t *testing.T) {
 			}
 		},
 	}
-	for seed := range uint64(8) {
+	for seed := range uint64(40) {
 		w := newWorld(t, weirtest.HAProxies(t)[0], seed, false)
 		raw, err := json.Marshal(w.node)
 		if err != nil {
