@@ -13,8 +13,9 @@ class Who {
   }
 
   async load() {
-    this.session = await get<Session>('/api/v1/session')
-    if (this.session.signedIn && this.kinds.length === 0) this.kinds = (await get<{ kinds: Kind[] }>('/api/v1/kinds')).kinds
+    const session = await get<Session>('/api/v1/session')
+    if (session.signedIn && this.kinds.length === 0) this.kinds = (await get<{ kinds: Kind[] }>('/api/v1/kinds')).kinds
+    this.session = session // at last: pages know what there is by the kinds
   }
 
   async signIn(token: string) {
