@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 GO ?= go
 # Two cores: tests wait for HAProxy more than they compute, so each package may run four at a time.
-TESTFLAGS ?= -timeout 14m -p 2 -parallel 4
+TESTFLAGS ?= -timeout 20m -p 2 -parallel 4
 # Packages with goroutines of their own and few dependencies run under the race detector, the longest first.
 RACE ?= link hapctl dns01 weirtest discovery/zookeeper accesslog discovery/consul secrets discovery/dns
 # Of the others these take longest.
