@@ -1,4 +1,5 @@
 import { json, marked, meant, parsed } from '../text/marks'
+import { heard } from './clock'
 
 // How the console asks the API: in the name of who is signed in, by the cookie that the browser keeps. This is the one
 // place where texts come in and go out, so that what nobody sees is spelled out in all that pages show (text/marks).
@@ -58,6 +59,9 @@ interface Ask {
   signal?: AbortSignal
 }
 
+/** How long an answer may take that is only read, in milliseconds; a write is awaited, since nobody knows what became of it. */
+const patience = 30_000
+
 // onSignedOut is told when the API no longer knows who asks.
 let onSignedOut = () => {}
 export function whenSignedOut(f: () => void) {
@@ -81,12 +85,28 @@ async function send(path: string, ask: Ask): Promise<Response> {
     res = await fetch(meantQuery(path, ask.query), { method: ask.method ?? 'GET', headers, body, signal: ask.signal, credentials: 'same-origin', cache: 'no-store' })
   } catch (e) {
     if (e instanceof DOMException && e.name === 'AbortError') throw e
-    throw new Refusal({ title: 'No answer', status: 0, detail: 'The control plane does not answer. Load balancers go on as they are; this page tries again.', errors: [] })
+    throw silence()
   }
+  heard(res.headers.get('Date'))
   if (res.ok || res.status === 304) return res
   const refusal = new Refusal(await problemOf(res))
   if (res.status === 401) onSignedOut()
   throw refusal
+}
+
+// silence is what is said when no answer comes, or not all of one.
+function silence(): Refusal {
+  return new Refusal({ title: 'No answer', status: 0, detail: 'The control plane does not answer. Load balancers go on as they are; this page tries again.', errors: [] })
+}
+
+// whole reads an answer to its end, which a connection may not live to see.
+async function whole(res: Response, signal?: AbortSignal): Promise<string> {
+  try {
+    return await res.text()
+  } catch (e) {
+    if (signal?.aborted) throw e
+    throw silence()
+  }
 }
 
 function meantQuery(path: string, query: Query = {}): string {
@@ -95,13 +115,13 @@ function meantQuery(path: string, query: Query = {}): string {
 }
 
 async function problemOf(res: Response): Promise<Problem> {
-  const fallback: Problem = { title: res.statusText || 'Refused', status: res.status, detail: `The answer was ${res.status}.`, errors: [] }
+  const fallback: Problem = { title: res.statusText || 'Refused', status: res.status, detail: res.status >= 500 ? `The control plane, or what stands before it, could not answer this (${res.status}). Load balancers go on as they are.` : `The answer was ${res.status}.`, errors: [] }
   try {
     const given = parsed<Record<string, unknown>>(await res.text())
     return {
-      title: String(given.title ?? fallback.title),
+      title: words(given.title) || fallback.title,
       status: res.status,
-      detail: String(given.detail ?? given.title ?? fallback.detail),
+      detail: words(given.detail) || words(given.title) || fallback.detail,
       errors: Array.isArray(given.errors) ? given.errors.map((e: Record<string, unknown>) => ({ path: String(e.path ?? e.location ?? ''), message: String(e.message ?? ''), object: e.object === undefined ? undefined : String(e.object) })) : [],
     }
   } catch {
@@ -109,9 +129,16 @@ async function problemOf(res: Response): Promise<Problem> {
   }
 }
 
+function words(v: unknown): string {
+  return typeof v === 'string' ? v : ''
+}
+
+// readable reads an answer, which is always an object or a list of them.
 function readable(text: string): unknown {
   try {
-    return parsed(text)
+    const value = parsed(text)
+    if (typeof value !== 'object' || value === null) throw new SyntaxError('no object')
+    return value
   } catch {
     throw new Refusal({ title: 'No answer', status: 0, detail: 'What came back is no answer of the control plane; something between it and this browser speaks in its place.', errors: [] })
   }
@@ -119,8 +146,10 @@ function readable(text: string): unknown {
 
 /** ask sends one request and reads a JSON answer. */
 export async function ask<T>(path: string, how: Ask = {}): Promise<Answer<T>> {
-  const res = await send(path, how)
-  const text = res.status === 304 || res.status === 204 ? '' : await res.text()
+  const limit = (how.method ?? 'GET') === 'GET' ? AbortSignal.timeout(patience) : undefined
+  const signal = limit && how.signal ? AbortSignal.any([limit, how.signal]) : (limit ?? how.signal)
+  const res = await send(path, { ...how, signal })
+  const text = res.status === 304 || res.status === 204 ? '' : await whole(res, how.signal)
   return { value: (text ? readable(text) : undefined) as T, etag: res.headers.get('ETag') ?? '', revision: Number(res.headers.get('Weir-Revision') ?? 0) }
 }
 
@@ -135,10 +164,19 @@ export async function* lines<T>(path: string, query: Query, signal: AbortSignal)
   const reader = res.body!.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''
   for (;;) {
-    const { done, value } = await reader.read()
+    const { done, value } = await next(reader, signal)
     if (done) return
     const parts = (rest + value).split('\n')
     rest = parts.pop()!
-    for (const part of parts) if (part.trim()) yield parsed<T>(part)
+    for (const part of parts) if (part.trim()) yield readable(part) as T
+  }
+}
+
+async function next(reader: ReadableStreamDefaultReader<string>, signal: AbortSignal) {
+  try {
+    return await reader.read()
+  } catch (e) {
+    if (signal.aborted) throw e
+    throw silence()
   }
 }

@@ -1,4 +1,5 @@
 import { ask, Refusal, type Query } from './client'
+import { now } from './clock'
 
 /**
  * Live keeps a value of the API fresh while a page shows it: asked for again every few seconds, never while the tab is
@@ -52,7 +53,7 @@ export class Live<T> {
         this.#etag = answer.etag
       }
       this.problem = undefined
-      this.at = Date.now()
+      this.at = now()
     } catch (e) {
       if (control.signal.aborted) return
       if (!(e instanceof Refusal)) throw e
