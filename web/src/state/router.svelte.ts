@@ -1,9 +1,14 @@
 import { address, type Query } from '../api/client'
 import { harmless } from '../text/marks'
 
+// pathHere has one slash at its front: two would be the name of another host in an address made of it.
+function pathHere(): string {
+  return location.pathname.replace(/^\/+/, '/')
+}
+
 /** Where the page is: everything that a view shows is in the address, so that every view has a link that lasts. */
 class Router {
-  path = $state(location.pathname)
+  path = $state(pathHere())
   query = $state.raw(new URLSearchParams(location.search))
 
   constructor() {
@@ -12,7 +17,7 @@ class Router {
   }
 
   #read() {
-    this.path = location.pathname
+    this.path = pathHere()
     this.query = new URLSearchParams(location.search)
   }
 
@@ -21,6 +26,7 @@ class Router {
     if (e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return
     const link = (e.target as Element | null)?.closest?.('a')
     if (!link || link.target || link.origin !== location.origin || link.hasAttribute('download') || /^\/(api\/|signin\/|openapi\.json)/.test(link.pathname)) return
+    if (link.hash && link.pathname + link.search === location.pathname + location.search) return // a place on this page
     e.preventDefault()
     this.go(link.pathname + link.search)
   }

@@ -6,6 +6,7 @@ import { actionOf, conditionsOf, merged, routeOf, type Condition } from '../text
 import { textOf } from './draft.svelte'
 import { Foretold } from './foretold.svelte'
 import { router } from './router.svelte'
+import { whenOther } from './session.svelte'
 
 /** A route as it is edited; saved is its place in the site as it is kept, -1 for a new one. */
 export interface EditedRoute {
@@ -191,6 +192,7 @@ export class Routes extends Foretold {
 }
 
 let last: Routes | undefined
+whenOther(() => (last = undefined))
 
 /** routesOf gives the routes of a site to edit: those that were left unsaved when the person looked elsewhere, else new ones. */
 export function routesOf(site: Obj): Routes {

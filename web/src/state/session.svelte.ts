@@ -3,10 +3,18 @@ import type { Kind, Right, Session } from '../api/types'
 
 const order: Right[] = ['viewer', 'operator', 'owner', 'admin']
 
+const others: (() => void)[] = []
+
+/** whenOther is called when somebody else has signed in on the same page: what was typed is not theirs to see. */
+export function whenOther(forget: () => void) {
+  others.push(forget)
+}
+
 /** Who looks at the page, what they may do, and the kinds that there are. */
 class Who {
   session = $state.raw<Session>()
   kinds = $state.raw<Kind[]>([])
+  #last?: string
 
   get me() {
     return this.session?.me
@@ -14,8 +22,11 @@ class Who {
 
   async load() {
     const session = await get<Session>('/api/v1/session')
+    // Without the kinds there is no page for any of them, so they are there first.
     if (session.signedIn && this.kinds.length === 0) this.kinds = (await get<{ kinds: Kind[] }>('/api/v1/kinds')).kinds
-    this.session = session // at last: pages know what there is by the kinds
+    if (session.me && this.#last !== undefined && this.#last !== session.me.subject) for (const forget of others) forget()
+    if (session.me) this.#last = session.me.subject
+    this.session = session
   }
 
   async signIn(token: string) {
@@ -25,7 +36,12 @@ class Who {
 
   async signOut() {
     await ask('/api/v1/session', { method: 'DELETE' })
-    await this.load()
+    this.ended()
+  }
+
+  /** ended notes that the API no longer knows who asks. */
+  ended() {
+    if (this.session?.signedIn) this.session = { ...this.session, signedIn: false, me: undefined }
   }
 
   kind(nameOrPlural: string): Kind | undefined {
@@ -54,6 +70,4 @@ class Who {
 }
 
 export const who = new Who()
-whenSignedOut(() => {
-  if (who.session?.signedIn) who.session = { ...who.session, signedIn: false, me: undefined }
-})
+whenSignedOut(() => who.ended())

@@ -2,7 +2,7 @@ import { ask, at as addressOf, Refusal } from '../../api/client'
 import type { Facts } from '../../api/schema'
 import type { Applied, Kind, Obj } from '../../api/types'
 import { Foretold } from '../../state/foretold.svelte'
-import { who } from '../../state/session.svelte'
+import { whenOther, who } from '../../state/session.svelte'
 import { pathOf, replaced, valueAt, type Path } from '../../text/path'
 import { onto, same } from '../../text/value'
 import { read, written } from '../../text/yaml'
@@ -119,6 +119,11 @@ export class Draft extends Foretold {
     if (this.dirty && !this.saving && (this.base?.revision ?? 0) < (now.revision ?? 0) && !same(this.base && wish(this.base), wish(now))) this.theirs = now
   }
 
+  /** gone notes that somebody deleted it in the meantime: what was typed would make it anew. */
+  gone() {
+    this.base = this.theirs = undefined
+  }
+
   /** restore takes an earlier version as the draft. */
   restore(o: Obj, reason: string) {
     this.value = bare(o)
@@ -195,6 +200,7 @@ function wish(o: Obj) {
 
 // Drafts that were begun and neither saved nor let go, by kind and name: looking elsewhere loses nothing.
 const begun = new Map<string, Draft>()
+whenOther(() => begun.clear())
 
 /** draftOf gives the draft of an object: the one that was begun, brought up to date when nothing was typed. */
 export function draftOf(kind: Kind, now: Obj): Draft {

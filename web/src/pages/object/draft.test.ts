@@ -3,7 +3,8 @@ import type { Kind, Obj } from '../../api/types'
 
 vi.stubGlobal('window', globalThis)
 vi.stubGlobal('addEventListener', () => {})
-vi.mock('../../state/session.svelte', () => ({ who: { refused: (kind: string) => (kind === 'Zone' ? 'Only admins may write zones.' : '') } }))
+let anotherComes = () => {}
+vi.mock('../../state/session.svelte', () => ({ whenOther: (forget: () => void) => (anotherComes = forget), who: { refused: (kind: string) => (kind === 'Zone' ? 'Only admins may write zones.' : '') } }))
 const { Draft, draftOf, unsaved } = await import('./draft.svelte')
 
 const kind = { name: 'Pool', plural: 'pools' } as Kind
@@ -178,4 +179,24 @@ it('is the same draft when one looks elsewhere and comes back, brought up to dat
   expect([first.theirs?.revision, first.at(['spec', 'balance']), first.merged.both]).toEqual([4, 'random', ['spec.balance']])
   first.forget(first.theirs)
   expect([first.at(['spec', 'balance']), first.dirty]).toEqual(['source', false])
+})
+
+it('outlives what it is of, and is made anew only on purpose', async () => {
+  const d = edit()
+  d.set(['spec', 'balance'], 'random')
+  d.gone()
+  expect([d.dirty, d.at(['spec', 'balance'])]).toEqual([true, 'random'])
+  const saving = d.save()
+  await settled()
+  expect(asked.at(-1)).toMatchObject({ method: 'PUT', headers: { 'If-None-Match': '*' } })
+  asked.at(-1)!.answer(200, pool(9, { balance: 'random' }), 9)
+  expect(await saving).toBe(true)
+  expect(d.dirty).toBe(false)
+})
+
+it('shows nobody what another person typed', () => {
+  draftOf(kind, pool(7, undefined, 'theirs')).set(['spec', 'balance'], 'random')
+  expect(draftOf(kind, pool(7, undefined, 'theirs')).dirty).toBe(true)
+  anotherComes()
+  expect([unsaved(), draftOf(kind, pool(7, undefined, 'theirs')).dirty]).toEqual([false, false])
 })
