@@ -27,6 +27,49 @@ walk('a person signs in with a token and out again', async (v) => {
   expect(await v.page.context().cookies()).toEqual([])
 })
 
+walk('a session that ends takes nothing with it that was typed, and shows it to nobody else', async (v) => {
+  v.allow(401, /^\/api\/v1\//)
+  const again = v.page.getByRole('dialog', { name: 'Sign in again' })
+  const back = async (who: 'owner' | 'viewer') => {
+    await again.getByLabel('Token').fill(v.world.given.tokens[who])
+    await again.getByRole('button', { name: 'Sign in', exact: true }).click()
+    await again.waitFor({ state: 'detached' })
+    await v.settled()
+  }
+  await v.signIn('owner', '/servers')
+  await v.page.getByRole('checkbox', { name: 'choose az1-0' }).check()
+  await v.page.getByRole('button', { name: 'Drain', exact: true }).click()
+  const why = v.page.getByRole('dialog').getByLabel('Why')
+  await why.fill('a disk is exchanged')
+  await v.page.context().clearCookies()
+  await again.waitFor()
+  expect(await v.page.evaluate(() => document.activeElement?.id)).toBe('token')
+  await v.page.keyboard.press('Escape')
+  await v.page.keyboard.press('Escape')
+  await again.getByText('Your session has ended').waitFor()
+  await v.shot('session ended')
+  await v.axe()
+  await again.getByLabel('Token').fill('weir_wrong')
+  await again.getByRole('button', { name: 'Sign in', exact: true }).click()
+  await again.getByText('You were not let in').waitFor()
+  await back('owner')
+  expect(await why.inputValue()).toBe('a disk is exchanged')
+
+  // Somebody who signs in elsewhere in the same browser is signed in here.
+  await v.page.context().clearCookies()
+  await again.waitFor()
+  await v.signIn('owner', null)
+  await v.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+  await again.waitFor({ state: 'detached' })
+  expect(await why.inputValue()).toBe('a disk is exchanged')
+
+  await v.page.context().clearCookies()
+  await again.waitFor()
+  await back('viewer')
+  await v.page.locator('summary', { hasText: 'vera' }).waitFor()
+  expect(await v.page.getByRole('dialog').count()).toBe(0)
+})
+
 walk('no page elsewhere frames it, or writes with its cookie', async (v) => {
   await v.signIn('owner', '/sites')
   // A page of another origin in the same browser, where somebody is signed in.

@@ -62,13 +62,15 @@ interface Ask {
 /** How long an answer may take that is only read, in milliseconds; a write is awaited, since nobody knows what became of it. */
 const patience = 30_000
 
-// onSignedOut is told when the API no longer knows who asks.
-let onSignedOut = () => {}
-export function whenSignedOut(f: () => void) {
+// onSignedOut is told when the API no longer knows who asks. What it gives, if anything, is kept when somebody is signed
+// in again: who only reads awaits that.
+let onSignedOut: () => Promise<void> | undefined = () => undefined
+export function whenSignedOut(f: () => Promise<void> | undefined) {
   onSignedOut = f
 }
 
-async function send(path: string, ask: Ask): Promise<Response> {
+// send gives the answer to a request, whole within that many milliseconds, a Refusal, or what the asker aborted it with.
+async function send(path: string, ask: Ask, within?: number): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json, application/problem+json' }
   let body: string | undefined
   if (ask.yaml !== undefined) {
@@ -80,9 +82,10 @@ async function send(path: string, ask: Ask): Promise<Response> {
   }
   if (ask.etag) headers['If-Match'] = ask.etag
   if (ask.known) headers['If-None-Match'] = ask.known
+  const ends = [ask.signal, within && AbortSignal.timeout(within)].filter((s) => s instanceof AbortSignal)
   let res: Response
   try {
-    res = await fetch(meantQuery(path, ask.query), { method: ask.method ?? 'GET', headers, body, signal: ask.signal, credentials: 'same-origin', cache: 'no-store' })
+    res = await fetch(meantQuery(path, ask.query), { method: ask.method ?? 'GET', headers, body, signal: AbortSignal.any(ends), credentials: 'same-origin', cache: 'no-store' })
   } catch (e) {
     if (e instanceof DOMException && e.name === 'AbortError') throw e
     throw silence()
@@ -90,8 +93,15 @@ async function send(path: string, ask: Ask): Promise<Response> {
   heard(res.headers.get('Date'))
   if (res.ok || res.status === 304) return res
   const refusal = new Refusal(await problemOf(res))
-  if (res.status === 401) onSignedOut()
-  throw refusal
+  const again = res.status === 401 ? onSignedOut() : undefined
+  if (!again || !reads(ask)) throw refusal
+  await again
+  ask.signal?.throwIfAborted()
+  return send(path, ask, within)
+}
+
+function reads(ask: Ask): boolean {
+  return (ask.method ?? 'GET') === 'GET'
 }
 
 // silence is what is said when no answer comes, or not all of one.
@@ -146,9 +156,7 @@ function readable(text: string): unknown {
 
 /** ask sends one request and reads a JSON answer. */
 export async function ask<T>(path: string, how: Ask = {}): Promise<Answer<T>> {
-  const limit = (how.method ?? 'GET') === 'GET' ? AbortSignal.timeout(patience) : undefined
-  const signal = limit && how.signal ? AbortSignal.any([limit, how.signal]) : (limit ?? how.signal)
-  const res = await send(path, { ...how, signal })
+  const res = await send(path, how, reads(how) ? patience : undefined)
   const text = res.status === 304 || res.status === 204 ? '' : await whole(res, how.signal)
   return { value: (text ? readable(text) : undefined) as T, etag: res.headers.get('ETag') ?? '', revision: Number(res.headers.get('Weir-Revision') ?? 0) }
 }

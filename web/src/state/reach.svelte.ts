@@ -22,13 +22,21 @@ export class Reach {
   }
 
   async #follow(revision: number, signal: AbortSignal) {
-    try {
-      this.fleet = await get<Fleet>('/api/v1/status', {}, signal)
-      for await (const line of lines<{ type: string; progress?: Progress }>('/api/v1/status', { wait: revision }, signal)) if (line.progress) this.progress = line.progress
-    } catch (e) {
-      if (signal.aborted) return
-      if (!(e instanceof Refusal) && !(e instanceof TypeError)) throw e // a stream that breaks is a TypeError
-      this.problem = e
+    for (let done = false; !signal.aborted; ) {
+      try {
+        this.fleet = await get<Fleet>('/api/v1/status', {}, signal)
+        for await (const line of lines<{ type: string; progress?: Progress }>('/api/v1/status', { wait: revision }, signal)) {
+          if (line.progress) this.progress = line.progress
+          done = line.progress?.done ?? false
+          this.problem = undefined
+        }
+        if (done) return // else the control plane went away
+      } catch (e) {
+        if (signal.aborted) return
+        if (!(e instanceof Refusal)) throw e
+        this.problem = e
+      }
+      await new Promise((again) => setTimeout(again, 3000))
     }
   }
 }

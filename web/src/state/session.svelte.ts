@@ -14,7 +14,13 @@ export function whenOther(forget: () => void) {
 class Who {
   session = $state.raw<Session>()
   kinds = $state.raw<Kind[]>([])
+  /** expired says that the session ended by itself: the page stays as it is until the same person is back. */
+  expired = $state(false)
+  /** persons is how many have signed in one after the other on this page, each with pages of their own. */
+  persons = $state(0)
   #last?: string
+  #back?: Promise<void>
+  #cameBack = () => {}
 
   get me() {
     return this.session?.me
@@ -24,9 +30,16 @@ class Who {
     const session = await get<Session>('/api/v1/session')
     // Without the kinds there is no page for any of them, so they are there first.
     if (session.signedIn && this.kinds.length === 0) this.kinds = (await get<{ kinds: Kind[] }>('/api/v1/kinds')).kinds
-    if (session.me && this.#last !== undefined && this.#last !== session.me.subject) for (const forget of others) forget()
-    if (session.me) this.#last = session.me.subject
     this.session = session
+    if (!session.me) return
+    if (this.#last !== session.me.subject) {
+      this.#last = session.me.subject
+      this.persons++
+      for (const forget of others) forget()
+    }
+    this.expired = false
+    this.#back = undefined
+    this.#cameBack()
   }
 
   async signIn(token: string) {
@@ -36,12 +49,18 @@ class Who {
 
   async signOut() {
     await ask('/api/v1/session', { method: 'DELETE' })
-    this.ended()
+    if (this.session) this.session = { ...this.session, signedIn: false, me: undefined }
+    this.expired = false
   }
 
-  /** ended notes that the API no longer knows who asks. */
-  ended() {
-    if (this.session?.signedIn) this.session = { ...this.session, signedIn: false, me: undefined }
+  /** ended notes that the API no longer knows who asks; what it gives is kept when somebody is signed in again. */
+  ended(): Promise<void> | undefined {
+    if (this.session?.signedIn) {
+      this.session = { ...this.session, signedIn: false }
+      this.expired = true
+      this.#back = new Promise((kept) => (this.#cameBack = kept))
+    }
+    return this.#back
   }
 
   kind(nameOrPlural: string): Kind | undefined {

@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { who } from './session.svelte'
+import { ask } from '../api/client'
+import { whenOther, who } from './session.svelte'
 
 afterEach(() => vi.unstubAllGlobals())
 
@@ -16,4 +17,37 @@ test('nobody is shown pages before it is known which kinds there are', async () 
   await who.load()
   expect(who.session?.signedIn).toBe(true)
   expect(who.kind('sites')?.name).toBe('Site')
+})
+
+test('who only reads awaits the person who comes back, who writes is told', async () => {
+  let subject = 'olga'
+  let signedIn = true
+  const forget = vi.fn()
+  whenOther(forget)
+  const heard: string[] = []
+  vi.stubGlobal('fetch', (path: string, { method }: RequestInit) => {
+    const answer = (status: number, body: unknown) => Promise.resolve(new Response(JSON.stringify(body), { status }))
+    if (path.startsWith('/api/v1/session')) return answer(200, { signedIn, me: signedIn ? { subject, grants: [] } : undefined })
+    if (path.startsWith('/api/v1/kinds')) return answer(200, { kinds: [] })
+    heard.push(method + ' ' + path)
+    return signedIn ? answer(200, { of: subject }) : answer(401, { title: 'Unauthorized' })
+  })
+  await who.load()
+  const persons = who.persons
+  signedIn = false
+  const read = ask<{ of: string }>('/api/v1/sites')
+  await expect(ask('/api/v1/sites/www', { method: 'DELETE' })).rejects.toMatchObject({ problem: { status: 401 } })
+  expect([who.expired, who.me?.subject]).toEqual([true, 'olga'])
+  signedIn = true
+  await who.load()
+  expect([(await read).value.of, who.expired, who.persons, forget.mock.calls.length]).toEqual(['olga', false, persons, 0])
+  expect(heard).toEqual(['GET /api/v1/sites', 'DELETE /api/v1/sites/www', 'GET /api/v1/sites'])
+
+  signedIn = false
+  const theirs = ask<{ of: string }>('/api/v1/sites')
+  await vi.waitFor(() => expect(who.expired).toBe(true))
+  signedIn = true
+  subject = 'simon'
+  await who.load()
+  expect([(await theirs).value.of, who.persons, forget.mock.calls.length]).toEqual(['simon', persons + 1, 1])
 })
