@@ -24,6 +24,18 @@ func (w *world) master(a *runningAgent) int {
 	return p.Pid()
 }
 
+// followed waits until a load balancer has another worker than one that is dying, which may go on for a moment.
+func (w *world) followed(a *runningAgent, worker int) {
+	w.t.Helper()
+	weirtest.Eventually(w.t, waitLong, func() error {
+		info, err := w.socket(a).Info(w.t.Context())
+		if err != nil || info.Pid == worker {
+			return fmt.Errorf("the killed worker %d is followed by %d: %v", worker, info.Pid, err)
+		}
+		return nil
+	})
+}
+
 // TestHAProxyIsKilled: its worker, its master, and both. It is started again from its files with all that it had,
 // requests fail only while it was dead, and status says that it was.
 func TestHAProxyIsKilled(t *testing.T) {
@@ -51,13 +63,7 @@ func TestHAProxyIsKilled(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			weirtest.Eventually(t, waitLong, func() error {
-				info, err := w.socket(a).Info(t.Context())
-				if err != nil || info.Pid == worker {
-					return fmt.Errorf("the killed worker %d is followed by %d: %v", worker, info.Pid, err)
-				}
-				return nil
-			})
+			w.followed(a, worker)
 			w.serves(at, "www.example.com", "/")
 			back := time.Now()
 			clients.more(50)

@@ -224,7 +224,7 @@ func TestSocketIsGone(t *testing.T) {
 		at := w.at(17).String() + ":8080"
 		w.serves(at, "www.example.com", "/")
 		clients := w.send(at, "www.example.com")
-		master := w.master(a)
+		worker, master := w.worker(a), w.master(a)
 		socket := filepath.Join(a.folder(), "run", "admin.sock")
 		if err := os.Remove(socket); err != nil {
 			t.Fatal(err)
@@ -237,6 +237,7 @@ func TestSocketIsGone(t *testing.T) {
 		if err := syscall.Kill(master, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
+		w.followed(a, worker)
 		w.converged(revision)
 		w.onlyFrom(at, "www.example.com", "web1", "web2")
 		clients.failsOnly(dead, time.Now())
