@@ -59,7 +59,6 @@ walk('a session that ends takes nothing with it that was typed, and shows it to 
   await v.page.context().clearCookies()
   await again.waitFor()
   await v.signIn('owner', null)
-  await v.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
   await again.waitFor({ state: 'detached' })
   expect(await why.inputValue()).toBe('a disk is exchanged')
 
@@ -68,6 +67,32 @@ walk('a session that ends takes nothing with it that was typed, and shows it to 
   await back('viewer')
   await v.page.locator('summary', { hasText: 'vera' }).waitFor()
   expect(await v.page.getByRole('dialog').count()).toBe(0)
+})
+
+walk('a provider takes a person back to the page that they left', async (v) => {
+  v.allow(401, /^\/api\/v1\//)
+  const given = await v.world.provider({ sub: 'petra' })
+  v.leadsTo(given.issuer)
+  const made = await v.world.call('POST', '/api/v1/apply?reason=people', [
+    { kind: 'Certificate', metadata: { name: 'people' }, spec: { chain: given.authority } },
+    { kind: 'Secret', metadata: { name: 'people' }, spec: { data: given.secret } },
+    { kind: 'IdentityProvider', metadata: { name: 'people' }, spec: { title: 'the house', issuer: given.issuer, clientID: given.clientID, secret: 'people', authority: 'people' } },
+    { kind: 'Grant', metadata: { name: 'person' }, spec: { subject: 'people/petra', role: 'web', right: 'owner' } },
+  ])
+  expect(made.status, JSON.stringify(made.value)).toBe(200)
+  await v.open('/pools/web-az1/edit')
+  await v.page.getByRole('link', { name: 'Sign in with the house' }).click()
+  const interval = v.page.getByRole('main').getByLabel('interval', { exact: true })
+  await interval.fill('7s')
+  await v.page.context().clearCookies()
+  const again = v.page.getByRole('dialog', { name: 'Sign in again' })
+  await again.waitFor()
+  await v.shot('session ended with a provider')
+  const beside = v.page.context().waitForEvent('page')
+  await again.getByRole('link', { name: 'Sign in with the house' }).click()
+  await (await beside).getByRole('navigation', { name: 'Main' }).waitFor()
+  await again.waitFor({ state: 'detached' })
+  expect(await interval.inputValue()).toBe('7s')
 })
 
 walk('no page elsewhere frames it, or writes with its cookie', async (v) => {

@@ -18,6 +18,7 @@ const sizes = [
 export class Visit {
   readonly flaws: string[] = []
   #allowed: { status: number; path: RegExp }[] = []
+  #elsewhere: string[] = []
 
   private constructor(
     readonly page: Page,
@@ -50,7 +51,7 @@ export class Visit {
       void d.dismiss()
     })
     this.page.on('request', (r) => {
-      if (!r.url().startsWith(this.url) && !/^(data|blob|about):/.test(r.url())) flaw(`asked elsewhere: ${r.url()}`)
+      if (![this.url, ...this.#elsewhere].some((u) => r.url().startsWith(u)) && !/^(data|blob|about):/.test(r.url())) flaw(`asked elsewhere: ${r.url()}`)
     })
     this.page.on('requestfailed', (r) => {
       const why = r.failure()?.errorText ?? ''
@@ -66,6 +67,11 @@ export class Visit {
   /** allow says that answers of a status are part of the script. */
   allow(status: number, path: RegExp): void {
     this.#allowed.push({ status, path })
+  }
+
+  /** leadsTo says that the page leads to another origin, as a provider is. */
+  leadsTo(origin: string): void {
+    this.#elsewhere.push(origin)
   }
 
   /** signIn makes the session without the form, and opens a page, or none. */

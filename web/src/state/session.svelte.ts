@@ -30,7 +30,7 @@ class Who {
     const session = await get<Session>('/api/v1/session')
     // Without the kinds there is no page for any of them, so they are there first.
     if (session.signedIn && this.kinds.length === 0) this.kinds = (await get<{ kinds: Kind[] }>('/api/v1/kinds')).kinds
-    this.session = session
+    this.session = this.expired && !session.me ? { ...session, me: this.me } : session // the page behind is still theirs
     if (!session.me) return
     if (this.#last !== session.me.subject) {
       this.#last = session.me.subject
