@@ -92,7 +92,7 @@ func (r *renderer) egressSources() {
 		all = slices.Compact(all)
 		key := strings.Join(all, ",")
 		if sets[key] == "" {
-			sets[key] = longDigest(key)
+			sets[key] = callersSet(key)
 			for i := range r.node.Clients {
 				if c := &r.node.Clients[i]; slices.Contains(all, c.Name) {
 					r.put(mapEgressWho, sets[key]+"|"+c.Caller(), "1", "EgressClient/"+c.Name)
@@ -101,6 +101,13 @@ func (r *renderer) egressSources() {
 		}
 		r.put(mapEgressNets, network.String(), sets[key], "EgressClient/"+from[network][0])
 	}
+}
+
+// callersSet names the set of some EgressClients as no Site can be called, beside which it stands in one map, and as nobody
+// finds other EgressClients for.
+func callersSet(names string) string {
+	sum := sha256.Sum256([]byte(names))
+	return fmt.Sprintf("from:%x", sum[:16])
 }
 
 // grant is what one rule lets through to one service at one level.
