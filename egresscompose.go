@@ -7,16 +7,8 @@ import (
 	"strings"
 )
 
-// The readings of a path that load balancers refuse before they look for a rule.
-var (
-	// egressClimb is a dot segment, plain or encoded even twice, that could lead out of where it stands.
-	egressClimb = regexp.MustCompile(`(?i)(^|/|\\|%(25)*(2f|5c))(\.|%(25)*2e){1,2}(/|\\|;|%(25)*(2f|5c|3b)|$)`)
-	// egressTwoWays is an element that is empty, or a letter or digit that is encoded though it need not be.
-	egressTwoWays = regexp.MustCompile(`(?i)//|%(2d|2e|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])`)
-)
-
-// EgressClimbs says that the path of a call has a dot segment by which it could lead elsewhere, for which it is refused.
-func EgressClimbs(path string) bool { return egressClimb.MatchString(path) }
+// egressTwoWays is an element that is empty, or a letter or digit that is encoded though it need not be.
+var egressTwoWays = regexp.MustCompile(`(?i)//|%(2d|2e|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])`)
 
 // EgressClimbText is what such a call is refused with.
 const EgressClimbText = "the path has an element . or .., plain or encoded, by which it could lead elsewhere"

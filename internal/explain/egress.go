@@ -14,9 +14,6 @@ import (
 // egressPath is what the path of a call begins with.
 var egressPath = regexp.MustCompile(`^(/[a-z0-9][a-z0-9_-]{0,62}){6}(/|$)`)
 
-// insideHeaders are those that partners are not sent, besides what upgrades to anything but a WebSocket.
-var insideHeaders = regexp.MustCompile(`(?i)(^|[-_])forwarded([-_]|$)|(^|[-_])(client|connecting|originating|proxyuser|real|remote|socket)[-_]?(ip|addr)$|^x-envoy-external-address$|^via$|^proxy([-_]|$)|^http2-settings$`)
-
 // egress finds the rule by which a call of an egress site goes to a partner.
 func (w *walk) egress() bool {
 	if w.site.Egress == nil {
@@ -132,6 +129,11 @@ func (w *walk) ruled(client *ir.EgressClient) bool {
 		}
 		return w.no(no.Status, "rule", object, field, no.Text)
 	}
+	if overrides := slices.ContainsFunc(w.header, func(f Field) bool { return weir.EgressOverrides(f.Name) }); overrides {
+		if _, any := weir.LetCall(rules, "", w.path); any != nil {
+			return w.no(403, "rule", "EgressRule/"+rules[0].Rule, "methods", fmt.Sprintf("EgressRule/%s goes by methods, and a header asks for another one than %s", rules[0].Rule, w.q.Method))
+		}
+	}
 	w.call.Rule = rule
 	w.step("rule", "EgressRule/"+rule, "", "lets EgressClient/%s call %s at level %s", client.Name, w.call.Service, w.call.SLA)
 	for i := range w.node.SLAs {
@@ -164,7 +166,7 @@ func (w *walk) rewritten(parts []string) bool {
 	var gone []string
 	for _, f := range h {
 		upgrade := strings.EqualFold(f.Name, "Upgrade") && (len(h.values("Upgrade")) > 1 || !strings.EqualFold(strings.Trim(f.Value, " \t"), "websocket"))
-		if insideHeaders.MatchString(f.Name) || upgrade {
+		if weir.EgressHides(f.Name) || upgrade {
 			w.header = w.header.without(f.Name)
 			if !slices.ContainsFunc(gone, func(name string) bool { return strings.EqualFold(name, f.Name) }) {
 				gone = append(gone, f.Name)
@@ -233,6 +235,7 @@ func (w *walk) reached(pool string) bool {
 	}
 	a := Verdict{Outcome: Unserved, Status: 503, Site: w.site.Name, Text: service + " has no server that may be called", Call: w.call}
 	if e.Name != "" {
+		a.RetryAfter = "5"
 		a.Text = fmt.Sprintf("%s has no address: the DNS knows none of %s", service, e.Name)
 	}
 	w.step("address", object, "", "%s", a.Text)

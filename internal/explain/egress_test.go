@@ -41,12 +41,15 @@ func (w *world) call(q *explain.Request) {
 		if len(r.Methods) > 0 && !w.some(3) {
 			q.Method = pick(w.rng, r.Methods...)
 		}
+		if w.some(6) {
+			q.Header = append(q.Header, explain.Field{Name: pick(w.rng, "X-HTTP-Method-Override", "x_http_method", "X-Original-Url"), Value: "PUT"})
+		}
 	}
 	if w.some(12) {
 		i := w.rng.IntN(len(parts))
 		parts[i] = pick(w.rng, "other", "Upper", "..", "%61", "", "a.b", "prod", "-x")
 	}
-	q.Target = "/" + strings.Join(parts, "/") + pick(w.rng, "", "/", "/api", "/api/in", "/api/in/x", "/open", "/apix", "/api//in", "/api/%69n", "/a%2Fb//c/..d;x", "/x/../y", "/x/%2e%2e", "/..;v=1/b", "/%252e%252e/b", `/..\b`, "/.well-known/a..b", "/%C3%A9") + w.queryOf()
+	q.Target = "/" + strings.Join(parts, "/") + pick(w.rng, "", "/", "/api", "/api/in", "/api/in/x", "/open", "/apix", "/api//in", "/api/%69n", "/a%2Fb//c/..d;x", "/x/../y", "/x/%2e%2e", "/..;v=1/b", "/%252e%252e/b", "/%25%32%65/", "/..%00", "/..%C0%af", `/..\b`, "/.well-known/a..b", "/%C3%A9") + w.queryOf()
 }
 
 // What is explained of calls to partners is what HAProxy does: who passes by which rule, what the partner sees, and what
@@ -54,7 +57,7 @@ func (w *world) call(q *explain.Request) {
 func TestCallsExplainedAsHAProxyDoes(t *testing.T) {
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		seen := map[string]int{}
-		for _, kind := range []string{"passes", "six plain words", "lead elsewhere", "no EgressClient is called", "may call here", "does not call from", "no EgressRule lets", "must be written without", "lets nothing through", "through here", "was not shown"} {
+		for _, kind := range []string{"passes", "six plain words", "lead elsewhere", "no EgressClient is called", "may call here", "does not call from", "no EgressRule lets", "must be written without", "lets nothing through", "through here", "goes by methods", "was not shown"} {
 			seen[kind] = 0
 		}
 		few := func() bool {

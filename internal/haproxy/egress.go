@@ -46,20 +46,12 @@ func (r *renderer) egresses(p weir.Port) bool {
 // egressPath is what the path of a call begins with: six elements that can be read in one way alone.
 const egressPath = `^(/[a-z0-9][a-z0-9_-]{0,62}){6}(/|$)`
 
-// climbs is a dot segment that could lead out of where it stands, for somebody who decodes the path, even twice, or ends
-// elements at a semicolon.
-const climbs = `(?i)(^|/|\\|%(25)*(2f|5c))(\.|%(25)*2e){1,2}(/|\\|;|%(25)*(2f|5c|3b)|$)`
-
 // unwritten is a byte that an address must not have as it is (RFC 3986, 2); over HTTP/2 HAProxy lets those above 127 through.
 const unwritten = `[^!-~]`
 
 // twoWays is what a server may read as another path than a rule's prefix is held against: a letter or digit that is encoded
 // though it need not be (RFC 3986, 2.3), or an empty element.
 const twoWays = `(?i)//|%(2d|2e|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])`
-
-// inside are headers by which whoever stands between an application and a partner says where the application is, and those
-// for the load balancer itself.
-const inside = `(^|[-_])forwarded([-_]|$)|(^|[-_])(client|connecting|originating|proxyuser|real|remote|socket)[-_]?(ip|addr)$|^x-envoy-external-address$|^via$|^proxy([-_]|$)|^http2-settings$`
 
 // Conditions of calls to partners, about which variables are called txn.eg, and of those that nothing refuses so far.
 const (
@@ -89,7 +81,7 @@ func (r *renderer) egress(s *Section, p port) {
 	refuse("form", fmt.Sprintf("!{ var(txn.eg.path) -m reg %s }", Quoted(egressPath)),
 		"the path must be /client/environment/partner/environment/service/level/..., six plain words in lower case")
 	refuse("form", fmt.Sprintf("{ pathq -m reg %s }", Quoted(unwritten)), "the address has a byte that must be written with %%")
-	refuse("form", fmt.Sprintf("{ var(txn.eg.path) -m reg %s }", Quoted(climbs)),
+	refuse("form", fmt.Sprintf("{ var(txn.eg.path) -m reg %s }", Quoted(weir.EgressClimb)),
 		"the path has an element . or .., plain or encoded, by which it could lead elsewhere")
 	for _, part := range [][2]string{{"app", "2,/"}, {"env", "3,/"}, {"caller", "2,/,2"}, {"service", "4,/,3"}, {"level", "7,/"}, {"key", "2,/,6"}} {
 		set(part[0], "var(txn.eg.path),field(%s)", part[1])
@@ -121,6 +113,8 @@ func (r *renderer) egress(s *Section, p port) {
 	set("method", "method")
 	refuse("method", fmt.Sprintf("!{ var(txn.eg.methods) -m str any } !{ var(txn.eg.methods),concat(|,txn.eg.method),map_str(%s) -m found }", opt(mapEgressMethod)),
 		"EgressRule/%[var(txn.eg.by)] lets no %[method] through here")
+	refuse("method", fmt.Sprintf("!{ var(txn.eg.methods) -m str any } { req.hdr_names -m reg %s }", Quoted(weir.EgressMethods)),
+		"EgressRule/%[var(txn.eg.by)] goes by methods, and a header asks for another one than %[method]")
 	rule("set-var(txn.route) var(txn.site),concat(/%s,txn.eg.why) if { var(txn.eg.why) -m found }", Refused)
 	const says = `return status %d content-type text/plain lf-string "%%[var(txn.eg.no)]\n" if { var(txn.eg.why) -m %s }`
 	rule(says, 400, "str form")
@@ -132,10 +126,13 @@ func (r *renderer) egress(s *Section, p port) {
 	// What the partner sees: the rest as it was written, and nothing that says who is inside.
 	rule("set-uri %%[pathq] if %s !{ url -m beg / }", calls) // the whole address, as proxies are asked, has the inside name
 	rule("set-path /%%[path,field(8,/,0)] if %s", calls)
-	rule("del-header %s -m reg if %s", Quoted(inside), calls)
+	rule("del-header %s -m reg if %s", Quoted(weir.EgressInside), calls)
 	// An upgrade to anything but a WebSocket, HTTP/2 above all, would be a way past rules of methods and paths.
 	rule("del-header upgrade if %s { req.hdr_cnt(upgrade) gt 1 }", calls)
 	rule("del-header upgrade if %s !{ req.hdr(upgrade) -m str -i websocket }", calls)
+	// What an application says of its own connection is nothing for the partner's, and could name any header to be left out.
+	rule("del-header connection if %s !{ req.hdr(upgrade) -m found }", calls)
+	rule("set-header Connection upgrade if %s { req.hdr(upgrade) -m found }", calls)
 	s.add("http-after-response set-header content-type %%[var(txn.eg.type)] if { var(txn.eg.type) -m found }") // of maintenance
 }
 

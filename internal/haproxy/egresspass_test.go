@@ -246,12 +246,14 @@ func TestCallsTellNothingOfTheInside(t *testing.T) {
 		gone := []string{
 			"X-Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X_Forwarded_For", "X-Original-Forwarded-For", "Forwarded", "Forwarded-For", "Via",
 			"X-Real-Ip", "X-Client-Ip", "Client-Ip", "True-Client-Ip", "X-Cluster-Client-Ip", "Cf-Connecting-Ip", "Fastly-Client-Ip", "X-Originating-Ip", "X-Remote-Ip", "X-Remote-Addr", "X-Envoy-External-Address", "X-Azure-Clientip", "X-ProxyUser-Ip", "Wl-Proxy-Client-Ip", "X_Real_Ip",
-			"Proxy-Authorization", "Proxy-Connection", "Proxy",
+			"Proxy-Authorization", "Proxy-Connection", "Proxy", "Keep-Alive",
+			"X-Original-Url", "X-Rewrite-Url", "X_Original_Uri", "X-Original-Host", "X-Host", "X-Http-Host-Override",
 		}
 		var lines []string
 		for _, name := range append(kept, gone...) {
 			lines = append(lines, name+": 10.1.2.3")
 		}
+		lines = append(lines, "Connection: X-Api-Key, Keep-Alive")
 		if status, all := g.ask(50, "egress.inside", "/myback/prod/example/prod/www/high/", lines...); status != 200 {
 			t.Fatal(all)
 		}
