@@ -15,6 +15,10 @@ type SLA struct {
 	Client Duration `json:"client,omitempty"`
 	// Retries say when a call is made once more that a server has seen; never when left out.
 	Retries *SLARetries `json:"retries,omitempty"`
+	// Connections is kept, also when left out: a call goes over a connection of an earlier one where there is one, which is
+	// fast; when the partner closes that at the same moment and the call is not made again, the application's connection is
+	// closed without an answer. Or own: each call has a connection of its own, and every failure is answered.
+	Connections string `json:"connections,omitempty"`
 	// InFlight is how many calls to one service of a partner may be under way at this level, on each load balancer by itself;
 	// one more is answered 503 at once. 0 is no bound.
 	InFlight int `json:"inFlight,omitempty"`
@@ -30,6 +34,12 @@ type SLARetries struct {
 	Methods string `json:"methods,omitempty"`
 }
 
+// What calls go over.
+const (
+	ConnectionsKept = "kept"
+	ConnectionsOwn  = "own"
+)
+
 // What is tried again.
 const (
 	RetryOnFailure  = "failure"
@@ -41,6 +51,7 @@ const (
 func (s *SLA) Normalize() {
 	setDefault(&s.Connect, Duration(5*time.Second))
 	setDefault(&s.Server, Duration(30*time.Second))
+	setDefault(&s.Connections, ConnectionsKept)
 	if s.Retries != nil {
 		setDefault(&s.Retries.On, RetryOnFailure)
 		setDefault(&s.Retries.Methods, RetryIdempotent)
@@ -54,6 +65,7 @@ func (s *SLA) Validate(p *Problems) {
 	if s.Client != 0 {
 		s.Client.within(p, "client", time.Millisecond, 24*time.Hour)
 	}
+	oneOf(p, "connections", s.Connections, ConnectionsKept, ConnectionsOwn)
 	between(p, "inFlight", s.InFlight, 0, 1_000_000)
 	if r := s.Retries; r != nil {
 		oneOf(p, "retries.on", r.On, RetryOnFailure)

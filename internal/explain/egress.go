@@ -150,6 +150,9 @@ func (w *walk) level(l *ir.SLA) {
 		again = l.Retries.Methods + " calls that fail are made again"
 	}
 	text := fmt.Sprintf("connecting may take %s, the partner may be silent for %s, %s", l.Connect, l.Server, again)
+	if l.Connections == weir.ConnectionsOwn {
+		text += ", each call has a connection of its own"
+	}
 	if l.InFlight > 0 {
 		text += fmt.Sprintf(", and while %d are under way one more is answered 503", l.InFlight)
 	}

@@ -157,6 +157,9 @@ func (r *renderer) serverOptions(p *ir.Pool) string {
 		}
 	}
 	b.WriteString(r.speaking(p, h.Type != "none"))
+	if p.Endpoint != nil {
+		add("pool-conn-name var(txn.eg.own)")
+	}
 	if p.SlowStart != 0 {
 		add("slowstart %s", ms(weir.Duration(p.SlowStart)))
 	}

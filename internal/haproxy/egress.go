@@ -18,7 +18,7 @@ const (
 	mapEgressRules    = "maps/egress-rules.map"    // the six elements → route|methods or *|p where paths count|EgressRule
 	mapEgressPaths    = "maps/egress-paths.map"    // the six elements and a prefix/ → methods or *
 	mapEgressMethod   = "maps/egress-methods.map"  // methods|method → 1 where it is among them
-	mapEgressLevels   = "maps/egress-levels.map"   // level → connect:server:client:in flight:again, times in milliseconds
+	mapEgressLevels   = "maps/egress-levels.map"   // level → connect:server:client:in flight:again:connections, times in milliseconds
 	mapEgressHost     = "maps/egress-host.map"     // backend → Host
 	mapEgressPath     = "maps/egress-path.map"     // backend → what stands before the path
 	mapEgressRoom     = "maps/egress-room.map"     // backend → how many calls may be under way
@@ -143,6 +143,7 @@ func (r *renderer) egressLevel(rule adder) {
 		rule("set-var(txn.eg.in.%s) var(txn.eg.terms),field(%d,:),add(0) if %s", name, i+1, calls)
 	}
 	rule("set-var(txn.eg.again) var(txn.eg.terms),field(5,:) if %s", calls)
+	rule("set-var(txn.eg.own) uuid if %s { var(txn.eg.terms),field(6,:) -m str %s }", calls, weir.ConnectionsOwn)
 	rule("set-timeout client var(txn.eg.in.client) if %s { var(txn.eg.in.client) -m int gt 0 }", calls)
 }
 
@@ -185,6 +186,8 @@ func (r *renderer) egressProfile(s *Section) {
 	s.add("retries 3")
 	s.add("retry-on conn-failure empty-response junk-response response-timeout 502 503 504")
 	s.add("http-reuse aggressive")
+	// Kept connections are looked for by this name (pool-conn-name), which no other call has.
+	s.add("http-request set-header Connection close if { var(txn.eg.own) -m found } !{ req.hdr(upgrade) -m found }")
 	s.add("option abortonclose") // as 3.4 does by itself: who has left holds no room, and is not the partner's fault
 	s.add("http-request disable-l7-retry unless { var(txn.eg.again) -m str all } or { var(txn.eg.again) -m str idempotent } { method GET HEAD OPTIONS PUT DELETE }")
 	s.add("http-request set-timeout server var(txn.eg.in.server)")

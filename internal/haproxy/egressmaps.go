@@ -43,7 +43,7 @@ func (r *renderer) egressMaps(sets *listSets) {
 		if l.Retries != nil {
 			again = l.Retries.Methods
 		}
-		r.put(mapEgressLevels, l.Name, fmt.Sprintf("%d:%d:%d:%d:%s", l.Connect.Ms(), l.Server.Ms(), l.Client.Ms(), l.InFlight, again), "SLA/"+l.Name)
+		r.put(mapEgressLevels, l.Name, fmt.Sprintf("%d:%d:%d:%d:%s:%s", l.Connect.Ms(), l.Server.Ms(), l.Client.Ms(), l.InFlight, again, l.Connections), "SLA/"+l.Name)
 	}
 }
 

@@ -96,7 +96,7 @@ func (w *world) whereabouts(e *weir.PartnerEndpoint) {
 }
 
 func (w *world) sla() *weir.SLA {
-	s := &weir.SLA{InFlight: w.rng.IntN(20)}
+	s := &weir.SLA{InFlight: w.rng.IntN(20), Connections: pick(w.rng, "", weir.ConnectionsOwn)}
 	if w.some(2) {
 		s.Retries = &weir.SLARetries{Methods: pick(w.rng, weir.RetryIdempotent, weir.RetryAll)}
 	}

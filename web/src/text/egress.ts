@@ -80,6 +80,7 @@ export function levelWords(spec: Record<string, unknown>): string {
     `connects in ${textOf(spec.connect) || '5s'}`,
     `waits ${textOf(spec.server) || '30s'}`,
     again === 'all' ? 'all is tried again' : again ? 'what is idempotent is tried again' : 'nothing is tried again',
+    ...(textOf(spec.connections) === 'own' ? ['each call has a connection of its own'] : []),
     room && room !== '0' ? `${room} at once` : 'any number at once',
   ].join(', ')
 }
