@@ -148,6 +148,10 @@ metadata: {name: high}
 kind: EgressRule
 metadata: {name: r, role: web}
 spec: {clients: [myback], partner: example, services: [www], slas: [high]}
+---
+kind: Schedule
+metadata: {name: theirs, role: api}
+spec: {from: 2030-01-01T00:00:00Z, reason: theirs}
 `) {
 		set.Put(o)
 	}
@@ -161,6 +165,8 @@ spec: {clients: [myback], partner: example, services: [www], slas: [high]}
 		rule + "clients: [myback-test]}":                                          "spec.clients[0] is of environment test, which Partner/example does not have: it has prod/www, prod/mail",
 		rule + "clients: [myback], environment: acceptance}":                      "spec.environment Partner/example has no environment acceptance",
 		rule + "clients: [myback], services: [ftp]}":                              "spec.services Partner/example has no service ftp in environment prod",
+		rule + "clients: [myback], schedule: gone}":                               `spec.schedule Schedule "gone" does not exist`,
+		rule + "clients: [myback], schedule: theirs}":                             "spec.schedule Schedule/theirs belongs to role api, which does not share it",
 		rule + "clients: [nobody]}":                                               `EgressClient "nobody" does not exist`,
 		strings.Replace(rule, "role: web", "role: api", 1) + "clients: [myback]}": "belongs to role web, which does not share it",
 		"kind: EgressClient\nmetadata: {name: twice}\nspec: {application: myback, environment: prod, sources: [10.0.0.0/8]}":                                    "EgressClient/myback is /myback/prod already",

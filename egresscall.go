@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // EgressCall is what a rule lets an application call: one service of a partner at one level.
@@ -19,6 +20,15 @@ type EgressCall struct {
 	Rule    string   `json:"rule"`
 	Methods []string `json:"methods,omitempty"`
 	Paths   []string `json:"paths,omitempty"`
+	// Schedule names the one outside of which the rule lets nothing through, "" for none; From and Until are its ends.
+	Schedule string    `json:"schedule,omitempty"`
+	From     time.Time `json:"from,omitzero"`
+	Until    time.Time `json:"until,omitzero"`
+}
+
+// Holds says whether the rule lets calls through at a moment.
+func (c *EgressCall) Holds(at time.Time) bool {
+	return (&Schedule{From: c.From, Until: c.Until}).Holds(at)
 }
 
 // EgressCalls lists what an EgressClient may call, by path, then rule. Several rules for one path add up.
@@ -37,12 +47,19 @@ func EgressCalls(set *Set, client string) (list []EgressCall) {
 		if partner == nil {
 			continue
 		}
+		window := &Schedule{}
+		if rule.Schedule != "" {
+			if window = Find[Schedule](set, "Schedule", rule.Schedule); window == nil {
+				continue
+			}
+		}
 		for _, e := range rule.Endpoints(partner, spec.Environment) {
 			for _, level := range rule.SLAs {
 				list = append(list, EgressCall{
 					Path:    "/" + strings.Join([]string{spec.Caller(client), rule.Partner, e.Environment, e.Service, level}, "/") + "/",
 					Partner: rule.Partner, Environment: e.Environment, Service: e.Service, SLA: level,
 					Rule: r.Name, Methods: rule.Methods, Paths: rule.Paths,
+					Schedule: rule.Schedule, From: window.From, Until: window.Until,
 				})
 			}
 		}

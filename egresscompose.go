@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // egressTwoWays is an element that is empty, or a letter or digit that is encoded though it need not be.
@@ -15,12 +16,57 @@ const EgressClimbText = "the path has an element . or .., plain or encoded, by w
 
 // Refusal is why a load balancer refuses a call, and with which status.
 type Refusal struct {
-	// Reason is one of form, path and method.
+	// Reason is one of form, schedule, path and method.
 	Reason string
 	Status int
 	// Rule names the EgressRule that the text names, "" for none.
 	Rule string
 	Text string
+}
+
+// HoldingCalls gives those of the rules of one path that let something through at a moment, or says why there is none. The
+// rules, one at least, are in the order of their names.
+func HoldingCalls(rules []EgressCall, at time.Time) (hold []EgressCall, no *Refusal) {
+	for i := range rules {
+		if rules[i].Holds(at) {
+			hold = append(hold, rules[i])
+		}
+	}
+	if len(hold) == 0 {
+		by := &rules[0]
+		return nil, &Refusal{"schedule", 403, by.Rule, fmt.Sprintf("EgressRule/%s holds only while Schedule/%s does", by.Rule, by.Schedule)}
+	}
+	return hold, nil
+}
+
+// EgressRefusal says what a call is refused with at a moment, "" when one of the rules of its path lets it through.
+func EgressRefusal(rules []EgressCall, method, path string, at time.Time) string {
+	if EgressClimbs(path) {
+		return EgressClimbText
+	}
+	hold, no := HoldingCalls(rules, at)
+	if no == nil {
+		_, no = LetCall(hold, method, path)
+	}
+	if no == nil {
+		return ""
+	}
+	return no.Text
+}
+
+// EgressSchedules names the Schedules by which rules of a path let a call through, none when one does at any time.
+func EgressSchedules(rules []EgressCall, method, path string) (names []string) {
+	for i := range rules {
+		if _, no := LetCall(rules[i:i+1], method, path); no != nil {
+			continue
+		}
+		if rules[i].Schedule == "" {
+			return nil
+		}
+		names = append(names, rules[i].Schedule)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // LetCall names the first of the rules of one path that lets a method through, or says why none does. path is the whole one

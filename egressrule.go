@@ -18,6 +18,8 @@ type EgressRule struct {
 	Methods []string `json:"methods,omitempty"`
 	// Paths are prefixes, by whole elements, of what may follow the service level; any path when left out.
 	Paths []string `json:"paths,omitempty"`
+	// Schedule names a window of time outside of which the rule lets nothing through; it always does when left out.
+	Schedule string `json:"schedule,omitempty"`
 }
 
 // Bounds of an EgressRule.
@@ -63,13 +65,16 @@ func (r *EgressRule) Validate(p *Problems) {
 			p.Add(index("paths", i), "%s", err)
 		}
 	}
+	if r.Schedule != "" {
+		required(p, "schedule", r.Schedule)
+	}
 }
 
-// References are clients, the partner and the levels.
+// References are clients, the partner, the levels and the schedule.
 func (r *EgressRule) References() []Reference {
 	list := each(nil, "clients", "EgressClient", r.Clients)
 	list = optional(list, "partner", "Partner", r.Partner)
-	return each(list, "slas", "SLA", r.SLAs)
+	return optional(each(list, "slas", "SLA", r.SLAs), "schedule", "Schedule", r.Schedule)
 }
 
 // In gives the partner's environment that a client of an environment may call by the rule.

@@ -53,7 +53,7 @@ var kinds = []Kind{
 	{Name: "Certificate", Plural: "certificates", Short: []string{"cert", "certs"}, Doc: "A certificate chain with its key, or an authority without.", Write: Owner, New: func() Spec { return new(Certificate) }},
 	{Name: "ErrorPage", Plural: "errorpages", Short: []string{"page", "pages"}, Doc: "What clients see instead of HAProxy's own error text.", Write: Owner, New: func() Spec { return new(ErrorPage) }},
 	{Name: "AccessList", Plural: "accesslists", Short: []string{"acl", "acls"}, Doc: "A list of networks, of strings or of both.", Write: Owner, New: func() Spec { return new(AccessList) }},
-	{Name: "Schedule", Plural: "schedules", Doc: "A window of time that routes, maintenance, rate limits, shifts and splits go by.", Write: Owner, New: func() Spec { return new(Schedule) }},
+	{Name: "Schedule", Plural: "schedules", Doc: "A window of time that routes, maintenance, rate limits, shifts, splits and calls go by.", Write: Owner, New: func() Spec { return new(Schedule) }},
 	{Name: "RateLimit", Plural: "ratelimits", Short: []string{"limit", "limits"}, Doc: "How much one client may ask of a site, and what becomes of one that asks more.", Write: Owner, New: func() Spec { return new(RateLimit) }},
 	{Name: "Map", Plural: "maps", Doc: "Keys and values that routes look up.", Write: Owner, New: func() Spec { return new(Map) }},
 	{Name: "Logic", Plural: "logics", Doc: "Business logic in HAProxy's own words, for the sites and pools that name it.", Write: Owner, New: func() Spec { return new(Logic) }},

@@ -6,9 +6,9 @@ import (
 
 // Schedule is a window of time with a name. Load balancers hold it against their own clocks, HAProxy at each request, so
 // that it begins and ends at its second with nobody awake and no control plane there. What can go by one is a route's
-// match, the maintenance of a site or a partner, the levels of a RateLimit, a ZoneShift and a Split, and nothing else. The
-// first of a group that something goes by is a reload, and the last, but for partners and Splits; all others are run
-// time.
+// match, the maintenance of a site or a partner, the levels of a RateLimit, a ZoneShift, a Split and an EgressRule, and
+// nothing else. The first of a group that something goes by is a reload, and the last, but for partners, Splits and
+// EgressRules; all others are run time.
 type Schedule struct {
 	// From is when it begins, in whole seconds, such as 2030-01-31T02:00:00Z; it has always been so when left out.
 	From time.Time `json:"from,omitzero"`

@@ -47,5 +47,8 @@ func egressRuleCells(_ *facts, o *object) []cell {
 		call += " " + strings.Join(spec.Services, " ")
 	}
 	only := strings.Join(append(append([]string{}, spec.Methods...), spec.Paths...), " ")
+	if spec.Schedule != "" {
+		only = strings.TrimSpace(only + " while " + spec.Schedule)
+	}
 	return []cell{{text: strings.Join(spec.Clients, " ")}, {text: call}, {text: strings.Join(spec.SLAs, " ")}, {text: only}, programmed(o)}
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -83,8 +84,11 @@ with what the rules do let through.`,
 		if len(composed.URLs) == 0 {
 			return fmt.Errorf("no Site that you may see is a way out for EgressClient/%s; an admin makes one with spec.egress", *client)
 		}
-		if composed.Refused != "" && (*rest != "" || *method != "") {
+		if composed.Refused != "" && (*rest != "" || *method != "" || len(composed.Schedules) > 0) {
 			noted(cmd.ErrOrStderr(), "As it stands it will be refused: %s.", clean(composed.Refused))
+		}
+		if len(composed.Schedules) > 0 {
+			noted(cmd.ErrOrStderr(), "It is let through only while Schedule/%s holds.", clean(strings.Join(composed.Schedules, " or Schedule/")))
 		}
 		return printCall(cmd, composed, *as)
 	}
@@ -120,6 +124,19 @@ func egressCalls(cmd *cobra.Command, client string) (*api.EgressCallsAnswer, err
 	return all, c.get(cmd.Context(), "egressclients/"+url.PathEscape(client)+"/calls", url.Values{"limit": {"100000"}}, all)
 }
 
+// whileText says which Schedule a rule goes by, and whether that holds.
+func whileText(call *weir.EgressCall, now time.Time) string {
+	switch {
+	case call.Schedule == "" || call.From.IsZero() && call.Until.IsZero():
+		return call.Schedule // whose ends may be for others to see
+	case call.Holds(now):
+		return call.Schedule + ", now"
+	case now.Before(call.From):
+		return call.Schedule + ", from " + call.From.Format(time.RFC3339)
+	}
+	return call.Schedule + ", which is over"
+}
+
 func newEgressCalls() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "calls CLIENT",
@@ -136,7 +153,7 @@ func newEgressCalls() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		s := stdout(cmd)
+		s, now := stdout(cmd), wallClock()
 		switch {
 		case *output != "table":
 			return printValue(cmd.OutOrStdout(), *output, all)
@@ -148,8 +165,16 @@ func newEgressCalls() *cobra.Command {
 			s.printf("%s %s\n", s.faint("at"), clean(way.URL))
 		}
 		t := &table{columns: []column{{title: "PATH", folds: true}, {title: "METHODS", shrinks: true}, {title: "PATHS", shrinks: true}, {title: "BY"}}}
+		timely := slices.ContainsFunc(all.Calls, func(c weir.EgressCall) bool { return c.Schedule != "" })
+		if timely {
+			t.columns = append(t.columns, column{title: "WHILE"})
+		}
 		for _, call := range all.Calls {
-			t.add([]cell{{text: call.Path}, {text: strings.Join(call.Methods, " ")}, {text: strings.Join(call.Paths, " ")}, {text: "EgressRule/" + call.Rule}})
+			cells := []cell{{text: call.Path}, {text: strings.Join(call.Methods, " ")}, {text: strings.Join(call.Paths, " ")}, {text: "EgressRule/" + call.Rule}}
+			if timely {
+				cells = append(cells, cell{text: whileText(&call, now)})
+			}
+			t.add(cells)
 		}
 		t.print(s)
 		return nil

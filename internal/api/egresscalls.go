@@ -2,6 +2,7 @@ package api
 
 import (
 	"slices"
+	"time"
 
 	"weir"
 )
@@ -42,6 +43,11 @@ func (c *call) egressCalls(kind weir.Kind) error {
 	calls := slices.DeleteFunc(c.callsOf(view, o), func(one weir.EgressCall) bool {
 		return !wanted("partner", one.Partner) || !wanted("environment", one.Environment) || !wanted("service", one.Service) || !wanted("sla", one.SLA)
 	})
+	for i := range calls {
+		if one := &calls[i]; one.Schedule != "" && !c.sees(view, "Schedule/"+one.Schedule) {
+			one.From, one.Until = time.Time{}, time.Time{}
+		}
+	}
 	n := min(len(calls), int(limit))
 	answer.Calls, answer.More = append(answer.Calls, calls[:n]...), len(calls)-n
 	return c.answerTagged(answer)

@@ -60,6 +60,7 @@ spec: {clients: [myback], partner: example, services: [mail], slas: [high], meth
 		}
 	}
 	w.want(w.do("viewer", "GET", "/api/v1/egressclients/myback/calls?partners=x", ""), 400)
+	w.timelyCalls()
 	compose := func(who, query string) EgressURLAnswer {
 		t.Helper()
 		return read[EgressURLAnswer](t, w.want(w.do(who, "GET", "/api/v1/egressclients/myback/url?partner=example&sla=high&"+query, ""), 200))
@@ -90,4 +91,32 @@ spec: {clients: [myback], partner: example, services: [mail], slas: [high], meth
 		}
 	}
 	w.want(w.do("viewer", "GET", "/api/v1/egressclients/nobody/calls", ""), 404)
+}
+
+// timelyCalls: what goes by a Schedule says so, when that is to those who may see it, and whether it holds at this moment.
+func (w *world) timelyCalls() {
+	w.t.Helper()
+	w.want(w.do("admin", "POST", "/api/v1/apply", `
+kind: Schedule
+metadata: {name: night, role: media, shareWith: [web]}
+spec: {from: 2090-01-01T00:00:00Z, reason: later}
+---
+kind: SLA
+metadata: {name: low}
+---
+kind: EgressRule
+metadata: {name: late, role: web}
+spec: {clients: [myback], partner: example, services: [www], slas: [low], schedule: night}
+`), 200)
+	for who, from := range map[string]int{"admin": 2090, "viewer": 1} {
+		a := read[EgressCallsAnswer](w.t, w.want(w.do(who, "GET", "/api/v1/egressclients/myback/calls?sla=low", ""), 200))
+		if len(a.Calls) != 1 || a.Calls[0].Schedule != "night" || a.Calls[0].From.Year() != from {
+			w.t.Errorf("%s: %+v", who, a.Calls)
+		}
+		u := read[EgressURLAnswer](w.t, w.want(w.do(who, "GET", "/api/v1/egressclients/myback/url?partner=example&service=www&sla=low", ""), 200))
+		if u.Refused != "EgressRule/late holds only while Schedule/night does" || fmt.Sprint(u.Schedules) != "[night]" {
+			w.t.Errorf("%s: %+v", who, u)
+		}
+	}
+	w.want(w.do("admin", "DELETE", "/api/v1/egressrules/late", ""), 200)
 }

@@ -18,6 +18,8 @@ type EgressURLAnswer struct {
 	SLA         string `json:"sla"`
 	// Refused is what load balancers answer to it, since no rule lets this method or path through; "" when one does.
 	Refused string `json:"refused,omitempty"`
+	// Schedules name those of which one must hold for the call to be let through, none where it is at any time.
+	Schedules []string `json:"schedules,omitempty"`
 	// URLs are the same call by each way out, none where the application has none.
 	URLs []EgressURL `json:"urls"`
 }
@@ -75,11 +77,8 @@ func (c *call) egressURL(kind weir.Kind) error {
 	if method == "" {
 		answer.Method = weir.EgressMethod(calls, path)
 	}
-	if weir.EgressClimbs(path) {
-		answer.Refused = weir.EgressClimbText
-	} else if _, no := weir.LetCall(calls, answer.Method, path); no != nil {
-		answer.Refused = no.Text
-	}
+	answer.Refused = weir.EgressRefusal(calls, answer.Method, path, c.h.opts.Clock())
+	answer.Schedules = weir.EgressSchedules(calls, answer.Method, path)
 	var level *weir.SLA
 	if c.sees(view, "SLA/"+one.SLA) {
 		level = weir.Find[weir.SLA](view, "SLA", one.SLA)

@@ -80,6 +80,7 @@ var fieldKinds = map[string]string{
 	"PoolSpec.logic":               "Logic",
 	"EgressRuleSpec.clients":       "EgressClient",
 	"EgressRuleSpec.partner":       "Partner",
+	"EgressRuleSpec.schedule":      "Schedule",
 	"EgressRuleSpec.slas":          "SLA",
 	"PartnerTLS.ca":                "Certificate",
 	"PartnerTLS.clientCertificate": "Certificate",

@@ -88,7 +88,7 @@ func (e *effects) forward(r weir.Ref) {
 // zone that it names.
 func (e *effects) back(r weir.Ref) {
 	for _, set := range []*weir.Set{e.before, e.after} {
-		for _, kind := range [...]string{"LoadBalancerGroup", "LoadBalancer", "IPAddress", "Tuning", "Logic", "Pool", "RateLimit", "Site", "Route", "ZoneShift", "Split", "Partner"} {
+		for _, kind := range [...]string{"LoadBalancerGroup", "LoadBalancer", "IPAddress", "Tuning", "Logic", "Pool", "RateLimit", "Site", "Route", "ZoneShift", "Split", "Partner", "EgressRule"} {
 			for from := range set.ReferrersOf(kind, r) {
 				e.object(from)
 			}

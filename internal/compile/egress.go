@@ -60,6 +60,10 @@ func (b *builder) egressRule(name string, clients []string, levels map[string]bo
 		b.problems.add(ref, "spec.partner", "Partner/%s does not exist; the rule lets nothing through", r.Partner)
 		return
 	}
+	if r.Schedule != "" && !b.exists("Schedule", r.Schedule) {
+		b.problems.add(ref, "spec.schedule", "Schedule/%s does not exist; the rule lets nothing through", r.Schedule)
+		return
+	}
 	slices.Sort(clients)
 	r.Clients = clients
 	var slas []string

@@ -38,6 +38,9 @@ func TestWaysOut(t *testing.T) {
 		"{kind: Partner, metadata: {name: newer}, spec: {endpoints: [{environment: prod, service: www, host: n.example.com, addresses: [192.0.2.7], plain: true}], maintenance: {status: 410, page: lost, except: lost}}}",
 		"{kind: Split, metadata: {name: ten}, spec: {site: out, legs: [{backend: example/prod/www, weight: 9}, {backend: newer/prod/www, weight: 1}], steps: [{at: 2030-01-01T00:00:00Z, weights: {newer/prod/www: 5}}]}}",
 		"{kind: Split, metadata: {name: none}, spec: {site: out, legs: [{backend: example/prod/line, weight: 9}, {backend: newer/prod/gone, weight: 1}]}}",
+		"{kind: Schedule, metadata: {name: monday}, spec: {from: 2030-01-07T10:00:00Z, reason: theirs}}",
+		"{kind: EgressRule, metadata: {name: later}, spec: {clients: [myback], partner: example, services: [www], slas: [high], schedule: monday}}",
+		"{kind: EgressRule, metadata: {name: never}, spec: {clients: [myback], partner: uncalled, slas: [unused], schedule: never}}",
 		"{kind: EgressRule, metadata: {name: lost}, spec: {clients: [myback], partner: nobody, slas: [high]}}",
 		"{kind: EgressRule, metadata: {name: theirs}, spec: {clients: [tester], partner: uncalled, environment: prod, slas: [unused]}}",
 	} {
@@ -53,7 +56,7 @@ func TestWaysOut(t *testing.T) {
 		got = append(got, "sla "+s.Name)
 	}
 	for _, r := range node.Rules {
-		got = append(got, fmt.Sprintf("rule %s of %v at %v", r.Name, r.Clients, r.SLAs))
+		got = append(got, fmt.Sprintf("rule %s of %v at %v%s", r.Name, r.Clients, r.SLAs, r.Schedule))
 	}
 	for _, s := range node.Splits {
 		got = append(got, fmt.Sprintf("split %s of %s between %v, later %v", s.Name, s.Backend, s.Legs, s.Steps[0].Weights))
@@ -89,9 +92,9 @@ func TestWaysOut(t *testing.T) {
 	want := []string{
 		"client idle idle/dev", "client myback myback/prod",
 		"sla high",
-		"rule calls of [myback] at [high]",
+		"rule calls of [myback] at [high]", "rule later of [myback] at [high]monday",
 		"split ten of example.prod.www between [{example.prod.www 9} {newer.prod.www 1}], later map[newer.prod.www:5]",
-		"schedule sunday", "page sorry", "list testers",
+		"schedule monday", "schedule sunday", "page sorry", "list testers",
 		`example.prod.asked as a.example.com up to "", 0 with a.example.com ca asks for a.example.com`,
 		`example.prod.found as f.example.com up to "", 0 with f.example.com ca asks for f.example.com at [2001:db8::2]:443`,
 		`example.prod.line as l.example.com:81 up to "", 3 at 192.0.2.1:81 closed 503 sorry testers sunday`,
@@ -111,6 +114,7 @@ func TestWaysOut(t *testing.T) {
 	wantTold := []string{
 		"EgressRule/calls spec.slas[1] SLA/none does not exist; calls that ask for it are refused",
 		"EgressRule/lost spec.partner Partner/nobody does not exist; the rule lets nothing through",
+		"EgressRule/never spec.schedule Schedule/never does not exist; the rule lets nothing through",
 		"Partner/example spec.endpoints prod/asked: load balancers are to ask the DNS for a.example.com, and the group's Tuning has no nameservers; calls to it are answered 503",
 		"Partner/example spec.endpoints prod/shown: Certificate/gone does not exist; calls to it are answered 503",
 		"Partner/example spec.maintenance.schedule Schedule/never does not exist; the partner is open",

@@ -293,6 +293,9 @@ func (b *builder) collect() {
 		}
 		b.node.Limits = append(b.node.Limits, l)
 	}
+	for i := range b.node.Rules {
+		mark(schedules, b.node.Rules[i].Schedule)
+	}
 	for _, name := range sortedKeys(schedules) {
 		s := weir.Find[weir.Schedule](b.set, "Schedule", name)
 		b.node.Schedules = append(b.node.Schedules, ir.Schedule{Name: name, From: s.From, Until: s.Until})

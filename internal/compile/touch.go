@@ -81,10 +81,12 @@ func (w *touching) object(r weir.Ref) {
 	case "Pool":
 		w.both(r, w.pool)
 	case "Partner":
-		w.both(r, w.partner)
+		w.both(r, func(set *weir.Set, o *weir.Object) { w.partner(set, o.Metadata.Name) })
+	case "EgressRule":
+		w.both(r, func(set *weir.Set, o *weir.Object) { w.partner(set, o.Spec.(*weir.EgressRule).Partner) })
 	case "IPAddress", "Certificate", "ErrorPage", "AccessList", "Map", "RateLimit", "Logic", "Schedule":
 		for _, set := range []*weir.Set{w.before, w.after} {
-			for _, kind := range [...]string{"Logic", "RateLimit", "Pool", "Route", "ZoneShift", "Split", "Partner"} {
+			for _, kind := range [...]string{"Logic", "RateLimit", "Pool", "Route", "ZoneShift", "Split", "Partner", "EgressRule"} {
 				for from := range set.ReferrersOf(kind, r) {
 					w.object(from)
 				}
@@ -143,10 +145,10 @@ func (w *touching) shift(set *weir.Set, o *weir.Object) {
 }
 
 // partner touches the calls to it, which may go by any way out.
-func (w *touching) partner(set *weir.Set, o *weir.Object) {
+func (w *touching) partner(set *weir.Set, name string) {
 	for site := range set.All("Site") {
 		if site.Spec.(*weir.Site).Egress != nil {
-			w.paths(site.Metadata.Name, "calls to "+o.Metadata.Name)
+			w.paths(site.Metadata.Name, "calls to "+name)
 		}
 	}
 }

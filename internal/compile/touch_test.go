@@ -21,6 +21,10 @@ func TestTouches(t *testing.T) {
 		"- {kind: Site, metadata: {name: out}, spec: {hostnames: [out.example.com], addresses: [vip1], listeners: [{port: 80}], egress: {environments: [prod]}}}\n" +
 		"- {kind: Schedule, metadata: {name: night}, spec: {until: 2030-01-01T00:00:00Z, reason: theirs}}\n" +
 		"- {kind: Partner, metadata: {name: p}, spec: {maintenance: {schedule: night}, endpoints: [{environment: prod, service: www, host: a.example, addresses: [192.0.2.1]}, {environment: prod, service: new, host: b.example, addresses: [192.0.2.1]}]}}\n" +
+		"- {kind: Schedule, metadata: {name: sunday}, spec: {until: 2030-01-01T00:00:00Z, reason: theirs}}\n" +
+		"- {kind: EgressClient, metadata: {name: c}, spec: {environment: prod, sources: [10.0.0.0/8]}}\n" +
+		"- {kind: SLA, metadata: {name: high}}\n" +
+		"- {kind: EgressRule, metadata: {name: r}, spec: {clients: [c], partner: p, slas: [high], schedule: sunday}}\n" +
 		"- {kind: AccessList, metadata: {name: bots, role: web}, spec: {networks: [192.0.2.0/24]}}\n" +
 		"- {kind: RateLimit, metadata: {name: calm, role: web}, spec: {count: requests, period: 10s, soft: {above: 200}, exempt: [bots]}}\n" +
 		"- " + site + "rateLimits: [calm], routes: [{match: {path: {prefix: /api}}, backend: api}, {match: {headers: [{name: X-A, exact: b}]}, backend: chosen}], backends: {" + zones + ", api: api, chosen: chosen}}}\n"
@@ -44,6 +48,8 @@ func TestTouches(t *testing.T) {
 		"another site":      {"{kind: Site, metadata: {name: new, role: web}, spec: {hostnames: [new.example.com], addresses: [vip1], listeners: [{port: 80}], backends: {default: api}}}", "new is new"},
 		"a partner":         {"{kind: Partner, metadata: {name: p}, spec: {endpoints: [{environment: prod, service: www, host: c.example, addresses: [192.0.2.1]}]}}", "out to calls to p"},
 		"its maintenance":   {"{kind: Schedule, metadata: {name: night}, spec: {until: 2031-01-01T00:00:00Z, reason: theirs}}", "out to calls to p"},
+		"a rule of calls":   {"{kind: EgressRule, metadata: {name: r}, spec: {clients: [c], partner: p, slas: [high]}}", "out to calls to p"},
+		"its schedule":      {"{kind: Schedule, metadata: {name: sunday}, spec: {until: 2031-01-01T00:00:00Z, reason: theirs}}", "out to calls to p"},
 		"a split of calls":  {"{kind: Split, metadata: {name: ten}, spec: {site: out, legs: [{backend: p/prod/www, weight: 9}, {backend: p/prod/new, weight: 1}]}}", "out to calls to p/prod/www"},
 		"nobody's pool":     {pool("free", "{name: f, address: 10.7.0.1, port: 80}"), ""},
 	} {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"weir"
 	"weir/internal/ir"
@@ -114,27 +115,39 @@ func (w *walk) ruled(client *ir.EgressClient) bool {
 			if e := w.node.Pools[j].Endpoint; e != nil && r.Partner == e.Partner && strings.Join([]string{e.Partner, e.Environment, e.Service}, "/") == w.call.Service &&
 				r.In(client.Environment) == e.Environment && (len(r.Services) == 0 || slices.Contains(r.Services, e.Service)) {
 				w.pool = e.Pool()
-				rules = append(rules, weir.EgressCall{Rule: r.Name, Methods: r.Methods, Paths: r.Paths})
+				rules = append(rules, w.callBy(r))
 			}
 		}
 	}
 	if len(rules) == 0 {
 		return w.no(403, "rule", "", "", fmt.Sprintf("no EgressRule lets EgressClient/%s call %s at level %s", client.Name, w.call.Service, w.call.SLA))
 	}
-	rule, no := weir.LetCall(rules, w.q.Method, w.path)
+	hold, no := weir.HoldingCalls(rules, w.q.At)
+	rule := ""
+	if no == nil {
+		for i := range rules {
+			if !rules[i].Holds(w.q.At) {
+				w.step("rule", "EgressRule/"+rules[i].Rule, "schedule", "is not there: Schedule/%s does not hold at %s", rules[i].Schedule, w.q.At.UTC().Format(time.RFC3339))
+			}
+		}
+		rule, no = weir.LetCall(hold, w.q.Method, w.path)
+	}
 	if no != nil {
-		object, field := "", map[string]string{"path": "paths", "method": "methods"}[no.Reason]
+		object, field := "", map[string]string{"schedule": "schedule", "path": "paths", "method": "methods"}[no.Reason]
 		if no.Rule != "" {
 			object = "EgressRule/" + no.Rule
 		}
 		return w.no(no.Status, "rule", object, field, no.Text)
 	}
 	if overrides := slices.ContainsFunc(w.header, func(f Field) bool { return weir.EgressOverrides(f.Name) }); overrides {
-		if _, any := weir.LetCall(rules, "", w.path); any != nil {
-			return w.no(403, "rule", "EgressRule/"+rules[0].Rule, "methods", fmt.Sprintf("EgressRule/%s goes by methods, and a header asks for another one than %s", rules[0].Rule, w.q.Method))
+		if _, any := weir.LetCall(hold, "", w.path); any != nil {
+			return w.no(403, "rule", "EgressRule/"+hold[0].Rule, "methods", fmt.Sprintf("EgressRule/%s goes by methods, and a header asks for another one than %s", hold[0].Rule, w.q.Method))
 		}
 	}
 	w.call.Rule = rule
+	if i := slices.IndexFunc(hold, func(c weir.EgressCall) bool { return c.Rule == rule && c.Schedule != "" }); i >= 0 {
+		w.step("rule", "EgressRule/"+rule, "schedule", "is there while Schedule/%s holds", hold[i].Schedule)
+	}
 	w.step("rule", "EgressRule/"+rule, "", "lets EgressClient/%s call %s at level %s", client.Name, w.call.Service, w.call.SLA)
 	for i := range w.node.SLAs {
 		if l := &w.node.SLAs[i]; l.Name == w.call.SLA {
@@ -142,6 +155,17 @@ func (w *walk) ruled(client *ir.EgressClient) bool {
 		}
 	}
 	return true
+}
+
+// callBy gives what a rule says of a call.
+func (w *walk) callBy(r *ir.EgressRule) weir.EgressCall {
+	c := weir.EgressCall{Rule: r.Name, Methods: r.Methods, Paths: r.Paths, Schedule: r.Schedule}
+	for _, s := range w.node.Schedules {
+		if s.Name == r.Schedule {
+			c.From, c.Until = s.From, s.Until
+		}
+	}
+	return c
 }
 
 func (w *walk) level(l *ir.SLA) {

@@ -57,7 +57,7 @@ func (w *world) call(q *explain.Request) {
 func TestCallsExplainedAsHAProxyDoes(t *testing.T) {
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		seen := map[string]int{}
-		for _, kind := range []string{"passes", "six plain words", "lead elsewhere", "no EgressClient is called", "may call here", "does not call from", "no EgressRule lets", "must be written without", "lets nothing through", "through here", "goes by methods", "was not shown"} {
+		for _, kind := range []string{"passes", "six plain words", "lead elsewhere", "no EgressClient is called", "may call here", "does not call from", "no EgressRule lets", "must be written without", "lets nothing through", "through here", "goes by methods", "holds only while", "was not shown"} {
 			seen[kind] = 0
 		}
 		few := func() bool {
@@ -98,6 +98,7 @@ func TestDisagreementsAboutCallsAreSeen(t *testing.T) {
 				n.Clients[i].Sources = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
 			}
 		},
+		"rules hold at any time": func(n *ir.Node) { eachRule(n, func(r *ir.EgressRule) { r.Schedule = "" }) },
 		"nobody shows a certificate": func(n *ir.Node) {
 			for i := range n.Clients {
 				n.Clients[i].Subject = ""

@@ -15,8 +15,9 @@ const (
 	mapEgressNets     = "maps/egress-sources.map"  // source network → the set of callers that call from there
 	mapEgressWho      = "maps/egress-clients.map"  // application, site|caller → EgressClient, set|caller → 1
 	mapEgressSubjects = "maps/egress-subjects.map" // EgressClient → SHA-256 of its certificate's subject, in hexadecimal
-	mapEgressRules    = "maps/egress-rules.map"    // the six elements → route|methods or *|p where paths count|EgressRule
-	mapEgressPaths    = "maps/egress-paths.map"    // the six elements and a prefix/ → methods or *
+	mapEgressRules    = "maps/egress-rules.map"    // the six elements → service|methods, any, paths or never|EgressRule|where its moments begin|Schedule; Schedules|the six elements → the same while they hold
+	mapEgressHours    = "maps/egress-hours.map"    // from:to, moments of rules → the Schedules that hold then, with "+" between
+	mapEgressPaths    = "maps/egress-paths.map"    // the six elements and a prefix/, after Schedules| while they hold → methods or any
 	mapEgressMethod   = "maps/egress-methods.map"  // methods|method → 1 where it is among them
 	mapEgressLevels   = "maps/egress-levels.map"   // level → connect:server:client:in flight:again:connections, times in milliseconds
 	mapEgressHost     = "maps/egress-host.map"     // backend → Host
@@ -24,7 +25,7 @@ const (
 	mapEgressRoom     = "maps/egress-room.map"     // backend → how many calls may be under way
 )
 
-var egressFiles = []string{mapEgress, mapEgressNets, mapEgressWho, mapEgressSubjects, mapEgressRules, mapEgressPaths, mapEgressMethod, mapEgressLevels, mapEgressHost, mapEgressPath, mapEgressRoom, mapEgressNames}
+var egressFiles = []string{mapEgress, mapEgressNets, mapEgressWho, mapEgressSubjects, mapEgressRules, mapEgressHours, mapEgressPaths, mapEgressMethod, mapEgressLevels, mapEgressHost, mapEgressPath, mapEgressRoom, mapEgressNames}
 
 // flightCounter is the stick counter of what is under way, by service and level, in the table of the frontend; those before
 // it are of rate limits and splits.
@@ -34,7 +35,7 @@ const flightCounter = legCounter + 1
 const Refused = "!"
 
 // RefusedFor are why a call to a partner is refused, as routes and figures have it.
-var RefusedFor = []string{"form", "client", "environment", "source", "certificate", "rule", "method", "path", "full", "maintenance"}
+var RefusedFor = []string{"form", "client", "environment", "source", "certificate", "rule", "schedule", "method", "path", "full", "maintenance"}
 
 // egresses says that a site of the group is a way out, at a port or at any for 0.
 func (r *renderer) egresses(p weir.Port) bool {
@@ -102,14 +103,23 @@ func (r *renderer) egress(s *Section, p port) {
 	set("rule", "var(txn.eg.key),map_str(%s)", opt(mapEgressRules))
 	refuse("rule", "!{ var(txn.eg.rule) -m found }",
 		"no EgressRule lets EgressClient/%[var(txn.eg.client)] call %[var(txn.eg.service)] at level %[var(txn.eg.level)]")
+	// Where rules go by Schedules, what those let through that hold at this second is an entry of its own.
+	const timely = "{ var(txn.eg.hours) -m found }"
+	rule("set-var(txn.eg.hours) var(txn.eg.rule),field(4,|) if %s { var(txn.eg.rule),field(4,|) -m len gt 0 }", passes)
+	rule("set-var(txn.eg.now) date,add(txn.eg.hours),map_int(%s) if %s %s", opt(mapEgressHours), passes, timely)
+	rule("set-var(txn.eg.rule) var(txn.eg.now),concat(|,txn.eg.key),map_str(%s) if %s { var(txn.eg.now) -m found }", opt(mapEgressRules), passes)
 	set("methods", "var(txn.eg.rule),field(2,|)")
 	set("by", "var(txn.eg.rule),field(3,|)")
+	refuse("schedule", "{ var(txn.eg.methods) -m str never }",
+		"EgressRule/%[var(txn.eg.by)] holds only while Schedule/%[var(txn.eg.rule),field(5,|)] does")
 	const some = "{ var(txn.eg.methods) -m str paths }"
 	refuse("form", fmt.Sprintf("%s { var(txn.eg.path) -m reg %s }", some, Quoted(twoWays)),
 		"where EgressRules go by paths, what needs no %% must be written without, and there is no //")
-	rule("set-var(txn.eg.at) var(txn.eg.path),field(2,/,0),concat(/),map_beg(%s) if %s %s", opt(mapEgressPaths), passes, some)
-	refuse("path", some+" !{ var(txn.eg.at) -m found }", "EgressRule/%[var(txn.eg.by)] lets nothing through at this path")
-	rule("set-var(txn.eg.methods) var(txn.eg.at) if %s %s", passes, some)
+	rule("set-var(txn.eg.at) var(txn.eg.path),field(2,/,0),concat(/) if %s %s", passes, some)
+	rule("set-var(txn.eg.at) var(txn.eg.now),concat(|,txn.eg.at) if %s %s { var(txn.eg.now) -m found }", passes, some)
+	rule("set-var(txn.eg.let) var(txn.eg.at),map_beg(%s) if %s %s", opt(mapEgressPaths), passes, some)
+	refuse("path", some+" !{ var(txn.eg.let) -m found }", "EgressRule/%[var(txn.eg.by)] lets nothing through at this path")
+	rule("set-var(txn.eg.methods) var(txn.eg.let) if %s %s", passes, some)
 	set("method", "method")
 	refuse("method", fmt.Sprintf("!{ var(txn.eg.methods) -m str any } !{ var(txn.eg.methods),concat(|,txn.eg.method),map_str(%s) -m found }", opt(mapEgressMethod)),
 		"EgressRule/%[var(txn.eg.by)] lets no %[method] through here")

@@ -112,9 +112,10 @@ func callersSet(names string) string {
 
 // grant is what one rule lets through to one service at one level.
 type grant struct {
-	rule    string
-	methods []string // nil for any
-	paths   []string // "/" for any
+	rule     string
+	methods  []string // nil for any
+	paths    []string // "/" for any
+	schedule string   // "" for at any time
 }
 
 // egressRules fills what each call needs a rule for. Of several rules that let the same call through each adds to the
@@ -123,7 +124,7 @@ func (r *renderer) egressRules(callers map[string]*ir.EgressClient) {
 	grants, to := map[string][]grant{}, map[string]string{}
 	for i := range r.node.Rules {
 		rule := &r.node.Rules[i]
-		g := grant{rule.Name, rule.Methods, rule.Paths}
+		g := grant{rule.Name, rule.Methods, rule.Paths, rule.Schedule}
 		if len(g.paths) == 0 {
 			g.paths = []string{"/"}
 		}
@@ -141,8 +142,9 @@ func (r *renderer) egressRules(callers map[string]*ir.EgressClient) {
 			}
 		}
 	}
+	times := r.hours(grants)
 	for _, key := range sortedKeys(grants) {
-		r.grant(key, to[key], grants[key])
+		r.grants(key, to[key], grants[key], times)
 	}
 }
 
@@ -161,8 +163,8 @@ func (r *renderer) endpointsOf(rule *ir.EgressRule, environment string) (list []
 	return list
 }
 
-// grant puts down what is let through for one key.
-func (r *renderer) grant(key, pool string, list []grant) {
+// grant puts down what is let through for one key, and after it where to find what holds by time.
+func (r *renderer) grant(key, pool, hours string, list []grant) {
 	owner := "EgressRule/" + list[0].rule
 	prefixes := map[string]bool{}
 	for _, g := range list {
@@ -176,7 +178,7 @@ func (r *renderer) grant(key, pool string, list []grant) {
 			r.put(mapEgressPaths, prefixKey(key, prefix), r.methods(list, prefix, owner), owner)
 		}
 	}
-	r.put(mapEgressRules, key, strings.Join([]string{pool, methods, list[0].rule}, "|"), owner)
+	r.put(mapEgressRules, key, strings.Join([]string{pool, methods, list[0].rule}, "|")+hours, owner)
 }
 
 func mark(set map[string]bool, list []string) {

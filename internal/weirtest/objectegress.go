@@ -117,5 +117,8 @@ func (w *world) egressRule(role string) *weir.EgressRule {
 	if w.some(3) {
 		r.Paths = []string{"/api", pick(w.rng, "/api/in", "/open/")}
 	}
+	if w.some(4) {
+		r.Schedule = w.anyName("Schedule", role)
+	}
 	return r
 }

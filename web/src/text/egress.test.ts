@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Obj } from '../api/types'
-import { commandFor, effectOf, levelsFor, levelWords, methodsFor, partnersFor, servicesFor, taken, whyNot, type Call } from './egress'
+import { commandFor, effectOf, levelsFor, levelWords, methodsFor, partnersFor, servicesFor, taken, whileWords, whyNot, type Call } from './egress'
 
 const call = (partner: string, environment: string, service: string, sla: string, more: Partial<Call> = {}): Call => ({ path: '', partner, environment, service, sla, rule: 'r', ...more })
 const named = (kind: string, name: string, spec: Record<string, unknown> = {}): Obj => ({ kind, metadata: { name }, spec })
@@ -31,6 +31,14 @@ test('the only choice is taken, and an old one says why it is none', () => {
   expect([whyNot('b', offers, 'Partner'), whyNot('a', offers, 'Partner'), whyNot('z', offers, 'Partner'), whyNot('', offers, 'Partner')]).toEqual(['no rule', '', 'there is no Partner z that you may see', ''])
 })
 
+test('rules that go by time say when', () => {
+  const now = new Date('2030-01-01T10:00:00Z')
+  const during = (from?: string, until?: string) => whileWords(call('b', 'prod', 'www', 'high', { schedule: 's', from, until }), now)
+  expect(whileWords(calls[0]!, now)).toBe('at any time')
+  expect([during(), during('2030-01-01T10:00:01Z'), during('2030-01-01T10:00:00Z'), during(undefined, '2030-01-01T10:00:00Z')]).toEqual(
+    ['while s holds', 'while s holds, from 2030-01-01T10:00:01Z', 'while s holds, as now', 'while s held, which is over'])
+})
+
 test('methods are those of rules', () => {
   expect(methodsFor([calls[2]!]).filter((o) => !o.why).map((o) => o.value)).toEqual(['GET', 'PURGE'])
   expect(methodsFor(calls).every((o) => !o.why)).toBe(true)
@@ -39,6 +47,7 @@ test('methods are those of rules', () => {
 test('each object says what it does', () => {
   expect(effectOf(named('EgressRule', 'r', { clients: ['a', 'b'], partner: 'bank', slas: ['fast'], methods: ['GET'], paths: ['/v1'] }))).toBe(
     'Lets a, b call every service of bank in the environment of the client at fast, by GET, at /v1.')
+  expect(effectOf(named('EgressRule', 'r', { clients: ['a'], partner: 'bank', slas: ['fast'], schedule: 'sunday' }))).toMatch(/at any path, while Schedule sunday holds\.$/)
   expect(effectOf(named('EgressClient', 'a', { application: 'app', environment: 'prod', sources: ['10.0.0.0/8'] }))).toBe(
     'Calls that begin with /app/prod/ are its own, if they come from 10.0.0.0/8. Whom it may call is what EgressRules say.')
   expect(effectOf(named('Partner', 'bank', { endpoints: [{ environment: 'prod', service: 'www' }], contact: 'desk' }))).toBe(

@@ -14,6 +14,10 @@ export interface Call {
   rule: string
   methods?: string[]
   paths?: string[]
+  /** schedule names the Schedule outside of which the rule lets nothing through; from and until are its ends. */
+  schedule?: string
+  from?: string
+  until?: string
 }
 
 /** Calls is all that an application may call, and by which ways out. */
@@ -28,6 +32,7 @@ export interface Composed {
   path: string
   method: string
   refused?: string
+  schedules?: string[]
   urls: { site: string; url: string; snippets: { language: string; text: string }[] }[]
 }
 
@@ -121,9 +126,17 @@ export function effectOf(o: Obj): string {
     case 'SLA':
       return `A call at this level ${levelWords(s)}. EgressRules say who may ask for it.`
     case 'EgressRule':
-      return `Lets ${list(s.clients, 'nobody')} call ${list(s.services, 'every service')} of ${textOf(s.partner)} in ${s.environment ? 'its environment ' + textOf(s.environment) : 'the environment of the client'} at ${list(s.slas, 'no level')}, by ${list(s.methods, 'any method')}, at ${list(s.paths, 'any path')}.`
+      return `Lets ${list(s.clients, 'nobody')} call ${list(s.services, 'every service')} of ${textOf(s.partner)} in ${s.environment ? 'its environment ' + textOf(s.environment) : 'the environment of the client'} at ${list(s.slas, 'no level')}, by ${list(s.methods, 'any method')}, at ${list(s.paths, 'any path')}${s.schedule ? `, while Schedule ${textOf(s.schedule)} holds` : ''}.`
   }
   return ''
+}
+
+/** whileWords says when a rule lets its calls through. */
+export function whileWords(c: Call, now: Date): string {
+  if (!c.schedule) return 'at any time'
+  if (!c.from && !c.until) return `while ${c.schedule} holds`
+  if (c.from && now < new Date(c.from)) return `while ${c.schedule} holds, from ${c.from}`
+  return c.until && now >= new Date(c.until) ? `while ${c.schedule} held, which is over` : `while ${c.schedule} holds, as now`
 }
 
 /** commandFor is the command that gives the same. */
