@@ -256,6 +256,18 @@ func TestCheckWantsKeys(t *testing.T) {
 	if got := fmt.Sprint(weir.Check(set, after, []weir.Ref{{Kind: "Certificate", Name: "c"}})); !strings.Contains(got, "Certificate/c: spec.key: is required: Pool/q and Site/s show the certificate") {
 		t.Errorf("the key is taken away: %s", got)
 	}
+	believing := `
+- {kind: Site, metadata: {name: s, role: web}, spec: {hostnames: [s.example.com], addresses: [vip1], listeners: [{port: 443, tls: {certificates: [own]}}], egress: {environments: [prod], clientAuthority: c}}}
+- {kind: Issuer, metadata: {name: i}, spec: {type: acme, acme: {directory: "https://ca.example.com/dir", authority: c}}}
+- {kind: Pool, metadata: {name: q, role: web}, spec: {selector: {role: web}, port: http, tls: {sni: a.example.com, ca: c}}}`
+	for _, o := range decode(t, believing) {
+		set.Put(o)
+	}
+	after = set.Copy()
+	after.Put(put(false))
+	if got := fmt.Sprint(weir.Check(set, after, []weir.Ref{{Kind: "Certificate", Name: "c"}})); strings.Contains(got, "spec.key") {
+		t.Errorf("an authority is replaced: %s", got)
+	}
 }
 
 // TestCheckingAChangeIsCheckingAll makes attempts of which many are refused: what looking only at the objects

@@ -89,23 +89,27 @@ func (c *checker) certificate(old, o *Object, cert *Certificate) {
 	}
 	var list sample
 	for r := range c.after.Referrers(o.Ref()) {
-		if c.written[r] {
-			continue
-		}
-		pool := Find[Pool](c.after, r.Kind, r.Name)
-		if pool != nil && (pool.TLS == nil || pool.TLS.ClientCertificate != o.Metadata.Name) {
-			continue
-		}
-		if partner := Find[Partner](c.after, r.Kind, r.Name); partner != nil && !partner.isShown(o.Metadata.Name) {
-			continue
-		}
-		if list.add(r.String()) {
+		if !c.written[r] && c.shows(r, o.Metadata.Name) && list.add(r.String()) {
 			break
 		}
 	}
 	if !list.empty() {
 		c.add(o.Ref(), "spec.key", "is required: %s show the certificate", list)
 	}
+}
+
+// shows says whether an object that refers to a certificate has it shown to somebody, for which it needs a key; others
+// believe it.
+func (c *checker) shows(r Ref, certificate string) bool {
+	switch s := c.after.Get(r).Spec.(type) {
+	case *Site:
+		return slices.ContainsFunc(s.Listeners, func(l Listener) bool { return l.TLS != nil && slices.Contains(l.TLS.Certificates, certificate) })
+	case *Pool:
+		return s.TLS != nil && s.TLS.ClientCertificate == certificate
+	case *Partner:
+		return s.isShown(certificate)
+	}
+	return false
 }
 
 // newNames: tcp sites that show the certificate claim its names.

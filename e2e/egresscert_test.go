@@ -15,7 +15,8 @@ func (s *anySession) Get(string) (*tls.ClientSessionState, bool)    { return s.k
 func (s *anySession) Put(_ string, session *tls.ClientSessionState) { s.kept = session }
 
 // TestApplicationsShowCertificates: an EgressClient with a subject is believed by the certificate that its connection has
-// shown, of the site's authority, resumed or not, and by no other; and all that takes no reload.
+// shown, of the site's authority, resumed or not, and by no other; and all that takes no reload. When the authority is replaced,
+// whoever was believed by the one before no longer is.
 func TestApplicationsShowCertificates(t *testing.T) {
 	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
@@ -102,11 +103,44 @@ spec: {environment: prod, sources: [` + me + `/32]}
 				c.shows, c.sni = nil, then
 				return status(c, "egress.inside", mine)
 			}
-			if got := from(named, "egress.inside"); got != "200" {
-				t.Errorf("%s: resumed: %s", tls.VersionName(version), got)
-			}
+			weirtest.Eventually(t, waitLong, func() error { // now and then a ticket is not taken, which is a handshake without one
+				if got := from(named, "egress.inside"); got != "200" {
+					return fmt.Errorf("%s: resumed: %s", tls.VersionName(version), got)
+				}
+				return nil
+			})
 			if got := from(beside, "egress.inside"); got != "403" {
 				t.Errorf("%s: resumed from a connection to another site: %s", tls.VersionName(version), got)
+			}
+		}
+
+		// Nor does a session outlive the authority that signed its certificate.
+		begun := map[uint16]*anySession{}
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			c := named
+			begun[version] = &anySession{}
+			c.sessions, c.version = begun[version], version
+			if got := status(c, "egress.inside", mine); got != "200" {
+				t.Errorf("%s: %s", tls.VersionName(version), got)
+			}
+		}
+		next := newAuthority(t, "next")
+		w.converged(w.apply(keyPair{chain: next.pem}.manifest("ours")))
+		other := with(client, next.issue("myback"))
+		weirtest.Eventually(t, waitLong, func() error {
+			if got := status(other, "egress.inside", mine); got != "200" {
+				return fmt.Errorf("by the new authority: %s", got)
+			}
+			return nil
+		})
+		if got := status(named, "egress.inside", mine); got != "no handshake" {
+			t.Errorf("by the old authority: %s", got)
+		}
+		for version, session := range begun {
+			c := client
+			c.sessions, c.version = session, version
+			if got := status(c, "egress.inside", mine); got != "403" {
+				t.Errorf("%s: resumed after the authority has gone: %s", tls.VersionName(version), got)
 			}
 		}
 	})
