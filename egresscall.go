@@ -76,6 +76,8 @@ type WayOut struct {
 	Site string `json:"site"`
 	// URL is what the address of a call begins with, before its path: "https://egress.inside".
 	URL string `json:"url"`
+	// Asks says that its load balancers ask for a certificate, which EgressClients that have a subject must show.
+	Asks bool `json:"asks,omitempty"`
 }
 
 // WaysOut lists where applications of an environment call, by site; those with TLS alone where there are any.
@@ -98,7 +100,7 @@ func WaysOut(set *Set, environment string) (list []WayOut) {
 				if l.Port != usual {
 					host += ":" + strconv.Itoa(int(l.Port))
 				}
-				list = append(list, WayOut{o.Metadata.Name, scheme + host})
+				list = append(list, WayOut{o.Metadata.Name, scheme + host, l.TLS != nil && s.Egress.ClientAuthority != ""})
 			}
 		}
 	}

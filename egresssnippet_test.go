@@ -46,7 +46,7 @@ func TestEgressSnippetsRun(t *testing.T) {
 			sends = "application/json{}"
 		}
 		for _, path := range []string{"/myback/prod/example/prod/www/high/a%2Fb?x=1&y=%25d", "/no"} {
-			for _, s := range weir.EgressSnippets(srv.URL+path, method, nil) {
+			for _, s := range weir.EgressSnippets(srv.URL+path, method, "", nil) {
 				if _, err := exec.LookPath(need[s.Language]); err != nil && s.Language != "go" {
 					t.Logf("no %s here", s.Language)
 					continue
@@ -86,9 +86,22 @@ func TestEgressSnippets(t *testing.T) {
 		{"GET", "java", "ofSeconds(27)", &weir.SLARetries{}},
 	} {
 		level.Retries = test.retries
-		for _, s := range weir.EgressSnippets("https://a/b", test.method, level) {
+		for _, s := range weir.EgressSnippets("https://a/b", test.method, "", level) {
 			if s.Language == test.language && !strings.Contains(s.Text, test.want) {
 				t.Errorf("%s %s: want %q in\n%s", test.method, test.language, test.want, s.Text)
+			}
+		}
+	}
+	// What shows a certificate says which, and what its files stand for; TestApplicationsShowCertificates runs it.
+	for _, method := range []string{"GET", "POST"} {
+		for _, s := range weir.EgressSnippets("https://a/b", method, "CN=myback,O=Example", level) {
+			for _, want := range []string{"the certificate of CN=myback,O=Example", weir.EgressCertificateFile, weir.EgressKeyFile, "https://a/b"} {
+				if !strings.Contains(s.Text, want) {
+					t.Errorf("%s %s: no %q in\n%s", method, s.Language, want, s.Text)
+				}
+			}
+			if formatted, err := format.Source([]byte(s.Text)); s.Language == "go" && (err != nil || string(formatted) != s.Text) {
+				t.Errorf("is not as gofmt has it: %v\n%s", err, s.Text)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"crypto/tls"
 	"fmt"
+	"strings"
 	"testing"
 
 	"weir/internal/weirtest"
@@ -90,6 +91,22 @@ spec: {environment: prod, sources: [` + me + `/32]}
 		} {
 			if got := status(test.client, "egress.inside", test.path); got != test.want {
 				t.Errorf("%s: %s, want %s", test.name, got, test.want)
+			}
+		}
+
+		// Programs that are composed show it, and say what they are told when it is another one.
+		if h.Version == "3.4" {
+			proxy := detour(t, me, vip)
+			const call = "myback/url?partner=example&service=www&sla=high&rest=%2Fx"
+			for language, got := range w.programs(call, proxy, inside, ours.issue("myback")) {
+				if !strings.HasPrefix(got, "true ") {
+					t.Errorf("the program in %s: %s", language, got)
+				}
+			}
+			for language, got := range w.programs(call, proxy, inside, ours.issue("yourback")) {
+				if !strings.HasPrefix(got, "false ") || !strings.Contains(got, "calls with a certificate of its own, which was not shown") {
+					t.Errorf("the program in %s with somebody else's certificate: %s", language, got)
+				}
 			}
 		}
 

@@ -84,8 +84,11 @@ with what the rules do let through.`,
 		if len(composed.URLs) == 0 {
 			return fmt.Errorf("no Site that you may see is a way out for EgressClient/%s; an admin makes one with spec.egress", *client)
 		}
-		if composed.Refused != "" && (*rest != "" || *method != "" || len(composed.Schedules) > 0) {
+		if composed.Refused != "" && (*rest != "" || *method != "" || len(composed.Schedules) > 0 || composed.Certificate != "") {
 			noted(cmd.ErrOrStderr(), "As it stands it will be refused: %s.", clean(composed.Refused))
+		}
+		if composed.Certificate != "" {
+			noted(cmd.ErrOrStderr(), "It takes the certificate of %s; %s and %s stand for its files in programs.", clean(composed.Certificate), weir.EgressCertificateFile, weir.EgressKeyFile)
 		}
 		if len(composed.Schedules) > 0 {
 			noted(cmd.ErrOrStderr(), "It is let through only while Schedule/%s holds.", clean(strings.Join(composed.Schedules, " or Schedule/")))

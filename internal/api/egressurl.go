@@ -1,6 +1,8 @@
 package api
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"weir"
@@ -18,6 +20,9 @@ type EgressURLAnswer struct {
 	SLA         string `json:"sla"`
 	// Refused is what load balancers answer to it, since no rule lets this method or path through; "" when one does.
 	Refused string `json:"refused,omitempty"`
+	// Certificate is the subject of the one that calls must show, "" for none; programs have it out of files whose names
+	// stand for the application's own.
+	Certificate string `json:"certificate,omitempty"`
 	// Schedules name those of which one must hold for the call to be let through, none where it is at any time.
 	Schedules []string `json:"schedules,omitempty"`
 	// URLs are the same call by each way out, none where the application has none.
@@ -83,9 +88,17 @@ func (c *call) egressURL(kind weir.Kind) error {
 	if c.sees(view, "SLA/"+one.SLA) {
 		level = weir.Find[weir.SLA](view, "SLA", one.SLA)
 	}
-	for _, way := range c.waysOut(view, o) {
-		url := way.URL + answer.Path
-		answer.URLs = append(answer.URLs, EgressURL{way.Site, url, weir.EgressSnippets(url, answer.Method, level)})
+	answer.Certificate = o.Spec.(*weir.EgressClient).Subject
+	ways := c.waysOut(view, o)
+	if asks := func(w weir.WayOut) bool { return w.Asks }; answer.Certificate != "" && len(ways) > 0 && !slices.ContainsFunc(ways, asks) {
+		answer.Refused = fmt.Sprintf("EgressClient/%s calls with a certificate of its own, which no way out asks for", o.Metadata.Name)
+	}
+	for _, way := range ways {
+		url, subject := way.URL+answer.Path, ""
+		if way.Asks {
+			subject = answer.Certificate
+		}
+		answer.URLs = append(answer.URLs, EgressURL{way.Site, url, weir.EgressSnippets(url, answer.Method, subject, level)})
 	}
 	return c.answer(200, &answer)
 }

@@ -33,6 +33,8 @@ export interface Composed {
   method: string
   refused?: string
   schedules?: string[]
+  /** certificate is the subject of the one that calls must show. */
+  certificate?: string
   urls: { site: string; url: string; snippets: { language: string; text: string }[] }[]
 }
 
