@@ -44,6 +44,7 @@ For connections that are passed on as they are the URL is tcp://ADDRESS:PORT, or
 
 type explainFlags struct {
 	method, from, zone, address, group, lb, at, output *string
+	certificate                                        *string
 	headers                                            *[]string
 	healthy, all, live, insecure                       *bool
 	connect, ca                                        *string
@@ -63,6 +64,7 @@ func addExplainFlags(cmd *cobra.Command) *explainFlags {
 		healthy: flags.Bool("healthy", false, "take every server for healthy"),
 		all:     flags.Bool("all", false, "show the routes too that the request does not take, and why"),
 	}
+	f.certificate = flags.String("certificate-subject", "", "the subject of the certificate that the client shows, such as CN=myback,O=Example; none for none")
 	f.live = flags.Bool("live", false, "send the request too, and compare")
 	f.connect = flags.String("connect", "", "with --live: where to send it, as HOST:PORT; the IPAddress when left out")
 	f.ca = flags.String("ca-of-site", "", "with --live: a file with the authorities of the site's certificate; the system's when left out")
@@ -163,7 +165,7 @@ func (f *explainFlags) query(target string) (url.Values, error) {
 		return nil, usagef("%q is no URL: say https:// or http:// before it", target)
 	}
 	query := url.Values{"url": {target}, "method": {strings.ToUpper(*f.method)}}
-	for name, value := range map[string]string{"from": *f.from, "address": *f.address} {
+	for name, value := range map[string]string{"from": *f.from, "address": *f.address, "certificate": *f.certificate} {
 		if value != "" {
 			query.Set(name, value)
 		}

@@ -39,6 +39,8 @@ type ExplainedRequest struct {
 	IP      string     `json:"ip,omitempty"`
 	Port    weir.Port  `json:"port"`
 	At      time.Time  `json:"at"`
+	// Certificate is the subject of the one that the client was said to show, "none" for none.
+	Certificate string `json:"certificate,omitempty"`
 	// Healthy says that all servers were taken for healthy.
 	Healthy bool `json:"healthy,omitempty"`
 }
@@ -53,6 +55,7 @@ var explainParams = []param{
 	{name: "group", kind: "string", doc: "The group of load balancers that is asked."},
 	{name: "lb", kind: "string", doc: "The load balancer that is asked."},
 	{name: "at", kind: "string", doc: "When the request comes, as 2026-12-06T10:00:00Z; now when left out."},
+	{name: "certificate", kind: "string", doc: "The subject of the certificate that the client shows, of the authority that the site asks for, as CN=myback,O=Example; none for none."},
 	{name: "healthy", kind: "boolean", doc: "Take all servers for healthy, whatever the checks see."},
 }
 
@@ -80,6 +83,9 @@ func (c *call) explain() error {
 		answer.Assumed = append(answer.Assumed, fmt.Sprintf("%s has not told yet what its checks see: every server is taken for healthy.", lb.self))
 	default:
 		v.Health = lb.up
+	}
+	if !c.has("at") {
+		v.UnderWay = func(pool string) (float64, bool) { return c.underWay(view, pool) }
 	}
 	answer.Trace = explain.Explain(lb.node, asked.request, v)
 	if site := answer.Answer.Site; site != "" {

@@ -1,8 +1,13 @@
 package api
 
 import (
+	"context"
+	"math"
+	"time"
+
 	"weir"
 	"weir/internal/explain"
+	"weir/internal/ir"
 )
 
 // calls says that a call to a partner is made by an application that the caller may see.
@@ -24,4 +29,27 @@ func (c *call) hideCall(view *weir.Set, e *Explanation) {
 	if rule := e.Answer.Call.Rule; rule != "" && !c.sees(view, "EgressRule/"+rule) {
 		e.Answer.Call.Rule = ""
 	}
+}
+
+// underWay says how many calls to a service all load balancers had under way when they told last.
+func (c *call) underWay(view *weir.Set, pool string) (now float64, ok bool) {
+	if c.h.opts.Series == nil || !c.sees(view, ir.PoolOwner(pool)) {
+		return 0, false
+	}
+	const figure, back = "connections.open", 6
+	q := SeriesQuery{Objects: []string{"Pool/" + pool}, Figures: []string{figure}, From: c.h.opts.Clock().Add(-back * seriesStep).Truncate(seriesStep), Step: seriesStep, Points: back}
+	ctx, cancel := context.WithTimeout(c.r.Context(), time.Second)
+	defer cancel()
+	series, err := c.h.opts.Series.Series(ctx, q)
+	if err != nil {
+		return 0, false // it is told as not known
+	}
+	for _, of := range series.Of {
+		for _, p := range of.Figures[figure] {
+			if !math.IsNaN(float64(p)) {
+				now, ok = float64(p), true
+			}
+		}
+	}
+	return now, ok
 }

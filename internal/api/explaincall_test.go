@@ -45,6 +45,16 @@ spec: {clients: [films], partner: example, slas: [high], methods: [GET]}
 	}) {
 		t.Errorf("%+v", e.Steps)
 	}
+	w.want(w.do("admin", "POST", "/api/v1/apply", "kind: SLA\nmetadata: {name: high, role: web}\nspec: {inFlight: 3}\n"), 200)
+	if e = w.explained("viewer", at("/x")+"&certificate=none"); !slices.ContainsFunc(e.Steps, func(s explain.Step) bool {
+		return strings.Contains(s.Says, "together have 0 calls to example/prod/www")
+	}) || e.Unsure != nil || e.Request.Certificate != "none" {
+		t.Errorf("%+v", e)
+	}
+	if e = w.explained("other", at("/x")); len(e.Unsure) != 1 || !strings.Contains(e.Unsure[0], "each load balancer counts for itself") {
+		t.Errorf("figures of others' partners: %+v", e.Unsure)
+	}
+	w.want(w.do("viewer", "GET", "/api/v1/explain?certificate=myback&"+at("/x"), ""), 400)
 	// Whose application it is asks, too, and is told of its own alone.
 	e = w.explained("other", at("/x"))
 	if a := e.Answer; a.Outcome != explain.Served || a.Call.Service != "example/prod/www" || a.Call.Rule != "" || a.Target != "" || a.Headers != nil || e.Hidden != 1 || a.Zones[0].Servers != nil {

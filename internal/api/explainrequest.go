@@ -32,6 +32,9 @@ func (c *call) asked() (*askedRequest, error) {
 	a := &askedRequest{zone: c.text("zone"), address: c.text("address"), group: c.text("group"), lb: c.text("lb")}
 	q := &a.request
 	var err error
+	if q.Certificate = c.text("certificate"); len(q.Certificate) > weir.MaxSubject || q.Certificate != "" && q.Certificate != explain.NoCertificate && !strings.Contains(q.Certificate, "=") {
+		return nil, queryProblem("certificate", q.Certificate, "a subject, such as CN=myback,O=Example, or none")
+	}
 	if a.healthy, err = c.flag("healthy"); err != nil {
 		return nil, err
 	}
@@ -218,7 +221,7 @@ func (a *askedRequest) where() string {
 // told is the request as it is told back.
 func (a *askedRequest) told(n *ir.Node) ExplainedRequest {
 	q := &a.request
-	r := ExplainedRequest{URL: a.text, Method: q.Method, Headers: a.headers, From: q.From, Address: q.Address, Port: q.Port, At: q.At.UTC().Truncate(time.Second), Healthy: a.healthy}
+	r := ExplainedRequest{URL: a.text, Method: q.Method, Headers: a.headers, From: q.From, Address: q.Address, Port: q.Port, At: q.At.UTC().Truncate(time.Second), Certificate: q.Certificate, Healthy: a.healthy}
 	for _, at := range n.Addresses {
 		if at.Name == q.Address {
 			r.IP = at.Address.String()

@@ -74,12 +74,14 @@ func (w *walk) caller(app, environment string) *ir.EgressClient {
 	switch {
 	case client.Subject == "":
 		w.step("caller", object, "sources", "/%s/%s, which calls from %s", app, environment, w.q.From)
-	case w.mode != weir.PortHTTPS || w.site.ClientAuthority == "":
+	case w.mode != weir.PortHTTPS || w.site.ClientAuthority == "" || w.q.Certificate != "" && w.q.Certificate != client.Subject:
 		w.no(403, "caller", object, "subject", object+" calls with a certificate of its own, which was not shown")
 		return nil
 	default:
 		w.step("caller", object, "subject", "/%s/%s, which calls from %s with the certificate of %s", app, environment, w.q.From, client.Subject)
-		w.unsure("which certificate the client shows; it is taken to be the one that %s asks for", object)
+		if w.q.Certificate == "" {
+			w.unsure("which certificate the client shows, since only its connection tells and nobody said; it is taken to be the one that %s asks for", object)
+		}
 	}
 	return client
 }
@@ -251,10 +253,13 @@ func (w *walk) reached(pool string) bool {
 	e, object, service := p.Endpoint, "Partner/"+p.Endpoint.Partner, ir.CalledAs(pool)
 	if e.Prefer != "" {
 		w.step("address", object, "", "load balancers ask the DNS for %s, %s first", e.Name, e.Prefer)
-		w.unsure("whether the DNS knows an address of %s; it is taken to", e.Name)
+		w.unsure("whether the DNS knows where %s is, since each load balancer asks by itself and keeps the answer for ten seconds; it is taken to", service)
 		return true
 	}
 	if len(p.Servers) > 0 {
+		if e.Name != "" {
+			w.step("address", object, "", "%s is %s, as the control plane heard last", e.Name, addressesOf(p))
+		}
 		return true
 	}
 	if service != w.call.Service {
@@ -268,6 +273,51 @@ func (w *walk) reached(pool string) bool {
 	w.step("address", object, "", "%s", a.Text)
 	w.trace.Answer = a
 	return false
+}
+
+// addressesOf lists where a pool's servers are.
+func addressesOf(p *ir.Pool) string {
+	var list []string
+	for i := range p.Servers {
+		list = append(list, p.Servers[i].Address.Addr().String())
+	}
+	return strings.Join(list, ", ")
+}
+
+// room tells of the bounds on what is under way, and of what is, as far as that is known.
+func (w *walk) room(pool string) {
+	p := w.poolOf(pool)
+	if p == nil || p.Endpoint == nil {
+		return
+	}
+	least := 0
+	for i := range w.node.SLAs {
+		if l := &w.node.SLAs[i]; l.Name == w.call.SLA {
+			least = l.InFlight
+		}
+	}
+	service := ir.CalledAs(pool)
+	if room := p.Endpoint.InFlight; room > 0 {
+		w.step("room", "Partner/"+p.Endpoint.Partner, "endpoints", "while %d calls to %s are under way at the load balancer, one more is answered 503", room, service)
+		if least == 0 || room < least {
+			least = room
+		}
+	}
+	if least == 0 {
+		return
+	}
+	now, ok := 0.0, false
+	if w.view.UnderWay != nil {
+		now, ok = w.view.UnderWay(pool)
+	}
+	switch {
+	case !ok:
+		w.unsure("how many calls to %s are under way when it comes, since each load balancer counts for itself at that moment; there is taken to be room", service)
+	case now < float64(least):
+		w.step("room", "", "", "all load balancers together have %.0f calls to %s under way now, so that there is room", now, service)
+	default:
+		w.unsure("whether there is room, since each load balancer counts for itself: all together have %.0f calls to %s under way now, and %d are let through at one", now, service, least)
+	}
 }
 
 // asked is what the service that is called sees of path and host.

@@ -26,9 +26,15 @@ type Request struct {
 	Target string
 	// Header holds all other header lines in their order.
 	Header []Field
+	// Certificate is the subject of the one that the client shows, of the site's authority, NoCertificate for none; "" when
+	// nobody said.
+	Certificate string
 	// At is when it comes.
 	At time.Time
 }
+
+// NoCertificate says that a client shows none.
+const NoCertificate = "none"
 
 // Field is one header line.
 type Field struct{ Name, Value string }
@@ -39,6 +45,9 @@ type View struct {
 	Health func(pool, server string) bool
 	// Route gives the object that a route of a site comes from, with its field; nil names the site.
 	Route func(site string, match *weir.RouteMatch) (object, field string)
+	// UnderWay says how many calls to a service's pool all load balancers together have under way; nil, and false, when that
+	// is not known.
+	UnderWay func(pool string) (float64, bool)
 }
 
 // Trace is all that was decided about a request, in order, and what came of it.
@@ -53,7 +62,7 @@ type Trace struct {
 
 // Step is one decision.
 type Step struct {
-	// About is what was decided in a word: port, address, client, tls, site, redirect, caller, rule, level, path, limit,
+	// About is what was decided in a word: port, address, client, tls, site, redirect, caller, rule, level, room, path, limit,
 	// maintenance, route, headers, logic, split, zone.
 	About string `json:"about"`
 	// Object made the decision, as in "Site/www"; it is empty where nobody can change it.

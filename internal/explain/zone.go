@@ -29,6 +29,7 @@ func (w *walk) zone() {
 	name := w.trace.Answer.Backend
 	if w.call != nil {
 		if w.openCall(name) && w.reached(name) {
+			w.room(name)
 			w.asked(name)
 			w.everywhere(name)
 		}
