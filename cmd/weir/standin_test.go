@@ -245,9 +245,9 @@ func (s *standIn) ServerHealth(pool string) []api.ServerHealth {
 		}
 		h := api.ServerHealth{Server: server.Metadata.Name}
 		for lb := range s.store.View().All("LoadBalancer") {
-			v := api.ServerView{LoadBalancer: lb.Metadata.Name, State: "up", Since: theNow.Add(-26 * time.Hour), Check: "L7OK 200 in 2ms"}
+			v := api.ServerView{LoadBalancer: lb.Metadata.Name, State: "up", Since: theNow.Add(-26 * time.Hour), Check: "passes (L7OK)"}
 			if server.Metadata.Name == "web-az1-2" && lb.Metadata.Name == "lb-az2-1" {
-				v = api.ServerView{LoadBalancer: lb.Metadata.Name, State: "down", Since: theNow.Add(-3 * time.Minute), Check: "L4TOUT in 2000ms"}
+				v = api.ServerView{LoadBalancer: lb.Metadata.Name, State: "down", Since: theNow.Add(-3 * time.Minute), Check: "takes no connection in time (L4TOUT)"}
 			} else {
 				h.Up++
 			}

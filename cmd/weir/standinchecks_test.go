@@ -25,9 +25,9 @@ func (s *standIn) ServerChecks(server string) (events []api.CheckEvent, since ti
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.checked[server] {
-		e := api.CheckEvent{Time: theNow.Add(-time.Duration(i+1) * time.Minute), LoadBalancer: "lb-az1-1", Pool: "web-az1", From: "down", To: "up", Said: "L7OK Layer7 check passed"}
+		e := api.CheckEvent{Time: theNow.Add(-time.Duration(i+1) * time.Minute), LoadBalancer: "lb-az1-1", Pool: "web-az1", From: "down", To: "up", Said: "passes (L7OK)"}
 		if i%2 == 1 {
-			e.From, e.To, e.Said = "up", "down", "L7STS wrong status \x1b[2J503"
+			e.From, e.To, e.Said = "up", "down", "answers 503: \x1b[2JSorry (L7STS)"
 		}
 		events = append(events, e)
 	}

@@ -14,9 +14,9 @@ func (s *standIn) Connected(string) bool { return true }
 func (s *standIn) Try(_ context.Context, _ string, node ir.Node) (map[string]api.Tried, error) {
 	results := map[string]api.Tried{}
 	for _, server := range node.Pools[0].Servers {
-		r := api.Tried{Status: "L7STS", Code: 503, TookMs: 12, Said: "Layer7 wrong status: \x1b[2JService Unavailable"}
+		r := api.Tried{Status: "L7STS", Code: 503, TookMs: 12, Said: "answers 503: \x1b[2JService Unavailable"}
 		if server.Address.Port() == 8080 {
-			r = api.Tried{Passed: true, Status: "L7OK", Code: 200, TookMs: 3, Said: "Layer7 check passed: OK"}
+			r = api.Tried{Passed: true, Status: "L7OK", Code: 200, TookMs: 3, Said: "passes: OK"}
 		}
 		results[server.Name] = r
 	}

@@ -163,7 +163,7 @@ func TestTry(t *testing.T) {
 		}
 		good, silent, gone := webServer(t, nil), listener(t).Addr().String(), nobody(t)
 		ping := weir.HealthCheck{Type: "http", Method: "GET", Path: "/ping", Host: "www.example", Expect: "200-399"}
-		check("http", tryNode(ping, map[string]string{"good": good, "gone": gone, "silent": silent}), map[string]string{"good": "L7OK ", "gone": "L4CON refused", "silent": "L7TOUT timeout"})
+		check("http", tryNode(ping, map[string]string{"good": good, "gone": gone, "silent": silent}), map[string]string{"good": "L7OK ", "gone": "L4CON refused", "silent": "L7TOUT time"})
 		ping.Host = "broken.example"
 		check("status", tryNode(ping, map[string]string{"good": good}), map[string]string{"good": "L7STS 503"})
 		ping.Host, ping.Method, ping.Path = "www.example", "HEAD", "/other"

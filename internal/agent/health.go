@@ -194,10 +194,13 @@ func healthOf(rows []haproxy.StatRow, now time.Time) map[string]map[string]link.
 		if _, ok := out[pool][name]; ok && state == link.Maint {
 			continue
 		}
+		var since time.Time // of a server that drains nobody knows: HAProxy goes on counting from the last change of its checks
+		if state != link.Drain {
+			since = now.Add(-time.Duration(row.LastChange) * time.Second).Truncate(time.Second)
+		}
 		out[pool][name] = link.ServerHealth{
-			State: state, Since: now.Add(-time.Duration(row.LastChange) * time.Second).Truncate(time.Second),
-			// A star says that the next check runs, and would come and go.
-			Check: strings.TrimSpace(strings.TrimPrefix(row.CheckStatus, "* ") + " " + row.LastCheck), Connections: row.Sessions,
+			State: state, Since: since,
+			Check: row.CheckSaid(), Connections: row.Sessions,
 		}
 	}
 	return out

@@ -21,7 +21,7 @@ type CheckEvent struct {
 	// From and To are up, down, starting, maint, drain or no check.
 	From string `json:"from"`
 	To   string `json:"to"`
-	// Said is what the last check said, as HAProxy has it: "L7STS HTTP status check returned code <3C>503<3E>".
+	// Said is what the last check said, with HAProxy's word for it at the end: "answers 503: Sorry (L7STS)".
 	Said string `json:"said,omitempty"`
 }
 

@@ -38,7 +38,9 @@ type StatRow struct {
 	LastChange int
 	// CheckStatus is as L4OK, L7STS, INI; with "* " in front while the next check runs.
 	CheckStatus string
-	// LastCheck is what the last check said in words.
+	// CheckCode is the status of an answer to the last check over HTTP, LastCheck what is said of it besides: CheckSaid tells
+	// it in words.
+	CheckCode                                 int
 	LastCheck                                 string
 	Address                                   string
 	BytesIn, BytesOut                         int
@@ -209,7 +211,7 @@ type statField struct {
 }
 
 // statPlaces are the places of the columns, in the order of StatRow.fields.
-type statPlaces [28]int
+type statPlaces [29]int
 
 func (s *StatRow) fields() [len(statPlaces{})]statField {
 	return [...]statField{
@@ -227,6 +229,7 @@ func (s *StatRow) fields() [len(statPlaces{})]statField {
 		{"bck", nil, &s.Backup},
 		{"lastchg", nil, &s.LastChange},
 		{"check_status", &s.CheckStatus, nil},
+		{"check_code", nil, &s.CheckCode},
 		{"last_chk", &s.LastCheck, nil},
 		{"addr", &s.Address, nil},
 		{"bin", nil, &s.BytesIn},

@@ -218,7 +218,7 @@ func TestParseStat(t *testing.T) {
 			t.Errorf("frontend = %+v", r)
 		}
 		if r := by["b1/s1"]; r.Type != StatServer || r.Status != "DOWN" || r.Weight != 7 || r.CheckStatus != "L4CON" ||
-			!strings.Contains(r.LastCheck, "Connection refused") || r.Address != "127.99.1.2:80" {
+			r.CheckSaid() != "can't be connected to: Connection refused (L4CON)" || r.Address != "127.99.1.2:80" {
 			t.Errorf("s1 = %+v", r)
 		}
 		if r := by["b1/s2"]; r.Status != "DRAIN" {

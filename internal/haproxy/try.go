@@ -57,7 +57,7 @@ type CheckResult struct {
 	Status string
 	// Code is the status of an answer over HTTP, 0 for none; Took is in milliseconds.
 	Code, Took int
-	// Said is what it says in words.
+	// Said tells all of it in words.
 	Said string
 }
 
@@ -88,7 +88,7 @@ func CheckResults(text string) ([]CheckResult, error) {
 		case err != nil:
 			return nil, a.wrong("%v", err)
 		case col == nil:
-			if col, err = a.columnsOf(fields, "pxname", "svname", "type", "check_status", "check_code", "check_duration", "last_chk", "check_desc"); err != nil {
+			if col, err = a.columnsOf(fields, "pxname", "svname", "type", "check_status", "check_code", "check_duration", "last_chk"); err != nil {
 				return nil, err
 			}
 			continue
@@ -102,18 +102,7 @@ func CheckResults(text string) ([]CheckResult, error) {
 		}
 		c.Code, _ = strconv.Atoi(fields[col[4]])
 		c.Took, _ = strconv.Atoi(fields[col[5]])
-		c.Said = said(fields[col[7]], fields[col[6]])
+		c.Said = checkSaid(c.Status, c.Code, fields[col[6]])
 		list = append(list, c)
 	}
-}
-
-// said puts what a kind of result means before what this one says.
-func said(meaning, words string) string {
-	switch {
-	case words == "" || strings.Contains(meaning, words):
-		return meaning
-	case meaning == "" || strings.Contains(words, meaning):
-		return words
-	}
-	return meaning + ": " + words
 }

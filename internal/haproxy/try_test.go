@@ -72,9 +72,9 @@ func TestCheckResults(t *testing.T) {
 		"web,c,2,* INI,,,,Initializing,\n" +
 		"web,BACKEND,1,,,,,,\n")
 	want := []CheckResult{
-		{"web", "a", "L7STS", 503, 12, `Layer7 wrong status: Service, not "there"`},
-		{"web", "b", "L4OK", 0, 1, "Layer4 check passed"},
-		{"web", "c", "", 0, 0, "Initializing"},
+		{"web", "a", "L7STS", 503, 12, `answers 503: Service, not "there"`},
+		{"web", "b", "L4OK", 0, 1, "takes connections"},
+		{"web", "c", "", 0, 0, ""},
 	}
 	if err != nil || len(got) != len(want) {
 		t.Fatalf("%+v, %v", got, err)

@@ -125,7 +125,7 @@ func (l *checkLog) take(name string, rep link.Reported) {
 
 // changedAt is when a server's state changed, by this machine's clock: as HAProxy says, unless that is of an earlier change.
 func changedAt(rep link.Reported, was, now link.ServerHealth) time.Time {
-	if !now.Since.After(was.Since) {
+	if was.Since.IsZero() || !now.Since.After(was.Since) { // it had drained, or does now
 		return rep.At.UTC()
 	}
 	at := now.Since

@@ -40,15 +40,20 @@ func TestCheckLog(t *testing.T) {
 		return nil
 	})
 	step := func(lb string, at int64, pool string, state link.Health, since int64, ahead time.Duration) {
-		rep := toldHealth(time.Unix(at, 0), pool, map[string]link.Health{"a": state, "b": link.Up}, time.Unix(since, 0).Add(ahead))
+		var began time.Time
+		if since != 0 {
+			began = time.Unix(since, 0).Add(ahead)
+		}
+		rep := toldHealth(time.Unix(at, 0), pool, map[string]link.Health{"a": state, "b": link.Up}, began)
 		rep.Now = rep.At.Add(ahead)
 		l.takeAll(map[string]link.Reported{lb: rep, "lb0": {At: rep.At}})
 	}
 	step("lb1", 1010, "web", link.StartingUp, 1001, 0)
 	step("lb1", 1020, "web", link.Up, 1019, 0)
 	step("lb1", 1030, "web", link.Down, 1025, time.Hour) // its clock is ahead
-	step("lb1", 1040, "web", link.Drain, 1025, 0)        // HAProxy does not count this as a change
-	if got, want := checkTexts(l, "a"), []string{"lb1 web down>drain L4drain 1040", "lb1 web up>down L4down 1025", "lb1 web starting>up L4up 1019"}; !slices.Equal(got, want) {
+	step("lb1", 1040, "web", link.Drain, 0, 0)           // HAProxy does not count this as a change
+	step("lb1", 1045, "web", link.Down, 1025, 0)
+	if got, want := checkTexts(l, "a"), []string{"lb1 web drain>down L4down 1045", "lb1 web down>drain L4drain 1040", "lb1 web up>down L4down 1025", "lb1 web starting>up L4up 1019"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if got := checkTexts(l, "b"); len(got) > 0 {
@@ -61,7 +66,7 @@ func TestCheckLog(t *testing.T) {
 		step("lb9", 1060, "web", state, 1055, 0)
 		step("lb2", 1060, "others", state, 1055, 0)
 	}
-	if got := checkTexts(l, "a"); len(got) != 3 {
+	if got := checkTexts(l, "a"); len(got) != 4 {
 		t.Errorf("after one that is not believed: %q", got)
 	}
 }
