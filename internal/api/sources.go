@@ -220,8 +220,10 @@ const (
 	NotServingUnseen      = "NotSeen"     // the load balancer has it and has not told of its servers yet
 	// NotServingNoCertificate: TLS clients ask for host names that no certificate of the site is good for.
 	NotServingNoCertificate = "NoCertificate"
-	NotServingLimited       = "RateLimited" // a RateLimit refuses a good part of a site's requests
-	NotServingAborted       = "Aborted"     // load balancers have taken a leg of a Split out, as its abort says
+	// NotServingUnspoken: a certificate or an authority is missing that partners of a way out are spoken to with.
+	NotServingUnspoken = "Unspoken"
+	NotServingLimited  = "RateLimited" // a RateLimit refuses a good part of a site's requests
+	NotServingAborted  = "Aborted"     // load balancers have taken a leg of a Split out, as its abort says
 )
 
 // LoadBalancerStatus is what is known of one load balancer.

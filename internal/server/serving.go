@@ -37,6 +37,7 @@ func (m *moment) notServing(g *groupState) []api.Outage {
 	}
 	if len(heardOf) > 0 {
 		all = append(all, m.uncovered(g, heardOf)...)
+		all = append(all, g.unspoken(heardOf)...)
 		all = append(all, m.refusals.outages(&g.node, heardOf)...)
 	}
 	slices.SortStableFunc(all, func(a, b api.Outage) int {
