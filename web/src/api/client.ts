@@ -69,6 +69,12 @@ export function whenSignedOut(f: () => Promise<void> | undefined) {
   onSignedOut = f
 }
 
+// onForbidden is told when the API refuses for want of a right, which the page may have thought was there.
+let onForbidden = () => {}
+export function whenForbidden(f: () => void) {
+  onForbidden = f
+}
+
 // send gives the answer to a request, whole within that many milliseconds, a Refusal, or what the asker aborted it with.
 async function send(path: string, ask: Ask, within?: number): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json, application/problem+json' }
@@ -93,6 +99,7 @@ async function send(path: string, ask: Ask, within?: number): Promise<Response> 
   heard(res.headers.get('Date'))
   if (res.ok || res.status === 304) return res
   const refusal = new Refusal(await problemOf(res))
+  if (res.status === 403) onForbidden()
   const again = res.status === 401 ? onSignedOut() : undefined
   if (!again || !reads(ask)) throw refusal
   await again

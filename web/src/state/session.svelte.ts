@@ -1,4 +1,4 @@
-import { ask, get, whenSignedOut } from '../api/client'
+import { ask, get, whenForbidden, whenSignedOut } from '../api/client'
 import type { Kind, Right, Session } from '../api/types'
 
 const order: Right[] = ['viewer', 'operator', 'owner', 'admin']
@@ -19,6 +19,7 @@ class Who {
   /** persons is how many have signed in one after the other on this page, each with pages of their own. */
   persons = $state(0)
   #last?: string
+  #renewing = false
   #back?: Promise<void>
   #cameBack = () => {}
 
@@ -30,6 +31,10 @@ class Who {
     const session = await get<Session>('/api/v1/session')
     // Without the kinds there is no page for any of them, so they are there first.
     if (session.signedIn && this.kinds.length === 0) this.kinds = (await get<{ kinds: Kind[] }>('/api/v1/kinds')).kinds
+    this.#take(session)
+  }
+
+  #take(session: Session) {
     this.session = this.expired && !session.me ? { ...session, me: this.me } : session // the page behind is still theirs
     if (!session.me) return
     if (this.#last !== session.me.subject) {
@@ -40,6 +45,25 @@ class Who {
     this.expired = false
     this.#back = undefined
     this.#cameBack()
+  }
+
+  /** renew looks again who this is and what they may do: rights are given and taken while pages are open. */
+  async renew() {
+    const known = this.session
+    if (!known?.signedIn || this.#renewing) return
+    this.#renewing = true
+    try {
+      const session = await get<Session>('/api/v1/session')
+      if (this.session !== known) return // the person came or went meanwhile
+      if (!session.signedIn) {
+        void this.ended()
+        this.#take(session)
+      } else if (JSON.stringify(session) !== JSON.stringify(known)) this.#take(session)
+    } catch {
+      // Nobody answers, so nothing is known that is newer.
+    } finally {
+      this.#renewing = false
+    }
   }
 
   async signIn(token: string) {
@@ -90,3 +114,4 @@ class Who {
 
 export const who = new Who()
 whenSignedOut(() => who.ended())
+whenForbidden(() => void who.renew())

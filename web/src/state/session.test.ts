@@ -51,3 +51,38 @@ test('who only reads awaits the person who comes back, who writes is told', asyn
   await who.load()
   expect([(await theirs).value.of, who.persons, forget.mock.calls.length]).toEqual(['simon', persons + 1, 1])
 })
+
+test('rights that are given and taken meanwhile are known', async () => {
+  let grants = [{ role: 'web', right: 'viewer' }]
+  let signedIn = true
+  let asked = 0
+  vi.stubGlobal('fetch', (path: string) => {
+    const answer = (status: number, body: unknown) => Promise.resolve(new Response(JSON.stringify(body), { status }))
+    if (!path.startsWith('/api/v1/session')) return answer(403, { title: 'Forbidden' })
+    asked++
+    return answer(200, signedIn ? { signedIn, me: { subject: 'vera', grants }, providers: [] } : { signedIn, providers: [] })
+  })
+  await who.load()
+  expect(who.holds('operator', 'web')).toBe(false)
+  const session = who.session
+  await who.renew()
+  expect(who.session).toBe(session) // nothing is drawn again for the same
+  grants = [{ role: 'web', right: 'operator' }]
+  await who.renew()
+  expect(who.holds('operator', 'web')).toBe(true)
+
+  // What is refused may be so since a moment ago; many refusals ask once.
+  grants = []
+  asked = 0
+  await Promise.allSettled([ask('/api/v1/sites/www', { method: 'DELETE' }), ask('/api/v1/sites/www', { method: 'DELETE' })])
+  await vi.waitFor(() => expect(who.holds('viewer', 'web')).toBe(false))
+  expect(asked).toBe(1)
+
+  signedIn = false
+  const persons = who.persons
+  await who.renew()
+  expect([who.expired, who.me?.subject, who.persons]).toEqual([true, 'vera', persons])
+  asked = 0
+  await who.renew() // whoever is to come back is looked for elsewhere
+  expect(asked).toBe(0)
+})
