@@ -1,3 +1,4 @@
+import { tick } from 'svelte'
 import { address, type Query } from '../api/client'
 import { harmless } from '../text/marks'
 
@@ -12,13 +13,52 @@ class Router {
   query = $state.raw(new URLSearchParams(location.search))
 
   constructor() {
-    addEventListener('popstate', () => this.#read())
+    addEventListener('popstate', () => this.#back())
+    addEventListener('pagehide', () => this.#leave())
+    history.scrollRestoration = 'manual'
+    this.#scroll()
     document.addEventListener('click', (e) => this.#click(e))
   }
 
   #read() {
     this.path = pathHere()
     this.query = new URLSearchParams(location.search)
+  }
+
+  #back() {
+    const before = this.path
+    this.#read()
+    if (this.path === before) return
+    this.#enter()
+    scrollTo(0, 0)
+    this.#scroll()
+  }
+
+  // The page gets the focus once a dialog that led to it has given that back.
+  #enter() {
+    void tick().then(() => document.getElementById('main')?.focus({ preventScroll: true }))
+  }
+
+  #leave() {
+    history.replaceState({ top: scrollY }, '')
+  }
+
+  // Where a page was scrolled to stands at its step of the history. What it shows comes later, and with it the height, so
+  // that is awaited, until the person does something else.
+  #scroll() {
+    const top = Number((history.state as { top?: number } | null)?.top ?? 0)
+    if (top === 0) return
+    const left = new AbortController()
+    for (const does of ['wheel', 'keydown', 'pointerdown', 'popstate']) addEventListener(does, () => left.abort(), { signal: left.signal })
+    const until = performance.now() + 3000
+    const path = this.path
+    const scroll = () => {
+      if (left.signal.aborted || this.path !== path) return
+      scrollTo(0, top)
+      if (Math.abs(scrollY - top) < 2 || performance.now() > until) left.abort()
+      else requestAnimationFrame(scroll)
+    }
+    requestAnimationFrame(scroll)
   }
 
   // A click on a link of ours goes without loading the page again; with a modifier it does what browsers do.
@@ -33,15 +73,16 @@ class Router {
 
   go(to: string) {
     if (to === location.pathname + location.search) return
+    this.#leave()
     history.pushState(null, '', to)
     this.#read()
     scrollTo(0, 0)
-    document.getElementById('main')?.focus({ preventScroll: true })
+    this.#enter()
   }
 
   /** replace goes there without a step in the history. */
   replace(to: string) {
-    history.replaceState(null, '', to)
+    history.replaceState(history.state, '', to)
     this.#read()
   }
 
