@@ -27,6 +27,8 @@ export class Draft extends Foretold {
   /** theirs is what somebody else wrote in the meantime. */
   theirs = $state.raw<Obj>()
   saved = $state.raw<{ revision: number; object: Obj }>()
+  /** touched says that somebody has typed. */
+  touched = $state(false)
   #timer = 0
 
   constructor(kind: Kind, base: Obj | undefined, value: Obj) {
@@ -139,6 +141,7 @@ export class Draft extends Foretold {
   }
 
   #changed() {
+    this.touched = true
     this.#rest()
     this.saved = undefined
     if (!this.dirty || this.unread || !this.value.metadata?.name || who.refused(this.kind.name, this.value.metadata?.role)) {
@@ -212,8 +215,23 @@ export function draftOf(kind: Kind, now: Obj): Draft {
   return d
 }
 
+/** newDraftOf gives the draft of a new object of a kind: the one that was begun, or one that begins with what first gives. */
+export function newDraftOf(kind: Kind, name: string, first: () => Obj): Draft {
+  const key = kind.name + '/'
+  const d = begun.get(key)
+  if (d && d.touched && !d.base && (!name || d.value.metadata?.name === name)) return d
+  const fresh = new Draft(kind, undefined, first())
+  begun.set(key, fresh)
+  return fresh
+}
+
+/** dropNew lets go of the draft of a new object. */
+export function dropNew(kind: Kind): void {
+  begun.delete(kind.name + '/')
+}
+
 /** unsaved says whether any draft would be lost with the page. */
 export function unsaved(): boolean {
-  return [...begun.values()].some((d) => d.dirty)
+  return [...begun.values()].some((d) => d.dirty && d.touched)
 }
 addEventListener('beforeunload', (e) => unsaved() && e.preventDefault())

@@ -5,7 +5,7 @@ vi.stubGlobal('window', globalThis)
 vi.stubGlobal('addEventListener', () => {})
 let anotherComes = () => {}
 vi.mock('../../state/session.svelte', () => ({ whenOther: (forget: () => void) => (anotherComes = forget), who: { refused: (kind: string) => (kind === 'Zone' ? 'Only admins may write zones.' : '') } }))
-const { Draft, draftOf, unsaved } = await import('./draft.svelte')
+const { Draft, draftOf, dropNew, newDraftOf, unsaved } = await import('./draft.svelte')
 
 const kind = { name: 'Pool', plural: 'pools' } as Kind
 const pool = (revision: number, spec: object = { balance: 'leastconn', members: [{ name: 'a', port: 80 }] }, name = 'web'): Obj => ({ kind: 'Pool', metadata: { name, role: 'web' }, spec: spec as Obj['spec'], revision, status: { conditions: [] } }) as Obj
@@ -199,4 +199,25 @@ it('shows nobody what another person typed', () => {
   expect(draftOf(kind, pool(7, undefined, 'theirs')).dirty).toBe(true)
   anotherComes()
   expect([unsaved(), draftOf(kind, pool(7, undefined, 'theirs')).dirty]).toEqual([false, false])
+})
+
+it('keeps a new object that was begun, wherever the person looks in between', async () => {
+  const first = () => pool(0, {}, '')
+  const d = newDraftOf(kind, '', first)
+  expect(unsaved()).toBe(false)
+  expect(newDraftOf(kind, '', first)).not.toBe(d) // nothing was typed
+  const mine = newDraftOf(kind, '', first)
+  mine.set(['metadata', 'name'], 'api')
+  expect([newDraftOf(kind, '', first), newDraftOf(kind, 'api', first), unsaved()]).toEqual([mine, mine, true])
+  expect(newDraftOf({ ...kind, name: 'Site' }, '', first)).not.toBe(mine)
+  await settled()
+  const saving = mine.save()
+  asked.at(-1)!.answer(200, pool(8, {}, 'api'), 8)
+  expect([await saving, unsaved()]).toEqual([true, false])
+  expect(newDraftOf(kind, '', first)).not.toBe(mine) // it is made
+
+  const other = newDraftOf(kind, '', first)
+  other.set(['metadata', 'name'], 'b')
+  dropNew(kind)
+  expect([unsaved(), newDraftOf(kind, '', first) === other]).toEqual([false, false])
 })
