@@ -51,7 +51,9 @@ func TestNetworksAreWrittenAsNetworks(t *testing.T) {
 		"10.0.0.0/8":     "",
 		"10.0.0.1/8":     `spec.networks[0]: "10.0.0.1/8" is an address within 10.0.0.0/8; write that for the network, or 10.0.0.1/32 for the address alone`,
 		"2001:db8::1/32": "write that for the network, or 2001:db8::1/128",
-		"10.0.0.1":       "is no network",
+		"10.0.0.1":       `"10.0.0.1" is an address and no network; write 10.0.0.1/32 for the address alone`,
+		"2001:db8::1":    "write 2001:db8::1/128 for the address alone",
+		"office":         `"office" is no network, such as`,
 	} {
 		_, err := weir.Decode("t.yaml", []byte(`{kind: AccessList, metadata: {name: a}, spec: {networks: ["`+network+`"]}}`))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

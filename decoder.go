@@ -131,6 +131,9 @@ func readText(into encoding.TextUnmarshaler, s string) error {
 	case *time.Time:
 		return fmt.Errorf("%q is no time, such as 2030-01-31T12:00:00Z", clip(s))
 	case *netip.Prefix:
+		if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+			return fmt.Errorf("%q is an address and no network; write %s for the address alone", clip(s), netip.PrefixFrom(a, a.BitLen()))
+		}
 		return fmt.Errorf("%q is no network, such as 192.0.2.0/24 or 2001:db8::/32", clip(s))
 	case *netip.Addr:
 		return fmt.Errorf("%q is no address, such as 192.0.2.7 or 2001:db8::7", clip(s))

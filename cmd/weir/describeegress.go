@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"weir"
 )
@@ -15,13 +16,32 @@ func (d *description) partner(o *weir.Partner) {
 		if e.Plain {
 			scheme = "http"
 		}
-		d.line(fmt.Sprintf("  %s  %s://%s:%d%s", e.Name(), scheme, e.Host, e.Port, e.Path))
+		d.line(strings.TrimRight(fmt.Sprintf("  %s  %s://%s:%d%s  %s", e.Name(), scheme, e.Host, e.Port, e.Path, whereIs(e)), " "))
 		d.maintenance("    ", e.Maintenance)
 	}
 	if o.Maintenance != nil {
 		d.section("All of them")
 		d.maintenance("  ", o.Maintenance)
 	}
+}
+
+// whereIs gives the addresses that calls to a service go to, and by whom they were found.
+func whereIs(e *weir.PartnerEndpoint) string {
+	list, from := e.Addresses, ""
+	switch {
+	case len(list) > 0:
+	case e.Resolve == weir.ResolveByLoadBalancer:
+		return "each load balancer asks the DNS"
+	case len(e.Resolved) == 0:
+		return "no address yet"
+	default:
+		list, from = e.Resolved, ", by the DNS"
+	}
+	names := make([]string, len(list))
+	for i, a := range list {
+		names[i] = a.String()
+	}
+	return "at " + some(names, 4) + from
 }
 
 func (d *description) maintenance(indent string, m *weir.SiteMaintenance) {

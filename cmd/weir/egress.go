@@ -57,10 +57,8 @@ with what the rules do let through.`,
 		if *as != "url" && !slices.Contains(weir.EgressLanguages, *as) {
 			return usagef("--as %q is none of url, %s", *as, strings.Join(weir.EgressLanguages, ", "))
 		}
-		for name, value := range map[string]string{"client": *client, "partner": asked.Partner, "service": asked.Service, "sla": asked.SLA} {
-			if value == "" {
-				return usagef("--%s is required; weir egress calls CLIENT lists what may be called", name)
-			}
+		if err := required([][2]string{{"--client", *client}, {"--partner", asked.Partner}, {"--service", asked.Service}, {"--sla", asked.SLA}}); err != nil {
+			return err
 		}
 		if *rest != "" {
 			if err := weir.CheckURLPath(*rest); err != nil {
@@ -96,6 +94,25 @@ with what the rules do let through.`,
 		return printCall(cmd, composed, *as)
 	}
 	return cmd
+}
+
+// required names the flags of a call, each with its value, that were left out, in one go.
+func required(flags [][2]string) error {
+	var missing []string
+	for _, f := range flags {
+		if f[1] == "" {
+			missing = append(missing, f[0])
+		}
+	}
+	is := "is"
+	switch len(missing) {
+	case 0:
+		return nil
+	case 1:
+	default:
+		is = "are"
+	}
+	return usagef("%s %s required; weir get egressclients lists who calls, weir egress calls CLIENT what may be called", list(missing), is)
 }
 
 // printCall prints a call by each way out, or the program that makes it by the first.

@@ -35,7 +35,8 @@ thousand of all sites together: for more, logs are to be shipped.
 
 A line tells when the request began, the load balancer, the client, the status, the method, host and path, the zone, pool
 and server, how long it took, HAProxy's two letters when it did not end as it should, retries, and headers that the site
-captures. When there are more lines than can be shown, it is said how many were left out.`,
+captures. Of a call to a partner it has the EgressClient (caller), why it was refused and by which EgressRule, the
+partner's address (at), and why there was no connection to it (unmade). When there are more lines than can be shown, it is said how many were left out.`,
 		Example: `  weir log www
   weir log www --follow --status 5xx
   weir log www --errors --since 10m
@@ -174,7 +175,8 @@ func (v *logView) text(l *api.LogLine) string {
 	if l.Retries > 0 {
 		words = append(words, v.paint(warning, count(int(l.Retries), "retry", "retries")))
 	}
-	for _, w := range [][2]string{{"caller", l.Caller}, {"at", l.At}, {"unmade", l.Unmade}} {
+	refused, by := whyRefused(l)
+	for _, w := range [][2]string{{"caller", l.Caller}, {"refused", refused}, {"by", by}, {"at", l.At}, {"unmade", l.Unmade}} {
 		if w[1] != "" {
 			words = append(words, v.faint(w[0]+"=")+oneLine(w[1]))
 		}
@@ -194,6 +196,18 @@ func (v *logView) text(l *api.LogLine) string {
 		}
 	}
 	return strings.Join(there, " ")
+}
+
+// whyRefused gives the reason for which a load balancer let a call to a partner not through, as weir_calls_refused_total
+// counts it, and the EgressRule that stood for it, where one did; nothing of what was let through.
+func whyRefused(l *api.LogLine) (reason, rule string) {
+	if _, reason, refused := strings.Cut(l.Route, "/!"); refused {
+		return reason, l.Rule
+	}
+	if _, reason, refused := strings.Cut(l.Route, "+"); refused && l.Caller != "" {
+		return reason, l.Rule
+	}
+	return "", ""
 }
 
 // quiet writes what clean would take out of JSON as escapes, which mean the same.

@@ -20,7 +20,8 @@ func newStatus() *cobra.Command {
 		Long: `Show, for each group of load balancers, how many have read back what is wanted; who has not, why and since
 when; which sites and pools do not serve, where and why; what is quarantined or left out; and how often HAProxy was
 reloaded, with the reasons of the last time. Below that: how many servers registered, which certificates can't be had,
-which discovery sources fail or are not believed, and what was taken out of zones.
+which discovery sources fail or are not believed, which partners do not answer or have no address, and what was taken
+out of zones.
 
 The sign before a group says how it is: ✓ when all of it has what is wanted and everything serves, ! when something
 is missing that clients need not notice, ✗ when a load balancer lags or a site does not serve.
@@ -127,29 +128,30 @@ func printFleet(s *screen, fleet *api.FleetStatus, now time.Time) {
 		s.line("")
 		s.line(s.wrapped("", notIssuedText(s, fleet.NotIssued)))
 	}
-	printSources(s, fleet.Sources)
+	printTroubles(s, "source", "DiscoverySource", fleet.Sources)
+	printTroubles(s, "partner", "Partner", fleet.Partners)
 	if len(fleet.Strangers) > 0 {
 		s.printf("\n%s\n", s.wrapped("", s.warning(strangersAre)))
 		printStrangers(s, fleet.Strangers, now)
 	}
 }
 
-// printSources names the discovery sources that somebody should look at, or the first of them.
-func printSources(s *screen, list []weir.Problem) {
+// printTroubles names the discovery sources, or the partners, that somebody should look at, or the first of them.
+func printTroubles(s *screen, word, kind string, list []weir.Problem) {
 	for i, p := range list {
 		if i == 0 {
 			s.line("")
 		}
-		if i == mostSources {
-			s.line(s.faint(fmt.Sprintf("… and %d more, with weir get discoverysources", len(list)-mostSources)))
+		if i == mostTroubles {
+			s.line(s.faint(fmt.Sprintf("… and %d more, with weir get %ss", len(list)-mostTroubles, strings.ToLower(kind))))
 			return
 		}
-		s.line(s.wrapped("", s.warning("source ")+s.strong(clean(strings.TrimPrefix(p.Object, "DiscoverySource/")))+": "+oneLine(p.Message)))
+		s.line(s.wrapped("", s.warning(word+" ")+s.strong(clean(strings.TrimPrefix(p.Object, kind+"/")))+": "+oneLine(p.Message)))
 	}
 }
 
-// mostSources is how many sources the state of the fleet names.
-const mostSources = 5
+// mostTroubles is how many of a kind the state of the fleet names.
+const mostTroubles = 5
 
 // serversText counts the servers by their registrations, empty while there are none.
 func serversText(s *screen, sums *api.RegisteredServers) string {

@@ -11,6 +11,21 @@ import (
 	"weir/internal/api"
 )
 
+// TestStatusNamesPartnersThatFail: the first few by name, with the reason in words and nothing of a terminal's.
+func TestStatusNamesPartnersThatFail(t *testing.T) {
+	fleet := api.FleetStatus{Partners: []weir.Problem{{Object: "Partner/acme", Message: "prod/orders: of 12 calls\x1b[2J of the last minute 12 failed there"}}}
+	for i := range mostTroubles + 2 {
+		fleet.Partners = append(fleet.Partners, weir.Problem{Object: fmt.Sprint("Partner/p", i), Message: "no"})
+	}
+	var out bytes.Buffer
+	printFleet(&screen{out: &out}, &fleet, time.Now())
+	for _, want := range []string{"\npartner acme: prod/orders: of 12 calls", " of the last minute 12 failed there\npartner p0: no\n", "… and 3 more, with weir get partners"} {
+		if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "\x1b") {
+			t.Errorf("no %q in\n%q", want, out.String())
+		}
+	}
+}
+
 // TestStatusOfAThousandFaultsIsShort: one tcp site on an http port leaves out every other site there, and a machine
 // without its addresses quarantines each of them.
 func TestStatusOfAThousandFaultsIsShort(t *testing.T) {

@@ -102,7 +102,7 @@ func (f *fakeStatus) Fleet() FleetStatus {
 	if f.stage != nil {
 		return f.stage.fleet
 	}
-	return FleetStatus{Version: "test", Revision: 1, NotIssued: []weir.Problem{{Object: "Pool/web"}, {Object: "Pool/media"}}, Groups: []GroupStatus{{
+	return FleetStatus{Version: "test", Revision: 1, NotIssued: []weir.Problem{{Object: "Pool/web"}, {Object: "Pool/media"}}, Partners: []weir.Problem{{Object: "Pool/web"}, {Object: "Pool/media"}}, Groups: []GroupStatus{{
 		Name: "edge", Problems: []weir.Problem{{Object: "Pool/web"}, {Object: "Pool/media"}},
 		NotServing: []Outage{{Object: "Site/films", Down: true}, {Object: "Site/www"}},
 		TicketKeys: &TicketKeysStatus{Generation: 7, Message: "all 2 have generation 7"},

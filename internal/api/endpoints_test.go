@@ -267,6 +267,9 @@ func TestCollectionsShowOnlyWhatOneMaySee(t *testing.T) {
 	if len(fleet.NotIssued) != 1 || fleet.NotIssued[0].Object != "Pool/web" {
 		t.Errorf("the owner of web is told of what is not issued: %+v", fleet.NotIssued)
 	}
+	if len(fleet.Partners) != 1 || fleet.Partners[0].Object != "Pool/web" {
+		t.Errorf("the owner of web is told of partners that do not answer: %+v", fleet.Partners)
+	}
 	if g := fleet.Groups[0]; len(g.NotServing) != 1 || g.NotServing[0].Object != "Site/www" || g.NotServingHidden != 1 {
 		t.Errorf("the owner of web is told of what does not serve: %+v, hidden %d", g.NotServing, g.NotServingHidden)
 	}

@@ -86,6 +86,7 @@ func (c *call) status() error {
 	fleet.Groups = groups
 	fleet.NotIssued = c.visible(view, fleet.NotIssued)
 	fleet.Sources = c.visible(view, fleet.Sources)
+	fleet.Partners = c.visible(view, fleet.Partners)
 	return c.answer(http.StatusOK, fleet)
 }
 

@@ -44,6 +44,14 @@ func handlesOf(o *weir.Object) []handle {
 				add("address", m.Address.String())
 			}
 		}
+	case *weir.Partner:
+		for i := range spec.Endpoints {
+			e := &spec.Endpoints[i]
+			add("hostname", e.Host)
+			for _, a := range append(slices.Clone(e.Addresses), e.Resolved...) {
+				add("address", a.String())
+			}
+		}
 	case *weir.Certificate:
 		add("hostname", spec.Names...)
 		if spec.Info != nil {

@@ -27,6 +27,10 @@ kind: Site
 metadata: {name: wild, role: web}
 spec: {hostnames: ["*.shop.example.org"], addresses: [vip1], listeners: [{port: 8081}], backends: {default: web}}
 ---
+kind: Partner
+metadata: {name: bank, role: web}
+spec: {endpoints: [{environment: prod, service: pay, host: pay.bank.example, addresses: [198.51.100.7]}]}
+---
 `+kindTable["Certificate"].body), 200)
 	for _, c := range []struct{ who, q, want string }{
 		{"viewer", "shop", "Site/shop by name shop; Site/wild by hostname *.shop.example.org (0 more)"},
@@ -40,6 +44,9 @@ spec: {hostnames: ["*.shop.example.org"], addresses: [vip1], listeners: [{port: 
 		{"viewer", "192.0.2.0/24", "AccessList/office by network 192.0.2.0/24 (0 more)"},
 		{"viewer", "203.0.113.1", "IPAddress/vip1 by address 203.0.113.1; LoadBalancerGroup/edge by network 203.0.113.0/28 (0 more)"},
 		{"viewer", ":8081", "Site/wild by port :8081 (0 more)"},
+		{"viewer", "https://PAY.bank.example/v2", "Partner/bank by hostname pay.bank.example (0 more)"},
+		{"viewer", "198.51.100.7", "Partner/bank by address 198.51.100.7 (0 more)"},
+		{"other", "pay.bank.example", " (0 more)"},
 		{"viewer", "r12", "Server/web-2 by label rack=r12 (0 more)"},
 		{"viewer", "film", " (0 more)"},
 		{"other", "film", "Site/films by name films; Server/film-1 by name film-1 (0 more)"},

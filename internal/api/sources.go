@@ -161,6 +161,9 @@ type FleetStatus struct {
 	// Sources are the DiscoverySources that nothing can be learned from, whose servers can't be written, or that have lost
 	// more at once than is believed. Each has what is the matter, and what becomes of its servers.
 	Sources []weir.Problem `json:"sources,omitempty"`
+	// Partners are those to whom a good part of the calls fails, or of whose services one has no address because the DNS
+	// says none. Each has what is the matter.
+	Partners []weir.Problem `json:"partners,omitempty"`
 }
 
 // RegisteredServers counts Servers by the states of their registrations.

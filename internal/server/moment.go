@@ -131,13 +131,17 @@ func (s *serverTally) add(lb string, h *link.ServerHealth) {
 	}
 }
 
-// serving says whether something answers: of a pool its servers, of a site the pools of its backends.
+// serving says whether something answers: of a pool its servers, of a site the pools of its backends. A way out has none:
+// whether partners answer is told of those.
 func (v *view) serving() (weir.Condition, bool) {
 	var pools []string
 	switch spec := v.object.Spec.(type) {
 	case *weir.Pool:
 		pools = []string{v.ref.Name}
 	case *weir.Site:
+		if spec.Egress != nil && !v.refusedByAll() {
+			return weir.Condition{}, false
+		}
 		for _, b := range spec.Backends {
 			for _, pool := range b.Pools() {
 				if !slices.Contains(pools, pool) {
@@ -165,7 +169,7 @@ func (v *view) serving() (weir.Condition, bool) {
 func (v *view) servingOf(up, of, out int, dead []string) weir.Condition {
 	c := weir.Condition{Type: weir.Serving, Ready: up, Of: of}
 	switch {
-	case v.of > 0 && v.ready == 0 && v.absent():
+	case v.refusedByAll():
 		c.Ready, c.Of = 0, 0 // servers that are up serve nothing here
 		c.Status, c.Reason, c.Message = "False", "Quarantined", "no load balancer has it: all refuse it, and it has no earlier form"
 	case of == 0:
@@ -180,6 +184,9 @@ func (v *view) servingOf(up, of, out int, dead []string) weir.Condition {
 	}
 	return c
 }
+
+// refusedByAll says that no load balancer has the object in any form.
+func (v *view) refusedByAll() bool { return v.of > 0 && v.ready == 0 && v.absent() }
 
 // outText counts the servers that were taken out; empty for none.
 func outText(before string, n int) string {

@@ -149,6 +149,28 @@ func (v *view) answering() (c weir.Condition, ok bool) {
 	return c, len(texts) > 0
 }
 
+// failingPartners names the Partners that do not answer, or whose hosts the DNS does not know, by their names.
+func (m *moment) failingPartners() (list []weir.Problem) {
+	for o := range m.store.View().All("Partner") {
+		v := &view{moment: m, object: o, ref: o.Ref()}
+		conditions := v.named()
+		if c, fails := v.answering(); fails {
+			conditions = append(conditions, c)
+		}
+		var why []string
+		for _, c := range conditions {
+			if c.Status == "False" {
+				why = append(why, c.Message)
+			}
+		}
+		if len(why) > 0 {
+			list = append(list, weir.Problem{Object: o.Ref().String(), Message: strings.Join(why, "; ")})
+		}
+	}
+	slices.SortFunc(list, func(a, b weir.Problem) int { return strings.Compare(a.Object, b.Object) })
+	return list
+}
+
 func (f failingCalls) text() string {
 	text := fmt.Sprintf("of %d calls of the last minute", f.calls)
 	if f.partner > 0 {

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,12 @@ func TestAPartnerThatFailsIsTold(t *testing.T) {
 	tell("stranger", began, "example.prod.www", 2000, 2000, 0)
 	is("twenty more", partner, "False Fails since 03:00:20: prod/www: of 200 calls of the last minute 24 failed there: "+there)
 	is("of another partner", other, "")
+	if _, err := s.Apply(t.Context(), store.Request{Author: "ann", Writes: []weir.Write{{Put: partner}, {Put: other}}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.moment().failingPartners(); len(got) != 1 || got[0].Object != "Partner/example" || !strings.HasPrefix(got[0].Message, "prod/www: of 200 calls of the last minute 24 failed there") {
+		t.Errorf("the state of the fleet names of partners %+v", got)
+	}
 	tell("lb1", began, "example.prod.ftp", 9, 0, 9)
 	is("and of another service", partner, "False Fails since 03:00:20: prod/ftp: of 9 calls of the last minute 9 failed on Weir's side: "+
 		"no address is known, a certificate is missing, or a limit of the load balancer was reached; prod/www: of 200 calls of the last minute 24 failed there: "+there)
@@ -85,4 +92,17 @@ func TestAPartnerThatFailsIsTold(t *testing.T) {
 	rep.At, rep.Now = now, now
 	reports["lb2"] = rep
 	is("all that another one has counted since", partner, "False Fails since "+now.Format("15:04:05")+": prod/www: of 3 calls of the last minute 3 failed there: "+there)
+}
+
+// TestAWayOutHasNoServersToTellOf: whether partners answer is said of those, and a site that is none goes by its servers.
+func TestAWayOutHasNoServersToTellOf(t *testing.T) {
+	t.Parallel()
+	_, f := newTestFleet(t)
+	for spec, want := range map[string]bool{"egress: {environments: [prod]}": false, "backends: {default: web}": true} {
+		site := decoded(t, "kind: Site\nmetadata: {name: out, role: web}\nspec: {hostnames: [out.example.com], addresses: [vip], listeners: [{port: 80}], "+spec+"}")
+		got := slices.ContainsFunc(f.Status(site).Conditions, func(c weir.Condition) bool { return c.Type == weir.Serving })
+		if got != want {
+			t.Errorf("%s: Serving is told of: %t, want %t", spec, got, want)
+		}
+	}
 }

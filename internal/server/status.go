@@ -29,6 +29,7 @@ func (f *fleet) Fleet() api.FleetStatus {
 	status.Strangers = f.strangers()
 	status.NotIssued = f.notIssued()
 	status.Sources = f.troubled()
+	status.Partners = m.failingPartners()
 	if f.restored != nil {
 		status.Restored = f.restored()
 	}
