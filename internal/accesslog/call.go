@@ -82,18 +82,20 @@ func (c Call) since(o Call) Call {
 func (c Call) none() bool { return c == Call{CallKey: c.CallKey} }
 
 // fault tells whose fault it is that a call failed. An answer of class 5xx in good order is the partner's own; one of class
-// 4xx is no fault: it is what the partner has to say.
+// 4xx is no fault: it is what the partner has to say. One that HAProxy gives itself, with no server to ask, is ours: no
+// address of the service is known.
 func (l *Line) fault() (client, weir, partner bool) {
+	nobody := string(l.Server) == nobodyServes
 	switch l.cause() {
 	case causeClient:
 		return true, false, false
 	case causeProxy:
 		return false, true, false
 	case causeServer:
-		nobody := string(l.Server) == nobodyServes
 		return false, nobody, !nobody
 	}
-	return false, false, classOf(l.Status) == classes-1
+	failed := classOf(l.Status) == classes-1
+	return false, failed && nobody, failed && !nobody
 }
 
 // nobodyServes stands for the server in a line of which none was chosen.

@@ -41,6 +41,7 @@ func TestCallsAreCounted(t *testing.T) {
 		called(to, wwwPath, be, "s1", "400", "CH", through),
 		called(to, wwwPath, be, "<NOSRV>", "503", "SC", nowhere),
 		called(to, wwwPath, be, "s1", "503", "RC", nowhere),
+		called(to, wwwPath, "http-443", "<NOSRV>", "503", "LR", nowhere), // its name has no address
 		called(to+"+full", wwwPath, "http-443", "<NOSRV>", "503", "LR", nowhere),
 		called(to+"+maintenance", wwwPath, "http-443", "<NOSRV>", "503", "LR", nowhere),
 		called("out/!form", "/%2e/"+strings.Repeat("x", 400), "http-443", "<NOSRV>", "400", "LR", `null,null,"-","-",null,"-","0",null,null`),
@@ -56,13 +57,13 @@ func TestCallsAreCounted(t *testing.T) {
 		t.Fatalf("%d keys: %+v", len(c.Calls), c.Calls)
 	}
 	call := c.Calls[0]
-	if want := (CallKey{"out", "myback", "example.prod.www", "high"}); call.CallKey != want || call.Requests() != 9 {
+	if want := (CallKey{"out", "myback", "example.prod.www", "high"}); call.CallKey != want || call.Requests() != 10 {
 		t.Errorf("%+v, %d calls", call.CallKey, call.Requests())
 	}
-	if want := (Faults{Client: 1, Weir: 2, Partner: 4}); call.Faults != want || call.Reused != 1 {
+	if want := (Faults{Client: 1, Weir: 3, Partner: 4}); call.Faults != want || call.Reused != 1 {
 		t.Errorf("%+v, %d reused", call.Faults, call.Reused)
 	}
-	if call.Classes[2].Requests != 1 || call.Classes[4].Requests != 2 || call.Classes[5].Requests != 6 || call.Total.Count() != 9 {
+	if call.Classes[2].Requests != 1 || call.Classes[4].Requests != 2 || call.Classes[5].Requests != 7 || call.Total.Count() != 10 {
 		t.Errorf("%+v", call.Classes)
 	}
 	// The line's connection took 2 ms, its way there and back more than that, and once nothing is known of it.
@@ -87,7 +88,7 @@ func TestCallsAreCounted(t *testing.T) {
 	text := scrape(t, NewCollector(func() Counts { return c }, prometheus.Labels{}))
 	const labels = `client="myback",environment="prod",`
 	for _, want := range []string{
-		`weir_calls_total{class="5xx",` + labels + `partner="example",service="www",site="out",sla="high"} 6`,
+		`weir_calls_total{class="5xx",` + labels + `partner="example",service="www",site="out",sla="high"} 7`,
 		`weir_call_errors_total{` + labels + `fault="partner",partner="example",service="www",site="out",sla="high"} 4`,
 		`weir_calls_refused_total{` + labels + `partner="example",reason="method",rule="r1",service="www",site="out",sla="high"} 1`,
 		`weir_calls_refused_total{client="",environment="",partner="",reason="form",rule="",service="",site="out",sla=""} 1`,
