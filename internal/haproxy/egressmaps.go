@@ -82,6 +82,11 @@ func (r *renderer) egressSources() {
 			from[network] = append(from[network], r.node.Clients[i].Name)
 		}
 	}
+	if len(from) > 0 {
+		for _, network := range holdIPv4 {
+			from[network] = slices.Clip(from[network])
+		}
+	}
 	sets := map[string]string{}
 	for _, network := range slices.SortedFunc(maps.Keys(from), netip.Prefix.Compare) {
 		var all []string
@@ -99,9 +104,14 @@ func (r *renderer) egressSources() {
 				}
 			}
 		}
-		r.put(mapEgressNets, network.String(), sets[key], "EgressClient/"+from[network][0])
+		owner := append(all, r.node.Clients[0].Name)[0]
+		r.put(mapEgressNets, network.String(), sets[key], "EgressClient/"+owner)
 	}
 }
+
+// holdIPv4 are networks of IPv6 whose addresses hold one of IPv4, as which HAProxy looks them up in no network of IPv6: who
+// comes from there does not come from it. That of ::ffff:192.0.2.1 is left out, which is how a socket of both tells of IPv4.
+var holdIPv4 = []netip.Prefix{netip.MustParsePrefix("::/96"), netip.MustParsePrefix("2002::/16")}
 
 // callersSet names the set of some EgressClients as no Site can be called, beside which it stands in one map, and as nobody
 // finds other EgressClients for.
