@@ -78,6 +78,11 @@ func TestNamesOfPartnersMove(t *testing.T) {
 		answers("moves", 200, "first")
 		answers("own", 200, "first")
 		w.says("partners/moves", "Resolved", "True")
+		// The name server itself is gone: what the control plane heard last stays, what load balancers ask for is told.
+		k.Stop()
+		w.says("partners/moves", "Resolved", "False", "what it had last stays: "+w.at(201).String())
+		answers("own", 503, "")
+		answers("moves", 200, "first")
 		if got := w.reloads() - reloads; got > 0 && h.Version == "3.4" {
 			t.Errorf("names took %d reloads: %+v", got, w.status())
 		}
