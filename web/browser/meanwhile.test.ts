@@ -104,3 +104,42 @@ walk('of many presses one counts, however late the answer', async (v) => {
   expect(writes).toEqual(['DELETE'])
   await cell.getByText('shifted').waitFor({ state: 'detached' })
 })
+
+walk('a page tells that it is old while the control plane is away, and comes back by itself', async (v) => {
+  const role = (contact: string) => v.world.call('PUT', '/api/v1/roles/empty', { kind: 'Role', metadata: { name: 'empty' }, spec: { contact } })
+  await role('first')
+  await role('second')
+  const { revision } = (await v.world.call<{ revision: number }>('GET', '/api/v1/roles/empty')).value
+  await v.signIn('admin', `/changes/${revision}`)
+  let away = true
+  await v.page.route(/\/api\/v1\/|\/openapi\.json/, (route) => (away ? route.fulfill({ status: 503, body: 'upgrading' }) : route.continue()))
+  v.allow(503, /./)
+  const old = v.page.getByText('This may be old')
+  await old.waitFor()
+  expect(await v.page.getByText('1 object').count()).toBe(1)
+  away = false
+  await old.waitFor({ state: 'detached' })
+
+  // Somebody takes the change back that is looked at.
+  expect((await v.world.call('POST', `/api/v1/changes/${revision}/undo`)).status).toBe(200)
+  await v.page.getByText('It was taken back by').waitFor()
+
+  // A form whose fields can't be had is there once they can; what was typed in it is still there later.
+  away = true
+  await v.page.evaluate(() => {
+    history.pushState(null, '', '/splits/new')
+    dispatchEvent(new PopStateEvent('popstate'))
+  })
+  await v.page.getByRole('alert').waitFor()
+  away = false
+  const text = v.page.getByRole('textbox', { name: 'Split as YAML' })
+  await text.waitFor()
+  await text.click()
+  await v.page.keyboard.press('Control+End')
+  await v.page.keyboard.insertText('\n# to be gone on with')
+  await v.go('/sites')
+  await v.page.goBack()
+  await text.getByText('# to be gone on with').waitFor()
+  await v.page.getByRole('button', { name: 'Begin anew' }).click()
+  await text.getByText('# to be gone on with').waitFor({ state: 'detached' })
+})
