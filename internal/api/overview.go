@@ -82,7 +82,7 @@ type Changing struct {
 const mostAttention = 100
 
 // watched are the kinds that are looked through for what needs attention, what clients feel first.
-var watched = []string{"Site", "LoadBalancer", "Certificate", "Pool", "Issuer", "DiscoverySource", "IPAddress", "Route", "Split", "RateLimit", "AccessList", "Map", "Logic", "ErrorPage"}
+var watched = []string{"Site", "LoadBalancer", "Certificate", "Pool", "Issuer", "DiscoverySource", "IPAddress", "Partner", "EgressRule", "Route", "Split", "RateLimit", "AccessList", "Map", "Logic", "ErrorPage"}
 
 // overview answers how everything is.
 func (c *call) overview() error {

@@ -50,6 +50,8 @@ type Row struct {
 	// has ended; CertificateSoon, which certificates have too, says that somebody should look at one of them.
 	CertificateDays *int `json:"certificateDays,omitempty"`
 	CertificateSoon bool `json:"certificateSoon,omitempty"`
+	// Egress are the environments whose applications call partners by a site that is a way out.
+	Egress []string `json:"egress,omitempty"`
 
 	// Of pools, servers and load balancers.
 	Zone string `json:"zone,omitempty"`
@@ -169,6 +171,9 @@ func daysUntil(end, now time.Time) int {
 
 func (c *call) siteRow(p *picture, o *weir.Object, spec *weir.Site, r *Row) {
 	r.Hostnames, r.Mode, r.Zones = spec.Hostnames, spec.Mode, zonesOf(spec)
+	if spec.Egress != nil {
+		r.Egress = spec.Egress.Environments
+	}
 	for _, name := range spec.Addresses {
 		a := RowAddress{Name: name}
 		if ip := p.view.Get(weir.Ref{Kind: "IPAddress", Name: name}); ip != nil && c.may(ip) == nil {

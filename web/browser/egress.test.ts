@@ -105,7 +105,18 @@ walk('a call that is composed in the page passes a load balancer', async (v) => 
 
 walk('an application has a list of what it may call, and one that may call nobody is told how', async (v) => {
   await partners(v)
-  await v.signIn('viewer', '/egressclients/reports/calls')
+  await v.signIn('viewer', '/')
+  await expect.poll(() => v.page.getByRole('row', { name: /^out / }).innerText()).toContain('way out for prod')
+  await v.open('/sites?q=out')
+  await v.page.getByText('way out for prod').waitFor()
+  await v.shot('sites, a way out')
+  // A partner whose name nobody knows is for somebody to look at.
+  expect((await v.world.call('PUT', '/api/v1/partners/lost', { kind: 'Partner', metadata: { name: 'lost', role: 'web' }, spec: { endpoints: [{ environment: 'prod', service: 'www', host: 'lost.invalid' }] } })).status).toBe(201)
+  expect((await v.world.call('PUT', '/api/v1/egressrules/lost', { kind: 'EgressRule', metadata: { name: 'lost', role: 'web' }, spec: { clients: ['reports'], partner: 'lost', slas: ['fast'] } })).status).toBe(201)
+  await v.open('/')
+  await v.page.getByRole('listitem').filter({ has: v.page.getByRole('link', { name: 'Partner lost', exact: true }) }).getByText('lost.invalid').waitFor()
+  await v.shot('home, a partner is lost')
+  await v.open('/egressclients/reports/calls')
   const list = v.page.getByRole('table', { name: 'Everything that reports may call' })
   await expect.poll(() => list.innerText()).toMatch(/rates\/fast\/[\s\S]*GET[\s\S]*\/v1[\s\S]*connects in 1s, waits 2s, nothing is tried again, 50 at once[\s\S]*desk@bank\.example[\s\S]*reports-rates/)
   await v.shot('application, calls')

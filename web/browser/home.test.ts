@@ -35,6 +35,9 @@ walk('home tells what goes wrong and what is being changed, live', async (v) => 
   await v.page.getByRole('link', { name: /^lb-internal does not answer: not heard for/ }).waitFor()
   await v.shot('home, trouble')
   await v.axe()
+  await v.page.getByRole('link', { name: 'Pool web-az1', exact: true }).click()
+  await v.page.getByText(/can't be connected to: Connection refused \(L4CON\)/).first().waitFor()
+  await v.page.goBack()
 
   await v.world.agent('lb-internal', 'start')
   await v.world.origin('az1-0', 'start')

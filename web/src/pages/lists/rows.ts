@@ -12,6 +12,8 @@ export interface SiteRow extends Row {
   shifted?: string[]
   certificateDays?: number
   certificateSoon?: boolean
+  /** egress are the environments whose applications call partners by it. */
+  egress?: string[]
 }
 
 export interface PoolRow extends Row {
