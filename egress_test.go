@@ -60,6 +60,8 @@ func TestEgressObjects(t *testing.T) {
 		"kind: Tuning\nmetadata: {name: t}\nspec: {nameservers: [\"192.0.2.1:0\"]}":                                            "spec.nameservers[0]",
 		"kind: Tuning\nmetadata: {name: t}\nspec: {nameservers: [192.0.2.1, \"192.0.2.1:53\"]}":                                "spec.nameservers[1]",
 		strings.Replace(partner, "WWW.Example.com", "\"*.example.com\"", 1) + "}]}":                                            "must be one name",
+		strings.Replace(partner, "WWW.Example.com", "https://example.com/v1", 1) + "}]}":                                       "endpoints[0].host: \"https://example.com/v1\" is no host name: write the name alone",
+		partner + ", tls: {sni: \"https://example.com\"}}]}":                                                                   "endpoints[0].tls.sni: \"https://example.com\" is no host name: write the name alone",
 		"kind: SLA\nmetadata: {name: s}\nspec: {server: 0.1ms}":                                                                "spec.server",
 		"kind: SLA\nmetadata: {name: s}\nspec: {retries: {on: connection}}":                                                    "spec.retries.on",
 		"kind: SLA\nmetadata: {name: s}\nspec: {retries: {methods: GET}}":                                                      "spec.retries.methods",
@@ -79,6 +81,8 @@ func TestEgressObjects(t *testing.T) {
 	} {
 		if _, err := weir.Decode("x.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
+		} else if strings.Count(err.Error(), "is no host name") > 1 {
+			t.Errorf("%s: a name that was written once is refused twice: %v", text, err)
 		}
 	}
 }

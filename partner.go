@@ -3,6 +3,7 @@ package weir
 import (
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Partner is somebody outside whose services applications call through egress Sites.
@@ -151,7 +152,9 @@ func (e *PartnerEndpoint) validate(p *Problems, path string) {
 		return
 	}
 	if t := e.TLS; t != nil {
-		oneName(p, path+".tls.sni", t.SNI, "that the partner's certificate holds")
+		if t.SNI != e.Host { // that of the host is told of there
+			oneName(p, path+".tls.sni", t.SNI, "that the partner's certificate holds")
+		}
 		oneOf(p, path+".tls.minVersion", t.MinVersion, "TLSv1.2", "TLSv1.3")
 		if t.MaxVersion != "" {
 			oneOf(p, path+".tls.maxVersion", t.MaxVersion, "TLSv1.2", "TLSv1.3")
@@ -169,6 +172,8 @@ func oneName(p *Problems, path, name, what string) {
 		p.Add(path, "is required: the name %s", what)
 	case name[0] == '*':
 		p.Add(path, "must be one name %s", what)
+	case strings.Contains(name, "/"):
+		p.Add(path, "%q is no host name: write the name alone, without https:// and without path; port, path and plain are fields of their own", clip(name))
 	default:
 		checkHostname(p, path, name)
 	}

@@ -17,12 +17,25 @@ func (d *description) partner(o *weir.Partner) {
 			scheme = "http"
 		}
 		d.line(strings.TrimRight(fmt.Sprintf("  %s  %s://%s:%d%s  %s", e.Name(), scheme, e.Host, e.Port, e.Path, whereIs(e)), " "))
+		d.verified(e)
 		d.maintenance("    ", e.Maintenance)
 	}
 	if o.Maintenance != nil {
 		d.section("All of them")
 		d.maintenance("  ", o.Maintenance)
 	}
+}
+
+// verified tells which name and whose signature the certificate of a service must have.
+func (d *description) verified(e *weir.PartnerEndpoint) {
+	if e.Plain || e.TLS == nil {
+		return
+	}
+	by := "an authority of the load balancer's system"
+	if e.TLS.CA != "" {
+		by = "Certificate/" + e.TLS.CA
+	}
+	d.line(d.wrapped("    ", fmt.Sprintf("its certificate must be for %s and signed by %s", e.TLS.SNI, by)))
 }
 
 // whereIs gives the addresses that calls to a service go to, and by whom they were found.
