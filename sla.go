@@ -6,7 +6,7 @@ import "time"
 // tried once more, and how many there may be at once.
 type SLA struct {
 	// Connect is how long connecting to a server of the partner may take, TLS included; 5s when left out. HAProxy 3.2 goes by
-	// the group's Tuning.
+	// the group's Tuning. A server that refuses is tried up to three times more, a second apart where the partner has no other.
 	Connect Duration `json:"connect,omitempty"`
 	// Server is how long the partner may be silent; 30s when left out. A WebSocket, once it is open, may be as long as the
 	// group's Tuning says (timeouts.tunnel).

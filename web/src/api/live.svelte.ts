@@ -1,6 +1,19 @@
 import { ask, Refusal, type Query } from './client'
 import { now } from './clock'
 
+/** latest gives the newest value of a Live that another one takes the place of when somebody filters: nothing vanishes. */
+export function latest<T>(live: () => Live<T>): { readonly value: T | undefined } {
+  let last = $state.raw<T>()
+  $effect(() => {
+    if (live().value !== undefined) last = live().value
+  })
+  return {
+    get value() {
+      return live().value ?? last
+    },
+  }
+}
+
 /**
  * Live keeps a value of the API fresh while a page shows it: asked for again every few seconds, never while the tab is
  * hidden, never twice at a time. The old value stays while a new one is awaited or can't be had; problem says why.

@@ -88,9 +88,18 @@ class Router {
 
   /** set changes parts of the query in place; undefined and '' take one out. */
   set(changes: Query) {
+    this.replace(this.#with(changes))
+  }
+
+  /** turn changes parts of the query as a step in the history, as to another page of a table. */
+  turn(changes: Query) {
+    this.go(this.#with(changes))
+  }
+
+  #with(changes: Query): string {
     const all: Query = {}
     for (const [name, value] of this.query) all[name] = value
-    this.replace(address(this.path, { ...all, ...changes }))
+    return address(this.path, { ...all, ...changes })
   }
 
   get(name: string, fallback = ''): string {
