@@ -108,6 +108,7 @@ func (c *call) explain() error {
 	}
 	if answer.Answer.Call != nil {
 		c.hideCall(view, &answer)
+		c.unanswered(view, &answer)
 	}
 	for _, share := range answer.Answer.Pools() {
 		if !c.sees(view, ir.PoolOwner(share.Pool)) {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"math"
+	"strings"
 	"time"
 
 	"weir"
@@ -28,6 +29,24 @@ func (c *call) hideCall(view *weir.Set, e *Explanation) {
 	}
 	if rule := e.Answer.Call.Rule; rule != "" && !c.sees(view, "EgressRule/"+rule) {
 		e.Answer.Call.Rule = ""
+	}
+}
+
+// unanswered adds what fails at the partner now: that a rule lets a call pass does not say that it is answered.
+func (c *call) unanswered(view *weir.Set, e *Explanation) {
+	name, _, _ := strings.Cut(e.Answer.Call.Service, "/")
+	o := view.Get(weir.Ref{Kind: "Partner", Name: name})
+	if e.Answer.Outcome != explain.Served || o == nil || !c.sees(view, o.Ref().String()) {
+		return
+	}
+	s := c.h.opts.Status.Moment().Status(o)
+	if s == nil {
+		return
+	}
+	for _, is := range s.Conditions {
+		if is.Type == weir.Answering && is.Status == "False" {
+			e.Unsure = append(e.Unsure, "whether it is answered, since calls to "+o.Ref().String()+" fail: "+is.Message)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"weir"
 	"weir/internal/explain"
 )
 
@@ -55,6 +56,20 @@ spec: {clients: [films], partner: example, slas: [high], methods: [GET]}
 		t.Errorf("figures of others' partners: %+v", e.Unsure)
 	}
 	w.want(w.do("viewer", "GET", "/api/v1/explain?certificate=myback&"+at("/x"), ""), 400)
+	w.status.stage = &stage{statuses: map[string]*weir.Status{"Partner/example": {Conditions: []weir.Condition{{Type: weir.Answering, Status: "False", Message: "prod/www: 7 of 7 failed"}}}}}
+	fails := func(e Explanation) bool {
+		return slices.ContainsFunc(e.Unsure, func(s string) bool { return strings.Contains(s, "prod/www: 7 of 7 failed") })
+	}
+	if e := w.explained("viewer", at("/x")); !fails(e) {
+		t.Errorf("of a partner that fails: %+v", e.Unsure)
+	}
+	if e := w.explained("viewer", at("/x")+"&method=POST"); fails(e) {
+		t.Errorf("of a call that is refused: %+v", e.Unsure)
+	}
+	if e := w.explained("other", at("/x")); fails(e) {
+		t.Errorf("of somebody else's partner: %+v", e.Unsure)
+	}
+	w.status.stage = nil
 	// Whose application it is asks, too, and is told of its own alone.
 	e = w.explained("other", at("/x"))
 	if a := e.Answer; a.Outcome != explain.Served || a.Call.Service != "example/prod/www" || a.Call.Rule != "" || a.Target != "" || a.Headers != nil || e.Hidden != 1 || a.Zones[0].Servers != nil {
