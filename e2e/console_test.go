@@ -19,7 +19,6 @@ import (
 // traffic; each script is a subtest. WEIR_CONSOLE=signin,rail runs only scripts of such names, and pictures of pages are
 // in web/results afterwards.
 func TestConsole(t *testing.T) {
-	t.Parallel()
 	var failures []string // told last, where whoever reads the end of a log finds them
 	t.Cleanup(func() {
 		if len(failures) > 0 {
@@ -50,6 +49,8 @@ func TestConsole(t *testing.T) {
 		c.Env = append(os.Environ(), "WEIR_WORLD="+world, "VITEST_SKIP_INSTALL_CHECKS=1", "NO_COLOR=1")
 	}, node, args...)
 	in.Close()
+	// The scripts run one after the other, for longer than any other test here: they begin before all of those.
+	t.Parallel()
 
 	var again []byte
 	scripts := 0
