@@ -84,7 +84,7 @@ func startControlPlane(t *testing.T, l *loop, size int) *fleet {
 func (f *fleet) build() {
 	f.t.Helper()
 	f.binary = filepath.Join(f.dir, "weir")
-	build := exec.CommandContext(f.t.Context(), "go", "build", "-trimpath", "-o", f.binary, "./cmd/weir")
+	build := exec.CommandContext(f.t.Context(), "go", "build", "-o", f.binary, "./cmd/weir")
 	build.Dir = weirtest.Root(f.t)
 	if out, err := build.CombinedOutput(); err != nil {
 		f.t.Fatalf("build weir: %v\n%s", err, out)

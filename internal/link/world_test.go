@@ -199,7 +199,15 @@ func (w *world) start() {
 	if w.wrap != nil {
 		handler = w.wrap(handler)
 	}
-	srv := &http.Server{Handler: handler, TLSConfig: tlsConf, HTTP2: HTTP2(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	// What closes does not wait for its handlers, which log: a test ends after the last of them.
+	var gate sync.RWMutex
+	gated := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if gate.TryRLock() {
+			defer gate.RUnlock()
+			handler.ServeHTTP(rw, r)
+		}
+	})
+	srv := &http.Server{Handler: gated, TLSConfig: tlsConf, HTTP2: HTTP2(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	done := make(chan struct{})
 	go func() { _ = srv.ServeTLS(l, "", ""); close(done) }()
 	w.hub, w.srv = hub, srv
@@ -207,6 +215,7 @@ func (w *world) start() {
 		hub.Close()
 		_ = srv.Close()
 		<-done
+		gate.Lock()
 		w.stop = func() {}
 	}
 }
