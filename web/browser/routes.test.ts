@@ -151,7 +151,12 @@ walk('every condition and action of a route can be chosen', async (v) => {
   await page.getByLabel('URL').fill('http://www.example.com:8080/old/x?v=12')
   await page.getByLabel('Method', { exact: true }).selectOption('POST')
   await page.getByLabel('Client’s address').fill('192.0.2.9')
+  // What is opened stays so, also when the answer comes and when nothing is left in it.
+  const asked = page.waitForResponse(/\/explain\?.*method=POST.*from=192/)
   await page.getByText('Headers and cookies').click()
+  await asked
+  await page.getByLabel('One a line').fill('X-Block: yes')
+  await page.getByLabel('One a line').fill('')
   await page.getByLabel('One a line').fill('X-Block: yes\nCookie: seen=1')
   await page.getByText('It is refused with 429').waitFor()
   await page.getByLabel('Client’s address').fill('198.51.100.1')
