@@ -8,11 +8,13 @@ import (
 	"weir/internal/hapctl"
 )
 
-// The pace of the figures: HAProxy's counters are read every so often, and for at most a thousandth of the time. In
-// between, workers are asked whether they leave; those that do, more often, so that they need not stay for long.
+// The pace of the figures: HAProxy's counters are read every so often, and for at most a thousandth of the time, unless
+// they would come too late for the steps that they are of (series.Store). In between, workers are asked whether they
+// leave; those that do, more often, so that they need not stay for long.
 const (
 	figuresPace  = 5 * time.Second
 	figuresShare = 1000
+	figuresLate  = 30 * time.Second
 	askPace      = time.Second
 	leavePace    = 50 * time.Millisecond
 )
@@ -38,7 +40,7 @@ func (a *Agent) watchFigures(ctx context.Context) {
 		process, servers := a.counted()
 		text, leaving, took := f.look(ctx, process, servers, !time.Now().Before(due))
 		if took > 0 {
-			due = time.Now().Add(max(every, figuresShare*took))
+			due = time.Now().Add(max(every, min(figuresShare*took, figuresLate)))
 		}
 		if text != nil {
 			a.report.summed(text)

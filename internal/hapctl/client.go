@@ -52,14 +52,16 @@ func newClient(path string, patience time.Duration) *Client {
 	return &Client{path: path, patience: patience, age: ageLimit, turn: make(chan struct{}, 1)}
 }
 
-// take waits for the caller's turn; release ends it.
+// take waits for the caller's turn, which never comes once ctx has ended; release ends it.
 func (c *Client) take(ctx context.Context) error {
-	select {
-	case c.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait for the session on %s: %w", c.path, context.Cause(ctx))
+	if ctx.Err() == nil {
+		select {
+		case c.turn <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+		}
 	}
+	return fmt.Errorf("wait for the session on %s: %w", c.path, context.Cause(ctx))
 }
 
 func (c *Client) release() { <-c.turn }

@@ -205,7 +205,7 @@ func TestNothingShowsThemByMistake(t *testing.T) {
 	}
 	shows := func(text string) bool {
 		for _, c := range canaries {
-			if strings.Contains(strings.ToLower(text), strings.ToLower(c)) {
+			if strings.Contains(text, c) { // in lower case all bytes that are no UTF-8 would be alike
 				return true
 			}
 		}

@@ -46,9 +46,10 @@ walk('a site leaves a zone as the page said, and comes back by one click', async
   await v.page.getByText('www: out of az1, by change').waitFor()
   await v.page.getByText('written, and read back from HAProxy, on').waitFor()
   await v.page.getByText(/^(\d+)\/\1$/).first().waitFor()
-  const now = await shares(v, 'www.example.com')
+  // Each of az1's clients goes to one of two zones by chance: 300 tell what part of all that is within 4 %.
+  const now = await shares(v, 'www.example.com', 300)
   expect(now.az1).toBe(0)
-  for (const zone of zones) expect(Math.abs(now[zone]! - then[zone]!), `${zone} answers ${now[zone]} %; said was: ${said}`).toBeLessThan(3)
+  for (const zone of zones) expect(Math.abs(now[zone]! - then[zone]!), `${zone} answers ${now[zone]} %; said was: ${said}`).toBeLessThan(4)
   await expect.poll(() => cell(v, 'www', 'az1').innerText()).toMatch(/shifted[^]*ends in (29|30) min[^]*disks of az1/)
   await expect.poll(() => cell(v, 'www', 'az2').innerText()).toContain(`${then.az2} %`)
   await v.shot('failover, shifted')
@@ -81,9 +82,9 @@ walk('all sites of a role leave a zone and come back, by keyboard alone', async 
   await v.page.getByText('all sites of role web: out of az2, by change').waitFor()
   await v.page.getByText(/^(\d+)\/\1$/).first().waitFor()
   expect((await shares(v, 'www.example.com')).az2).toBe(0)
-  const weighted = await shares(v, 'weighted.example.com', 200)
+  const weighted = await shares(v, 'weighted.example.com', 300)
   expect(weighted.az2).toBe(0)
-  expect(Math.abs(weighted.az1! - 87.5), JSON.stringify(weighted)).toBeLessThan(3) // 70 and 10 are left of its shares
+  expect(Math.abs(weighted.az1! - 87.5), JSON.stringify(weighted)).toBeLessThan(5) // 70 and 10 are left of its shares
   await expect.poll(() => cell(v, 'weighted', 'az1').innerText()).toMatch(/8[78] %/)
   await expect.poll(() => cell(v, 'kept', 'az2').innerText()).toContain('shifted')
 
