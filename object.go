@@ -182,7 +182,7 @@ const (
 	Admitted    = "Admitted"    // of servers and pools: registrations let in who is to take traffic
 	Certified   = "Certified"   // of a site with TLS: each of its host names has a certificate
 	Divided     = "Divided"     // of a split, only when it is not: load balancers have taken a leg out
-	Answering   = "Answering"   // of a partner, only when it is not: a good part of the calls to it fail
+	Answering   = "Answering"   // of a partner: no good part of the calls to it fail; unknown while there are none
 	Quarantined = "Quarantined" // a load balancer refused it; its last good form stays
 	Drifted     = "Drifted"     // somebody changed it by hand at a load balancer
 )

@@ -135,8 +135,16 @@ func serving(o *object) cell {
 		return cell{"yes", good}
 	case c.Status == "False":
 		return cell{"NO", bad}
+	case unused(o):
+		return cell{"unused", faint}
 	}
 	return cell{"unknown", warning}
+}
+
+// unused says that no load balancer is told of an object, since nothing that they serve uses it.
+func unused(o *object) bool {
+	c := o.condition(weir.Programmed)
+	return c != nil && c.Reason == "NotInUse"
 }
 
 // uncertified says that some host names of a site have no certificate.

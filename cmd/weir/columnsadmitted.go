@@ -35,7 +35,7 @@ func admitted(o *object) cell {
 	c := cell{fmt.Sprintf("%d/%d", a.Ready, a.Of), good}
 	switch {
 	case a.Status == "Unknown":
-		return cell{"not in use", faint}
+		return cell{"unused", faint}
 	case a.Ready == 0:
 		c.tone = bad
 	case a.Status == "False":

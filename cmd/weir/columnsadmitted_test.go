@@ -37,7 +37,7 @@ func TestRegistrationsInCells(t *testing.T) {
 		{"False", "Waiting", 4, 5, "4/5 waiting", warning},
 		{"False", "Held", 5, 5, "5/5 held", warning},
 		{"True", "Draining", 0, 2, "0/2 draining", bad},
-		{"Unknown", "NotInUse", 0, 0, "not in use", faint},
+		{"Unknown", "NotInUse", 0, 0, "unused", faint},
 	} {
 		o := &object{Object: weir.Object{Status: &weir.Status{Conditions: []weir.Condition{{Type: weir.Admitted, Status: tt.status, Reason: tt.reason, Ready: tt.ready, Of: tt.of}}}}}
 		if got := admitted(o); got.text != tt.text || got.tone != tt.tone {
@@ -58,5 +58,18 @@ func TestServersInStatus(t *testing.T) {
 	got := serversText(s, &api.RegisteredServers{Healthy: 115, Withdrawn: 2, Stale: 3, Unregistered: 1})
 	if want := "servers registered: 115 healthy, 2 withdrawn, 3 stale, 1 without a registration"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestServingOfWhatNothingUses: nobody can tell of it, and nobody has to look.
+func TestServingOfWhatNothingUses(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]cell{"NotInUse": {"unused", faint}, "NoneActive": {"unknown", warning}} {
+		o := &object{Object: weir.Object{Status: &weir.Status{Conditions: []weir.Condition{
+			{Type: weir.Programmed, Status: "Unknown", Reason: reason}, {Type: weir.Serving, Status: "Unknown", Reason: "NotSeen"},
+		}}}}
+		if got := serving(o); got != want {
+			t.Errorf("%s: %+v, want %+v", reason, got, want)
+		}
 	}
 }

@@ -131,7 +131,7 @@ func (c *call) concerns(l *line, role string) bool {
 }
 
 func (c *call) tally(p *picture, kind, role string) map[State]int {
-	n := map[State]int{StateServing: 0, StateDegraded: 0, StateDown: 0, StateUnknown: 0}
+	n := map[State]int{StateServing: 0, StateDegraded: 0, StateDown: 0, StateUnknown: 0, StateUnused: 0}
 	for _, l := range p.of(kind).lines {
 		if l.state != "" && (role == "" || l.object.Metadata.Role == role) && c.may(l.object) == nil {
 			n[l.state]++

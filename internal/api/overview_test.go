@@ -23,7 +23,7 @@ func TestOverview(t *testing.T) {
 	w := rowsWorld(t)
 	w.want(w.do("admin", "PUT", "/api/v1/zoneshifts/z", kindTable["ZoneShift"].body), 201)
 	all := read[Overview](t, w.do("admin", "GET", "/api/v1/overview", ""))
-	if fmt.Sprint(all.Sites, all.Pools, all.LoadBalancers, all.Groups, all.Shifts) != "map[degraded:0 down:1 serving:2 unknown:0] map[degraded:1 down:0 serving:4 unknown:0] map[degraded:1 down:0 serving:0 unknown:0] [{edge 1 1 2 }] [z]" {
+	if fmt.Sprint(all.Sites, all.Pools, all.LoadBalancers, all.Groups, all.Shifts) != "map[degraded:0 down:1 serving:2 unknown:0 unused:0] map[degraded:1 down:0 serving:4 unknown:0 unused:0] map[degraded:1 down:0 serving:0 unknown:0 unused:0] [{edge 1 1 2 }] [z]" {
 		t.Errorf("the admin sees %v %v %v %v %v", all.Sites, all.Pools, all.LoadBalancers, all.Groups, all.Shifts)
 	}
 	want := "Site/films down on [lb1]: does not serve: pool media: no server is up\nLoadBalancer/lb1 degraded on []: 3 changes by hand\nPool/blue degraded on []: 1 of 2 servers are not up everywhere: web-1"

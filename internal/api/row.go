@@ -89,6 +89,9 @@ type Row struct {
 	NotAfter time.Time `json:"notAfter,omitzero"`
 	Days     *int      `json:"days,omitempty"`
 	Issuer   string    `json:"issuer,omitempty"`
+
+	// Of partners: whom to call when calls to it fail.
+	Contact string `json:"contact,omitempty"`
 }
 
 // ReadyOf counts load balancers.
@@ -142,6 +145,8 @@ func (c *call) row(p *picture, l *line) Row {
 	case *weir.LoadBalancer:
 		r.Group, r.Zone, r.Declared = spec.Group, spec.Zone, spec.State
 		loadBalancerRow(p, l, &r)
+	case *weir.Partner:
+		r.Contact = spec.Contact
 	case *weir.IPAddress:
 		r.Address, r.Zone = spec.Address.String(), spec.HomeZone
 	case *weir.Certificate:

@@ -18,7 +18,7 @@ const (
 var (
 	qParam     = param{name: "q", kind: "string", doc: "Only what has this in its name, or in a host name, address, fingerprint, port or label of it, however it is written."}
 	roleParam  = param{name: "role", kind: "string", doc: "Only objects of this role."}
-	stateParam = param{name: "state", kind: "string", doc: "Only what is in one of these states: serving, degraded, down, unknown, with commas between."}
+	stateParam = param{name: "state", kind: "string", doc: "Only what is in one of these states: serving, degraded, down, unknown, unused, with commas between."}
 	groupParam = param{name: "group", kind: "string", doc: "Only what is of this load balancer group."}
 	limitParam = param{name: "limit", kind: "integer", doc: "The most to answer."}
 	skipParam  = param{name: "offset", kind: "integer", doc: "How many to pass over."}
@@ -114,7 +114,7 @@ func (c *call) states() (list []State, err error) {
 			continue
 		}
 		if !slices.Contains(states, State(word)) {
-			return nil, queryProblem("state", word, "serving, degraded, down or unknown, with commas between")
+			return nil, queryProblem("state", word, "serving, degraded, down, unknown or unused, with commas between")
 		}
 		list = append(list, State(word))
 	}

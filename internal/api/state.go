@@ -16,13 +16,14 @@ type State string
 // The states, the best first.
 const (
 	StateServing  State = "serving"
-	StateUnknown  State = "unknown"  // nobody has told yet, or nobody needs it
+	StateUnused   State = "unused"   // nothing that is served uses it, so nobody tells of it
+	StateUnknown  State = "unknown"  // nobody has told yet
 	StateDegraded State = "degraded" // it does what it is for, and somebody should look
 	StateDown     State = "down"     // it does not do what it is for
 )
 
 // states are those that something can be in, the worst first.
-var states = []State{StateDown, StateDegraded, StateUnknown, StateServing}
+var states = []State{StateDown, StateDegraded, StateUnknown, StateUnused, StateServing}
 
 // worse orders states, the worst first.
 func (s State) worse(t State) int { return slices.Index(states, s) - slices.Index(states, t) }
@@ -99,6 +100,8 @@ func (f *facts) ofUse() (State, string) {
 		return StateDown, "left out: " + left.Message
 	case p.Of == 0 && f.object.Kind == "Certificate":
 		return StateServing, "" // one that no site shows yet is good all the same
+	case f.unused():
+		return StateUnused, p.Message
 	case p.Of == 0:
 		return StateUnknown, p.Message
 	case p.Ready == 0 && len(f.outages) == 0:
@@ -126,7 +129,16 @@ func (f *facts) ofConditions() (State, string) {
 	if c, ok := f.is(weir.Drifted, "True"); ok {
 		return StateDegraded, "changed by hand: " + c.Message
 	}
+	if c, ok := f.is(weir.Answering, "Unknown"); ok {
+		return StateUnknown, c.Message
+	}
 	return StateServing, ""
+}
+
+// unused says that no load balancer is told of the object, so that there is nothing to see of it.
+func (f *facts) unused() bool {
+	p, unknown := f.is(weir.Programmed, "Unknown")
+	return unknown && p.Of == 0 && p.Reason == "NotInUse"
 }
 
 func (f *facts) ofKind() (State, string) {
@@ -190,7 +202,7 @@ func (f *facts) ofSite() (State, string) {
 func (f *facts) ofPool() (State, string) {
 	c := f.condition(weir.Serving)
 	switch {
-	case c == nil:
+	case c == nil || f.unused():
 		return StateServing, ""
 	case c.Status == "False":
 		return StateDown, c.Message
@@ -218,6 +230,9 @@ func (f *facts) ofPool() (State, string) {
 // ofServer goes by what the checks see of it in all of its pools.
 func (f *facts) ofServer() (State, string) {
 	a := f.condition(weir.Admitted)
+	if f.unused() {
+		return StateServing, ""
+	}
 	if a != nil && a.Status == "Unknown" {
 		return StateUnknown, a.Message
 	}

@@ -17,7 +17,8 @@ func TestStates(t *testing.T) {
 	accepted := cond(weir.Accepted, "True", "Compiled", "", 0, 0)
 	leftOut := cond(weir.Accepted, "False", "LeftOut", "group edge: spec: port 80 is another's", 0, 0)
 	have := cond(weir.Programmed, "True", "ReadBack", "", 3, 3)
-	unused := cond(weir.Programmed, "Unknown", "NotInUse", "no active load balancer needs it", 0, 0)
+	unused := cond(weir.Programmed, "Unknown", "NotInUse", "nothing uses it", 0, 0)
+	off := cond(weir.Programmed, "Unknown", "NoneActive", "none is active", 0, 0)
 	pending := cond(weir.Programmed, "False", "Pending", "read back from 0 of 3", 0, 3)
 	up := cond(weir.Serving, "True", "Up", "2 of 2 servers are up", 2, 2)
 	in := cond(weir.Admitted, "True", "In", "in pool web", 1, 1)
@@ -50,9 +51,12 @@ func TestStates(t *testing.T) {
 	}{
 		"no load balancer is told of it": {facts{object: object(&weir.Role{}, "Role")}, "", ""},
 		"a plain object":                 {facts{object: object(&weir.Map{}, "Map"), conditions: with(have)}, StateServing, ""},
-		"nobody needs it":                {facts{object: object(&weir.Map{}, "Map"), conditions: with(unused)}, StateUnknown, "no active load balancer needs it"},
+		"nobody needs it":                {facts{object: object(&weir.Map{}, "Map"), conditions: with(unused)}, StateUnused, "nothing uses it"},
 		"a part is left out":             {facts{object: object(&weir.Map{}, "Map"), conditions: []weir.Condition{leftOut, have}}, StateDegraded, "left out: group edge: spec: port 80 is another's"},
 		"a source fails":                 {facts{object: object(&weir.Map{}, "Map"), conditions: with(have, cond(weir.Watched, "False", "Failing", "404", 0, 0))}, StateDegraded, "404"},
+		"a partner fails":                {facts{object: object(&weir.Partner{}, "Partner"), conditions: with(have, cond(weir.Answering, "False", "Fails", "prod/x: of 9 calls 9 failed", 0, 0))}, StateDegraded, "prod/x: of 9 calls 9 failed"},
+		"a partner answers":              {facts{object: object(&weir.Partner{}, "Partner"), conditions: with(have, cond(weir.Answering, "True", "Answers", "no call failed", 0, 0))}, StateServing, ""},
+		"nobody calls a partner":         {facts{object: object(&weir.Partner{}, "Partner"), conditions: with(have, cond(weir.Answering, "Unknown", "NoCalls", "no call was seen", 0, 0))}, StateUnknown, "no call was seen"},
 		"changed by hand":                {facts{object: object(&weir.Map{}, "Map"), conditions: with(have, cond(weir.Drifted, "True", "ByHand", "lb1: entry", 0, 0))}, StateDegraded, "changed by hand: lb1: entry"},
 		"a change by hand was undone":    {facts{object: object(&weir.Map{}, "Map"), conditions: with(have, cond(weir.Drifted, "False", "Undone", "x", 0, 0))}, StateServing, ""},
 
@@ -84,11 +88,14 @@ func TestStates(t *testing.T) {
 		"a pool is down":            {facts{object: pool, conditions: with(have, cond(weir.Serving, "False", "Down", "no server is up", 0, 2)), members: 2}, StateDown, "no server is up"},
 		"a pool is empty":           {facts{object: pool, conditions: with(have, cond(weir.Serving, "Unknown", "NotSeen", "nobody has told", 0, 0))}, StateDown, "no server is in it"},
 		"nobody tells of a pool":    {facts{object: pool, members: 2, conditions: with(have, cond(weir.Serving, "Unknown", "NotSeen", "nobody has told", 0, 0))}, StateUnknown, "nobody has told"},
-		"a pool of nobody":          {facts{object: pool, members: 2, conditions: with(unused, cond(weir.Serving, "Unknown", "NotSeen", "nobody has told", 0, 0))}, StateUnknown, "no active load balancer needs it"},
+		"a pool of nobody":          {facts{object: pool, members: 2, conditions: with(unused, cond(weir.Serving, "Unknown", "NotSeen", "nobody has told", 0, 0))}, StateUnused, "nothing uses it"},
+		"an empty pool of nobody":   {facts{object: pool, conditions: with(unused, cond(weir.Serving, "Unknown", "NotSeen", "nobody has told", 0, 0))}, StateUnused, "nothing uses it"},
+		"a pool of none active":     {facts{object: pool, members: 2, conditions: with(off, cond(weir.Serving, "Unknown", "NotSeen", "nobody has told", 0, 0))}, StateUnknown, "none is active"},
+		"a wrong one of nobody":     {facts{object: pool, members: 2, conditions: []weir.Condition{leftOut, unused}}, StateDown, "left out: group edge: spec: port 80 is another's"},
 		"servers are silent":        {facts{object: pool, members: 2, conditions: with(have, up, cond(weir.Admitted, "False", "Stale", "1 fell silent", 1, 2)), seen: []SeenServer{{Server: "b", Up: 3, Of: 3}}}, StateDegraded, "1 fell silent"},
 
 		"a server serves":         {facts{object: server, conditions: with(have, in), seen: []SeenServer{{Up: 3, Of: 3}}}, StateServing, ""},
-		"a server in no pool":     {facts{object: server, conditions: with(unused, cond(weir.Admitted, "Unknown", "NotSelected", "no pool selects it", 0, 0))}, StateUnknown, "no active load balancer needs it"},
+		"a server in no pool":     {facts{object: server, conditions: with(unused, cond(weir.Admitted, "Unknown", "NotSelected", "no pool selects it", 0, 0))}, StateUnused, "nothing uses it"},
 		"nobody tells of it":      {facts{object: server, conditions: with(have, in)}, StateUnknown, "no load balancer has told of it yet"},
 		"a server is down":        {facts{object: server, conditions: with(have, in), seen: []SeenServer{{Of: 3, State: "down", Check: "L4TOUT", LoadBalancer: "lb1"}}}, StateDown, "down: L4TOUT"},
 		"a server is half down":   {facts{object: server, conditions: with(have, in), seen: []SeenServer{{Up: 2, Of: 3, State: "down", Check: "L4TOUT", LoadBalancer: "lb1"}}}, StateDegraded, "up on 2 of 3: lb1 is down: L4TOUT"},

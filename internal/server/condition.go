@@ -66,6 +66,7 @@ type view struct {
 	ref    weir.Ref
 
 	ready, of int
+	needed    bool     // by load balancers of a group, whether active or not
 	in        []string // the groups of those that of counts
 	laggards  []string
 	waits     string      // a group of which some of the laggards wait for a wave
@@ -122,6 +123,7 @@ func (v *view) look() {
 		if !slices.Contains(concerned, name) {
 			continue
 		}
+		v.needed = true
 		before := *v
 		v.group(g)
 		if v.of > before.of {
@@ -235,8 +237,10 @@ func (v *view) programmed() weir.Condition {
 	switch {
 	case v.of == 0 && len(v.shiftsBy()) > 0:
 		c.Status, c.Reason, c.Message = "Unknown", "ByShift", "who has it is told by what goes by it: "+strings.Join(v.shiftsBy(), ", ")
+	case v.of == 0 && !v.needed:
+		c.Status, c.Reason, c.Message = "Unknown", "NotInUse", "no load balancer needs it: nothing that they serve uses it"
 	case v.of == 0:
-		c.Status, c.Reason, c.Message = "Unknown", "NotInUse", "no active load balancer needs it"
+		c.Status, c.Reason, c.Message = "Unknown", "NoneActive", "no load balancer that needs it is active"
 	case v.ready == v.of:
 		c.Status, c.Reason, c.Message = "True", "ReadBack", "read back from "+allOf(v.of)
 	default:

@@ -21,6 +21,8 @@ type partnerCalls struct {
 	// samples are by load balancer, the oldest first; failing are by service, as partner.environment.service.
 	samples map[string][]callSample
 	failing map[string]failingCalls
+	// lately are the calls of the last minute, by service.
+	lately map[string]callSums
 }
 
 // callSample is what a load balancer had counted at a moment, by service.
@@ -99,7 +101,7 @@ func (p *partnerCalls) take(reports map[string]link.Reported, believed func(lb s
 			grown[name] = callSums{s.calls + now.calls - min(now.calls, was.calls), s.partner + now.partner - min(now.partner, was.partner), s.weir + now.weir - min(now.weir, was.weir)}
 		}
 	}
-	p.samples = samples
+	p.samples, p.lately = samples, grown
 	failing := map[string]failingCalls{}
 	for name, s := range grown {
 		if bad := s.partner + s.weir; bad < failingAtLeast || float64(bad) < failingShare*float64(s.calls) {
@@ -119,7 +121,8 @@ func (p *partnerCalls) fresh(rep link.Reported) bool {
 	return !rep.Now.IsZero() && rep.At.Add(rep.Calls.Since.Sub(rep.Now)).After(p.began)
 }
 
-// answering says of a Partner that a good part of the calls to it fails; ok is false where none does.
+// answering says of a Partner whether a good part of the calls to it fails, or that nobody called; ok is false where no
+// load balancer can call it and no call failed.
 func (v *view) answering() (c weir.Condition, ok bool) {
 	if v.ref.Kind != "Partner" {
 		return c, false
@@ -146,7 +149,27 @@ func (v *view) answering() (c weir.Condition, ok bool) {
 		c.Reason = "FailsHere"
 	}
 	c.Message = strings.Join(texts, "; ")
-	return c, len(texts) > 0
+	if len(texts) == 0 {
+		return p.well(v.ref.Name), v.needed
+	}
+	return c, true
+}
+
+// well says of a partner to which no good part of the calls fails whether there were any.
+func (p *partnerCalls) well(partner string) weir.Condition {
+	var sum callSums
+	for name, s := range p.lately {
+		if strings.HasPrefix(name, partner+".") {
+			sum.calls, sum.partner, sum.weir = sum.calls+s.calls, sum.partner+s.partner, sum.weir+s.weir
+		}
+	}
+	switch {
+	case sum.calls == 0:
+		return weir.Condition{Type: weir.Answering, Status: "Unknown", Reason: "NoCalls", Message: "no call was seen in the last minute"}
+	case sum.partner+sum.weir > 0:
+		return weir.Condition{Type: weir.Answering, Status: "True", Reason: "Answers", Message: "few calls of the last minute failed"}
+	}
+	return weir.Condition{Type: weir.Answering, Status: "True", Reason: "Answers", Message: "no call of the last minute failed"}
 }
 
 // failingPartners names the Partners that do not answer, or whose hosts the DNS does not know, by their names.

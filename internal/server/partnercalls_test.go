@@ -59,12 +59,22 @@ func TestAPartnerThatFailsIsTold(t *testing.T) {
 			t.Errorf("%s: %q, want %q", when, got, want)
 		}
 	}
+	// What a load balancer can call is told of while all is well, too.
+	well := func(when, want string) {
+		t.Helper()
+		v := view{moment: f.moment(), object: partner, ref: partner.Ref(), needed: true}
+		if c, ok := v.answering(); !ok || c.Type != weir.Answering || c.Status+" "+c.Reason+": "+c.Message != want {
+			t.Errorf("%s: %t %+v, want %q", when, ok, c, want)
+		}
+	}
 	const there = "it can't be reached or verified, is too slow, breaks off or answers 5xx"
 	tell("lb1", began, "example.prod.www", 900, 800, 0)
 	is("what was counted long ago", partner, "")
+	well("nobody called since", "Unknown NoCalls: no call was seen in the last minute")
 	tell("lb1", began, "example.prod.www", 1000, 804, 0)
 	tell("stranger", began, "example.prod.www", 1000, 1000, 0)
 	is("four in a hundred", partner, "")
+	well("four in a hundred", "True Answers: few calls of the last minute failed")
 	tell("lb1", began, "example.prod.www", 1100, 824, 0)
 	tell("stranger", began, "example.prod.www", 2000, 2000, 0)
 	is("twenty more", partner, "False Fails since 03:00:20: prod/www: of 200 calls of the last minute 24 failed there: "+there)
@@ -82,6 +92,10 @@ func TestAPartnerThatFailsIsTold(t *testing.T) {
 		f.partnerCalls.take(reports, believed, now)
 	}
 	is("a minute later", partner, "")
+	well("a minute later", "Unknown NoCalls: no call was seen in the last minute")
+	tell("lb1", began, "example.prod.www", 1101, 824, 0)
+	is("one more", partner, "")
+	well("one more", "True Answers: no call of the last minute failed")
 	tell("lb1", began.Add(time.Hour), "example.prod.www", 2000, 2000, 0)
 	is("its counters began anew", partner, "")
 	delete(reports, "lb1")

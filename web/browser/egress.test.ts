@@ -133,3 +133,38 @@ walk('an application has a list of what it may call, and one that may call nobod
   await v.shot('partners, no rule')
   await v.axeBoth()
 })
+
+walk('partners that fail are named, and those that nobody calls are not called well', async (v) => {
+  await partners(v)
+  // One that no other script has called within the minute.
+  const { value } = await v.world.call<{ spec: { address: string } }>('GET', '/api/v1/servers/az1-0')
+  const made = await v.world.call('POST', '/api/v1/apply', `
+kind: Partner
+metadata: {name: quay, role: web}
+spec: {contact: "quay desk, +31 20 555 0101", endpoints: [{environment: prod, service: berths, host: berths.quay.example, addresses: [${value.spec.address}], port: 9000, plain: true}]}
+---
+kind: EgressRule
+metadata: {name: reports-berths, role: web}
+spec: {clients: [reports], partner: quay, slas: [fast]}
+`)
+  expect(made.status).toBe(200)
+  await v.world.converged()
+  await v.world.answer('az1-0', '/broken', 503)
+  await v.signIn('viewer', '/egress')
+  const row = (name: string) => v.page.getByRole('table', { name: 'How calls to partners go now' }).getByRole('row', { name: new RegExp(`^${name} `) })
+  const soon = { timeout: 40_000 } // load balancers tell, and the server looks, every ten seconds
+  await row('post').getByText('no rule lets anybody call it').waitFor()
+  await row('quay').getByText('none lately').waitFor()
+  await row('quay').getByText('quay desk, +31 20 555 0101').waitFor()
+  const call = (n: number, path: string) => v.world.send(n, { host: 'egress.example.com', path: '/reports/prod/quay/prod/berths/fast' + path })
+  expect((await call(8, '/eur')).statuses).toEqual({ 200: 8 })
+  await row('quay').getByText('are answered').waitFor(soon)
+  expect((await call(6, '/broken')).statuses).toEqual({ 503: 6 })
+  await row('quay').getByText(/prod\/berths: of \d+ calls of the last minute 6 failed there/).waitFor(soon)
+  await v.page.getByLabel('Application').selectOption('reports')
+  await v.page.getByLabel('Partner', { exact: true }).selectOption('quay')
+  await v.page.getByText('Calls to quay fail now.').waitFor()
+  await v.settled()
+  await v.shot('partners, one fails')
+  await v.axeBoth()
+}, 150_000)

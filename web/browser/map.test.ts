@@ -80,6 +80,8 @@ walk('many objects are folded, opened and found', async (v) => {
   const fold = 'Server:of Pool/crowd'
   await node(v, fold).waitFor()
   expect(await node(v, fold).getAttribute('aria-label')).toContain('Server × 80')
+  // Nothing uses the pool, which the map and its own page call so.
+  expect(await node(v, 'Pool/crowd').getAttribute('aria-label')).toMatch(/^crowd Pool, unused, no load balancer needs it/)
   await v.page.getByLabel('Find on the map').fill('crowd-41')
   await v.page.getByRole('group', { name: 'Found, and folded away' }).getByRole('button', { name: 'Server crowd-41' }).waitFor()
   await v.settled()
@@ -102,7 +104,7 @@ walk('what goes down is seen on the map, and so is that it came back', async (v)
   await v.page.clock.install()
   await v.signIn('operator', '/map?role=web')
   await node(v, 'Server/az1-0').waitFor()
-  const states = ['serving', 'degraded', 'down', 'unknown']
+  const states = ['serving', 'degraded', 'down', 'unknown', 'unused']
   const state = async (id: string) => (await node(v, id).getAttribute('class'))!.split(' ').find((c) => states.includes(c))
   // Time passes as fast as answers come.
   const becomes = (want: Record<string, string>) =>

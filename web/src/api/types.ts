@@ -2,7 +2,7 @@
 
 import type { Work } from '../text/work'
 
-export type State = 'serving' | 'degraded' | 'down' | 'unknown'
+export type State = 'serving' | 'degraded' | 'down' | 'unknown' | 'unused'
 export type Right = 'viewer' | 'operator' | 'owner' | 'admin'
 
 export interface Grant {

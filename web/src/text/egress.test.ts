@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Obj } from '../api/types'
-import { commandFor, effectOf, levelsFor, levelWords, methodsFor, partnersFor, servicesFor, taken, whileWords, whyNot, type Call } from './egress'
+import { commandFor, effectOf, goes, levelsFor, levelWords, methodsFor, partnersFor, servicesFor, taken, whileWords, whyNot, type Call } from './egress'
 
 const call = (partner: string, environment: string, service: string, sla: string, more: Partial<Call> = {}): Call => ({ path: '', partner, environment, service, sla, rule: 'r', ...more })
 const named = (kind: string, name: string, spec: Record<string, unknown> = {}): Obj => ({ kind, metadata: { name }, spec })
@@ -58,4 +58,8 @@ test('each object says what it does', () => {
 
 test('the command gives the same', () => {
   expect(commandFor('me', 'b', 'prod/www', 'high', '/x?y=1')).toBe("weir egress url --client me --partner b --environment prod --service www --sla high --rest '/x?y=1'")
+})
+
+test('calls to a partner are only called answered where some were', () => {
+  expect((['serving', 'unknown', 'unused', 'degraded', 'down'] as const).map(goes)).toEqual(['are answered', 'none lately', 'no rule lets anybody call it', '', ''])
 })

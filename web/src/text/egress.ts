@@ -1,4 +1,4 @@
-import type { Obj } from '../api/types'
+import type { Obj, State } from '../api/types'
 import { some } from './format'
 import { listOf, namesOf, recordOf, textOf } from './path'
 
@@ -53,6 +53,12 @@ function offered(may: string[], all: string[], why: (value: string) => string, h
   const can = unique(may)
   const cannot = unique(all).filter((v) => !can.includes(v))
   return [...can.map((value) => ({ value, name: value, hint: hint(value) })), ...cannot.map((value) => ({ value, name: value, why: why(value) }))]
+}
+
+/** goes says in words how calls to a partner go, '' where something is wrong that the API tells the reason of. */
+export function goes(state: State): string {
+  const words: Partial<Record<State, string>> = { serving: 'are answered', unknown: 'none lately', unused: 'no rule lets anybody call it' }
+  return words[state] ?? ''
 }
 
 /** partnersFor offers partners to a client. */

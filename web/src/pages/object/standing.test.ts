@@ -15,6 +15,7 @@ it('sums conditions up, the worst first', () => {
   // What is only on its way is told after what is wrong.
   expect(standing([is('Programmed', 'False', { reason: 'Pending' }), is('Certified', 'False')]).why).toBe('Certified False')
   expect(standing([is('Programmed', 'Unknown')]).state).toBe('unknown')
+  expect(standing([is('Programmed', 'Unknown', { reason: 'NotInUse' }), is('Serving', 'Unknown')])).toEqual({ state: 'unused', why: 'Programmed Unknown' })
   expect(standing([]).state).toBe('unknown')
 })
 

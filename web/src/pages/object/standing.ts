@@ -22,6 +22,8 @@ export function standing(conditions: Condition[] = []): Standing {
   if (serving && (serving.reason === 'Degraded' || (serving.of ?? 0) > (serving.ready ?? 0))) return { state: 'degraded', why: serving.message ?? '' }
   const pending = conditions.find((c) => bad(c))
   if (pending) return { state: 'degraded', why: pending.message ?? '' }
+  const unused = conditions.find((c) => c.type === 'Programmed' && c.reason === 'NotInUse')
+  if (unused) return { state: 'unused', why: unused.message ?? '' }
   const unknown = conditions.find((c) => c.status === 'Unknown' && (c.type === 'Serving' || c.type === 'Programmed'))
   if (unknown || conditions.length === 0) return { state: 'unknown', why: unknown?.message ?? 'Nothing is known of it yet.' }
   return { state: 'serving', why: '' }
