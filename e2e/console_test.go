@@ -5,15 +5,31 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"weir/internal/weirtest"
 )
+
+// consoleApart are the scripts of web/browser that run beside all others, in a world of their own: about half of the time
+// that all take.
+var consoleApart = []string{"hostile", "home", "metrics", "servers", "signin"}
+
+// consoleResult is what became of one script.
+type consoleResult struct {
+	File, Name string
+	Took       int // milliseconds
+	Passed     bool
+	// Said are its errors, the first time's where it passed the second.
+	Said []string
+}
 
 // TestConsole runs the scripts of web/browser in a real browser against a real control plane with load balancers and
 // traffic; each script is a subtest. WEIR_CONSOLE=signin,rail runs only scripts of such names, and pictures of pages are
@@ -27,53 +43,42 @@ func TestConsole(t *testing.T) {
 	})
 	root := weirtest.Root(t)
 	node := consoleNeeds(t, root)
-	w := newConsoleWorld(t, weirtest.HAProxies(t)[0])
 	results := filepath.Join(root, "web", "results")
 	if err := os.RemoveAll(results); err != nil {
 		t.Fatal(err)
 	}
-	world := toJSON(map[string]any{"url": w.url, "control": w.control(), "results": results, "tokens": w.tokens, "at": w.places(), "passed": w.passed})
-
-	args := []string{filepath.Join("node_modules", "vitest", "vitest.mjs"), "run", "--config", "browser/vitest.config.ts"}
-	if only := os.Getenv("WEIR_CONSOLE"); only != "" {
-		args = append(args, strings.Split(only, ",")...)
-	}
-	out, in, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
 	var said weirtest.Buffer
-	run := weirtest.CommandFunc(t, func(c *exec.Cmd) {
-		c.Dir, c.Stdout, c.Stderr = filepath.Join(root, "web"), in, &said
-		c.Env = append(os.Environ(), "WEIR_WORLD="+world, "VITEST_SKIP_INSTALL_CHECKS=1", "NO_COLOR=1")
-	}, node, args...)
-	in.Close()
-	// The scripts run one after the other, for longer than any other test here: they begin before all of those.
+	found, running := make(chan consoleResult), sync.WaitGroup{}
+	for _, scripts := range consoleScripts(t, root) {
+		w := newConsoleWorld(t, weirtest.HAProxies(t)[0])
+		world := toJSON(map[string]any{"url": w.url, "control": w.control(), "results": results, "tokens": w.tokens, "at": w.places(), "passed": w.passed})
+		out, in, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { out.Close() })
+		run := weirtest.CommandFunc(t, func(c *exec.Cmd) {
+			c.Dir, c.Stdout, c.Stderr = filepath.Join(root, "web"), in, &said
+			c.Env = append(os.Environ(), "WEIR_WORLD="+world, "VITEST_SKIP_INSTALL_CHECKS=1", "NO_COLOR=1")
+		}, node, append([]string{filepath.Join("node_modules", "vitest", "vitest.mjs"), "run", "--config", "browser/vitest.config.ts"}, scripts...)...)
+		in.Close()
+		running.Go(func() {
+			failed, err := consoleResults(out, &said, found)
+			if werr := run.Wait(); !failed { // the runner's end tells of failed scripts, too
+				err = errors.Join(err, werr)
+			}
+			if err != nil {
+				t.Errorf("the scripts: %v", err)
+			}
+		})
+	}
+	go func() { running.Wait(); close(found) }()
+	// The scripts of a world run one after the other, for longer than any other test here: they begin before all of those.
 	t.Parallel()
 
 	var again []byte
 	scripts := 0
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 4<<20)
-	for lines.Scan() {
-		text, ok := strings.CutPrefix(lines.Text(), "weir-result ")
-		if !ok {
-			if text != "" { // each result begins a line of its own
-				_, _ = said.Write(append(lines.Bytes(), '\n'))
-			}
-			continue
-		}
-		var r struct {
-			File, Name string
-			Took       int
-			Passed     bool
-			Said       []string
-		}
-		if err := json.Unmarshal([]byte(text), &r); err != nil {
-			t.Errorf("the runner said %q: %v", text, err)
-			continue
-		}
+	for r := range found {
 		scripts++
 		t.Run(r.File+"/"+r.Name, func(t *testing.T) {
 			t.Logf("took %s", time.Duration(r.Took)*time.Millisecond)
@@ -87,9 +92,6 @@ func TestConsole(t *testing.T) {
 			}
 		})
 	}
-	if err := errors.Join(lines.Err(), run.Wait()); err != nil && !t.Failed() {
-		t.Errorf("the scripts: %v", err)
-	}
 	if scripts == 0 {
 		t.Error("no script ran")
 	}
@@ -101,6 +103,50 @@ func TestConsole(t *testing.T) {
 	if t.Failed() {
 		t.Logf("pictures are in %s; the runner said:\n%s", results, said.String())
 	}
+}
+
+// consoleScripts gives the files of the scripts that are to run, for each world.
+func consoleScripts(t *testing.T, root string) (worlds [][]string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "web", "browser", "*.test.ts"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	only := os.Getenv("WEIR_CONSOLE")
+	var apart, others []string
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".test.ts")
+		switch path := "browser/" + filepath.Base(file); {
+		case only != "" && !slices.Contains(strings.Split(only, ","), name):
+		case slices.Contains(consoleApart, name):
+			apart = append(apart, path)
+		default:
+			others = append(others, path)
+		}
+	}
+	return slices.DeleteFunc([][]string{others, apart}, func(files []string) bool { return len(files) == 0 })
+}
+
+// consoleResults reads what the runner says: results, of which it says whether any failed, and the rest, which is kept.
+func consoleResults(from io.Reader, said io.Writer, to chan<- consoleResult) (failed bool, err error) {
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, 4<<20)
+	for lines.Scan() {
+		text, ok := strings.CutPrefix(lines.Text(), "weir-result ")
+		if !ok {
+			if text != "" { // each result begins a line of its own
+				_, _ = said.Write(append(lines.Bytes(), '\n'))
+			}
+			continue
+		}
+		var r consoleResult
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			return failed, fmt.Errorf("the runner said %q: %w", text, err)
+		}
+		failed = failed || !r.Passed
+		to <- r
+	}
+	return failed, lines.Err()
 }
 
 // consoleNeeds says what is missing for tests with a browser, and how to get it.

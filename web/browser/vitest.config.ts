@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-// Scripts share one world and one Chromium, so they run one after the other, in one process.
+// Scripts of a run share one world and one Chromium, so they run one after the other, in one process.
 export default defineConfig({
   test: {
     include: process.env.WEIR_MEASURE ? ['browser/measure.ts'] : ['browser/**/*.test.ts'],
