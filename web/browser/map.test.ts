@@ -9,6 +9,7 @@ const parameter = (v: Visit, name: string) => new URL(v.page.url()).searchParams
 walk('a path is followed, and leads to an object', async (v) => {
   await v.signIn('admin', '/map')
   await node(v, 'Site/www').waitFor()
+  await v.page.getByRole('list', { name: 'What marks and lines mean' }).getByText('the thicker, the more requests').waitFor()
   await v.shot('map')
   await v.axe()
   await node(v, 'Site/shop').click()
