@@ -87,10 +87,11 @@ func (o *Options) fill() {
 // Handler answers /api/v1, /openapi.json, /healthz and /readyz. Streams last as long as the request's context:
 // whoever stops the server cancels what its BaseContext gave.
 type Handler struct {
-	opts     Options
-	mux      *http.ServeMux
-	routes   []*route
-	document []byte
+	opts   Options
+	mux    *http.ServeMux
+	routes []*route
+	// document makes the OpenAPI document once somebody asks for it, which takes 100 ms of a processor.
+	document func() ([]byte, error)
 	people   *directory
 	refused  refusals
 	// tries are exchanges of tokens that failed.
@@ -134,10 +135,7 @@ func New(opts Options) *Handler {
 		opts: opts, mux: http.NewServeMux(), routes: routes(), people: &directory{store: opts.Store},
 		metrics: newMetrics(opts.Metrics), large: make(chan struct{}, maxLarge), lists: make(chan struct{}, maxLarge), streamsOf: map[string]int{},
 	}
-	var err error
-	if h.document, err = document(h.routes, opts.Version); err != nil {
-		panic("api.New: " + err.Error())
-	}
+	h.document = sync.OnceValues(func() ([]byte, error) { return document(h.routes, opts.Version) })
 	for _, rt := range h.routes {
 		h.mux.Handle(rt.method+" "+rt.pattern, h.serve(rt))
 	}

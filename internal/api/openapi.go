@@ -46,8 +46,12 @@ func document(list []*route, version string) ([]byte, error) {
 }
 
 func (c *call) openapi() error {
+	text, err := c.h.document()
+	if err != nil {
+		return err
+	}
 	c.w.Header().Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
-	_, err := c.w.Write(c.h.document)
+	_, err = c.w.Write(text)
 	return c.cut(err)
 }
 
