@@ -85,7 +85,7 @@ func WaysOut(set *Set, environment string) (list []WayOut) {
 	secure := false
 	for o := range set.All("Site") {
 		s := o.Spec.(*Site)
-		if s.Egress == nil || !slices.Contains(s.Egress.Environments, environment) {
+		if !s.LeadsOut(environment) {
 			continue
 		}
 		for _, l := range s.Listeners {
@@ -109,4 +109,9 @@ func WaysOut(set *Set, environment string) (list []WayOut) {
 	}
 	slices.SortFunc(list, func(a, b WayOut) int { return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.URL, b.URL)) })
 	return list
+}
+
+// LeadsOut says whether a Site is a way out for applications of an environment.
+func (s *Site) LeadsOut(environment string) bool {
+	return s.Egress != nil && slices.Contains(s.Egress.Environments, environment)
 }

@@ -145,6 +145,31 @@ func FindCalls(client string, calls []EgressCall, asked EgressCall) ([]EgressCal
 	return slices.DeleteFunc(slices.Clone(calls), func(c EgressCall) bool { return c.Path != paths[0] }), nil
 }
 
+// Lacks says what of a call to a service the Partner of this name does not have: the environment, unless that is "", or the
+// service there; nil when it has both.
+func (p *Partner) Lacks(name, environment, service string) error {
+	var environments, services []string
+	for _, e := range p.Endpoints {
+		environments = append(environments, e.Environment)
+		if environment != "" && e.Environment != environment {
+			continue
+		}
+		if e.Service == service {
+			return nil
+		}
+		services = append(services, e.Name())
+	}
+	slices.Sort(environments)
+	slices.Sort(services)
+	switch {
+	case len(services) == 0:
+		return Errorf(NotFound, "Partner/%s has no environment %s; it has %s", name, clip(environment), upTo(slices.Compact(environments), 20))
+	case environment != "":
+		return Errorf(NotFound, "Partner/%s has no service %s in environment %s; it has %s", name, clip(service), environment, upTo(services, 20))
+	}
+	return Errorf(NotFound, "Partner/%s has no service %s; it has %s", name, clip(service), upTo(services, 20))
+}
+
 // upTo joins the first n of a list and counts the rest.
 func upTo(list []string, n int) string {
 	if len(list) > n {

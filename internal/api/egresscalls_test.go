@@ -25,6 +25,10 @@ kind: Partner
 metadata: {name: example, role: web, shareWith: [media]}
 spec: {endpoints: [{environment: prod, service: www, host: a.example.net, addresses: [192.0.2.1]}, {environment: prod, service: mail, host: b.example.net, addresses: [192.0.2.1]}]}
 ---
+kind: Partner
+metadata: {name: hidden, role: media}
+spec: {endpoints: [{environment: prod, service: www, host: c.example.net, addresses: [192.0.2.1]}]}
+---
 kind: SLA
 metadata: {name: high}
 ---
@@ -83,10 +87,24 @@ spec: {clients: [myback], partner: example, services: [mail], slas: [high], meth
 		"partner=example&sla=high&service=www&rest=%2Fa%20b":               "query.rest",
 		"partner=example&sla=high&service=www&method=get":                  "query.method",
 		"partner=example&sla=high&service=mail":                            "no EgressRule lets EgressClient/myback call mail of Partner/example at high; it may call prod/www at high", // the rule is another role's
-		"partner=nobody&sla=high&service=mail":                             "call Partner/nobody",
+		"partner=nobody&sla=high&service=mail":                             "there is no Partner/nobody that you may see\"",
+		"partner=hidden&sla=high&service=mail":                             "there is no Partner/hidden that you may see\"",
+		"partner=No%20body&sla=high&service=mail":                          "there is no Partner of that name",
+		"partner=example&sla=best&service=mail":                            "there is no SLA/best that you may see\"",
+		"partner=example&sla=high&service=mail&environment=test":           "Partner/example has no environment test; it has prod\"",
+		"partner=example&sla=high&service=ftp&environment=prod":            "Partner/example has no service ftp in environment prod; it has prod/mail, prod/www\"",
+		"partner=example&sla=high&service=ftp":                             "Partner/example has no service ftp; it has prod/mail, prod/www\"",
 		"partner=example&sla=high&service=www&environment=x%0Ay&limit=100": "limit",
 	} {
 		if got := w.do("viewer", "GET", "/api/v1/egressclients/myback/url?"+query, ""); got.StatusCode < 400 || !strings.Contains(string(got.body), says) {
+			t.Errorf("%s: %d %s, want %q", query, got.StatusCode, got.body, says)
+		}
+	}
+	for query, says := range map[string]string{
+		"partner=nobody&sla=high&service=mail": "there is no Partner/nobody\"",
+		"partner=hidden&sla=high&service=www":  "no EgressRule lets EgressClient/myback call Partner/hidden",
+	} {
+		if got := w.do("admin", "GET", "/api/v1/egressclients/myback/url?"+query, ""); got.StatusCode != 404 || !strings.Contains(string(got.body), says) {
 			t.Errorf("%s: %d %s, want %q", query, got.StatusCode, got.body, says)
 		}
 	}

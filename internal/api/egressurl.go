@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,7 +72,7 @@ func (c *call) egressURL(kind weir.Kind) error {
 	c.revision = view.Revision
 	calls, err := weir.FindCalls(o.Metadata.Name, c.callsOf(view, o), asked)
 	if err != nil {
-		return err
+		return cmp.Or(c.noSuchCall(view, asked), err)
 	}
 	one := calls[0]
 	answer := EgressURLAnswer{
@@ -101,4 +102,18 @@ func (c *call) egressURL(kind weir.Kind) error {
 		answer.URLs = append(answer.URLs, EgressURL{way.Site, url, weir.EgressSnippets(url, answer.Method, subject, level)})
 	}
 	return c.answer(200, &answer)
+}
+
+// noSuchCall says what of a call that no rule lets through does not exist, nil when all of it does. A Partner or SLA that the
+// caller may not see gets the words of one that is not there.
+func (c *call) noSuchCall(view *weir.Set, asked weir.EgressCall) error {
+	for _, ref := range []weir.Ref{{Kind: "Partner", Name: asked.Partner}, {Kind: "SLA", Name: asked.SLA}} {
+		if o := view.Get(ref); o == nil || c.may(o) != nil {
+			if err := c.noSuch(ref); weir.CheckName(ref.Name) != nil || c.who.Holds(weir.Viewer, "") {
+				return err
+			}
+			return weir.Errorf(weir.NotFound, "there is no %s that you may see", ref)
+		}
+	}
+	return weir.Find[weir.Partner](view, "Partner", asked.Partner).Lacks(asked.Partner, asked.Environment, asked.Service)
 }

@@ -13,7 +13,7 @@ const mostWarned = 100
 
 // warnings tells of names that can't be proven to whom their certificates are ordered from, and of host names without a
 // certificate: of the sites that a change writes, and of those that show a certificate that it writes; of zones that a shift
-// would overload. What the caller may not see is left out.
+// would overload; of applications without a way out. What the caller may not see is left out.
 func (c *call) warnings(res result) (list []weir.Problem) {
 	var sites []string
 	seen := map[string]bool{}
@@ -36,6 +36,7 @@ func (c *call) warnings(res result) (list []weir.Problem) {
 	}
 	list = append(orphaned(res), c.unproven(res)...)
 	list = append(list, c.shifted(res)...)
+	list = append(list, c.wayless(res)...)
 	for _, name := range sites {
 		if !c.sees(res.After, "Site/"+name) {
 			continue
@@ -73,6 +74,35 @@ func (c *call) shifted(res result) (list []weir.Problem) {
 		}
 	}
 	return list
+}
+
+// wayless tells of applications that have no way out: of those that a change writes, and of those whose last it takes.
+func (c *call) wayless(res result) (list []weir.Problem) {
+	written, sites := map[weir.Ref]bool{}, false
+	for _, changed := range res.Change.Objects {
+		written[changed.Ref] = true
+		sites = sites || changed.Kind == "Site"
+	}
+	for o := range res.After.All("EgressClient") {
+		environment := o.Spec.(*weir.EgressClient).Environment
+		if !written[o.Ref()] && (!sites || !leadsOut(res.Before, environment)) || leadsOut(res.After, environment) || !c.sees(res.After, o.Ref().String()) {
+			continue
+		}
+		if len(list) == mostWarned {
+			break
+		}
+		list = append(list, weir.Problem{Object: o.Ref().String(), Path: "spec.environment", Message: fmt.Sprintf("no Site is a way out of environment %s: it can call nobody until spec.egress.environments of a Site has that", environment)})
+	}
+	return list
+}
+
+func leadsOut(set *weir.Set, environment string) bool {
+	for o := range set.All("Site") {
+		if o.Spec.(*weir.Site).LeadsOut(environment) {
+			return true
+		}
+	}
+	return false
 }
 
 // orphaned tells of discovery sources that go, and whose servers stay.

@@ -137,3 +137,34 @@ spec: {hostnames: [www.example.com], addresses: [vip1], listeners: [{port: 80}],
 		t.Errorf("the strong one takes over from the weak one, and it warns of %+v", a.Warnings)
 	}
 }
+
+// TestApplicationsWithoutAWayOutAreWarnedOf: when they come, and when the last way goes; never while there is one.
+func TestApplicationsWithoutAWayOutAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	client := func(name, environment string) string {
+		return "kind: EgressClient\nmetadata: {name: " + name + ", role: web}\nspec: {environment: " + environment + ", sources: [10.1.0.0/16]}\n"
+	}
+	site := func(environment string) string {
+		return "kind: Site\nmetadata: {name: out, role: web}\nspec: {hostnames: [out.example.com], addresses: [vip1], listeners: [{port: 8080}], egress: {environments: [" + environment + "]}}\n"
+	}
+	for _, c := range []struct{ path, body, want string }{
+		{"plan", client("myback", "prod"), "EgressClient/myback"},
+		{"apply", client("myback", "prod"), "EgressClient/myback"},
+		{"apply", client("theirs", "test"), "EgressClient/theirs"},
+		{"plan", client("myback", "prod") + "---\n" + site("prod"), ""},
+		{"apply", site("prod"), ""}, // theirs had no way before either
+		{"plan", client("another", "prod"), ""},
+		{"apply", site("test"), "EgressClient/myback"},
+	} {
+		var of []string
+		for _, p := range read[ApplyAnswer](t, w.do("admin", "POST", "/api/v1/"+c.path, c.body)).Warnings {
+			if p.Path == "spec.environment" && strings.HasPrefix(p.Message, "no Site is a way out of environment ") {
+				of = append(of, p.Object)
+			}
+		}
+		if got := strings.Join(of, " "); got != c.want {
+			t.Errorf("%s of %q warns of %q, want %q", c.path, c.body, got, c.want)
+		}
+	}
+}
