@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 )
@@ -31,12 +32,25 @@ func checkSaid(status string, code int, detail string) string {
 	return meaning + ": " + detail
 }
 
+// errnos are those of connections that fail, as the system says them.
+var errnos = map[string]string{
+	"ECONNREFUSED": "Connection refused", "ECONNRESET": "Connection reset by peer", "ETIMEDOUT": "Connection timed out",
+	"EHOSTUNREACH": "No route to host", "ENETUNREACH": "Network is unreachable",
+}
+
 // plainDetail leaves out what HAProxy says around an error: that of 3.4, "ECONNREFUSED returned by OS (Connection refused)",
-// and the step of a check of a single one.
+// or without the words in brackets, and at which step of a check; and "(tcp-check)", which it says where all is well.
 func plainDetail(s string) string {
 	s = strings.TrimSuffix(s, " at initial connection step of tcp-check")
-	if _, in, ok := strings.Cut(s, " returned by OS ("); ok {
-		return strings.TrimSuffix(in, ")")
+	if name, more, ok := strings.Cut(s, " returned by OS"); ok {
+		in, found := strings.CutPrefix(more, " (")
+		if in, _, _ = strings.Cut(in, ")"); found {
+			return in
+		}
+		return cmp.Or(errnos[name], name)
+	}
+	if s == "(tcp-check)" {
+		return ""
 	}
 	return s
 }

@@ -88,6 +88,8 @@ walk('a server that fails and returns is seen: its checks, and how it starts slo
   await v.world.origin('az1-0', 'stop')
   await expect.poll(newest, { timeout: 15_000 }).toMatch(/down\s+from[^]*(L4CON|L7|refused)/i)
   await v.page.getByText(/^down for/).first().waitFor()
+  // What HAProxy says around an error, in whichever check, is nobody's to read.
+  expect(await v.page.locator('main').innerText()).not.toMatch(/returned by OS|tcp-check/)
   await v.page.getByText(/^down: can't be connected to/).waitFor() // what its page says above all tabs
   expect(await answeredBy(v)).toEqual({ 'az1-1': 40 })
   await v.shot('server, down')

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { rising, spanOf, stateOf, stateOfAll, type View } from './health'
+import { rising, seenAs, spanOf, stateOf, stateOfAll, type View } from './health'
 
 const view = (state: View['state'], since?: string): View => ({ loadBalancer: 'lb', state, since })
 
@@ -8,6 +8,7 @@ it('says how a server stands', () => {
   expect(stateOfAll({ server: 's', up: 2, of: 2, views: [] })).toBe('serving')
   expect(stateOfAll({ server: 's', up: 1, of: 2, views: [view('up'), view('down')] })).toBe('degraded')
   expect(stateOfAll({ server: 's', up: 0, of: 2, views: [view('maint'), view('down')] })).toBe('down')
+  expect((['maint', 'drain', 'up'] as const).map(seenAs)).toEqual(['in maintenance', 'draining', 'up'])
   expect(stateOfAll({ server: 's', up: 0, of: 1, views: [view('drain')] })).toBe('degraded')
   expect(stateOfAll({ server: 's', up: 0, of: 1, views: [view('starting')] })).toBe('unknown')
 })

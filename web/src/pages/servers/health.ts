@@ -16,6 +16,11 @@ export interface Health {
   views: View[]
 }
 
+/** seenAs says what HAProxy sees of a server as people say it. */
+export function seenAs(v: View['state']): string {
+  return { maint: 'in maintenance', drain: 'draining', 'no check': 'not checked', up: 'up', down: 'down', starting: 'starting' }[v] ?? v
+}
+
 /** stateOf puts what HAProxy sees of a server into the words of all objects. */
 export function stateOf(v: View['state']): State {
   return v === 'up' || v === 'no check' ? 'serving' : v === 'down' ? 'down' : v === 'starting' ? 'unknown' : 'degraded'
