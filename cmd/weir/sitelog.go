@@ -34,7 +34,7 @@ began; with --follow also each that comes, until Ctrl-C. Load balancers keep the
 thousand of all sites together: for more, logs are to be shipped.
 
 A line tells when the request began, the load balancer, the client, the status, the method, host and path, the zone, pool
-and server, how long it took, HAProxy's two letters when it did not end as it should, retries, and headers that the site
+and server, how long it took, HAProxy's two letters when it did not end as it should and what they mean, retries, and headers that the site
 captures. Of a call to a partner it has the EgressClient (caller), why it was refused and by which EgressRule, the
 partner's address (at), and why there was no connection to it (unmade). When there are more lines than can be shown, it is said how many were left out.`,
 		Example: `  weir log www
@@ -171,6 +171,9 @@ func (v *logView) text(l *api.LogLine) string {
 	}
 	if l.Termination != "--" && l.Termination != "" {
 		words = append(words, v.paint(warning, oneLine(l.Termination)))
+		if l.Why != "" {
+			words = append(words, v.paint(warning, "("+oneLine(l.Why)+")"))
+		}
 	}
 	if l.Retries > 0 {
 		words = append(words, v.paint(warning, count(int(l.Retries), "retry", "retries")))

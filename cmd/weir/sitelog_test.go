@@ -24,3 +24,12 @@ func TestLogLinesSayWhyACallWasRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestLogLinesSayWhyInWords: beside HAProxy's letters.
+func TestLogLinesSayWhyInWords(t *testing.T) {
+	v := &logView{screen: &screen{}}
+	l := api.LogLine{Termination: "SC", Why: "refuses connections", Caller: "shop", Unmade: "EREFUSED"}
+	if got, want := v.text(&l), " SC (refuses connections) caller=shop unmade=EREFUSED"; !strings.HasSuffix(got, want) {
+		t.Errorf("%q does not end with %q", got, want)
+	}
+}

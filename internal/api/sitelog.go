@@ -78,7 +78,9 @@ type LogLine struct {
 	BytesOut int64     `json:"bytesOut"`
 	Timers   LogTimers `json:"timersMs"`
 	// Termination is HAProxy's two letters for how it ended, -- when all went well.
-	Termination  string `json:"termination"`
+	Termination string `json:"termination"`
+	// Why says in words why it did not end as it should, as "refuses connections"; it is absent where it did.
+	Why          string `json:"why,omitempty"`
 	Retries      int64  `json:"retries,omitempty"`
 	Redispatched bool   `json:"redispatched,omitempty"`
 	TLSVersion   string `json:"tlsVersion,omitempty"`
@@ -101,7 +103,7 @@ type LogLine struct {
 func (l *LogLine) quiet() {
 	for _, text := range []*string{
 		&l.Kind, &l.Client, &l.ClientPort, &l.Method, &l.Host, &l.Path, &l.Version, &l.Route, &l.Zone, &l.Pool, &l.Server,
-		&l.Termination, &l.TLSVersion, &l.TLSCipher, &l.Limited,
+		&l.Termination, &l.Why, &l.TLSVersion, &l.TLSCipher, &l.Limited,
 		&l.Caller, &l.Rule, &l.At, &l.Unmade,
 	} {
 		*text = printable(*text)
@@ -192,6 +194,7 @@ func (c *call) siteLog(kind weir.Kind) error {
 					if (l.Server != "" || l.At != "") && !c.sees(view, ir.PoolOwner(l.Pool)) {
 						l.Server, l.At, l.Unmade = "", "", ""
 					}
+					l.Why = l.why()
 					l.quiet()
 				}
 				lines = append(lines, list[i])
