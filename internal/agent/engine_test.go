@@ -20,6 +20,7 @@ import (
 )
 
 func TestConvergeBringsSitesWithoutReload(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		b := newBed(t, h)
 		b.site("one", 40, 41)

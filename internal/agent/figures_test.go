@@ -187,6 +187,7 @@ func (c *counting) reload(a *agentBed) {
 // Requests and bytes are counted to the last one over reloads under load, by whomever, while old workers serve on, and
 // over an agent that starts anew; a HAProxy that was killed takes nothing with it that was read.
 func TestCountersOutliveWorkers(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		dir := weirtest.TempDir(t)
 		options := func(o *Options) { o.Dir, o.StopWithAgent, o.CountEvery = dir, false, 20*time.Millisecond }
@@ -243,6 +244,7 @@ func TestCountersOutliveWorkers(t *testing.T) {
 
 // Old workers end soon after their last connection, although they are witnessed.
 func TestOldWorkersEnd(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		a := newAgentBed(t, h)
 		c := newCounting(a)
@@ -269,6 +271,7 @@ func TestOldWorkersEnd(t *testing.T) {
 
 // A pool and a server that are removed leave what they counted, to the last request, and may come back.
 func TestCountersOfWhatIsRemoved(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		a := newAgentBed(t, h, func(o *Options) { o.CountEvery = time.Hour }) // what is counted is read when it goes
 		c := newCounting(a)

@@ -23,6 +23,7 @@ import (
 // neither is refused, and afterwards the clients of the new one are refused and those of the old are not. One entry that
 // changes is one command.
 func TestAListIsReplacedUnderTraffic(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		b := newBed(t, h)
 		b.site("www", 33)
@@ -97,6 +98,7 @@ func TestAListIsReplacedUnderTraffic(t *testing.T) {
 // A Map of 100,000 entries, by which a site routes and which logic looks up, is replaced by another while clients ask:
 // what both have is found at every request on the way, what neither has at none, and nothing is read anew.
 func TestAMapIsReplacedUnderTraffic(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		b := newBed(t, h)
 		b.site("www", 33)

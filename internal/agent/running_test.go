@@ -15,6 +15,7 @@ import (
 // TestWhatListensUnknownIsNotClosed: an agent finds a HAProxy and nothing says which text that has read. It loads its
 // own, and where HAProxy listens is not taken for another program's.
 func TestWhatListensUnknownIsNotClosed(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		dir := weirtest.TempDir(t)
 		first := newAgentBed(t, h, func(o *Options) { o.Dir, o.StopWithAgent = dir, false })
@@ -36,6 +37,7 @@ func TestWhatListensUnknownIsNotClosed(t *testing.T) {
 
 // TestAReloadThatNobodyNotedIsKnown: the agent ends between the reload and its note of it.
 func TestAReloadThatNobodyNotedIsKnown(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		dir := weirtest.TempDir(t)
 		first := newAgentBed(t, h, func(o *Options) { o.Dir, o.StopWithAgent = dir, false })

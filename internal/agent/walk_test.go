@@ -249,6 +249,7 @@ func (w *walk) readBack() haproxy.Config {
 // empty on the way, and no request for a site in the midst of it fails; agents that end, and HAProxies that
 // are killed, change none of that; and to undo all ends where it began.
 func TestWalk(t *testing.T) {
+	t.Parallel()
 	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
 		steps, chunk, limit := 48, 6, time.Hour
 		if os.Getenv("WEIR_SOAK") != "" {
