@@ -57,7 +57,8 @@ type PartnerEndpoint struct {
 type PartnerTLS struct {
 	// CA names a Certificate without key that signs the partner's; the system's authorities when left out.
 	CA string `json:"ca,omitempty"`
-	// SNI is the name asked for and expected in the certificate where that is not the host.
+	// SNI is the name asked for and expected in the certificate where that is not the host: as an alternative name of it or,
+	// since HAProxy takes that too, as its subject's common name.
 	SNI string `json:"sni,omitempty"`
 	// MinVersion is the oldest version that is spoken, TLSv1.2 or TLSv1.3; TLSv1.2 when left out.
 	MinVersion string `json:"minVersion,omitempty"`

@@ -1,7 +1,9 @@
 package hapctl
 
 import (
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
@@ -34,6 +36,42 @@ backend showing from base
 		l.do("commit ssl ca-file ca.pem")
 		l.wantStatus("bare", 503)
 		l.wantStatus("showing", 200)
+	})
+}
+
+// TestFactCommonNameCounts: the name that is asked for by SNI may be the subject's common name alone, although the certificate
+// has alternative names, which put it out of use by RFC 9525.
+func TestFactCommonNameCounts(t *testing.T) {
+	weirtest.Each(t, func(t *testing.T, h weirtest.HAProxy) {
+		p := newPair(t, false, "common.example")
+		template := *p.cert
+		template.DNSNames = []string{"alternative.example"}
+		der, err := x509.CreateCertificate(rand.Reader, &template, &template, p.key.Public(), p.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.cert, err = x509.ParseCertificate(der); err != nil {
+			t.Fatal(err)
+		}
+		if p.cert.VerifyHostname("common.example") == nil {
+			t.Fatal("the common name is an alternative one")
+		}
+		l := newLab(t, h, `frontend f from base
+ bind ADDR:8080
+ use_backend %[req.hdr(host)]
+backend common from base
+ server s ADDR:4430 ssl verify required ca-file ca.pem sni str(common.example)
+backend alternative from base
+ server s ADDR:4430 ssl verify required ca-file ca.pem sni str(alternative.example)
+backend neither from base
+ server s ADDR:4430 ssl verify required ca-file ca.pem sni str(neither.example)
+`)
+		l.file("ca.pem", p.certPEM())
+		l.secureOrigin(p)
+		l.start()
+		l.wantStatus("common", 200)
+		l.wantStatus("alternative", 200)
+		l.wantStatus("neither", 503)
 	})
 }
 
