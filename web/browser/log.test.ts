@@ -70,4 +70,9 @@ walk('the log is for those who may see the site, and the page says why not', asy
   expect(await rows(v).count()).toBe(0)
   expect((await v.world.call('GET', '/api/v1/sites/www/log?follow=false', undefined, 'other')).status).toBe(403)
   await v.shot('log refused')
+
+  await v.open('/sites/down/log')
+  await live(v)
+  await v.world.send(1, { host: 'down.example.com', balancer: 'internal', home: 'internal' })
+  await rows(v).filter({ hasText: 'Weir, since no server did' }).waitFor()
 })

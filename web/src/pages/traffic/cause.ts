@@ -9,3 +9,9 @@ export function causeOf(termination: string): '' | 'client' | 'server' | 'Weir' 
   if (what === 'P') return 'RTD'.includes(state) ? 'client' : state === 'H' ? 'server' : 'Weir'
   return 'RIKU'.includes(what) ? 'Weir' : ''
 }
+
+/** endingOf says who ended a request before its time, why as far as that is known, and HAProxy's letters to search for. */
+export function endingOf(termination = '', why = ''): string {
+  const who = causeOf(termination)
+  return who && `ended by ${who === 'Weir' ? who : 'the ' + who}${why && ': ' + why} (${termination})`
+}
