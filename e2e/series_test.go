@@ -220,9 +220,7 @@ func TestFiguresAreWhatClientsCount(t *testing.T) {
 		}
 		w.toldOfMachines()
 		one.stop()
-		one.edit = nil // the last one takes HAProxy with it
-		w.startAgent(one)
-		w.converged(2)
+		w.killHAProxy(one)
 	})
 }
 
