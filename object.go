@@ -172,7 +172,7 @@ type Status struct {
 
 // The types of conditions an object can have.
 const (
-	Accepted    = "Accepted"    // the wish obeys the rules and is compiled
+	Accepted    = "Accepted"    // it obeys the rules and is compiled
 	Programmed  = "Programmed"  // read back from n of m load balancers
 	Serving     = "Serving"     // the health checks see something that answers
 	Issued      = "Issued"      // its issuer has given it, and will again in time

@@ -20,7 +20,7 @@ func newDescribe() *cobra.Command {
 		GroupID: groupLook,
 		Short:   "Show everything that is known of one object",
 		Long: `Show everything that is known of one object: what is so, with what each load balancer does not have as wanted;
-its wish with the defaults filled in; who refers to it; its last changes; and for a pool every server as every
+its spec with the defaults filled in; who refers to it; its last changes; and for a pool every server as every
 load balancer sees it.`,
 		Example: `  weir describe site www
   weir describe pool web-az1
@@ -71,7 +71,7 @@ func (d *description) print() error {
 	if err != nil {
 		return err
 	}
-	d.section("Wish, with defaults filled in")
+	d.section("Spec, with defaults filled in")
 	for _, line := range linesOf(string(text)) {
 		d.line("  " + clean(line))
 	}

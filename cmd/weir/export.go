@@ -22,7 +22,7 @@ func newExport() *cobra.Command {
 		GroupID: groupLook,
 		Short:   "Write every object into a folder of manifests, one file each",
 		Long: `Write every object that you may see as FOLDER/<kinds>/<name>.yaml, or all of them to standard output with "-".
-What is written are wishes only: no status, no revision, and of secrets and keys references, never the bytes.
+What is written is what people want: no status, no revision, and of secrets and keys references, never the bytes.
 Of a Certificate with an issuer it is what is ordered, not the chain that came of it.
 Tokens are left out: they are credentials, which only weir token makes; and so are the Certificates that sites with
 certificates: auto have ordered. Applying the folder again changes nothing, so that it can live in git.

@@ -63,7 +63,7 @@ func (s *standIn) Status(o *weir.Object) *weir.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	since := theNow.Add(-90 * time.Minute)
-	status := &weir.Status{Conditions: []weir.Condition{{Type: weir.Accepted, Status: "True", Reason: "Valid", Message: "the wish obeys the rules", Since: since}}}
+	status := &weir.Status{Conditions: []weir.Condition{{Type: weir.Accepted, Status: "True", Reason: "Valid", Message: "it obeys the rules", Since: since}}}
 	status.Certificate, status.Issuer, status.Source = s.certificate(o), s.issuer(o), s.seen[o.Ref().String()]
 	switch o.Kind {
 	case "Site", "Route", "Pool", "IPAddress", "Certificate", "ErrorPage", "Map", "AccessList", "RateLimit", "ZoneShift", "Schedule", "Split", "Logic":

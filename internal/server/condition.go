@@ -229,7 +229,7 @@ func (v *view) accepted() weir.Condition {
 	if len(v.problems) > 0 {
 		return weir.Condition{Type: weir.Accepted, Status: "False", Reason: "LeftOut", Message: strings.Join(v.problems, "; ")}
 	}
-	return weir.Condition{Type: weir.Accepted, Status: "True", Reason: "Compiled", Message: "the wish obeys the rules"}
+	return weir.Condition{Type: weir.Accepted, Status: "True", Reason: "Compiled", Message: "it obeys the rules"}
 }
 
 func (v *view) programmed() weir.Condition {

@@ -77,7 +77,7 @@ func where(ref weir.Ref, x link.Drift) string {
 	return ""
 }
 
-func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 func undoneText(x link.Drift) string {
 	text := ", undone at " + clock(x.Undone)

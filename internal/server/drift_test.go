@@ -29,13 +29,13 @@ func TestDriftIsSaidOfWhatItTouches(t *testing.T) {
 	}{
 		"nothing":             {weir.Ref{Kind: "Server", Name: "web1"}, nil, ""},
 		"another's":           {weir.Ref{Kind: "Server", Name: "web2"}, all, ""},
-		"a server":            {weir.Ref{Kind: "Server", Name: "web1"}, all, "True ByHand lb1: in pool web weight 100 → 7 since 2030-05-01T11:59:00Z"},
-		"its pool":            {weir.Ref{Kind: "Pool", Name: "web"}, all, "True ByHand lb1: server web1 weight 100 → 7 since 2030-05-01T11:59:00Z"},
-		"a site":              {weir.Ref{Kind: "Site", Name: "films"}, all, "True ByHand lb1: maps/x: entry films.example deleted by hand since 2030-05-01T12:00:00Z"},
-		"the load balancer":   {weir.Ref{Kind: "LoadBalancer", Name: "lb1"}, all, "True ByHand lb1: haproxy.cfg line 41 edited since 2030-05-01T12:00:00Z; lb1: changed by hand since 2030-05-01T11:59:00Z: Entry 1, Weight 1"},
-		"undone":              {weir.Ref{Kind: "Server", Name: "web1"}, &link.DriftReport{Past: []link.Drift{undone}}, "False Undone lb1: in pool web weight 100 → 7, undone at 2030-05-01T11:59:00Z, 3 times by now"},
+		"a server":            {weir.Ref{Kind: "Server", Name: "web1"}, all, "True ByHand lb1: in pool web weight 100 → 7 since 2030-05-01 11:59:00 UTC"},
+		"its pool":            {weir.Ref{Kind: "Pool", Name: "web"}, all, "True ByHand lb1: server web1 weight 100 → 7 since 2030-05-01 11:59:00 UTC"},
+		"a site":              {weir.Ref{Kind: "Site", Name: "films"}, all, "True ByHand lb1: maps/x: entry films.example deleted by hand since 2030-05-01 12:00:00 UTC"},
+		"the load balancer":   {weir.Ref{Kind: "LoadBalancer", Name: "lb1"}, all, "True ByHand lb1: haproxy.cfg line 41 edited since 2030-05-01 12:00:00 UTC; lb1: changed by hand since 2030-05-01 11:59:00 UTC: Entry 1, Weight 1"},
+		"undone":              {weir.Ref{Kind: "Server", Name: "web1"}, &link.DriftReport{Past: []link.Drift{undone}}, "False Undone lb1: in pool web weight 100 → 7, undone at 2030-05-01 11:59:00 UTC, 3 times by now"},
 		"undone long ago":     {weir.Ref{Kind: "Server", Name: "web1"}, &link.DriftReport{Past: []link.Drift{old}}, ""},
-		"undone on it":        {weir.Ref{Kind: "LoadBalancer", Name: "lb1"}, &link.DriftReport{Undone: 3, Past: []link.Drift{undone}}, "False Undone lb1: changes by hand undone since its agent began: 3, the last at 2030-05-01T11:59:00Z"},
+		"undone on it":        {weir.Ref{Kind: "LoadBalancer", Name: "lb1"}, &link.DriftReport{Undone: 3, Past: []link.Drift{undone}}, "False Undone lb1: changes by hand undone since its agent began: 3, the last at 2030-05-01 11:59:00 UTC"},
 		"reloaded by another": {weir.Ref{Kind: "LoadBalancer", Name: "lb1"}, &link.DriftReport{Past: []link.Drift{restart}}, "False Restarted lb1: HAProxy was reloaded by another hand: worker 1 → 2"},
 	} {
 		v := view{moment: &moment{fleet: &fleet{clock: func() time.Time { return now }}}, ref: c.ref}

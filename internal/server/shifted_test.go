@@ -43,9 +43,9 @@ func TestShiftsTellWhoHasThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"one":  "Accepted True: the wish obeys the rules; Programmed False: read back from 0 of 2; not from lb1, lb2; ",
-		"all":  "Accepted True: the wish obeys the rules; Programmed False: read back from 0 of 2; not from lb1, lb2; ",
-		"none": "Accepted True: the wish obeys the rules; Programmed Unknown: no load balancer needs it: nothing that they serve uses it; ",
+		"one":  "Accepted True: it obeys the rules; Programmed False: read back from 0 of 2; not from lb1, lb2; ",
+		"all":  "Accepted True: it obeys the rules; Programmed False: read back from 0 of 2; not from lb1, lb2; ",
+		"none": "Accepted True: it obeys the rules; Programmed Unknown: no load balancer needs it: nothing that they serve uses it; ",
 	} {
 		got := ""
 		for _, c := range f.Status(s.View().Get(weir.Ref{Kind: "ZoneShift", Name: name})).Conditions {

@@ -9,7 +9,7 @@ const field = (v: Visit, name: string) => v.page.getByRole('main').getByLabel(na
 
 walk('an owner edits a pool in the form, and traffic follows', async (v) => {
   await v.signIn('owner', '/pools/web-az1')
-  await v.page.getByText('What is wished').waitFor()
+  await v.page.getByText('What is asked for').waitFor()
   await v.shot('pool overview')
   await v.axe()
   expect(await answeredBy(v)).toEqual(['az1-0', 'az1-1'])
