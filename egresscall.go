@@ -111,6 +111,16 @@ func WaysOut(set *Set, environment string) (list []WayOut) {
 	return list
 }
 
+// NoWayOut says why applications of an environment can call nobody at all, with what to do; "" where a Site leads out.
+func NoWayOut(set *Set, environment string) string {
+	for o := range set.All("Site") {
+		if o.Spec.(*Site).LeadsOut(environment) {
+			return ""
+		}
+	}
+	return "no Site is a way out of environment " + environment + ": it can call nobody until spec.egress.environments of a Site has that"
+}
+
 // LeadsOut says whether a Site is a way out for applications of an environment.
 func (s *Site) LeadsOut(environment string) bool {
 	return s.Egress != nil && slices.Contains(s.Egress.Environments, environment)

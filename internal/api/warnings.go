@@ -85,24 +85,19 @@ func (c *call) wayless(res result) (list []weir.Problem) {
 	}
 	for o := range res.After.All("EgressClient") {
 		environment := o.Spec.(*weir.EgressClient).Environment
-		if !written[o.Ref()] && (!sites || !leadsOut(res.Before, environment)) || leadsOut(res.After, environment) || !c.sees(res.After, o.Ref().String()) {
+		if !written[o.Ref()] && (!sites || weir.NoWayOut(res.Before, environment) != "") {
+			continue
+		}
+		why := weir.NoWayOut(res.After, environment)
+		if why == "" || !c.sees(res.After, o.Ref().String()) {
 			continue
 		}
 		if len(list) == mostWarned {
 			break
 		}
-		list = append(list, weir.Problem{Object: o.Ref().String(), Path: "spec.environment", Message: fmt.Sprintf("no Site is a way out of environment %s: it can call nobody until spec.egress.environments of a Site has that", environment)})
+		list = append(list, weir.Problem{Object: o.Ref().String(), Path: "spec.environment", Message: why})
 	}
 	return list
-}
-
-func leadsOut(set *weir.Set, environment string) bool {
-	for o := range set.All("Site") {
-		if o.Spec.(*weir.Site).LeadsOut(environment) {
-			return true
-		}
-	}
-	return false
 }
 
 // orphaned tells of discovery sources that go, and whose servers stay.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -238,7 +239,7 @@ func (v *view) programmed() weir.Condition {
 	case v.of == 0 && len(v.shiftsBy()) > 0:
 		c.Status, c.Reason, c.Message = "Unknown", "ByShift", "who has it is told by what goes by it: "+strings.Join(v.shiftsBy(), ", ")
 	case v.of == 0 && !v.needed:
-		c.Status, c.Reason, c.Message = "Unknown", "NotInUse", "no load balancer needs it: nothing that they serve uses it"
+		c.Status, c.Reason, c.Message = "Unknown", "NotInUse", v.unneeded()
 	case v.of == 0:
 		c.Status, c.Reason, c.Message = "Unknown", "NoneActive", "no load balancer that needs it is active"
 	case v.ready == v.of:
@@ -254,6 +255,15 @@ func (v *view) programmed() weir.Condition {
 		}
 	}
 	return c
+}
+
+// unneeded says why no load balancer needs the object.
+func (v *view) unneeded() string {
+	why := ""
+	if v.ref.Kind == "EgressClient" {
+		why = weir.NoWayOut(v.store.View(), v.object.Spec.(*weir.EgressClient).Environment)
+	}
+	return cmp.Or(why, "no load balancer needs it: nothing that they serve uses it")
 }
 
 // shiftsBy names the ZoneShifts that go by a Schedule: load balancers are told their moments, and of no Schedule.
