@@ -70,6 +70,10 @@ type Options struct {
 	Metrics prometheus.Registerer
 	// Heartbeat is how often a stream says that it is alive; 15 s when 0.
 	Heartbeat time.Duration
+	// Silence is for how long the store has not heard of etcd, 0 while it does; the Store's own when nil.
+	Silence func() time.Duration
+	// CatchUp is how long is waited for a revision that the client has seen already; 3 s when 0.
+	CatchUp time.Duration
 }
 
 func (o *Options) fill() {
@@ -81,6 +85,12 @@ func (o *Options) fill() {
 	}
 	if o.Heartbeat == 0 {
 		o.Heartbeat = 15 * time.Second
+	}
+	if o.Silence == nil && o.Store != nil {
+		o.Silence = o.Store.Silence
+	}
+	if o.CatchUp == 0 {
+		o.CatchUp = catchUpWithin
 	}
 }
 

@@ -88,6 +88,9 @@ func (c *call) run() (err error) {
 		if c.cred, c.who, err = c.h.authenticate(c.r); err != nil {
 			return err
 		}
+		if err := c.catchUp(); err != nil {
+			return err
+		}
 	}
 	if c.route.id != "" {
 		if !c.route.anyQuery {

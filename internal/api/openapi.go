@@ -138,6 +138,9 @@ func (rt *route) documentedParams() []*huma.Param {
 		header("If-Match", "The ETag that the object must have, or * for any; else the answer is 412.")
 		header("If-None-Match", "Only *: the object must be new; else the answer is 412.")
 	}
+	if !rt.open && !rt.registrant {
+		header(headAtLeast, "A revision that the client has seen. A server that has not heard of it waits for three seconds, and answers 503 rather than with something older.")
+	}
 	return list
 }
 
@@ -152,6 +155,9 @@ func (rt *route) responses(r huma.Registry) map[string]*huma.Response {
 	}
 	if rt.method != http.MethodGet && rt.id != "plan" && rt.id != "previewPool" && rt.id != "tryPool" && rt.id != "previewShift" && rt.id != "previewSite" && rt.id != "rotateCA" && rt.id != "removeMember" && rt.id != "acceptRestore" && rt.body != "exchange" && !rt.registrant {
 		ok.Headers["Weir-Revision"] = &huma.Param{Description: "The revision of the change, for status?wait=; absent after a dry run.", Schema: &huma.Schema{Type: huma.TypeInteger}}
+	}
+	if !rt.open && !rt.registrant && rt.method == http.MethodGet {
+		ok.Headers[headSilence] = &huma.Param{Description: "Since when the server has not heard of etcd: what it tells may be old. Absent while it does.", Schema: &huma.Schema{Type: huma.TypeString, Format: "date-time"}}
 	}
 	list := map[string]*huma.Response{"default": problem, "200": ok}
 	if slices.Contains(rt.statuses, http.StatusFound) {

@@ -111,11 +111,20 @@ walk('a page tells that it is old while the control plane is away, and comes bac
   await role('second')
   const { revision } = (await v.world.call<{ revision: number }>('GET', '/api/v1/roles/empty')).value
   await v.signIn('admin', `/changes/${revision}`)
+  // It stands still first: no answer comes, and none is refused.
   let away = true
-  await v.page.route(/\/api\/v1\/|\/openapi\.json/, (route) => (away ? route.fulfill({ status: 503, body: 'upgrading' }) : route.continue()))
+  let still = true
+  const held: (() => void)[] = []
+  await v.page.route(/\/api\/v1\/|\/openapi\.json|\/assets\//, async (route) => {
+    if (still) await new Promise<void>((go) => held.push(go))
+    return away ? route.fulfill({ status: 503, body: 'upgrading' }) : route.continue()
+  })
   v.allow(503, /./)
   const old = v.page.getByText('This may be old')
   await old.waitFor()
+  await v.page.getByText('What stands here is from').waitFor()
+  still = false
+  for (const go of held) go()
   expect(await v.page.getByText('1 object').count()).toBe(1)
   away = false
   await old.waitFor({ state: 'detached' })

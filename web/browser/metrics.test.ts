@@ -72,6 +72,13 @@ walk('figures are what clients counted', async (v) => {
   for (const line of [/^Requests per second, by status: 2xx \S+/, /^Errors per second, by who caused them: server .*Weir .*client /, /^Time of the whole request: 50 % (<1|\d+) ms, 95 % (<1|\d+) ms, 99 % /, /^Time of a TLS handshake: 50 % \d+ ms/, /^Share of handshakes that resume a session: resumed \d+ %/]) {
     expect(lines.filter((l) => line.test(l)), `${line} of ${lines.join(' | ')}`).toHaveLength(1)
   }
+  // What the pointer shows is had by keyboard too.
+  const times = v.page.getByRole('slider', { name: 'Requests per second, by status at' })
+  await times.focus()
+  await v.page.keyboard.press('Home')
+  await expect.poll(() => times.getAttribute('aria-valuenow')).toBe('0')
+  await v.page.keyboard.press('Escape')
+  await expect.poll(() => times.getAttribute('aria-valuetext')).toMatch(/^\d\d:\d\d:\d\d, 2xx /)
   await v.shot('traffic of a site')
   await v.axe()
   await v.page.getByRole('button', { name: '10 minutes' }).click()

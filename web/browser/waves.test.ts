@@ -47,7 +47,11 @@ walk('a change that goes in waves is stopped, sent back and finished in the page
     const dialog = v.page.getByRole('dialog')
     await dialog.getByLabel('Why').fill(reason)
     await dialog.getByRole('button', { name: button }).click()
-    await dialog.waitFor({ state: 'hidden' })
+    // What the waves did by themselves since the page looked is shown first.
+    await expect.poll(async () => {
+      if (await dialog.getByRole('alert').isVisible()) await dialog.getByRole('button', { name: button }).click()
+      return dialog.isVisible()
+    }).toBe(false)
     await state(then)
   }
   await steer('Stop', 'lunch', 'stopped')
@@ -71,6 +75,12 @@ walk('a change that goes in waves is stopped, sent back and finished in the page
   expect(await dialog.getByRole('button', { name: 'Finish at once' }).getAttribute('aria-disabled')).toBe('true')
   await v.shot('waves finish')
   await v.axe()
+  // Somebody else steers while this is asked.
+  const other = async (action: string) => expect((await v.world.call('POST', `/api/v1/loadbalancergroups/edge/waves?action=${action}&reason=other`)).status).toBeLessThan(300)
+  await other('stop')
+  await dialog.getByText('It is no longer as it was when you began').waitFor()
+  await other('go')
+  await dialog.getByText('It is no longer as it was when you began').waitFor({ state: 'detached' })
   await v.page.keyboard.press('Escape')
   await dialog.waitFor({ state: 'hidden' })
   await steer('Finish at once', 'seen enough', 'idle')

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { ask, lines, Refusal } from './client'
+import { ask, forgetRevisions, lines, Refusal } from './client'
 
 afterEach(() => void vi.unstubAllGlobals())
 const answer = (body: BodyInit | null, init?: ResponseInit) => vi.stubGlobal('fetch', async () => new Response(body, init))
@@ -57,4 +57,36 @@ test('who only reads is told when no answer comes; who left is told nothing', as
   const gone = ask('/api/v1/sites', { signal: left.signal })
   left.abort()
   await expect(gone).rejects.toMatchObject({ name: 'AbortError' })
+})
+
+test('of a write without an answer nobody says that it was not done', async () => {
+  vi.stubGlobal('fetch', async () => Promise.reject(new TypeError('network error')))
+  expect((await refusal(ask('/api/v1/sites/www', { method: 'PUT', body: {} }))).detail).toMatch(/nobody knows whether this was done/)
+  expect((await refusal(ask('/api/v1/plan', { method: 'POST', asks: true, body: {} }))).detail).toMatch(/tries again/)
+})
+
+test('a stream that says nothing for long is over, though its connection stands', async () => {
+  vi.useFakeTimers()
+  answer(new ReadableStream({ start: (c) => c.enqueue(new TextEncoder().encode('{"type":"live"}\n')) }))
+  const got = lines<{ type: string }>('/api/v1/sites/www/log', {}, new AbortController().signal)
+  expect((await got.next()).value).toEqual({ type: 'live' })
+  const late = refusal(got.next())
+  await vi.advanceTimersByTimeAsync(40_000)
+  expect((await late).title).toBe('No answer')
+  vi.useRealTimers()
+})
+
+test('nothing older is asked for than what was seen', async () => {
+  const sent: (string | undefined)[] = []
+  let next = { revision: 0, header: '' }
+  vi.stubGlobal('fetch', async (_: string, init: { headers: Record<string, string> }) => {
+    sent.push(init.headers['Weir-At-Least'])
+    return new Response(JSON.stringify({ revision: next.revision }), { headers: next.header ? { 'Weir-Revision': next.header } : {} })
+  })
+  forgetRevisions()
+  for (next of [{ revision: 7, header: '' }, { revision: 5, header: '9' }, { revision: 8, header: '' }]) await ask('/api/v1/sites/www')
+  forgetRevisions() // somebody signs in again: it may be another store
+  await ask('/api/v1/sites/www')
+  expect(sent).toEqual([undefined, '7', '9', undefined])
+  forgetRevisions()
 })

@@ -14,11 +14,19 @@ export interface Problem {
 
 /** Refusal is an answer that is no success, or none at all (status 0). */
 export class Refusal extends Error {
-  constructor(readonly problem: Problem) {
+  /** since is until when what a page shows instead was known to be true, in milliseconds; 0 when it shows nothing. */
+  constructor(
+    readonly problem: Problem,
+    readonly since = 0,
+  ) {
     super(problem.detail || problem.title)
   }
   get status() {
     return this.problem.status
+  }
+  /** silent says that nobody could answer, which says nothing of what was asked: it may be asked again. */
+  get silent() {
+    return this.status === 0 || this.status >= 500
   }
 }
 
@@ -27,6 +35,8 @@ export interface Answer<T> {
   etag: string
   /** The revision of a write, 0 when there was none. */
   revision: number
+  /** Since when the control plane that answered has not heard of its store, in milliseconds; 0 while it does. */
+  silent: number
 }
 
 export type Query = Record<string, string | number | boolean | string[] | undefined>
@@ -54,6 +64,8 @@ interface Ask {
   body?: unknown
   yaml?: string
   etag?: string
+  /** asks says of a POST that it writes nothing, as the question for a plan. */
+  asks?: boolean
   /** known is the ETag of what is shown already: then value may be undefined, which says that nothing changed. */
   known?: string
   signal?: AbortSignal
@@ -61,6 +73,17 @@ interface Ask {
 
 /** How long an answer may take that is only read, in milliseconds; a write is awaited, since nobody knows what became of it. */
 const patience = 30_000
+
+// newest is the last revision that this page has seen or made. Nothing older is to be had from then on, whichever control
+// plane answers: one that has not heard of it yet waits, or says so.
+let newest = 0
+function saw(revision: unknown) {
+  if (typeof revision === 'number' && revision > newest) newest = revision
+}
+/** forgetRevisions is for who comes back to what may be another store: one that was restored begins with earlier ones. */
+export function forgetRevisions() {
+  newest = 0
+}
 
 // onSignedOut is told when the API no longer knows who asks. What it gives, if anything, is kept when somebody is signed
 // in again: who only reads awaits that.
@@ -87,6 +110,7 @@ async function send(path: string, ask: Ask, within?: number): Promise<Response> 
     body = json(ask.body)
   }
   if (ask.etag) headers['If-Match'] = ask.etag
+  if (newest > 0) headers['Weir-At-Least'] = String(newest)
   if (ask.known) headers['If-None-Match'] = ask.known
   const ends = [ask.signal, within && AbortSignal.timeout(within)].filter((s) => s instanceof AbortSignal)
   let res: Response
@@ -94,36 +118,49 @@ async function send(path: string, ask: Ask, within?: number): Promise<Response> 
     res = await fetch(meantQuery(path, ask.query), { method: ask.method ?? 'GET', headers, body, signal: AbortSignal.any(ends), credentials: 'same-origin', cache: 'no-store' })
   } catch (e) {
     if (e instanceof DOMException && e.name === 'AbortError') throw e
-    throw silence()
+    throw silence(reads(ask))
   }
   heard(res.headers.get('Date'))
   if (res.ok || res.status === 304) return res
   const refusal = new Refusal(await problemOf(res))
   if (res.status === 403) onForbidden()
   const again = res.status === 401 ? onSignedOut() : undefined
-  if (!again || !reads(ask)) throw refusal
+  if (!again || (ask.method ?? 'GET') !== 'GET') throw refusal
   await again
   ask.signal?.throwIfAborted()
   return send(path, ask, within)
 }
 
 function reads(ask: Ask): boolean {
-  return (ask.method ?? 'GET') === 'GET'
+  return ask.asks || (ask.method ?? 'GET') === 'GET'
 }
 
-// silence is what is said when no answer comes, or not all of one.
-function silence(): Refusal {
-  return new Refusal({ title: 'No answer', status: 0, detail: 'The control plane does not answer. Load balancers go on as they are; this page tries again.', errors: [] })
+/** silence is what is said when no answer comes, or not all of one. What became of a write is then anybody's guess. */
+export function silence(reads = true, since = 0): Refusal {
+  const detail = reads
+    ? 'The control plane does not answer. Load balancers go on as they are; this page tries again.'
+    : 'The control plane did not answer, so nobody knows whether this was done. What you typed is kept: look at what is there once it answers, and do it again if it was not done.'
+  return new Refusal({ title: reads ? 'No answer' : 'It may be done or not', status: 0, detail, errors: [] }, since)
 }
 
 // whole reads an answer to its end, which a connection may not live to see.
-async function whole(res: Response, signal?: AbortSignal): Promise<string> {
+async function whole(res: Response, ask: Ask): Promise<string> {
   try {
     return await res.text()
   } catch (e) {
-    if (signal?.aborted) throw e
-    throw silence()
+    if (ask.signal?.aborted) throw e
+    throw silence(reads(ask))
   }
+}
+
+/** cutOff is said of what a control plane tells that has not heard of its store since then. */
+export function cutOff(since: number): Refusal {
+  return new Refusal({ title: '', status: 503, detail: 'The control plane that answers does not reach its store (etcd): what others wrote since may be missing, and nothing can be written here. Load balancers go on as they are.', errors: [] }, since)
+}
+
+/** unheard is said when what was written is refused for something newer, and who refuses it has nothing newer. */
+export function unheard(): Refusal {
+  return new Refusal({ title: 'Not saved', status: 503, detail: 'The control plane that answered has not heard yet what was written last. What you typed is kept: save it again in a moment.', errors: [] })
 }
 
 function meantQuery(path: string, query: Query = {}): string {
@@ -163,9 +200,13 @@ function readable(text: string): unknown {
 
 /** ask sends one request and reads a JSON answer. */
 export async function ask<T>(path: string, how: Ask = {}): Promise<Answer<T>> {
-  const res = await send(path, how, reads(how) ? patience : undefined)
-  const text = res.status === 304 || res.status === 204 ? '' : await whole(res, how.signal)
-  return { value: (text ? readable(text) : undefined) as T, etag: res.headers.get('ETag') ?? '', revision: Number(res.headers.get('Weir-Revision') ?? 0) }
+  const res = await send(path, how, (how.method ?? 'GET') === 'GET' ? patience : undefined)
+  const text = res.status === 304 || res.status === 204 ? '' : await whole(res, how)
+  const value = text ? readable(text) : undefined
+  const revision = Number(res.headers.get('Weir-Revision') ?? 0)
+  saw(revision)
+  saw((value as { revision?: unknown } | undefined)?.revision)
+  return { value: value as T, etag: res.headers.get('ETag') ?? '', revision, silent: Date.parse(res.headers.get('Weir-Silent-Since') ?? '') || 0 }
 }
 
 /** get is the value alone. */
@@ -187,11 +228,20 @@ export async function* lines<T>(path: string, query: Query, signal: AbortSignal)
   }
 }
 
+// A stream says every 15 seconds at least that it lives. One that says nothing is over, though no connection ended: the
+// other side may stand still, or be out of reach.
+const beat = 40_000
+
 async function next(reader: ReadableStreamDefaultReader<string>, signal: AbortSignal) {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, no) => (timer = setTimeout(() => no(silence()), beat)))
   try {
-    return await reader.read()
+    return await Promise.race([reader.read(), late])
   } catch (e) {
     if (signal.aborted) throw e
+    void reader.cancel().catch(() => {})
     throw silence()
+  } finally {
+    clearTimeout(timer)
   }
 }

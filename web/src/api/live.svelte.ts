@@ -1,4 +1,4 @@
-import { ask, Refusal, type Query } from './client'
+import { ask, cutOff, Refusal, silence, type Query } from './client'
 import { now } from './clock'
 
 /** latest gives the newest value of a Live that another one takes the place of when somebody filters: nothing vanishes. */
@@ -14,9 +14,14 @@ export function latest<T>(live: () => Live<T>): { readonly value: T | undefined 
   }
 }
 
+/** How long an answer may take until the page says that it is old, and how soon is asked again after none came, in ms. */
+const late = 5000
+const soon = 3000
+
 /**
  * Live keeps a value of the API fresh while a page shows it: asked for again every few seconds, never while the tab is
- * hidden, never twice at a time. The old value stays while a new one is awaited or can't be had; problem says why.
+ * hidden, never twice at a time. The old value stays while a new one is awaited or can't be had; problem says why, and
+ * since when, also while an answer is only late.
  */
 export class Live<T> {
   value = $state.raw<T>()
@@ -58,6 +63,9 @@ export class Live<T> {
     clearTimeout(this.#timer)
     const control = new AbortController()
     this.#asking = control
+    const since = () => (this.value === undefined ? 0 : this.at)
+    const slow = setTimeout(() => (this.problem ??= silence(true, since())), late)
+    let again = this.#every
     try {
       const answer = await ask<T>(this.#path, { query: this.#query, known: this.#tagged ? this.#etag : '', signal: control.signal })
       if (control.signal.aborted) return
@@ -65,15 +73,17 @@ export class Live<T> {
         this.value = answer.value
         this.#etag = answer.etag
       }
-      this.problem = undefined
       this.at = now()
+      this.problem = answer.silent > 0 ? cutOff(answer.silent) : undefined
     } catch (e) {
       if (control.signal.aborted) return
       if (!(e instanceof Refusal)) throw e
-      this.problem = e
+      this.problem = new Refusal(e.problem, since())
+      if (e.silent) again = Math.min(again || soon, soon)
     } finally {
+      clearTimeout(slow)
       if (this.#asking === control) this.#asking = undefined
     }
-    if (this.#every > 0 && document.visibilityState === 'visible') this.#timer = window.setTimeout(() => void this.refresh(), this.#every)
+    if (again > 0 && document.visibilityState === 'visible') this.#timer = window.setTimeout(() => void this.refresh(), again)
   }
 }

@@ -109,7 +109,7 @@ export class Draft extends Foretold {
       this.answer = this.problem = undefined
       return
     }
-    await this.foretell(async (signal) => (await ask<Applied>('/api/v1/plan', { method: 'POST', yaml: text, query: { new: fresh }, signal })).value)
+    await this.foretell(async (signal) => (await ask<Applied>('/api/v1/plan', { method: 'POST', asks: true, yaml: text, query: { new: fresh }, signal })).value)
   }
 
   /** save writes it, as weir apply would, and gives the revision; 0 when it was refused. */

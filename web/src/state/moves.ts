@@ -62,10 +62,10 @@ function instant(ms: number): string {
 export async function apply(objects: Obj[], how: { reason?: string; dry?: boolean; deletes?: string[]; signal?: AbortSignal } = {}): Promise<Applied> {
   const yaml = objects.map((o) => '---\n' + JSON.stringify(o) + '\n').join('')
   const query = { reason: how.reason, dryRun: how.dry, plan: how.dry, delete: how.deletes }
-  return (await ask<Applied>('/api/v1/apply', { method: 'POST', yaml, query, signal: how.signal })).value
+  return (await ask<Applied>('/api/v1/apply', { method: 'POST', asks: how.dry, yaml, query, signal: how.signal })).value
 }
 
-/** remove deletes one object, and gives the revision of that. */
-export async function remove(plural: string, name: string, reason: string): Promise<number> {
-  return (await ask(at(plural, name), { method: 'DELETE', query: { reason } })).revision
+/** remove deletes one object as it was seen, and gives the revision of that; what somebody wrote meanwhile is left alone. */
+export async function remove(plural: string, seen: Obj, reason: string): Promise<number> {
+  return (await ask(at(plural, seen.metadata.name), { method: 'DELETE', query: { reason }, etag: `"${seen.revision}"` })).revision
 }

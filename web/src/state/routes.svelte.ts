@@ -1,4 +1,4 @@
-import { ask, at, Refusal } from '../api/client'
+import { ask, at, Refusal, unheard } from '../api/client'
 import type { Applied, Obj } from '../api/types'
 import { packed, unpacked } from '../text/pack'
 import { listOf, recordOf } from '../text/path'
@@ -142,11 +142,11 @@ export class Routes extends Foretold {
 
   async #ask(text: string, ids: number[], dirty: boolean) {
     await this.foretell(async (signal) => {
-      const order = await ask<{ routes: PlacedRoute[]; hidden?: number }>('/api/v1/sites/preview', { method: 'POST', yaml: text, signal })
+      const order = await ask<{ routes: PlacedRoute[]; hidden?: number }>('/api/v1/sites/preview', { method: 'POST', asks: true, yaml: text, signal })
       if (signal.aborted) return undefined
       this.placed = order.value.routes.map((route) => ({ id: ids[Number(/^routes\[(\d+)\]$/.exec(route.field ?? '')?.[1] ?? -1)] ?? -1, route }))
       this.hidden = order.value.hidden ?? 0
-      return dirty ? (await ask<Applied>('/api/v1/plan', { method: 'POST', yaml: text, signal })).value : undefined
+      return dirty ? (await ask<Applied>('/api/v1/plan', { method: 'POST', asks: true, yaml: text, signal })).value : undefined
     })
   }
 
@@ -172,6 +172,10 @@ export class Routes extends Foretold {
   async #compare(refused: Refusal) {
     try {
       const site = (await ask<Obj>(at('sites', this.site.metadata.name))).value
+      if ((site.revision ?? 0) <= this.#base.revision) {
+        this.problem = unheard()
+        return
+      }
       this.conflict = { site, fits: this.#base.routes !== undefined && merged(this.#base.routes, this.routes, listOf(site.spec.routes)) !== undefined }
       this.problem = undefined
     } catch (e) {

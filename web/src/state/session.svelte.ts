@@ -1,4 +1,4 @@
-import { ask, get, whenForbidden, whenSignedOut } from '../api/client'
+import { ask, forgetRevisions, get, whenForbidden, whenSignedOut } from '../api/client'
 import type { Kind, Right, Session } from '../api/types'
 
 const order: Right[] = ['viewer', 'operator', 'owner', 'admin']
@@ -79,6 +79,7 @@ class Who {
 
   /** ended notes that the API no longer knows who asks; what it gives is kept when somebody is signed in again. */
   ended(): Promise<void> | undefined {
+    forgetRevisions()
     if (this.session?.signedIn) {
       this.session = { ...this.session, signedIn: false }
       this.expired = true

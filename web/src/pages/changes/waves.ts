@@ -24,6 +24,12 @@ export const actions: Action[] = [
   { name: 'finish', title: 'Finish at once', means: 'Every load balancer is given what is newest at once, and nobody waits to see what comes of it.' },
 ]
 
+/** picture is what people decide by: whether it goes on, and with which changes. What waves do by themselves is not in it. */
+export function picture(w: WaveStatus): string {
+  const all = [...new Set([...(w.changes ?? []), ...(w.queued ?? [])])].sort((a, b) => a - b)
+  return JSON.stringify([w.state === 'waiting' ? 'going' : w.state, all])
+}
+
 /** refusal says why something can't be done to a wave as it is; the server has the last word. */
 export function refusal(action: Action['name'], w: WaveStatus): string {
   if (w.state === 'idle') return 'Nothing is on its way.'

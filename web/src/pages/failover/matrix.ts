@@ -72,6 +72,12 @@ export interface Preview {
   warnings?: string[]
 }
 
+/** picture is what people decide by, without figures that are others each second. */
+export function picture(p: Preview): string {
+  const serves = (shares: Record<string, number>) => Object.keys(shares).filter((z) => shares[z]! > 0.005).sort()
+  return JSON.stringify([p.zones.map((z) => [z.name, z.holds, z.healthy, z.total]), p.sites.map((s) => [s.site, s.group, s.backend, serves(s.before), serves(s.after)]), p.moves, p.stay ?? 0])
+}
+
 /** partName tells parts of a site apart: by the backend where it has several, by the group where it is in several. */
 export function partName(part: { group: string; backend: string }, all: { group: string; backend: string }[]): string {
   const backend = new Set(all.map((p) => p.backend)).size > 1 ? part.backend : ''

@@ -1,4 +1,4 @@
-import { ask, at as addressOf, Refusal } from '../../api/client'
+import { ask, at as addressOf, Refusal, unheard } from '../../api/client'
 import type { Facts } from '../../api/schema'
 import type { Applied, Kind, Obj } from '../../api/types'
 import { Foretold } from '../../state/foretold.svelte'
@@ -118,7 +118,16 @@ export class Draft extends Foretold {
 
   /** behind notes that somebody else wrote in the meantime. */
   behind(now: Obj) {
-    if (this.dirty && !this.saving && (this.base?.revision ?? 0) < (now.revision ?? 0) && !same(this.base && wish(this.base), wish(now))) this.theirs = now
+    if (!this.dirty || this.saving || (this.base?.revision ?? 0) >= (now.revision ?? 0)) return
+    if (!this.unread && same(wish(this.value), wish(now))) {
+      // What was typed is there by now: where the answer to a save was lost, it was that.
+      const lost = this.problem?.silent
+      this.forget(now)
+      if (lost) {
+        this.saved = { revision: now.revision ?? 0, object: now }
+        this.reason = ''
+      }
+    } else if (!same(this.base && wish(this.base), wish(now))) this.theirs = now
   }
 
   /** gone notes that somebody deleted it in the meantime: what was typed would make it anew. */
@@ -149,7 +158,7 @@ export class Draft extends Foretold {
       return
     }
     this.asking = true
-    this.#timer = window.setTimeout(() => void this.foretell(async (signal) => (await ask<Applied>('/api/v1/plan', { method: 'POST', body: wish(this.value), signal })).value), pause)
+    this.#timer = window.setTimeout(() => void this.foretell(async (signal) => (await ask<Applied>('/api/v1/plan', { method: 'POST', asks: true, body: wish(this.value), signal })).value), pause)
   }
 
   /** save writes the draft if nobody has written in between, and says whether it did. */
@@ -181,7 +190,10 @@ export class Draft extends Foretold {
   // #look reads what is there now, to be shown beside what was typed.
   async #look(where: string) {
     try {
-      this.theirs = (await ask<Obj>(where)).value
+      const there = (await ask<Obj>(where)).value
+      // What is older was written by nobody meanwhile: who answered has not heard of all yet.
+      if ((there.revision ?? 0) > (this.base?.revision ?? 0)) this.theirs = there
+      else this.problem = unheard()
     } catch (e) {
       // It is gone: then it is made anew when the person wants that.
       if (e instanceof Refusal && e.status === 404) this.base = undefined

@@ -221,3 +221,33 @@ it('keeps a new object that was begun, wherever the person looks in between', as
   dropNew(kind)
   expect([unsaved(), newDraftOf(kind, '', first) === other]).toEqual([false, false])
 })
+
+it('takes what it finds as saved when that is what was typed, and nothing older for what somebody else wrote', async () => {
+  const d = draftOf(kind, pool(7, { balance: 'uri' }, 'lost'))
+  d.set(['spec', 'balance'], 'random')
+  const saving = d.save()
+  asked.at(-1)!.answer(503, 'gone')
+  expect(await saving).toBe(false)
+  draftOf(kind, pool(8, { balance: 'random' }, 'lost')) // its answer was lost
+  expect([d.dirty, d.theirs, d.base?.revision, d.problem, d.saved?.revision]).toEqual([false, undefined, 8, undefined, 8])
+
+  d.set(['spec', 'balance'], 'source')
+  const again = d.save()
+  asked.at(-1)!.answer(412, { title: 'Stale', detail: 'it is another one' })
+  await vi.advanceTimersByTimeAsync(0)
+  asked.at(-1)!.answer(200, pool(7, { balance: 'uri' }, 'lost')) // of one that is behind
+  expect(await again).toBe(false)
+  expect([d.theirs, d.problem?.status, d.at(['spec', 'balance'])]).toEqual([undefined, 503, 'source'])
+})
+
+it('asks for the plan again when nobody could answer', async () => {
+  const d = edit()
+  d.set(['spec', 'balance'], 'random')
+  await settled()
+  asked[0]!.answer(503, 'gone')
+  await vi.advanceTimersByTimeAsync(3000)
+  expect([asked.length, d.problem?.status]).toEqual([2, 503])
+  asked[1]!.answer(200, { of: 'random' })
+  await settled()
+  expect([d.answer, d.problem]).toEqual([{ of: 'random' }, undefined])
+})

@@ -1,0 +1,70 @@
+// What others do about the very thing that a dialog asks about: it tells, and does nothing on top of it unseen.
+import { expect, walk, type Visit } from './weir'
+
+const soon = () => new Date(Math.floor(Date.now() / 1000) * 1000 + 3_600_000).toISOString().replace('.000Z', 'Z')
+const dialogOf = (v: Visit) => v.page.getByRole('dialog')
+const put = async (v: Visit, path: string, body: object) => expect((await v.world.call('PUT', '/api/v1/' + path, body)).status).toBeLessThan(300)
+const shift = (reason: string) => ({ kind: 'ZoneShift', metadata: { name: 'www-out-of-az1', role: 'web' }, spec: { sites: ['www'], zone: 'az1', reason, expiresAt: soon() } })
+const reasonOf = async (v: Visit, path: string) => (await v.world.call<{ spec?: { reason?: string } }>('GET', '/api/v1/' + path)).value.spec?.reason
+
+walk('servers that somebody else moved meanwhile are not moved on top of that unseen', async (v) => {
+  const override = (state: string, reason: string) => ({ kind: 'Override', metadata: { name: 'az1-0', role: 'web' }, spec: { server: 'az1-0', state, reason, expiresAt: soon() } })
+  await v.signIn('operator', '/servers')
+  await v.page.getByRole('checkbox', { name: 'choose az1-0' }).check()
+  const asked = v.page.waitForResponse(/\/api\/v1\/overrides/)
+  await v.page.getByRole('button', { name: 'Drain', exact: true }).first().click()
+  await asked
+  await dialogOf(v).getByLabel('Why').fill('a new kernel')
+  await put(v, 'overrides/az1-0', override('maintenance', 'power'))
+  const press = () => dialogOf(v).locator('.main').click()
+  await press()
+  await dialogOf(v).getByText('az1-0: maintenance (power)').waitFor()
+  expect(await reasonOf(v, 'overrides/az1-0')).toBe('power')
+  expect(await dialogOf(v).getByLabel('Why').inputValue()).toBe('a new kernel')
+  await v.axe(['light'])
+  await press()
+  await dialogOf(v).waitFor({ state: 'detached' })
+  expect(await reasonOf(v, 'overrides/az1-0')).toBe('a new kernel')
+})
+
+walk('a shift that somebody else made, changed or ended meanwhile is told of', async (v) => {
+  await v.signIn('operator', '/failover')
+  const cell = v.page.getByRole('button', { name: /^www in az1/ })
+  const press = () => dialogOf(v).locator('.main').click()
+  await cell.click()
+  await dialogOf(v).getByText('it is left').waitFor()
+  await dialogOf(v).getByLabel('Why').fill('mine')
+  await put(v, 'zoneshifts/www-out-of-az1', shift('theirs'))
+  await press()
+  await dialogOf(v).getByText('It is no longer as it was when you began').waitFor()
+  expect(await reasonOf(v, 'zoneshifts/www-out-of-az1')).toBe('theirs')
+  await v.page.keyboard.press('Escape')
+
+  await cell.getByText('shifted').waitFor()
+  await cell.click()
+  await dialogOf(v).getByText('theirs; by itself it ends').waitFor()
+  v.allow(412, /zoneshifts/)
+  await put(v, 'zoneshifts/www-out-of-az1', shift('theirs, for longer'))
+  await press()
+  await dialogOf(v).getByText('Somebody changed it while this was open').waitFor()
+  expect(await reasonOf(v, 'zoneshifts/www-out-of-az1')).toBe('theirs, for longer')
+  v.allow(404, /zoneshifts/)
+  await v.world.call('DELETE', '/api/v1/zoneshifts/www-out-of-az1')
+  await dialogOf(v).getByText('somebody else ended the shift meanwhile').waitFor()
+  await v.page.keyboard.press('Escape')
+})
+
+walk('a change is taken back as it was shown, or shown anew', async (v) => {
+  const role = (contact: string) => put(v, 'roles/empty', { kind: 'Role', metadata: { name: 'empty' }, spec: { contact } })
+  await role('first')
+  await role('second')
+  const { revision } = (await v.world.call<{ revision: number }>('GET', '/api/v1/roles/empty')).value
+  await v.signIn('admin', `/changes/${revision}`)
+  await v.page.getByRole('button', { name: 'Undo…' }).click()
+  const undo = dialogOf(v).getByRole('button', { name: 'Take it back' })
+  await dialogOf(v).getByText('~ Role empty').waitFor()
+  expect((await v.world.call('POST', `/api/v1/changes/${revision}/undo`)).status).toBe(200)
+  await undo.click()
+  await dialogOf(v).getByText('Somebody changed something while this was open').waitFor()
+  expect(await undo.getAttribute('title')).toBe('Everything is already as it was before this change.')
+})
