@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"weir"
-	"weir/internal/store"
 )
 
 func TestProgrammedIsSaidInGoodEnglish(t *testing.T) {
@@ -38,15 +37,7 @@ func TestApplicationsWithoutAWayOutSaySo(t *testing.T) {
 	s, f := newTestFleet(t)
 	apply := func(manifest string) {
 		t.Helper()
-		list, err := weir.Decode("t.yaml", []byte(manifest))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var writes []weir.Write
-		for _, o := range list {
-			writes = append(writes, weir.Write{Put: o})
-		}
-		if _, err := s.Apply(t.Context(), store.Request{Author: "ann", Writes: writes}); err != nil {
+		if err := applied(t, s, manifest); err != nil {
 			t.Fatal(err)
 		}
 		if err := f.load(t.Context()); err != nil {

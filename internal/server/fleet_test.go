@@ -113,6 +113,21 @@ func decoded(t *testing.T, text string) *weir.Object {
 	return list[0]
 }
 
+// applied writes all objects of a text as one change.
+func applied(t *testing.T, s *store.Store, text string) error {
+	t.Helper()
+	list, err := weir.Decode("test", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var writes []weir.Write
+	for _, o := range list {
+		writes = append(writes, weir.Write{Put: o})
+	}
+	_, err = s.Apply(t.Context(), store.Request{Author: "ann", Writes: writes})
+	return err
+}
+
 // newTestFleet gives a fleet on a store of its own that nothing runs yet.
 func newTestFleet(t *testing.T) (*store.Store, *fleet) {
 	t.Helper()

@@ -17,16 +17,7 @@ func TestIssuersGetTheirKeys(t *testing.T) {
 	s := startFakeFleet(t).server
 	apply := func(text string) error {
 		t.Helper()
-		list, err := weir.Decode("test", []byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var writes []weir.Write
-		for _, o := range list {
-			writes = append(writes, weir.Write{Put: o})
-		}
-		_, err = s.store.Apply(t.Context(), store.Request{Author: "test", Writes: writes})
-		return err
+		return applied(t, s.store, text)
 	}
 	must := func(text string) {
 		t.Helper()

@@ -5,14 +5,13 @@ import (
 	"testing"
 
 	"weir"
-	"weir/internal/store"
 )
 
 // TestShiftsTellWhoHasThem: the load balancers of the groups in which something is shifted, and of no others.
 func TestShiftsTellWhoHasThem(t *testing.T) {
 	t.Parallel()
 	s, f := newTestFleet(t)
-	list, err := weir.Decode("t.yaml", []byte(`
+	if err := applied(t, s, `
 - {kind: Role, metadata: {name: web}}
 - {kind: Zone, metadata: {name: az1}}
 - {kind: Zone, metadata: {name: az2}}
@@ -26,17 +25,9 @@ func TestShiftsTellWhoHasThem(t *testing.T) {
 - {kind: Site, metadata: {name: www, role: web}, spec: {hostnames: [www.example.com], addresses: [vip], listeners: [{port: 80}], backends: {default: {az1: web, az2: web}}}}
 - {kind: ZoneShift, metadata: {name: one, role: web}, spec: {sites: [www], zone: az1, reason: x, expiresAt: 2100-01-01T00:00:00Z}}
 - {kind: ZoneShift, metadata: {name: all}, spec: {all: true, zone: az2, reason: x, expiresAt: 2100-01-01T00:00:00Z}}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var writes []weir.Write
-	for _, o := range list {
-		writes = append(writes, weir.Write{Put: o})
-	}
-	writes = append(writes, weir.Write{Put: decoded(t, "kind: Zone\nmetadata: {name: az3}")},
-		weir.Write{Put: decoded(t, "kind: ZoneShift\nmetadata: {name: none}\nspec: {all: true, zone: az3, reason: x, expiresAt: 2100-01-01T00:00:00Z}")})
-	if _, err := s.Apply(t.Context(), store.Request{Author: "ann", Writes: writes}); err != nil {
+- {kind: Zone, metadata: {name: az3}}
+- {kind: ZoneShift, metadata: {name: none}, spec: {all: true, zone: az3, reason: x, expiresAt: 2100-01-01T00:00:00Z}}
+`); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.load(t.Context()); err != nil {

@@ -55,15 +55,7 @@ func TestAServerThatStartsShowsTheSame(t *testing.T) {
 	const groups = 3
 	apply := func(text string) {
 		t.Helper()
-		list, err := weir.Decode("test", []byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var writes []weir.Write
-		for _, o := range list {
-			writes = append(writes, weir.Write{Put: o})
-		}
-		if _, err := s.Apply(t.Context(), store.Request{Author: "ann", Writes: writes}); err != nil {
+		if err := applied(t, s, text); err != nil {
 			t.Fatal(err)
 		}
 	}

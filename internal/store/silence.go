@@ -8,8 +8,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// hearEvery is how often a store makes sure that etcd answers, with a majority of its members.
-const hearEvery = 3 * time.Second
+// askEvery is how often a store makes sure that etcd answers, with a majority of its members.
+const askEvery = 3 * time.Second
 
 // silence knows when etcd answered last. A server goes on to tell what it has in memory while etcd is away, which is as it
 // should be; but who reads it is to know that others may have written since.
@@ -18,7 +18,7 @@ type silence struct {
 	last time.Time
 }
 
-func (s *silence) heard() {
+func (s *silence) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = time.Now()
@@ -28,19 +28,19 @@ func (s *silence) heard() {
 func (s *Store) Silence() time.Duration {
 	s.silence.mu.Lock()
 	defer s.silence.mu.Unlock()
-	if d := time.Since(s.silence.last); d > 4*s.opts.HearEvery {
+	if d := time.Since(s.silence.last); d > 4*s.opts.AskEvery {
 		return d
 	}
 	return 0
 }
 
-func (s *Store) hearLoop() {
-	for s.pause(s.opts.HearEvery) {
-		ctx, cancel := context.WithTimeout(s.ctx, s.opts.HearEvery)
+func (s *Store) askLoop() {
+	for s.pause(s.opts.AskEvery) {
+		ctx, cancel := context.WithTimeout(s.ctx, s.opts.AskEvery)
 		_, err := s.client.Get(ctx, keyHead, clientv3.WithCountOnly())
 		cancel()
 		if err == nil {
-			s.silence.heard()
+			s.silence.end()
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 func TestSilenceIsKnown(t *testing.T) {
 	t.Parallel()
 	e := weirtest.StartEtcd(t, 1)
-	s := onCluster(t, e, func(o *Options) { o.HearEvery = 500 * time.Millisecond })
+	s := onCluster(t, e, func(o *Options) { o.AskEvery = 500 * time.Millisecond })
 	if d := s.Silence(); d != 0 {
 		t.Errorf("silent for %s at its beginning", d)
 	}

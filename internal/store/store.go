@@ -46,8 +46,8 @@ type Options struct {
 	Prepare func(*weir.Object) []weir.Problem
 	// QuotaBytes is the largest database; 8 GiB when 0. Well before that, old changes go earlier than asked.
 	QuotaBytes int64
-	// HearEvery is how often the store makes sure that etcd answers; 3 s when 0.
-	HearEvery time.Duration
+	// AskEvery is how often the store makes sure that etcd answers; 3 s when 0.
+	AskEvery time.Duration
 
 	// restoring is the marker of the restore that opens the store.
 	restoring string
@@ -73,8 +73,8 @@ func (o *Options) fill() {
 	if o.QuotaBytes == 0 {
 		o.QuotaBytes = 8 << 30
 	}
-	if o.HearEvery == 0 {
-		o.HearEvery = hearEvery
+	if o.AskEvery == 0 {
+		o.AskEvery = askEvery
 	}
 }
 
@@ -163,8 +163,8 @@ func open(ctx context.Context, client *clientv3.Client, e *embedded, opts Option
 		s.cancel()
 		return nil, err
 	}
-	s.silence.heard()
-	s.loops.Go(s.hearLoop)
+	s.silence.end()
+	s.loops.Go(s.askLoop)
 	s.loops.Go(func() { s.follow(next) })
 	s.loops.Go(s.commitLoop)
 	s.loops.Go(s.materializeLoop)
