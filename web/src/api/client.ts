@@ -36,7 +36,7 @@ export interface Answer<T> {
   /** The revision of a write, 0 when there was none. */
   revision: number
   /** Since when the control plane that answered has not heard of its store, in milliseconds; 0 while it does. */
-  silent: number
+  cutOffSince: number
 }
 
 export type Query = Record<string, string | number | boolean | string[] | undefined>
@@ -125,14 +125,18 @@ async function send(path: string, ask: Ask, within?: number): Promise<Response> 
   const refusal = new Refusal(await problemOf(res))
   if (res.status === 403) onForbidden()
   const again = res.status === 401 ? onSignedOut() : undefined
-  if (!again || (ask.method ?? 'GET') !== 'GET') throw refusal
+  if (!again || !gets(ask)) throw refusal
   await again
   ask.signal?.throwIfAborted()
   return send(path, ask, within)
 }
 
+function gets(ask: Ask): boolean {
+  return (ask.method ?? 'GET') === 'GET'
+}
+
 function reads(ask: Ask): boolean {
-  return ask.asks || (ask.method ?? 'GET') === 'GET'
+  return ask.asks || gets(ask)
 }
 
 /** silence is what is said when no answer comes, or not all of one. What became of a write is then anybody's guess. */
@@ -200,13 +204,13 @@ function readable(text: string): unknown {
 
 /** ask sends one request and reads a JSON answer. */
 export async function ask<T>(path: string, how: Ask = {}): Promise<Answer<T>> {
-  const res = await send(path, how, (how.method ?? 'GET') === 'GET' ? patience : undefined)
+  const res = await send(path, how, gets(how) ? patience : undefined)
   const text = res.status === 304 || res.status === 204 ? '' : await whole(res, how)
   const value = text ? readable(text) : undefined
   const revision = Number(res.headers.get('Weir-Revision') ?? 0)
   saw(revision)
   saw((value as { revision?: unknown } | undefined)?.revision)
-  return { value: value as T, etag: res.headers.get('ETag') ?? '', revision, silent: Date.parse(res.headers.get('Weir-Silent-Since') ?? '') || 0 }
+  return { value: value as T, etag: res.headers.get('ETag') ?? '', revision, cutOffSince: Date.parse(res.headers.get('Weir-Silent-Since') ?? '') || 0 }
 }
 
 /** get is the value alone. */

@@ -74,7 +74,7 @@ export class Live<T> {
         this.#etag = answer.etag
       }
       this.at = now()
-      this.problem = answer.silent > 0 ? cutOff(answer.silent) : undefined
+      this.problem = answer.cutOffSince > 0 ? cutOff(answer.cutOffSince) : undefined
     } catch (e) {
       if (control.signal.aborted) return
       if (!(e instanceof Refusal)) throw e
